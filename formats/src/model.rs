@@ -1,0 +1,237 @@
+//! What a session is made of, in memory: exchanges, messages, instants, gaps.
+//!
+//! Nothing here knows how it is laid out in a file (see [`crate::session`]) or on the wire (see [`crate::wire`]).
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One request and its response, as it was seen on the client's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Position in the session, given by the session writer in the order of writing (which is the order of completion).
+    pub seq: u64,
+    /// The user to whom the exchange is attributed.
+    pub client: ClientKey,
+    /// The client's connection, unique within the session.
+    pub connection: u64,
+    /// The protocol that the request's head named.
+    pub protocol: Protocol,
+    /// The request, always with a complete head.
+    pub request: Message,
+    /// Heads of the 1xx responses that came before the final one, in order.
+    pub informational: Vec<Bytes>,
+    /// The final response; `None` when none was seen.
+    pub response: Option<Message>,
+    /// When each part was seen.
+    pub instants: Instants,
+    /// How the exchange ended.
+    pub end: End,
+}
+
+/// One HTTP message: head, body and trailers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    /// Start line and header fields exactly as sent, with the empty line that ends them.
+    pub head: Bytes,
+    /// How the message said where its body ends (RFC 9112 §6).
+    pub framing: Framing,
+    /// The content, without chunk framing.
+    pub body: Body,
+    /// The trailer section's field lines exactly as sent, without the empty line that ends it; empty when there is none.
+    pub trailers: Bytes,
+}
+
+/// The content of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body {
+    /// The bytes that were kept: all of them, or a prefix when `total_len` is larger.
+    pub bytes: Bytes,
+    /// How many bytes there were.
+    pub total_len: u64,
+    /// Sizes of the chunks as sent, when the framing is chunked and they are no more than 65,536.
+    pub chunks: Vec<u64>,
+}
+
+impl Body {
+    /// Whether fewer bytes were kept than were sent.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        (self.bytes.len() as u64) < self.total_len
+    }
+}
+
+/// How the end of a body is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// There is no body.
+    #[default]
+    None,
+    /// `Content-Length`.
+    Length,
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// The connection's end is the body's end.
+    UntilClose,
+}
+
+/// The protocol of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    #[default]
+    Http11,
+}
+
+/// Instants in nanoseconds since the session's origin (the wall-clock anchor in its header).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Instants {
+    /// First byte of the request.
+    pub request_start: u64,
+    /// End of the request's head.
+    pub request_head: u64,
+    /// Last byte of the request, if it was complete.
+    pub request_end: Option<u64>,
+    /// When the connection to the upstream was there.
+    pub connected: Option<u64>,
+    /// First byte of the final response.
+    pub response_start: Option<u64>,
+    /// End of the final response's head.
+    pub response_head: Option<u64>,
+    /// Last byte of the response, if it was complete.
+    pub response_end: Option<u64>,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum End {
+    /// Request and response are both whole.
+    #[default]
+    Complete,
+    /// The client closed before the response was whole.
+    ClientGone,
+    /// The upstream closed before the response was whole.
+    UpstreamGone,
+    /// The recorder was stopped while the exchange was under way.
+    RecordingStopped,
+    /// The rest was lost between the relay and the writer (a gap says how much).
+    CaptureLost,
+}
+
+/// Where a client key was taken from: the first of these that an exchange has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum KeySource {
+    /// A cookie or header that the user named.
+    Named,
+    /// The forwarded address together with the User-Agent.
+    Forwarded,
+    /// The peer's address together with the User-Agent.
+    Peer,
+    /// The connection alone.
+    #[default]
+    Connection,
+}
+
+/// Pseudonym of a client: stable within a session (and across sessions with the same redaction key), and not reversible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ClientKey {
+    /// What the key was made from.
+    pub source: KeySource,
+    /// Keyed hash of it.
+    pub id: u64,
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:016x}", self.source.name(), self.id)
+    }
+}
+
+impl std::str::FromStr for ClientKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || format!("client key `{text}` is not SOURCE-HEX, as in peer-00000000000000ff");
+        let (source, id) = text.split_once('-').ok_or_else(bad)?;
+        let source = KeySource::from_name(source).ok_or_else(bad)?;
+        if id.is_empty() || id.len() > 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(bad());
+        }
+        let id = u64::from_str_radix(id, 16).map_err(|_| bad())?;
+        Ok(Self { source, id })
+    }
+}
+
+/// A place in a session where exchanges are known to be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Why.
+    pub reason: GapReason,
+    /// From when, nanoseconds since the session's origin.
+    pub from_ns: u64,
+    /// Until when.
+    pub to_ns: u64,
+    /// How many connections lost something.
+    pub connections: u64,
+    /// How many exchanges are missing, as far as is known (0 when only bytes are known).
+    pub exchanges: u64,
+    /// How many bytes were not captured.
+    pub bytes: u64,
+}
+
+/// Why something is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GapReason {
+    /// The queue between relay and writer was full.
+    QueueFull,
+    /// The bytes were not HTTP/1 as the parser understands it.
+    NotUnderstood,
+    /// The connection left HTTP after an upgrade or CONNECT.
+    Upgraded,
+    /// A block of the file is damaged (found when reading).
+    DamagedBlock,
+    /// Writing failed (disk full, directory gone).
+    WriteFailed,
+    /// The parser held as much as it may for exchanges under way.
+    ParserFull,
+}
+
+/// Gives names, both ways, to the small enums of this module.
+macro_rules! names {
+    ($type:ty { $($variant:ident = $name:literal),+ $(,)? }) => {
+        impl $type {
+            /// The word used for it in files and on screens.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The value that [`Self::name`] names.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+names!(Framing { None = "none", Length = "length", Chunked = "chunked", UntilClose = "until_close" });
+names!(Protocol { Http10 = "HTTP/1.0", Http11 = "HTTP/1.1" });
+names!(End {
+    Complete = "complete",
+    ClientGone = "client_gone",
+    UpstreamGone = "upstream_gone",
+    RecordingStopped = "recording_stopped",
+    CaptureLost = "capture_lost",
+});
+names!(KeySource { Named = "named", Forwarded = "forwarded", Peer = "peer", Connection = "connection" });
+names!(GapReason {
+    QueueFull = "queue_full",
+    NotUnderstood = "not_understood",
+    Upgraded = "upgraded",
+    DamagedBlock = "damaged_block",
+    WriteFailed = "write_failed",
+    ParserFull = "parser_full",
+});

@@ -1,0 +1,39 @@
+//! What a segment says about itself: who recorded, where, when, and under which rules.
+
+use serde::{Deserialize, Serialize};
+
+/// The header of a segment. The same in all segments of a session but for [`SessionHeader::segment`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionHeader {
+    /// 16 hex digits, the same in every segment of a session.
+    pub session_id: String,
+    /// 1 for the first segment.
+    pub segment: u64,
+    /// `reenact 0.1.0`
+    pub created_by: String,
+    /// Wall-clock time of the session's origin, from which all instants count.
+    pub started_unix_ns: u64,
+    /// The address that the recorder listened on.
+    pub listen: Option<String>,
+    /// Where the traffic went.
+    pub upstream: Option<String>,
+    /// What was done to credentials.
+    pub redaction: Option<Redaction>,
+    /// The rules by which clients were told apart, first that applies.
+    pub client_keys: Vec<String>,
+    /// What a reader must understand; a name it does not know makes it refuse.
+    pub features_required: Vec<String>,
+}
+
+/// Under which rules credentials were replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Tells keys apart without telling the key.
+    pub key_id: String,
+    /// Header names whose values are pseudonyms.
+    pub headers: Vec<String>,
+}
+
+/// Features that this reader understands.
+pub(super) const FEATURES: [&str; 0] = [];
