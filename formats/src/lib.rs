@@ -2,7 +2,12 @@
 //!
 //! Pure on purpose: no clock, no sockets, no threads, no async. Files are read and written by [`session`] alone.
 
+pub mod clients;
+pub mod endpoint;
 pub mod head;
+pub mod jsonl;
 pub mod model;
-pub mod wire;
+pub mod redact;
 pub mod session;
+pub mod trace;
+pub mod wire;

@@ -1,1 +1,9 @@
-//! x
+//! Passes traffic on byte for byte (on pingora-core), taps it, and writes it into a session.
+//!
+//! Arrows: listen → relay → tap ⇐ capture. Nothing after the tap can delay a byte.
+
+pub mod capture;
+pub mod clock;
+pub mod listen;
+mod relay;
+pub mod tap;

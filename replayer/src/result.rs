@@ -43,6 +43,9 @@ pub struct RunResult {
     pub sent: u64,
     /// Requests whose answer came whole.
     pub completed: u64,
+    /// Recorded exchanges that are not in the plan, by reason.
+    #[serde(default)]
+    pub left_out: BTreeMap<String, u64>,
     /// Planned requests deliberately not sent, by reason.
     pub shed: BTreeMap<String, u64>,
     /// Requests that failed, by kind.

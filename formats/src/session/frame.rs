@@ -91,7 +91,10 @@ impl Scanner {
     pub(super) fn file_head(&mut self) -> io::Result<FileHead> {
         let head = self.read(0, FILE_HEAD_LEN)?;
         let version = word(&head, 8);
-        if head.len() == FILE_HEAD_LEN && word(&head, 12) == crc32fast::hash(head.get(..12).unwrap_or_default()) && head.starts_with(&MAGIC) {
+        if head.len() == FILE_HEAD_LEN
+            && word(&head, 12) == crc32fast::hash(head.get(..12).unwrap_or_default())
+            && head.starts_with(&MAGIC)
+        {
             self.at = FILE_HEAD_LEN as u64;
             return Ok(if version > FORMAT_VERSION { FileHead::Newer(version) } else { FileHead::Good });
         }
@@ -182,9 +185,8 @@ impl Scanner {
 fn parse_head(bytes: &[u8]) -> Option<(u8, usize, u32)> {
     let head = bytes.get(..RECORD_HEAD_LEN)?;
     let length = usize::try_from(word(head, 8)).ok()?;
-    let good = head.starts_with(&MARKER)
-        && crc32fast::hash(head.get(..16)?) == word(head, 16)
-        && length <= PAYLOAD_BYTES_MAX;
+    let good =
+        head.starts_with(&MARKER) && crc32fast::hash(head.get(..16)?) == word(head, 16) && length <= PAYLOAD_BYTES_MAX;
     good.then_some((*head.get(4)?, length, word(head, 12)))
 }
 

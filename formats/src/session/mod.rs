@@ -111,9 +111,13 @@ impl SessionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { .. } | Self::Failed { .. } => Some("check the path, its permissions and the free space"),
-            Self::Missing { .. } => Some("give the directory that `reenact record --out` wrote, or one of its segments"),
+            Self::Missing { .. } => {
+                Some("give the directory that `reenact record --out` wrote, or one of its segments")
+            }
             Self::NotASession { .. } => Some("a session is a directory with *.reenact segments, or one such file"),
-            Self::NewerVersion { .. } | Self::UnknownFeature { .. } => Some("read it with the reenact that wrote it, or a newer one"),
+            Self::NewerVersion { .. } | Self::UnknownFeature { .. } => {
+                Some("read it with the reenact that wrote it, or a newer one")
+            }
             Self::NotEmpty { .. } => Some("give a new directory; an existing session is never written over"),
             Self::ExchangeTooLarge { .. } => Some("record with a smaller --body-max"),
         }

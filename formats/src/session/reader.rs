@@ -260,7 +260,8 @@ fn open_block(payload: &[u8]) -> Result<(Bytes, u64, u64), String> {
     if raw_len > PAYLOAD_BYTES_MAX {
         return Err(format!("a block claims {raw_len} bytes, more than {PAYLOAD_BYTES_MAX}"));
     }
-    let raw = zstd::bulk::decompress(frame, raw_len).map_err(|error| format!("a block does not decompress: {error}"))?;
+    let raw =
+        zstd::bulk::decompress(frame, raw_len).map_err(|error| format!("a block does not decompress: {error}"))?;
     if raw.len() != raw_len {
         return Err(format!("a block has {} bytes instead of {raw_len}", raw.len()));
     }

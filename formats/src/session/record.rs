@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::model::{
-    Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol,
-};
+use crate::model::{Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol};
 
 /// Appends `exchange` with its length before it.
 pub(super) fn append_exchange(exchange: &Exchange, out: &mut Vec<u8>) {

@@ -124,7 +124,8 @@ fn a_flipped_bit_costs_one_block_and_is_named() {
         let hit = blocks.iter().rev().find(|block| block.offset <= at as u64);
         let lost = hit.map_or(0, |block| block.exchanges as usize);
         assert!(got.len() + lost >= 200, "byte {at}: {} of 200, block had {lost}", got.len());
-        let damage: Vec<_> = others.iter().filter_map(|event| if let Event::Damage(d) = event { Some(d) } else { None }).collect();
+        let damage: Vec<_> =
+            others.iter().filter_map(|event| if let Event::Damage(d) = event { Some(d) } else { None }).collect();
         let ended = !others.iter().any(|event| matches!(event, Event::Unfinished { .. }));
         assert!(!damage.is_empty() || !ended, "byte {at} was flipped and nobody said so");
         if got.len() < 200 {
@@ -180,7 +181,8 @@ fn files_are_private() {
 
 fn any_message() -> impl Strategy<Value = Message> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
-    let framing = prop_oneof![Just(Framing::None), Just(Framing::Length), Just(Framing::Chunked), Just(Framing::UntilClose)];
+    let framing =
+        prop_oneof![Just(Framing::None), Just(Framing::Length), Just(Framing::Chunked), Just(Framing::UntilClose)];
     (bytes(), framing, bytes(), any::<u64>(), proptest::collection::vec(any::<u64>(), 0..4), bytes()).prop_map(
         |(head, framing, body, total_len, chunks, trailers)| Message {
             head,

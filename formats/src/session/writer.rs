@@ -234,7 +234,8 @@ impl Segment {
         file.try_lock().map_err(|error| io(error.into()))?;
         file.write_all(&frame::file_head()).map_err(io)?;
         let json = serde_json::to_vec(header).map_err(|error| io(error.into()))?;
-        let mut segment = Self { path: path.clone(), file, bytes: frame::FILE_HEAD_LEN as u64, index: Index::default() };
+        let mut segment =
+            Self { path: path.clone(), file, bytes: frame::FILE_HEAD_LEN as u64, index: Index::default() };
         segment.write(kind::HEADER, &json)?;
         Ok(segment)
     }

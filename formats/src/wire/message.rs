@@ -168,7 +168,8 @@ impl MessageReader {
                 State::Trailers => {
                     let Some(section) = self.take_section(input, trailers_end)? else { return Ok(Step::NeedMore) };
                     self.state = State::Whole;
-                    let lines = section.strip_suffix(b"\r\n").or_else(|| section.strip_suffix(b"\n")).unwrap_or(&section);
+                    let lines =
+                        section.strip_suffix(b"\r\n").or_else(|| section.strip_suffix(b"\n")).unwrap_or(&section);
                     if !lines.is_empty() {
                         check_fields(lines, 0)?;
                         return Ok(Step::Trailers(section.slice(..lines.len())));

@@ -35,7 +35,12 @@ fn shape(exchanges: &[Exchange]) -> Vec<String> {
     exchanges
         .iter()
         .map(|x| {
-            format!("{} -> {} {}", message(&x.request), x.response.as_ref().map_or("none".into(), message), x.end.name())
+            format!(
+                "{} -> {} {}",
+                message(&x.request),
+                x.response.as_ref().map_or("none".into(), message),
+                x.end.name()
+            )
         })
         .collect()
 }
@@ -70,7 +75,11 @@ fn chunks_trailers_and_informational() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n\r\n",
         &[r#""PUT / HTTP/1.1" "abc0123456789"[3, 10] "T: 1\r\nU: 2\r\n" -> "HTTP/1.1 200 OK" "z"[1] "" complete"#],
     );
-    let (out, _) = read(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 103 E\r\nL: a\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 5);
+    let (out, _) = read(
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 103 E\r\nL: a\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        5,
+    );
     assert_eq!(out[0].informational, [&b"HTTP/1.1 103 E\r\nL: a\r\n\r\n"[..]]);
 }
 
@@ -89,9 +98,11 @@ fn answers_without_a_body() {
 
 #[test]
 fn endings() {
-    check("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", &[
-        r#""GET / HTTP/1.1" ""[] "" -> "HTTP/1.1 200 OK" "abc"[] "" upstream_gone"#,
-    ]);
+    check(
+        "GET / HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+        &[r#""GET / HTTP/1.1" ""[] "" -> "HTTP/1.1 200 OK" "abc"[] "" upstream_gone"#],
+    );
     let mut connection = Http1::new(1, Limits::default());
     let mut out = Vec::new();
     connection.feed(Direction::Request, 1, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab", &mut out);

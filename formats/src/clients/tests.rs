@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PEER: &str = "10.0.0.9";
+
+fn key() -> RedactionKey {
+    RedactionKey::from_secret("0123456789abcdef".repeat(4).as_bytes()).unwrap()
+}
+
+fn keys(rules: &[&str]) -> ClientKeys {
+    ClientKeys::new(rules.iter().map(|rule| rule.parse().unwrap()).collect(), &key())
+}
+
+fn head(lines: &[&str]) -> Vec<u8> {
+    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n").into_bytes()
+}
+
+fn of(rules: &[&str], lines: &[&str]) -> ClientKey {
+    keys(rules).of(&head(lines), Some(PEER.parse().unwrap()), 7)
+}
+
+#[test]
+fn the_first_that_is_there_names_the_client() {
+    let rules = ["cookie:sid", "header:X-User"];
+    let lines = ["User-Agent: a", "X-Forwarded-For: 192.0.2.1", "x-user: u", "Cookie: a=1; sid=s"];
+    let check = |lines: &[&str], expected: KeySource| assert_eq!(of(&rules, lines).source, expected, "{lines:?}");
+    check(&lines, KeySource::Named);
+    check(&lines[..3], KeySource::Named);
+    assert_ne!(of(&rules, &lines), of(&rules, &lines[..3]), "the cookie comes before the header");
+    check(&lines[..2], KeySource::Forwarded);
+    check(&lines[..1], KeySource::Peer);
+    check(&["Cookie: sid=; SID=x; xsid=y", "X-User: "], KeySource::Peer);
+    assert_eq!(keys(&rules).of(&head(&lines[..1]), None, 7).source, KeySource::Connection);
+}
+
+#[test]
+fn named_clients_are_told_apart_by_value_alone() {
+    let rules = ["cookie:sid", "header:x-user"];
+    let one = of(&rules, &["Cookie: sid=s", "User-Agent: a"]);
+    for same in [&["cookie: b=2;sid=\"s\""][..], &["Cookie: b=2", "Cookie: sid=s"], &["COOKIE:  sid = s ; c"]] {
+        assert_eq!(of(&rules, same), one, "{same:?}");
+    }
+    assert_ne!(of(&rules, &["Cookie: sid=t"]), one);
+    assert_ne!(of(&rules, &["X-User: s"]), one, "a cookie and a header of the same value are two clients");
+    assert_eq!(of(&["header:X-USER"], &["x-user: s"]), of(&["header:x-user"], &["X-User: s"]));
+}
+
+#[test]
+fn forwarded_addresses() {
+    let plain = of(&[], &["X-Forwarded-For: 192.0.2.60", "User-Agent: a"]);
+    let check = |line: &str, expected: bool| assert_eq!(of(&[], &[line, "User-Agent: a"]) == plain, expected, "{line}");
+    check("X-Forwarded-For: 192.0.2.60, 10.0.0.1", true);
+    check("X-Forwarded-For: 192.0.2.60:4711", true);
+    check("X-Forwarded-For: ::ffff:192.0.2.60", true);
+    check("X-Real-IP: 192.0.2.60", true);
+    check("Forwarded: for=192.0.2.60;proto=http;by=203.0.113.43", true);
+    check("Forwarded: proto=http; For=\"192.0.2.60:80\" , for=10.0.0.1", true);
+    check("X-Forwarded-For: 10.0.0.1, 192.0.2.60", false);
+    check("X-Forwarded-For: unknown", false);
+    let v6 = of(&[], &["X-Forwarded-For: 2001:db8:cafe::17"]);
+    for same in [
+        "Forwarded: for=\"[2001:db8:cafe::17]:4711\"",
+        "X-Forwarded-For: [2001:DB8:cafe:0::17]",
+        "X-Real-IP: 2001:db8:cafe::17%eth0",
+    ] {
+        assert_eq!(of(&[], &[same]), v6, "{same}");
+    }
+    for absent in [
+        "Forwarded: for=_hidden",
+        "Forwarded: for=unknown",
+        "Forwarded: proto=http",
+        "X-Forwarded-For: ",
+        "X-Real-IP: a.b",
+        "Forwarded: for",
+    ] {
+        assert_eq!(of(&[], &[absent]).source, KeySource::Peer, "{absent}");
+    }
+    let both = ["X-Forwarded-For: 192.0.2.60", "Forwarded: for=192.0.2.61", "User-Agent: a"];
+    assert_ne!(of(&[], &both), plain, "Forwarded comes before X-Forwarded-For");
+    assert_ne!(of(&[], &["X-Forwarded-For: 192.0.2.60", "User-Agent: b"]), plain);
+}
+
+#[test]
+fn peers_and_connections() {
+    let keys = keys(&[]);
+    let of = |agent: &str, peer: &str, connection| {
+        keys.of(&head(&[&format!("User-Agent: {agent}")]), Some(peer.parse().unwrap()), connection)
+    };
+    assert_eq!(of("a", PEER, 1), of("a", PEER, 2));
+    assert_eq!(of("a", PEER, 1), of("a", &format!("::ffff:{PEER}"), 1));
+    assert_ne!(of("a", PEER, 1), of("b", PEER, 1));
+    assert_ne!(of("a", PEER, 1), of("a", "10.0.0.8", 1));
+    assert_eq!(keys.of(&head(&["User-Agent: a"]), None, 1), keys.of(&head(&[]), None, 1));
+    assert_ne!(keys.of(&head(&[]), None, 1), keys.of(&head(&[]), None, 2));
+}
+
+#[test]
+fn ids_depend_on_the_key_and_stay_the_same() {
+    let other = ClientKeys::new(Vec::new(), &RedactionKey::random().unwrap());
+    let peer = Some(PEER.parse().unwrap());
+    assert_ne!(other.of(&head(&[]), peer, 1), keys(&[]).of(&head(&[]), peer, 1));
+    assert_eq!(keys(&[]).of(&head(&[]), peer, 1).to_string(), "peer-9c03acfb4449b24c", "sessions must keep matching");
+    assert!(!format!("{:?}", keys(&[])).contains("01"), "{:?}", keys(&[]));
+}
+
+#[test]
+fn rules_are_read_and_printed() {
+    for (text, printed) in
+        [("cookie:SID", "cookie:SID"), ("header:X-User", "header:x-user"), (" cookie : a ", "cookie:a")]
+    {
+        assert_eq!(text.parse::<KeyRule>().unwrap().to_string(), printed);
+    }
+    let error = |text: &str| text.parse::<KeyRule>().unwrap_err().to_string();
+    assert!(error("sid").contains("`sid` is neither cookie:NAME nor header:NAME"));
+    assert!(error("claim:sub").contains("neither"));
+    assert!(error("cookie:").contains("no name"));
+    assert!(error("header:a b").contains("no name"));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>, lines in "(?s)((X-)?[Ff]orwarded(-For)?: |for=|[:\";,=\\[\\]%\r\n1a]){0,40}") {
+        let keys = keys(&["cookie:a", "header:b"]);
+        let _ = (keys.of(&bytes, None, 0), keys.of(format!("G\r\n{lines}").as_bytes(), None, 0));
+    }
+}

@@ -1,0 +1,182 @@
+//! From the fields of a line to heads, bodies and messages.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::LineError;
+use super::head::{Declared, is_one_head, is_section, is_status, is_target, is_token, is_value, is_version};
+use super::line::{BodyLine, RequestLine, ResponseLine, StatusLine, Text};
+use super::read::refused;
+use crate::model::{Body, Framing, Message, Protocol};
+
+/// A request, and whether all of it must be there: then its body is as long as its head says.
+pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, is_whole: bool) -> Result<Message, LineError> {
+    let body = body(line.body, "request")?;
+    let mut framing = framing(line.framing, "request")?;
+    let trailers = trailers(&line.trailers, line.trailers_base64, "request")?;
+    let head = match line.head_base64 {
+        Some(text) => exact_head(&text, "request")?,
+        None => {
+            let missing = |name| refused(format!("request.{name}"), "it is missing");
+            let method = line.method.ok_or_else(|| missing("method"))?;
+            let target = line.target.ok_or_else(|| missing("target"))?;
+            let version = version(line.version.as_ref(), protocol, "request")?;
+            check(is_token(&method.0), || "request.method".into(), "it is no method, as GET is")?;
+            check(
+                is_target(&target.0),
+                || "request.target".into(),
+                "it is empty, or has white space or control characters",
+            )?;
+            let mut head = Vec::with_capacity(256);
+            for part in [&method.0, " ", &target.0, " ", version, "\r\n"] {
+                head.extend_from_slice(part.as_bytes());
+            }
+            field_lines(&line.headers, "request.headers", &mut head)?;
+            // Written by hand, a body comes without the field that would set it apart from a next request.
+            if framing.is_none() && body.total_len > 0 && declared(&head, "request")? == Declared::Nothing {
+                head.extend_from_slice(format!("content-length: {}\r\n", body.total_len).as_bytes());
+            }
+            head.extend_from_slice(b"\r\n");
+            head.into()
+        }
+    };
+    let declared = declared(&head, "request")?;
+    let framing = *framing.get_or_insert(match declared {
+        Declared::Nothing => Framing::None,
+        Declared::Length(_) => Framing::Length,
+        Declared::Chunked => Framing::Chunked,
+    });
+    let why = match (framing, declared) {
+        (Framing::None, Declared::Nothing) if body.total_len > 0 => Some("a request without a length has no body"),
+        (Framing::None, Declared::Nothing) | (Framing::Chunked, Declared::Chunked) => None,
+        (Framing::Length, Declared::Length(length)) if body.total_len > length => {
+            Some("the body is longer than content-length")
+        }
+        (Framing::Length, Declared::Length(length)) if is_whole && body.total_len < length => {
+            Some("the body is shorter than content-length, and request_end says that it was whole")
+        }
+        (Framing::Length, Declared::Length(_)) => None,
+        _ => Some("it is not what the head's content-length or transfer-encoding says"),
+    };
+    match why {
+        Some(why) if body.total_len > 0 => Err(refused("request.body".into(), why)),
+        Some(why) => Err(refused("request.framing".into(), why)),
+        None => Ok(Message { head, framing, body, trailers }),
+    }
+}
+
+/// A response. Nobody sends it again, so its head and body may disagree, as with the answer to a HEAD.
+pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Message, LineError> {
+    let body = body(line.body, "response")?;
+    let framing = framing(line.framing, "response")?;
+    let trailers = trailers(&line.trailers, line.trailers_base64, "response")?;
+    let ResponseLine { version, status, reason, headers, head_base64, .. } = line;
+    let head = status_head(StatusLine { version, status, reason, headers, head_base64 }, protocol, "response")?;
+    let framing = match framing {
+        Some(framing) => framing,
+        None => match declared(&head, "response")? {
+            Declared::Chunked => Framing::Chunked,
+            Declared::Length(_) => Framing::Length,
+            Declared::Nothing if body.total_len > 0 => Framing::Length,
+            Declared::Nothing => Framing::None,
+        },
+    };
+    Ok(Message { head, framing, body, trailers })
+}
+
+/// The head of a response; `at` is where the line stands.
+pub(super) fn status_head(line: StatusLine<'_>, protocol: Protocol, at: &str) -> Result<Bytes, LineError> {
+    if let Some(text) = line.head_base64 {
+        return exact_head(&text, at);
+    }
+    let status = line.status.ok_or_else(|| refused(format!("{at}.status"), "it is missing"))?;
+    let reason = line.reason.as_ref().map_or("", |text| &text.0);
+    let version = version(line.version.as_ref(), protocol, at)?;
+    check(is_status(status), || format!("{at}.status"), "it is not in 100 to 999")?;
+    check(is_value(reason), || format!("{at}.reason"), "it has a line end or a control character")?;
+    let mut head = Vec::with_capacity(256);
+    head.extend_from_slice(format!("{version} {status} {reason}\r\n").as_bytes());
+    field_lines(&line.headers, &format!("{at}.headers"), &mut head)?;
+    head.extend_from_slice(b"\r\n");
+    Ok(head.into())
+}
+
+fn exact_head(text: &Text<'_>, at: &str) -> Result<Bytes, LineError> {
+    let head = decoded(text, || format!("{at}.head_base64"))?;
+    check(
+        is_one_head(&head),
+        || format!("{at}.head_base64"),
+        "it is not one head: an empty line must end it, and none come before",
+    )?;
+    Ok(head)
+}
+
+fn version<'a>(given: Option<&'a Text<'_>>, protocol: Protocol, at: &str) -> Result<&'a str, LineError> {
+    let version = given.map_or(protocol.name(), |text| &text.0);
+    check(is_version(version), || format!("{at}.version"), "it is no version, as HTTP/1.1 is")?;
+    Ok(version)
+}
+
+fn field_lines(fields: &[(Text<'_>, Text<'_>)], at: &str, out: &mut Vec<u8>) -> Result<(), LineError> {
+    for (index, (name, value)) in fields.iter().enumerate() {
+        let at = || format!("{at}[{index}]");
+        check(is_token(&name.0), at, "the name is empty, or has a character that a header's name cannot have")?;
+        check(is_value(&value.0), at, "the value has a line end or a control character")?;
+        for part in [&name.0, ": ", &value.0, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+fn trailers(fields: &[(Text<'_>, Text<'_>)], exact: Option<Text<'_>>, at: &str) -> Result<Bytes, LineError> {
+    if let Some(text) = exact {
+        let section = decoded(&text, || format!("{at}.trailers_base64"))?;
+        check(
+            is_section(&section),
+            || format!("{at}.trailers_base64"),
+            "it has an empty line, or its last line has no end",
+        )?;
+        return Ok(section);
+    }
+    let mut section = Vec::new();
+    field_lines(fields, &format!("{at}.trailers"), &mut section)?;
+    Ok(section.into())
+}
+
+fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {
+    let Some(line) = line else { return Ok(Body::default()) };
+    let bytes = match (line.text, line.base64) {
+        (Some(_), Some(_)) => return Err(refused(format!("{at}.body"), "it has both text and base64")),
+        (Some(text), None) => Bytes::from(text.0.into_owned()),
+        (None, Some(text)) => decoded(&text, || format!("{at}.body.base64"))?,
+        (None, None) => Bytes::new(),
+    };
+    let length = bytes.len() as u64;
+    let total_len = line.total_len.unwrap_or(length);
+    check(total_len >= length, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
+    Ok(Body { bytes, total_len, chunks: line.chunks })
+}
+
+fn framing(text: Option<Text<'_>>, at: &str) -> Result<Option<Framing>, LineError> {
+    let Some(text) = text else { return Ok(None) };
+    let framing = Framing::from_name(&text.0);
+    check(framing.is_some(), || format!("{at}.framing"), "it is none of none, length, chunked and until_close")?;
+    Ok(framing)
+}
+
+fn declared(head: &[u8], at: &str) -> Result<Declared, LineError> {
+    Declared::of(head).map_err(|why| refused(format!("{at}.headers"), why))
+}
+
+fn decoded(text: &Text<'_>, at: impl FnOnce() -> String) -> Result<Bytes, LineError> {
+    STANDARD
+        .decode(text.0.as_bytes())
+        .map(Bytes::from)
+        .map_err(|error| refused(at(), &format!("it is no base64: {error}")))
+}
+
+fn check(is_fine: bool, at: impl FnOnce() -> String, why: &str) -> Result<(), LineError> {
+    if is_fine { Ok(()) } else { Err(refused(at(), why)) }
+}

@@ -1,0 +1,295 @@
+//! Writing lines, straight into the output.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::head::{Plain, plain_fields, plain_request_line, plain_status_line};
+use super::time;
+use crate::head::{self, Field};
+use crate::model::{Body, Exchange, Framing, Gap, Message};
+use crate::trace;
+
+/// Appends the line of a session's header, which is an object, with its line end.
+pub fn session_to_line(header: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":"session","header":"#);
+    // `Display` writes compact JSON, and a line of it.
+    out.extend_from_slice(header.to_string().as_bytes());
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the line of a gap, with its line end.
+pub fn gap_to_line(gap: &Gap, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":"gap","reason":"#);
+    string(gap.reason.name(), out);
+    key("from_ns", out, |out| number(gap.from_ns, out));
+    key("to_ns", out, |out| number(gap.to_ns, out));
+    key("connections", out, |out| number(gap.connections, out));
+    key("exchanges", out, |out| number(gap.exchanges, out));
+    key("bytes", out, |out| number(gap.bytes, out));
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the line of an exchange of a session that began at `started_unix_ns`, with its line end.
+///
+/// `time` and `trace` are for people and tools; they are left out when there is none to tell.
+pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"type":"exchange","seq":"#);
+    number(exchange.seq, out);
+    if let Some(unix_ns) = started_unix_ns.checked_add(exchange.instants.request_start) {
+        out.extend_from_slice(br#","time":""#);
+        time::write(unix_ns, out);
+        out.push(b'"');
+    }
+    key("client", out, |out| string(&exchange.client.to_string(), out));
+    key("connection", out, |out| number(exchange.connection, out));
+    key("protocol", out, |out| string(exchange.protocol.name(), out));
+    key("end", out, |out| string(exchange.end.name(), out));
+    instants(exchange, out);
+    recorded_trace(&exchange.request.head, out);
+    key("request", out, |out| {
+        head_fields(&exchange.request.head, out, plain_request, lossy_request);
+        content(&exchange.request, out);
+    });
+    if !exchange.informational.is_empty() {
+        key("informational", out, |out| {
+            list(exchange.informational.iter(), out, |head, out| {
+                head_fields(head, out, plain_response, lossy_response);
+                out.push(b'}');
+            });
+        });
+    }
+    key("response", out, |out| match &exchange.response {
+        None => out.extend_from_slice(b"null"),
+        Some(response) => {
+            head_fields(&response.head, out, plain_response, lossy_response);
+            content(response, out);
+        }
+    });
+    out.extend_from_slice(b"}\n");
+}
+
+fn instants(exchange: &Exchange, out: &mut Vec<u8>) {
+    let instants = &exchange.instants;
+    out.extend_from_slice(br#","instants_ns":{"request_start":"#);
+    number(instants.request_start, out);
+    key("request_head", out, |out| number(instants.request_head, out));
+    for (name, instant) in [
+        ("request_end", instants.request_end),
+        ("connected", instants.connected),
+        ("response_start", instants.response_start),
+        ("response_head", instants.response_head),
+        ("response_end", instants.response_end),
+    ] {
+        key(name, out, |out| match instant {
+            Some(instant) => number(instant, out),
+            None => out.extend_from_slice(b"null"),
+        });
+    }
+    out.push(b'}');
+}
+
+fn recorded_trace(head: &[u8], out: &mut Vec<u8>) {
+    if let Some(context) = trace::recorded(head) {
+        let (trace_id, parent_id) = (u128::from_be_bytes(context.trace_id), u64::from_be_bytes(context.parent_id));
+        let flags = context.flags;
+        let text = format!(r#"{{"trace_id":"{trace_id:032x}","parent_id":"{parent_id:016x}","flags":{flags}}}"#);
+        key("trace", out, |out| out.extend_from_slice(text.as_bytes()));
+    }
+}
+
+/// Opens a message's object with its head: as readable fields if they say all, else with the exact bytes besides.
+fn head_fields(
+    head: &[u8],
+    out: &mut Vec<u8>,
+    plain: fn(&Plain<'_>, &mut Vec<u8>) -> Option<()>,
+    lossy: fn(&[u8], &mut Vec<u8>),
+) {
+    let mark = out.len();
+    let is_plain =
+        Plain::of(head).is_some_and(|head| plain(&head, out).is_some() && plain_headers(head.fields, out).is_some());
+    if is_plain {
+        return;
+    }
+    out.truncate(mark);
+    lossy(head, out);
+    key("headers", out, |out| list(head::fields(head), out, lossy_field));
+    key("head_base64", out, |out| base64(head, out));
+}
+
+fn plain_request(head: &Plain<'_>, out: &mut Vec<u8>) -> Option<()> {
+    let (method, target, version) = plain_request_line(head.start_line)?;
+    out.extend_from_slice(br#"{"method":"#);
+    string(method, out);
+    key("target", out, |out| string(target, out));
+    key("version", out, |out| string(version, out));
+    Some(())
+}
+
+fn lossy_request(head: &[u8], out: &mut Vec<u8>) {
+    let line = head::request_line(head);
+    out.extend_from_slice(br#"{"method":"#);
+    lossy_string(line.map_or(head::start_line(head), |line| line.method), out);
+    key("target", out, |out| lossy_string(line.map(|line| line.target).unwrap_or_default(), out));
+    key("version", out, |out| lossy_string(line.map(|line| line.version).unwrap_or_default(), out));
+}
+
+fn plain_response(head: &Plain<'_>, out: &mut Vec<u8>) -> Option<()> {
+    let (version, status, reason) = plain_status_line(head.start_line)?;
+    out.extend_from_slice(br#"{"version":"#);
+    string(version, out);
+    key("status", out, |out| number(status.into(), out));
+    key("reason", out, |out| string(reason, out));
+    Some(())
+}
+
+fn lossy_response(head: &[u8], out: &mut Vec<u8>) {
+    let line = head::status_line(head);
+    out.extend_from_slice(br#"{"version":"#);
+    lossy_string(line.map_or(head::start_line(head), |line| line.version), out);
+    key("status", out, |out| number(line.map(|line| line.status.into()).unwrap_or_default(), out));
+    key("reason", out, |out| lossy_string(line.map(|line| line.reason).unwrap_or_default(), out));
+}
+
+fn plain_headers(lines: &str, out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(br#","headers":"#);
+    plain_pairs(lines, out)
+}
+
+fn plain_pairs(lines: &str, out: &mut Vec<u8>) -> Option<()> {
+    out.push(b'[');
+    for (index, field) in plain_fields(lines).enumerate() {
+        let (name, value) = field?;
+        out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
+        string(name, out);
+        out.push(b',');
+        string(value, out);
+        out.push(b']');
+    }
+    out.push(b']');
+    Some(())
+}
+
+fn lossy_field(field: Field<'_>, out: &mut Vec<u8>) {
+    out.push(b'[');
+    lossy_string(field.name, out);
+    out.push(b',');
+    lossy_string(field.value, out);
+    out.push(b']');
+}
+
+/// The rest of a message's object: everything but its head.
+fn content(message: &Message, out: &mut Vec<u8>) {
+    key("framing", out, |out| string(message.framing.name(), out));
+    if message.body != Body::default() || message.framing != Framing::None {
+        key("body", out, |out| body(&message.body, out));
+    }
+    if !message.trailers.is_empty() {
+        trailers(&message.trailers, out);
+    }
+    out.push(b'}');
+}
+
+fn body(body: &Body, out: &mut Vec<u8>) {
+    match std::str::from_utf8(&body.bytes) {
+        Ok(text) => {
+            out.extend_from_slice(br#"{"text":"#);
+            string(text, out);
+        }
+        Err(_) => {
+            out.extend_from_slice(br#"{"base64":"#);
+            base64(&body.bytes, out);
+        }
+    }
+    if body.total_len != body.bytes.len() as u64 {
+        key("total_len", out, |out| number(body.total_len, out));
+    }
+    if !body.chunks.is_empty() {
+        key("chunks", out, |out| list(body.chunks.iter(), out, |size, out| number(*size, out)));
+    }
+    out.push(b'}');
+}
+
+fn trailers(section: &[u8], out: &mut Vec<u8>) {
+    let mark = out.len();
+    out.extend_from_slice(br#","trailers":"#);
+    if std::str::from_utf8(section).ok().and_then(|lines| plain_pairs(lines, out)).is_some() {
+        return;
+    }
+    out.truncate(mark);
+    key("trailers", out, |out| list(head::trailer_fields(section), out, lossy_field));
+    key("trailers_base64", out, |out| base64(section, out));
+}
+
+fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, item_to: impl Fn(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        item_to(item, out);
+    }
+    out.push(b']');
+}
+
+/// A key after the first, and its value.
+fn key(name: &str, out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    value(out);
+}
+
+fn number(mut number: u64, out: &mut Vec<u8>) {
+    let mut text = [b'0'; 20];
+    let mut length = 0;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        length += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(text.get(text.len() - length..).unwrap_or_default());
+}
+
+fn lossy_string(bytes: &[u8], out: &mut Vec<u8>) {
+    string(&String::from_utf8_lossy(bytes), out);
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        let (clean, special) = rest.split_at(at);
+        out.extend_from_slice(clean);
+        let Some((byte, after)) = special.split_first() else { break };
+        escape(*byte, out);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => {
+            let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
+
+fn base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let at = out.len();
+    out.resize(at + bytes.len().div_ceil(3) * 4, b'=');
+    // The room is exactly what padded base64 takes.
+    let _ = STANDARD.encode_slice(bytes, out.get_mut(at..).unwrap_or_default());
+    out.push(b'"');
+}

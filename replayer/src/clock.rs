@@ -1,0 +1,47 @@
+//! The run's clock: nanoseconds since its origin, read here and nowhere else.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// A monotonic clock with a wall-clock anchor that is read once.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+    wall: SystemTime,
+}
+
+impl Clock {
+    /// A clock whose zero is now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    pub fn start() -> Self {
+        Self { origin: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    pub fn now_ns(&self) -> u64 {
+        u64::try_from(Instant::now().duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The wall-clock time of an instant of this clock.
+    #[must_use]
+    pub fn wall(&self, at_ns: u64) -> SystemTime {
+        self.wall + Duration::from_nanos(at_ns)
+    }
+
+    /// The instant at `at_ns`, for timers of a runtime.
+    #[must_use]
+    pub fn deadline(&self, at_ns: u64) -> Instant {
+        self.origin + Duration::from_nanos(at_ns)
+    }
+
+    /// Blocks the thread until `at_ns`. For helpers only: the sending thread waits in its own loop.
+    #[expect(clippy::disallowed_methods, reason = "the clock itself; the deadline is absolute")]
+    pub fn sleep_until(&self, at_ns: u64) {
+        let left = at_ns.saturating_sub(self.now_ns());
+        if left > 0 {
+            std::thread::sleep(Duration::from_nanos(left));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A fresh W3C trace context for every request (Trace Context level 2), grouped as the recorded ones were.
+//!
+//! Identifiers are SHA-256 under a random key of the run: as good as random, and the requests of a recorded trace find
+//! their common new trace without a table that would grow with the run.
+
+use formats::trace::TraceContext;
+use sha2::{Digest, Sha256};
+
+use crate::error::ReplayError;
+
+/// Sampled, and the trace id is random (level 2 §3.2.4.2).
+const FLAGS: u8 = 0x03;
+
+/// The contexts of one run.
+#[derive(Clone)]
+pub struct Contexts {
+    key: [u8; 32],
+    run_id: String,
+}
+
+/// The context of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fresh {
+    /// The new trace.
+    pub trace_id: [u8; 16],
+    /// The client span, which is the parent id on the wire.
+    pub span_id: [u8; 8],
+    /// The client span of the first request of the same recorded trace, for the others.
+    pub parent_span_id: Option<[u8; 8]>,
+}
+
+/// What a request takes over from its recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// Position of the request in the plan.
+    pub position: u64,
+    /// Which life of the client.
+    pub copy: u32,
+    /// The recorded context, if it had one.
+    pub recorded: Option<TraceContext>,
+    /// Whether it is the first of its recorded trace.
+    pub first_in_trace: bool,
+}
+
+impl Contexts {
+    /// A new run with random identifiers.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> Result<Self, ReplayError> {
+        let mut key = [0; 32];
+        let mut run = [0; 8];
+        let random = |bytes: &mut [u8]| {
+            getrandom::fill(bytes).map_err(|error| ReplayError::System {
+                doing: "draw random numbers",
+                source: std::io::Error::other(error),
+            })
+        };
+        random(&mut key)?;
+        random(&mut run)?;
+        Ok(Self { key, run_id: hex(&run) })
+    }
+
+    /// 16 hex digits.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// The trace and span of the run itself.
+    #[must_use]
+    pub fn of_run(&self) -> ([u8; 16], [u8; 8]) {
+        self.draw(&[b"run"])
+    }
+
+    /// The context of one request.
+    #[must_use]
+    pub fn of(&self, origin: &Origin) -> Fresh {
+        let own = self.draw(&[b"request", &origin.position.to_le_bytes()]);
+        let Some(recorded) = &origin.recorded else {
+            return Fresh { trace_id: own.0, span_id: own.1, parent_span_id: None };
+        };
+        let first = self.draw(&[b"trace", &recorded.trace_id, &origin.copy.to_le_bytes()]);
+        if origin.first_in_trace {
+            Fresh { trace_id: first.0, span_id: first.1, parent_span_id: None }
+        } else {
+            Fresh { trace_id: first.0, span_id: own.1, parent_span_id: Some(first.1) }
+        }
+    }
+
+    /// Appends the field lines that carry the context and the marks of a replay, and the empty line that ends the head.
+    pub fn append_fields(&self, fresh: &Fresh, out: &mut Vec<u8>) {
+        let parent = TraceContext { trace_id: fresh.trace_id, parent_id: fresh.span_id, flags: FLAGS };
+        let run = &self.run_id;
+        let key = formats::trace::REPLAY_TRACESTATE_KEY;
+        out.extend_from_slice(
+            format!(
+                "traceparent: {parent}\r\ntracestate: {key}={run}\r\nbaggage: synthetic_request=true,reenact.run_id={run}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+
+    fn draw(&self, parts: &[&[u8]]) -> ([u8; 16], [u8; 8]) {
+        let mut hash = Sha256::new();
+        hash.update(self.key);
+        parts.iter().for_each(|part| hash.update(part));
+        let bytes: [u8; 32] = hash.finalize().into();
+        let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
+        trace_id.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        span_id.iter_mut().zip(bytes.into_iter().skip(16)).for_each(|(to, from)| *to = from);
+        // All zeros is the one value that is no id.
+        if let Some(last) = span_id.last_mut().filter(|last| **last == 0) {
+            *last = 1;
+        }
+        if let Some(last) = trace_id.last_mut().filter(|last| **last == 0) {
+            *last = 1;
+        }
+        (trace_id, span_id)
+    }
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(position: u64, copy: u32, trace: Option<u8>, first_in_trace: bool) -> Origin {
+        let recorded = trace.map(|byte| TraceContext { trace_id: [byte; 16], parent_id: [1; 8], flags: 1 });
+        Origin { position, copy, recorded, first_in_trace }
+    }
+
+    #[test]
+    fn requests_of_a_recorded_trace_share_the_new_one_within_a_copy() {
+        let contexts = Contexts::random().unwrap();
+        let first = contexts.of(&origin(1, 0, Some(7), true));
+        let second = contexts.of(&origin(2, 0, Some(7), false));
+        let other_copy = contexts.of(&origin(3, 1, Some(7), true));
+        let other_trace = contexts.of(&origin(4, 0, Some(8), true));
+        assert_eq!((second.trace_id, second.parent_span_id), (first.trace_id, Some(first.span_id)));
+        assert_ne!(second.span_id, first.span_id);
+        assert_ne!(other_copy.trace_id, first.trace_id);
+        assert_ne!(other_trace.trace_id, first.trace_id);
+        assert_ne!(first.trace_id, [7; 16]);
+    }
+
+    #[test]
+    fn every_request_and_every_run_differs() {
+        let (a, b) = (Contexts::random().unwrap(), Contexts::random().unwrap());
+        let ids: std::collections::HashSet<_> = (0..1000)
+            .flat_map(|at| [a.of(&origin(at, 0, None, false)), b.of(&origin(at, 0, None, false))])
+            .map(|f| f.trace_id)
+            .collect();
+        assert_eq!(ids.len(), 2000);
+        assert_ne!(a.run_id(), b.run_id());
+    }
+
+    #[test]
+    fn the_fields_are_valid_and_mark_a_replay() {
+        let contexts = Contexts::random().unwrap();
+        let fresh = contexts.of(&origin(1, 0, None, false));
+        let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+        contexts.append_fields(&fresh, &mut head);
+        let parsed = formats::trace::recorded(&head).unwrap();
+        assert_eq!((parsed.trace_id, parsed.parent_id, parsed.flags), (fresh.trace_id, fresh.span_id, 3));
+        assert!(formats::trace::is_replay(&head));
+        assert!(head.ends_with(b"\r\n\r\n"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Why a replay cannot begin or go on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Everything that stops a replay as a whole; what happens to single requests is data, not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The session cannot be read.
+    #[error(transparent)]
+    Session(#[from] formats::session::SessionError),
+    /// The plan cannot be made.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::PlanError),
+    /// The target's address is no `http://host[:port]`.
+    #[error("the target `{given}` is not http://HOST[:PORT]: {why}")]
+    Target {
+        /// As given.
+        given: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A target that this version cannot reach.
+    #[error("the target `{given}` needs {what}, which is not built yet")]
+    NotBuilt {
+        /// As given.
+        given: String,
+        /// `TLS`, …
+        what: &'static str,
+    },
+    /// The target's name does not resolve.
+    #[error("the target's host `{host}` does not resolve")]
+    Resolve {
+        /// The host.
+        host: String,
+        /// The resolver's answer.
+        source: std::io::Error,
+    },
+    /// The target is not on the allow-list.
+    #[error("the target {host}:{port} ({address}) is not allowed")]
+    NotAllowed {
+        /// Its name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The address that is not loopback.
+        address: SocketAddr,
+    },
+    /// The target is what the session was recorded from.
+    #[error("the target {target} is the recorded origin ({origin})")]
+    Origin {
+        /// Its address.
+        target: SocketAddr,
+        /// What it was in the recording.
+        origin: String,
+    },
+    /// Nobody answers at the target.
+    #[error("cannot connect to the target {target}")]
+    Unreachable {
+        /// Its address.
+        target: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The sessions hold nothing that can be sent.
+    #[error("the plan is empty: {why}")]
+    Empty {
+        /// Why.
+        why: String,
+    },
+    /// The plan has requests that may change the target's state, and nobody decided about them.
+    #[error("{requests} of {of} planned requests use {methods}, which may change the target's state")]
+    UnsafeMethods {
+        /// How many.
+        requests: u64,
+        /// Of how many.
+        of: u64,
+        /// `POST, PUT`
+        methods: String,
+    },
+    /// The requests do not fit into memory.
+    #[error("the requests of these sessions take more than {limit_bytes} bytes of memory")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing}")]
+    System {
+        /// What.
+        doing: &'static str,
+        /// Its answer.
+        source: std::io::Error,
+    },
+    /// A file of the run directory cannot be written.
+    #[error("cannot {doing} {}", path.display())]
+    RunDirectory {
+        /// `create`, `write`
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The exporter of spans cannot be set up.
+    #[error("cannot export spans to {endpoint}: {why}")]
+    Exporter {
+        /// Where to.
+        endpoint: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl ReplayError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Session(error) => return error.hint().map(str::to_owned),
+            Self::Plan(_) => return None,
+            Self::Target { .. } => "write it as in --target http://127.0.0.1:8080".into(),
+            Self::NotBuilt { .. } => "give a plain http:// target, or put a TLS-terminating proxy before it".into(),
+            Self::Resolve { .. } => "check the name, or give an address".into(),
+            Self::NotAllowed { host, port, .. } => {
+                format!("only loopback is allowed by itself; if you mean to load it, add --allow {host}:{port}")
+            }
+            Self::Origin { .. } => {
+                "sending a recording back where it came from may hit production; if it is not, add --allow-origin"
+                    .into()
+            }
+            Self::Unreachable { .. } => "start the target, or check address and port".into(),
+            Self::Empty { .. } => "look at the session with `reenact inspect`".into(),
+            Self::UnsafeMethods { .. } => {
+                "decide with --unsafe-methods send (send them), skip (leave them out) or fail".into()
+            }
+            Self::TooLarge { .. } => "replay fewer segments at a time".into(),
+            Self::System { .. } => return None,
+            Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
+            Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Blocks of constant rate: where, within them, one instant is as likely as another.
+//!
+//! Counts of instants in n equal cells are cut into blocks such that the penalised likelihood of a Poisson process with
+//! one rate for each block is largest (*Bayesian blocks*: Scargle, Norris, Jackson and Chiang, ApJ 764:167, 2013):
+//!
+//! ```text
+//! minimise over cuts   Σ over blocks [ −fit(m, w) + p ]      fit(m, w) = m·ln(m/w), 0 for m = 0      p = 2·ln n
+//! ```
+//!
+//! where m is a block's count and w its width in cells (other units, and the −m of the Poisson likelihood, add the same to
+//! every cut). The optimum is exact, by dynamic programming over the cells with the pruning of PELT (Killick, Fearnhead
+//! and Eckley, JASA 107:1590, 2012): a cut from which even an unpenalised block is worse than the best now can never be
+//! the last cut again. Cost: O(instants + n²) at worst, which is flat traffic, where nothing can be pruned.
+
+/// Cells at most.
+const CELLS_MAX: u64 = 10_000;
+/// Width of a cell at least (unless the whole recording is shorter).
+const CELL_NS_MIN: u64 = 50_000_000;
+/// Counts whose x·ln x is looked up rather than computed anew.
+const TABLE_MAX: u64 = 1 << 20;
+
+/// Edges of the blocks of `times_ns`, which lie in 0..=`duration_ns` in any order: from 0 to `duration_ns`.
+pub(super) fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
+    let cells = (duration_ns / CELL_NS_MIN).clamp(1, CELLS_MAX);
+    let mut sums = vec![0_u64; usize::try_from(cells).unwrap_or(0).saturating_add(1)];
+    for time_ns in times_ns {
+        // The last instant of the recording belongs to the last cell.
+        let cell = scale(time_ns, cells, duration_ns).min(cells - 1);
+        if let Some(count) = sums.get_mut(usize::try_from(cell).unwrap_or(usize::MAX).saturating_add(1)) {
+            *count += 1;
+        }
+    }
+    let mut sum = 0;
+    for count in &mut sums {
+        sum += *count;
+        *count = sum;
+    }
+    cuts(&sums).into_iter().map(|cell| edge_ns(cell, cells, duration_ns)).collect()
+}
+
+/// The block of `edges` in which `at_ns` lies: its first and last instant, both included.
+pub(super) fn around(edges: &[u64], at_ns: u64) -> (u64, u64) {
+    let next = edges.partition_point(|edge| *edge <= at_ns);
+    let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return (at_ns, at_ns) };
+    if at_ns >= *last {
+        let before_last = edges.len().checked_sub(2).and_then(|index| edges.get(index));
+        return (*before_last.unwrap_or(first), *last);
+    }
+    let from = next.checked_sub(1).and_then(|index| edges.get(index)).unwrap_or(first);
+    let to = edges.get(next).unwrap_or(last);
+    (*from, if to == last { *last } else { to.saturating_sub(1) })
+}
+
+/// ⌊at·cells/duration⌋, 0 for no duration.
+fn scale(at_ns: u64, cells: u64, duration_ns: u64) -> u64 {
+    let cell = (u128::from(at_ns) * u128::from(cells)).checked_div(u128::from(duration_ns)).unwrap_or(0);
+    u64::try_from(cell).unwrap_or(u64::MAX)
+}
+
+/// The first instant of a cell: ⌈cell·duration/cells⌉.
+fn edge_ns(cell: u32, cells: u64, duration_ns: u64) -> u64 {
+    let edge = (u128::from(cell) * u128::from(duration_ns)).div_ceil(u128::from(cells.max(1)));
+    u64::try_from(edge).unwrap_or(duration_ns)
+}
+
+/// A cell at which the last block may begin.
+#[derive(Clone, Copy)]
+struct Candidate {
+    cell: u32,
+    /// Instants before it.
+    sum: u64,
+    /// Best cost of everything before it.
+    cost: f64,
+    /// Cost when the last block goes from here to the cell under consideration, without its penalty.
+    with_block: f64,
+}
+
+/// The best cuts of cells whose counts add up to `sums` (with a leading 0), from 0 to the number of cells.
+fn cuts(sums: &[u64]) -> Vec<u32> {
+    let cells = sums.len().saturating_sub(1);
+    let penalty = 2.0 * libm::log(cells as f64);
+    let logarithms = Logarithms::new(cells, sums.last().copied().unwrap_or(0));
+    let mut best_cut = vec![0_u32; sums.len()];
+    let mut candidates = vec![Candidate { cell: 0, sum: 0, cost: -penalty, with_block: 0.0 }];
+    for ((end, sum), best) in (0_u32..).zip(sums).zip(&mut best_cut).skip(1) {
+        let (mut cost, mut cut) = (f64::INFINITY, 0);
+        for candidate in &mut candidates {
+            let fit = logarithms.fit(sum - candidate.sum, end - candidate.cell);
+            candidate.with_block = candidate.cost - fit;
+            if candidate.with_block < cost {
+                (cost, cut) = (candidate.with_block, candidate.cell);
+            }
+        }
+        cost += penalty;
+        *best = cut;
+        candidates.retain(|candidate| candidate.with_block <= cost);
+        candidates.push(Candidate { cell: end, sum: *sum, cost, with_block: 0.0 });
+    }
+    let mut cuts = vec![u32::try_from(cells).unwrap_or(u32::MAX)];
+    while let Some(last) = cuts.last().copied().filter(|cell| *cell > 0) {
+        cuts.push(best_cut.get(last as usize).copied().unwrap_or(0));
+    }
+    cuts.reverse();
+    cuts
+}
+
+/// ln of widths and x·ln x of counts.
+struct Logarithms {
+    of_width: Vec<f64>,
+    of_count: Vec<f64>,
+}
+
+impl Logarithms {
+    fn new(cells: usize, total: u64) -> Self {
+        let counts = u32::try_from(total.min(TABLE_MAX)).unwrap_or(u32::MAX);
+        Self {
+            of_width: (0..=cells).map(|width| libm::log(width as f64)).collect(),
+            of_count: (0..=counts).map(|count| count_times_log(f64::from(count))).collect(),
+        }
+    }
+
+    /// m·ln(m/w) = m·ln m − m·ln w.
+    fn fit(&self, count: u64, width: u32) -> f64 {
+        let of_width = self.of_width.get(width as usize).copied().unwrap_or(0.0);
+        let known = usize::try_from(count).ok().and_then(|count| self.of_count.get(count)).copied();
+        known.unwrap_or_else(|| count_times_log(count as f64)) - count as f64 * of_width
+    }
+}
+
+fn count_times_log(count: f64) -> f64 {
+    if count > 0.0 { count * libm::log(count) } else { 0.0 }
+}

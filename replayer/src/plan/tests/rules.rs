@@ -1,0 +1,245 @@
+//! Parsing, pools, bounds, draws and where copies may start.
+
+use super::super::draw::{Draw, Purpose};
+use super::super::lives::Life;
+use super::super::users::{Range, range};
+use super::super::{pools, within_bound};
+use super::*;
+
+#[test]
+fn factors_are_exact_and_print_as_written() {
+    for (text, value) in
+        [("3x", 3.0), ("0.25x", 0.25), ("2.5x", 2.5), ("10000x", 10_000.0), ("0.000001x", 1e-6), ("1x", 1.0)]
+    {
+        let factor: Factor = text.parse().unwrap();
+        assert_eq!((factor.to_string().as_str(), factor.as_f64()), (text, value));
+    }
+    assert_eq!("02.500x".parse::<Factor>().unwrap().to_string(), "2.5x");
+    assert_eq!("1.0x".parse::<Factor>().unwrap(), Factor::ONE);
+    assert_eq!("10000.000000x".parse::<Factor>().unwrap().to_string(), "10000x");
+}
+
+#[test]
+fn what_is_no_factor_says_why() {
+    for (text, part) in [
+        ("0x", "is zero"),
+        ("0.000x", "is zero"),
+        ("-1x", "is negative"),
+        ("abc", "does not end in x"),
+        ("", "does not end in x"),
+        ("3", "does not end in x"),
+        ("x", "no decimal number"),
+        (".5x", "no decimal number"),
+        ("5.x", "no decimal number"),
+        ("1.2.3x", "no decimal number"),
+        ("+3x", "no decimal number"),
+        ("1e3x", "no decimal number"),
+        ("infx", "no decimal number"),
+        ("0.0000001x", "more than 6 decimals"),
+        ("10000.000001x", "above 10000x"),
+        ("99999999999999999999999x", "above 10000x"),
+        ("18446744073709551615.5x", "above 10000x"),
+        ("1200/s", "not built yet"),
+        ("max", "not built yet"),
+    ] {
+        let error = text.parse::<Factor>().unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("as in 3x"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn methods_have_names() {
+    for method in [Method::Auto, Method::Clone, Method::Warp] {
+        assert_eq!(method.to_string().parse(), Ok(method));
+    }
+    for (text, part) in
+        [("overlay", "not built"), ("compress", "not built"), ("poisson", "not built"), ("Auto", "no method")]
+    {
+        let error = text.parse::<Method>().unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("write auto, clone or warp"), "{text}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn factors_print_as_what_they_are(millionths in 1..=10_000_000_000_u64) {
+        let factor: Factor = format!("{}.{:06}x", millionths / 1_000_000, millionths % 1_000_000).parse().unwrap();
+        prop_assert_eq!(factor.to_string().parse::<Factor>().unwrap(), factor);
+        prop_assert_eq!(factor.as_f64(), millionths as f64 / 1e6);
+        prop_assert_eq!(u64::from(factor.copies(u64::MAX)), millionths / 1_000_000);
+        prop_assert_eq!(u64::from(factor.copies(0)), millionths.div_ceil(1_000_000));
+    }
+}
+
+#[test]
+fn half_a_copy_is_for_hashes_below_one_half() {
+    let factor: Factor = "2.5x".parse().unwrap();
+    assert_eq!((factor.copies((1 << 63) - 1), factor.copies(1 << 63)), (3, 2));
+}
+
+#[test]
+fn pools_are_what_is_past_the_limits() {
+    let life = |length: u64, exchanges| Life { first_ns: 7, last_ns: 7 + length, pause_ns: 1, exchanges };
+    let client = |source, user_agents, forwarded| Client { key: ClientKey { source, id: 1 }, user_agents, forwarded };
+    let (at, past) = (life(100, 50), life(101, 51));
+    for (client, life, expected) in [
+        (client(KeySource::Peer, 1, 1), at, false),
+        (client(KeySource::Peer, 1, 1), life(101, 50), false),
+        (client(KeySource::Peer, 1, 1), life(100, 51), false),
+        (client(KeySource::Peer, 1, 1), past, true),
+        (client(KeySource::Connection, 0, 0), at, false),
+        (client(KeySource::Connection, 0, 0), past, true),
+        (client(KeySource::Named, 1, 1), life(1000, 1000), false),
+        (client(KeySource::Forwarded, 1, 1), life(1000, 1000), false),
+        (client(KeySource::Named, 2, 1), life(0, 1), true),
+        (client(KeySource::Named, 1, 2), life(0, 1), true),
+        (client(KeySource::Forwarded, 0, 2), life(0, 1), true),
+        (client(KeySource::Connection, 255, 0), life(0, 1), true),
+    ] {
+        assert_eq!(pools::is_pool(&client, &life, 1000, 1000), expected, "{client:?} {life:?}");
+    }
+}
+
+#[test]
+fn auto_warps_pools_and_clones_users() {
+    let (mut clients, arrivals) = recording((0..1000).map(|i| (i * 10_000_000, (i % 50) as u32)).collect());
+    clients.iter_mut().for_each(|client| client.user_agents = 1);
+    clients[3].user_agents = 2;
+    let of = |method| plan(&clients, &arrivals, &options("2x", method, 1)).unwrap();
+    let (auto, clone, warp) = (of(Method::Auto), of(Method::Clone), of(Method::Warp));
+    let pool = Part { clients: 1, exchanges: 20 };
+    assert_eq!((auto.clients.warped, auto.clients.pools, auto.clients.cloned.clients), (pool, pool, 49));
+    assert_eq!(pool.share_of(&auto.clients.recorded), 0.02);
+    assert_eq!((clone.clients.warped.clients, clone.clients.pools, clone.pool_block_edges_ns.len()), (0, pool, 0));
+    assert_eq!((warp.clients.warped.clients, warp.clients.pools, warp.block_edges_ns.len()), (50, pool, 0));
+    assert!(auto.block_edges_ns.len() >= 2 && auto.pool_block_edges_ns.len() >= 2);
+    // The copies of a pool's exchanges go their own ways; a user's keep its order.
+    let in_order = |plan: &Plan, client| copies(plan, &arrivals)[&(client, 1)].is_sorted_by_key(|item| item.arrival);
+    assert!(!in_order(&auto, 3) && in_order(&auto, 4) && in_order(&clone, 3) && !in_order(&warp, 4));
+}
+
+#[test]
+fn a_client_alone_without_a_name_is_a_pool() {
+    let (mut clients, arrivals) = recording((0..100).map(|i| (i * 1_000_000_000, 0)).collect());
+    clients[0].key.source = KeySource::Peer;
+    assert_eq!(plan(&clients, &arrivals, &options("3x", Method::Auto, 1)).unwrap().clients.warped.exchanges, 100);
+}
+
+#[test]
+fn copies_start_where_their_life_fits() {
+    let life = |first_ns, last_ns, pause_ns| Life { first_ns, last_ns, pause_ns, exchanges: 3 };
+    for (life, block, expected) in [
+        (life(450, 460, 6), (400, 499), (400, 499)),     // seen whole, in the middle
+        (life(450, 460, 6), (400, 1000), (400, 990)),    // its life must fit before the end
+        (life(450, 950, 49), (400, 1000), (400, 500)),   // one short of its pause from the end: seen whole
+        (life(450, 950, 51), (400, 1000), (449, 500)),   // there at the end: within its pause of it
+        (life(450, 950, 51), (450, 1000), (450, 500)),   // … and in its block
+        (life(20, 60, 20), (0, 1000), (0, 960)),         // as long as its pause from the start: seen whole
+        (life(20, 60, 21), (0, 1000), (0, 21)),          // there at the start
+        (life(20, 990, 25), (0, 1000), (5, 25)),         // there all the time
+        (life(0, 1000, 25), (0, 1000), (0, 0)),          // nowhere else to go
+        (life(1000, 1000, 0), (900, 1000), (900, 1000)), // a single request at the end
+    ] {
+        let (first_ns, last_ns) = expected;
+        assert_eq!(range(&life, block.0, block.1, 1000), Range { first_ns, last_ns }, "{life:?} {block:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_original_starts_where_its_copies_may(first: u64, more: u64, pause: u64, tail: u64, block: (u64, u64)) {
+        let last_ns = first.saturating_add(more);
+        let life = Life { first_ns: first, last_ns, pause_ns: pause.min(last_ns - first), exchanges: 2 };
+        let duration = last_ns.saturating_add(tail);
+        let range = range(&life, first.saturating_sub(block.0), first.saturating_add(block.1).min(duration), duration);
+        prop_assert!(range.first_ns <= first && first <= range.last_ns);
+        prop_assert!(range.last_ns - range.first_ns <= duration - life.length_ns());
+    }
+}
+
+#[test]
+fn as_many_items_as_the_bound_and_no_more() {
+    let factor = "10000x".parse().unwrap();
+    assert_eq!(within_bound(PLAN_ITEMS_MAX, factor), Ok(50_000_000));
+    let past = PlanError::TooManyItems { needed: 50_000_001, items_max: 50_000_000, factor };
+    assert_eq!(within_bound(PLAN_ITEMS_MAX + 1, factor), Err(past));
+    for method in [Method::Auto, Method::Clone, Method::Warp] {
+        let (clients, arrivals) = recording((0..5001).map(|i| (i, i as u32)).collect());
+        let error = plan(&clients, &arrivals, &options("10000x", method, 1)).unwrap_err();
+        assert_eq!(error, PlanError::TooManyItems { needed: 50_010_000, items_max: 50_000_000, factor });
+        assert!(error.to_string().contains("at 10000x the plan has 50010000 requests"), "{error}");
+    }
+}
+
+#[test]
+fn recordings_that_contradict_themselves_are_refused() {
+    let (clients, mut arrivals) = recording(vec![(10, 0), (20, 0), (20, 1)]);
+    assert!(plan(&clients, &arrivals, &options("1x", Method::Auto, 1)).is_ok());
+    let unknown = PlanError::UnknownClient { arrival: 2, client: 1, clients: 1 };
+    assert_eq!(plan(&clients[..1], &arrivals, &options("1x", Method::Auto, 1)), Err(unknown));
+    arrivals[1].at_ns = 9;
+    assert_eq!(plan(&clients, &arrivals, &options("1x", Method::Auto, 1)), Err(PlanError::Unsorted { arrival: 1 }));
+}
+
+#[test]
+fn clients_with_one_key_get_draws_of_their_own() {
+    let (mut clients, arrivals) = recording((0..40).map(|i| (i * 1_000_000, (i % 4) as u32)).collect());
+    clients.iter_mut().for_each(|client| client.key.id = 9);
+    let plan = plan(&clients, &arrivals, &options("2x", Method::Clone, 1)).unwrap();
+    let starts: HashSet<u64> =
+        copies(&plan, &arrivals).iter().filter(|(of, _)| of.1 == 1).map(|(_, items)| items[0].due_ns).collect();
+    assert_eq!(starts.len(), 4);
+}
+
+#[test]
+fn copies_of_one_client_get_draws_of_their_own() {
+    let (clients, arrivals) = recording((0..100).map(|i| (i * 1_000_000, i as u32)).collect());
+    for method in [Method::Clone, Method::Warp] {
+        let plan = plan(&clients, &arrivals, &options("10x", method, 1)).unwrap();
+        let instants: HashSet<u64> = plan.items.iter().map(|item| item.due_ns).collect();
+        assert_eq!(instants.len(), 1000, "{method}");
+    }
+}
+
+#[test]
+fn fractions_take_their_share() {
+    let (clients, arrivals) = recording((0..20_000).map(|i| (i * 1_000_000, i as u32)).collect());
+    for method in [Method::Clone, Method::Warp] {
+        for (factor, share) in [("0.25x", 0.25), ("0.5x", 0.5), ("2.5x", 0.5), ("99.9x", 0.9), ("0.001x", 0.001)] {
+            let (clients, arrivals) =
+                if factor == "99.9x" { (&clients, &arrivals[..2000]) } else { (&clients, &arrivals[..]) };
+            for seed in 0..3 {
+                let n = arrivals.len() as f64;
+                let whole = factor.trim_end_matches('x').parse::<f64>().unwrap().floor() as usize;
+                let got = plan(clients, arrivals, &options(factor, method, seed)).unwrap().items.len()
+                    - whole * arrivals.len();
+                // Six standard deviations of a binomial.
+                let bound = 6.0 * (n * share * (1.0 - share)).sqrt();
+                assert!((got as f64 - n * share).abs() < bound, "{factor} {method} {seed}: {got}");
+            }
+        }
+    }
+}
+
+/// Chi-squared of neighbouring seeds, ids and copies: 64 cells, 63 degrees of freedom, mean 63, deviation 11.2.
+#[test]
+fn draws_are_uniform_however_alike_their_words() {
+    let chi_squared = |draws: &dyn Fn(u64) -> Draw| {
+        let mut cells = [0_f64; 64];
+        (0..64_000).for_each(|i| cells[draws(i).within(1000, 1063) as usize - 1000] += 1.0);
+        cells.iter().map(|count| (count - 1000.0).powi(2) / 1000.0).sum::<f64>()
+    };
+    for (name, got) in [
+        ("seed", chi_squared(&|i| Draw::new(i, Purpose::ClientStart).with(1).with(0))),
+        ("id", chi_squared(&|i| Draw::new(1, Purpose::ClientStart).with(i).with(1))),
+        ("last word", chi_squared(&|i| Draw::new(1, Purpose::ExchangeInstant).with(2).with(i))),
+        ("high bits", chi_squared(&|i| Draw::new(1, Purpose::ExchangeInstant).with(2).with(i << 48))),
+        ("both", chi_squared(&|i| Draw::new(i, Purpose::ClientShare).with(i))),
+    ] {
+        assert!((63.0 - 5.0 * 11.2..63.0 + 5.0 * 11.2).contains(&got), "{name}: {got}");
+    }
+    assert_eq!(Draw::new(1, Purpose::ClientStart).within(5, 5), 5);
+    (0..1000).for_each(|seed| {
+        Draw::new(seed, Purpose::ClientStart).within(0, u64::MAX);
+    });
+}

@@ -1,0 +1,5 @@
+//! stub
+/// x
+pub fn html(_: &crate::result::RunResult) -> String {
+    String::new()
+}

@@ -1,0 +1,376 @@
+//! A run from its first due instant to its result: preparation, sending, counting and exporting, each on its own thread.
+//!
+//! ```text
+//! prepare ═▶ engine ═▶ count ═▶ spans        (═▶ bounded queue)
+//! ```
+
+use std::sync::{Arc, Mutex};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::clock::Clock;
+use crate::error::ReplayError;
+use crate::measure::{ClosedSecond, Measure};
+use crate::prepared::Prepared;
+use crate::result::{Connections, Quantiles, Rate, RunResult, SCHEMA};
+use crate::run_directory::{RequestLog, RunDirectory};
+use crate::send::{Counters, Engine, Job, Outcome, SendOptions, Stop};
+use crate::spans::{ExportOptions, SpanSink};
+
+/// Requests that are prepared ahead of their due instant.
+const JOBS_MAX: usize = 8_192;
+/// Outcomes that may wait to be counted.
+const OUTCOMES_MAX: usize = 131_072;
+/// Time to open the first connections before due instant 0.
+const LEAD_NS: u64 = 300_000_000;
+/// More of it for each connection that is needed at once.
+const LEAD_PER_CONNECTION_NS: u64 = 150_000;
+/// How often a helper that has nothing to do looks again.
+const HELPER_POLL_NS: u64 = 1_000_000;
+/// How often the live view is renewed.
+const LIVE_NS: u64 = 250_000_000;
+/// Answers that must be there before it is said that the target turns the replay away.
+const TURNED_AWAY_MIN: u64 = 10;
+
+/// What a run needs besides its plan.
+pub struct RunOptions {
+    /// How to send.
+    pub send: SendOptions,
+    /// Where spans go; `None`: nowhere.
+    pub export: Option<ExportOptions>,
+    /// Whether every request gets a line in the request log.
+    pub log_requests: bool,
+}
+
+/// What a person sees while a run goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// Since due instant 0.
+    pub elapsed_ns: u64,
+    /// Requests due so far, and of these in the last second.
+    pub planned: u64,
+    /// Dispatched so far.
+    pub sent: u64,
+    /// Requests a second over the last whole second, by the plan and in fact.
+    pub rate: (u64, u64),
+    /// Over everything so far.
+    pub response_us: Quantiles,
+    /// Over everything so far.
+    pub lag_us: Quantiles,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Whether the run is over.
+    pub over: bool,
+}
+
+/// A run that goes on.
+pub struct Running {
+    live: Arc<Mutex<Live>>,
+    stop: Arc<Stop>,
+    thread: std::thread::JoinHandle<Result<RunResult, ReplayError>>,
+}
+
+impl Running {
+    /// How it goes.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        self.live.lock().map(|live| live.clone()).unwrap_or_default()
+    }
+
+    /// With this the run can be stopped early.
+    #[must_use]
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Whether [`Self::join`] would return at once.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end and returns the result, which is also in the run directory.
+    ///
+    /// # Errors
+    /// When the run failed as a whole.
+    pub fn join(self) -> Result<RunResult, ReplayError> {
+        let lost =
+            || ReplayError::System { doing: "finish the run", source: std::io::Error::other("a thread panicked") };
+        self.thread.join().map_err(|_| lost())?
+    }
+}
+
+/// Starts a run; `result` holds what is known already (sessions, seed, method …) and is completed by the run.
+///
+/// # Errors
+/// When a thread, the exporter or a file cannot be set up; nothing has been sent then.
+pub fn start(
+    run: Prepared,
+    options: RunOptions,
+    directory: RunDirectory,
+    result: RunResult,
+) -> Result<Running, ReplayError> {
+    crate::raise_descriptor_limit();
+    let run = Arc::new(run);
+    let clock = Clock::start();
+    let soon = run.slots.iter().filter(|(first, _)| *first < LEAD_NS).count() as u64;
+    let start_ns = LEAD_NS + soon * LEAD_PER_CONNECTION_NS;
+    let stop = Arc::new(Stop::default());
+    let counters = Arc::new(Counters::default());
+    let live = Arc::new(Mutex::new(Live::default()));
+    let (jobs_in, jobs) = RingBuffer::new(JOBS_MAX);
+    let (outcomes_in, outcomes) = RingBuffer::new(OUTCOMES_MAX);
+
+    let spans = match &options.export {
+        Some(export) => SpanSink::start(export, Arc::clone(&run), clock, start_ns)?,
+        None => SpanSink::none(),
+    };
+    let log = if options.log_requests { Some(RequestLog::create(&directory, &run)?) } else { None };
+    let interval_log = directory.file("latency.hlog")?;
+
+    let prepare = {
+        let (run, stop) = (Arc::clone(&run), Arc::clone(&stop));
+        spawn("prepare", move || prepare_jobs(&run, jobs_in, clock, &stop))?
+    };
+    let engine = {
+        let (run, stop, counters) = (Arc::clone(&run), Arc::clone(&stop), Arc::clone(&counters));
+        let send = options.send;
+        spawn("send", move || Engine::new(clock, start_ns, send, &run.slots, jobs, outcomes_in, counters, stop)?.run())?
+    };
+    let count = Count { run: Arc::clone(&run), clock, start_ns, outcomes, spans, log, live: Arc::clone(&live) };
+    let timeout_ns = options.send.timeout_ns.saturating_add(options.send.connect_timeout_ns);
+    let finish = {
+        let (stop, counters, live) = (Arc::clone(&stop), Arc::clone(&counters), Arc::clone(&live));
+        spawn("count", move || {
+            crate::yield_to_sender();
+            let started = clock.wall(start_ns);
+            let counted = count.run(timeout_ns, interval_log, started, &directory);
+            let joined = |handle: std::thread::JoinHandle<Result<(), ReplayError>>| {
+                let panicked = std::io::Error::other("a thread panicked");
+                handle.join().map_err(|_| ReplayError::System { doing: "finish the run", source: panicked })?
+            };
+            let engine = joined(engine);
+            let prepare = joined(prepare);
+            let result = counted
+                .map(|(measure, spans)| complete(result, &run, measure, spans, &counters, started, stop.is_draining()));
+            if let Ok(mut live) = live.lock() {
+                live.over = true;
+            }
+            let result = result?;
+            directory.write_result(&result)?;
+            engine.and(prepare).map(|()| result)
+        })?
+    };
+    Ok(Running { live, stop, thread: finish })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<std::thread::JoinHandle<T>, ReplayError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })
+}
+
+/// Makes requests ready in the order of the plan, as far ahead as the queue allows.
+fn prepare_jobs(run: &Prepared, mut jobs: Producer<Job>, clock: Clock, stop: &Stop) -> Result<(), ReplayError> {
+    for position in 0..run.plan.items.len() {
+        let Some(mut job) = run.job(position) else { continue };
+        loop {
+            match jobs.push(job) {
+                Ok(()) => break,
+                Err(rtrb::PushError::Full(back)) => job = back,
+            }
+            if stop.is_draining() || jobs.is_abandoned() {
+                return Ok(());
+            }
+            clock.sleep_until(clock.now_ns() + HELPER_POLL_NS);
+        }
+    }
+    Ok(())
+}
+
+struct Count {
+    run: Arc<Prepared>,
+    clock: Clock,
+    start_ns: u64,
+    outcomes: Consumer<Outcome>,
+    spans: SpanSink,
+    log: Option<RequestLog>,
+    live: Arc<Mutex<Live>>,
+}
+
+impl Count {
+    /// Counts outcomes until the engine is gone.
+    fn run(
+        mut self,
+        timeout_ns: u64,
+        mut interval_log: impl std::io::Write,
+        started: std::time::SystemTime,
+        directory: &RunDirectory,
+    ) -> Result<(Measure, crate::result::Spans), ReplayError> {
+        let run = Arc::clone(&self.run);
+        let mut measure = Measure::new(run.recording.endpoints.len(), timeout_ns);
+        for item in &run.plan.items {
+            if let Some(recorded) = run.recording.requests.get(item.arrival as usize) {
+                measure.plan(recorded.endpoint, item.due_ns, recorded.response_ns);
+            }
+        }
+        let mut serializer = V2DeflateSerializer::new();
+        let mut failed = None;
+        let mut intervals = IntervalLogWriterBuilder::new()
+            .add_comment("reenact: response, service and lag by second; values in nanoseconds, maxima in milliseconds")
+            .with_start_time(started)
+            .with_base_time(started)
+            .with_max_value_divisor(1_000_000.0)
+            .begin_log_with(&mut interval_log, &mut serializer)
+            .map_err(|source| directory.failed("latency.hlog", source))?;
+        let mut write_closed = |closed: Vec<ClosedSecond>, failed: &mut Option<std::io::Error>| {
+            for second in closed {
+                let (start, length) =
+                    (std::time::Duration::from_secs(second.second), std::time::Duration::from_secs(1));
+                let times = &second.times;
+                for (tag, one) in [("response", &times.response), ("service", &times.service), ("lag", &times.lag)] {
+                    let written = intervals.write_histogram(one.histogram(), start, length, Tag::new(tag));
+                    if let Err(error) = written {
+                        failed.get_or_insert(std::io::Error::other(format!("{error:?}")));
+                    }
+                }
+            }
+        };
+        let mut live_at = 0;
+        loop {
+            let over = self.outcomes.is_abandoned();
+            while let Ok(outcome) = self.outcomes.pop() {
+                let recorded = run.plan.items.get(outcome.item as usize);
+                let recorded = recorded.and_then(|item| run.recording.requests.get(item.arrival as usize));
+                let (endpoint, status) = recorded.map_or((0, None), |recorded| (recorded.endpoint, recorded.status));
+                measure.take(&outcome, endpoint, status);
+                if outcome.shed.is_none() {
+                    self.spans.take(&outcome);
+                }
+                if let Some(log) = &mut self.log
+                    && let Err(error) = log.write(&outcome, &run)
+                {
+                    // The numbers go on without the log; the run ends with the error.
+                    failed.get_or_insert(error);
+                    self.log = None;
+                }
+            }
+            let now = self.clock.now_ns();
+            if now >= live_at {
+                live_at = now + LIVE_NS;
+                let elapsed = now.saturating_sub(self.start_ns);
+                write_closed(measure.close_seconds(elapsed), &mut failed);
+                self.show(&measure, elapsed);
+            }
+            if over {
+                break;
+            }
+            self.clock.sleep_until(now + HELPER_POLL_NS);
+        }
+        write_closed(measure.close_seconds(u64::MAX), &mut failed);
+        if let Some(log) = self.log.take()
+            && let Err(error) = log.finish()
+        {
+            failed.get_or_insert(error);
+        }
+        let spans = self.spans.finish();
+        interval_log.flush().map_err(|source| directory.failed("latency.hlog", source))?;
+        match failed {
+            Some(source) => Err(directory.failed("requests.jsonl.zst", source)),
+            None => Ok((measure, spans)),
+        }
+    }
+
+    fn show(&self, measure: &Measure, elapsed_ns: u64) {
+        let now = usize::try_from(elapsed_ns / 1_000_000_000).unwrap_or(usize::MAX);
+        let last = now.checked_sub(1).and_then(|last| measure.seconds.get(last));
+        let live = Live {
+            elapsed_ns,
+            planned: measure.seconds.iter().take(now).map(|second| second.planned).sum(),
+            sent: measure.sent,
+            rate: last.map_or((0, 0), |second| (second.planned, second.sent)),
+            response_us: measure.times.response.quantiles(),
+            lag_us: measure.times.lag.quantiles(),
+            errors: measure.errors.values().sum(),
+            over: false,
+        };
+        if let Ok(mut shown) = self.live.lock() {
+            *shown = live;
+        }
+    }
+}
+
+fn complete(
+    known: RunResult,
+    run: &Prepared,
+    measure: Measure,
+    spans: crate::result::Spans,
+    counters: &Counters,
+    started: std::time::SystemTime,
+    interrupted: bool,
+) -> RunResult {
+    use std::sync::atomic::Ordering::Relaxed;
+    let planned = run.plan.items.len() as u64;
+    let due_s = seconds(run.plan.items.last().map_or(0, |item| item.due_ns));
+    let duration_s = seconds(measure.last_done_ns).max(due_s);
+    let dispatched: u64 = measure.seconds.iter().map(|second| second.sent).sum();
+    let sent_until_s = measure.seconds.iter().rev().find(|second| second.sent > 0).map_or(0, |second| second.t_s + 1);
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let per_second = |count: u64, over: f64| if over > 0.0 { count as f64 / over } else { 0.0 };
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let sent_over = (sent_until_s as f64).min(duration_s).max(due_s);
+    let mut notices = known.notices.clone();
+    if measure.turned_away >= TURNED_AWAY_MIN.min(measure.recorded_2xx.max(1))
+        && measure.turned_away * 2 > measure.recorded_2xx
+    {
+        let (away, of) = (measure.turned_away, measure.recorded_2xx);
+        notices.insert(
+            0,
+            format!("the target turned the replay away: {away} of {of} requests that were answered 2xx in the recording got 401, 403 or a redirect to a login; the load did not reach what it was recorded on"),
+        );
+    }
+    let lost = counters.outcomes_lost.load(Relaxed);
+    if lost > 0 {
+        notices.push(format!("{lost} outcomes could not be counted: this machine was too slow for its own results"));
+    }
+    RunResult {
+        schema: SCHEMA,
+        run_id: run.contexts.run_id().to_owned(),
+        target: run.target.given.clone(),
+        started_at: humantime::format_rfc3339_millis(started).to_string(),
+        duration_s,
+        multiplier: run.multiplier,
+        interrupted,
+        notices,
+        planned,
+        sent: measure.sent,
+        completed: measure.completed,
+        bytes: measure.bytes,
+        rate: Rate { planned: per_second(planned, due_s), achieved: per_second(dispatched, sent_over) },
+        connections: Connections {
+            opened: counters.opened.load(Relaxed),
+            extra: counters.extra.load(Relaxed),
+            peak: counters.peak.load(Relaxed),
+        },
+        lag_us: measure.times.lag.quantiles(),
+        response_us: measure.times.response.quantiles(),
+        service_us: measure.times.service.quantiles(),
+        recorded_response_us: measure.recorded(),
+        endpoints: measure.endpoint_rows(&run.recording.endpoints),
+        shed: measure.shed,
+        errors: measure.errors,
+        status: measure.status,
+        timeline: measure.seconds,
+        spans,
+        ..known
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}

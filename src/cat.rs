@@ -1,0 +1,56 @@
+//! `reenact cat`: a session as JSON, one object a line.
+
+use std::io::{BufWriter, ErrorKind, Write};
+
+use formats::jsonl;
+use formats::session::Event;
+
+use crate::cli::CatArgs;
+use crate::outcome::{Failure, Outcome};
+use crate::read::{self, Problems};
+
+pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
+    if args.filter.is_some() {
+        return Err(Failure::not_built("--filter"));
+    }
+    let sessions = read::open(&args.sessions)?;
+    let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    let mut problems = Problems::default();
+    let mut line = Vec::new();
+    for session in &sessions {
+        let started = session.header().started_unix_ns;
+        let header = serde_json::to_value(session.header());
+        let header = header.map_err(|error| Failure::new(format!("cannot print the header: {error}")))?;
+        line.clear();
+        jsonl::session_to_line(&header, &mut line);
+        if !write(&mut out, &line)? {
+            return Ok(Outcome::Done);
+        }
+        for event in session.events() {
+            line.clear();
+            match problems.note(event)? {
+                Some(Event::Exchange(exchange)) => jsonl::to_line(&exchange, started, &mut line),
+                Some(Event::Gap(gap)) => jsonl::gap_to_line(&gap, &mut line),
+                _ => continue,
+            }
+            if !write(&mut out, &line)? {
+                return Ok(Outcome::Done);
+            }
+        }
+    }
+    write_failed(out.flush())?;
+    Ok(problems.outcome())
+}
+
+/// False when the reader of our output has gone away, as `head` does.
+fn write(out: &mut impl Write, line: &[u8]) -> Result<bool, Failure> {
+    write_failed(out.write_all(line))
+}
+
+fn write_failed(result: std::io::Result<()>) -> Result<bool, Failure> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(format!("cannot write the output: {error}"))),
+    }
+}

@@ -1,0 +1,257 @@
+//! `reenact inspect`: what is in a session, for a person or as JSON.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use formats::model::{ClientKey, Exchange, Gap, GapReason};
+use formats::session::{Event, Session};
+use formats::{endpoint, head};
+use serde_json::json;
+
+use crate::cli::InspectArgs;
+use crate::outcome::{self, Failure, Outcome};
+use crate::read::{self, Problems};
+use crate::units;
+
+/// Columns of the rate's picture.
+const SPARK_COLUMNS: usize = 60;
+/// Endpoints that are told apart; the rest is one row.
+const ENDPOINTS_MAX: usize = 1_000;
+/// Rows that a person is shown.
+const ENDPOINTS_SHOWN: usize = 15;
+
+pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    let sessions = read::open(&args.sessions)?;
+    let mut problems = Problems::default();
+    let mut reports = Vec::new();
+    for session in &sessions {
+        let mut contents = Contents::default();
+        for event in session.events() {
+            match problems.note(event)? {
+                Some(Event::Exchange(exchange)) => contents.exchange(&exchange),
+                Some(Event::Gap(gap)) => contents.gap(&gap),
+                _ => {}
+            }
+        }
+        if args.json {
+            reports.push(contents.json(session));
+        } else {
+            outcome::print(&contents.text(session));
+        }
+    }
+    if args.json {
+        outcome::print(&format!("{}\n", serde_json::Value::from(reports)));
+    }
+    Ok(problems.outcome())
+}
+
+#[derive(Default)]
+struct Contents {
+    exchanges: u64,
+    first_ns: Option<u64>,
+    last_ns: u64,
+    /// Requests by second.
+    seconds: BTreeMap<u64, u64>,
+    clients: HashMap<ClientKey, u64>,
+    connections: HashSet<u64>,
+    endpoints: HashMap<String, Row>,
+    status: BTreeMap<u16, u64>,
+    ends: BTreeMap<&'static str, u64>,
+    request_bytes: u64,
+    response_bytes: u64,
+    truncated: u64,
+    gaps: BTreeMap<GapReason, Gap>,
+}
+
+#[derive(Default)]
+struct Row {
+    exchanges: u64,
+    /// Response times in nanoseconds, for quantiles; bounded by [`TIMES_MAX`].
+    times: Vec<u64>,
+}
+
+/// Response times that are kept for one endpoint; later ones replace earlier ones evenly.
+const TIMES_MAX: usize = 4_096;
+
+impl Contents {
+    fn exchange(&mut self, exchange: &Exchange) {
+        self.exchanges += 1;
+        let at = exchange.instants.request_start;
+        self.first_ns = Some(self.first_ns.map_or(at, |first| first.min(at)));
+        self.last_ns = self.last_ns.max(at);
+        *self.seconds.entry(at / 1_000_000_000).or_default() += 1;
+        *self.clients.entry(exchange.client).or_default() += 1;
+        self.connections.insert(exchange.connection);
+        *self.ends.entry(exchange.end.name()).or_default() += 1;
+        self.request_bytes += exchange.request.body.total_len;
+        self.truncated += u64::from(exchange.request.body.is_truncated());
+        if let Some(response) = &exchange.response {
+            self.response_bytes += response.body.total_len;
+            self.truncated += u64::from(response.body.is_truncated());
+            if let Some(line) = head::status_line(&response.head) {
+                *self.status.entry(line.status).or_default() += 1;
+            }
+        }
+        let name = head::request_line(&exchange.request.head).map(|line| endpoint::endpoint(line.method, line.target));
+        let name = name.unwrap_or_else(|| "(unreadable)".to_owned());
+        let known = self.endpoints.len() < ENDPOINTS_MAX || self.endpoints.contains_key(&name);
+        let row = self.endpoints.entry(if known { name } else { "(other endpoints)".to_owned() }).or_default();
+        row.exchanges += 1;
+        if let Some(end) = exchange.instants.response_end {
+            row.time(end.saturating_sub(at));
+        }
+    }
+
+    fn gap(&mut self, gap: &Gap) {
+        let sum = self.gaps.entry(gap.reason).or_insert_with(|| Gap {
+            connections: 0,
+            exchanges: 0,
+            bytes: 0,
+            ..gap.clone()
+        });
+        sum.connections += gap.connections;
+        sum.exchanges += gap.exchanges;
+        sum.bytes += gap.bytes;
+        sum.to_ns = sum.to_ns.max(gap.to_ns);
+    }
+
+    fn duration_s(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+        let nanos = self.last_ns.saturating_sub(self.first_ns.unwrap_or(0)) as f64;
+        nanos / 1e9
+    }
+
+    /// Requests by second from the first to the last.
+    fn rate(&self) -> Vec<u64> {
+        let (Some(first), Some(last)) = (self.seconds.keys().next(), self.seconds.keys().next_back()) else {
+            return vec![];
+        };
+        // A session with a clock that jumped could span years: then its seconds are drawn by columns of more than one.
+        let columns = u64::try_from(SPARK_COLUMNS).unwrap_or(60);
+        let width = ((last - first) / columns + 1).max(1);
+        let mut out = vec![0; usize::try_from((last - first) / width + 1).unwrap_or(1)];
+        for (second, count) in &self.seconds {
+            if let Some(column) = out.get_mut(usize::try_from((second - first) / width).unwrap_or(0)) {
+                *column += count;
+            }
+        }
+        out
+    }
+
+    fn endpoint_rows(&self) -> Vec<(&String, &Row)> {
+        let mut rows: Vec<_> = self.endpoints.iter().collect();
+        rows.sort_by(|a, b| b.1.exchanges.cmp(&a.1.exchanges).then_with(|| a.0.cmp(b.0)));
+        rows
+    }
+
+    fn text(&self, session: &Session) -> String {
+        let header = session.header();
+        let mut out = format!("session  {}\n", session.path().display());
+        let mut line = |name: &str, value: String| out += &format!("  {name:<12}{value}\n");
+        if let (Some(listen), Some(upstream)) = (&header.listen, &header.upstream) {
+            line("recorded", format!("{} at {listen} before {upstream}", time(header.started_unix_ns)));
+        }
+        line("by", header.created_by.clone());
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = self.exchanges as f64 / self.duration_s().max(1e-9);
+        let rate = if self.exchanges > 1 { format!(", {rate:.1} requests/s") } else { String::new() };
+        line("exchanges", format!("{} in {}{rate}", units::count(self.exchanges), units::seconds(self.duration_s())));
+        line(
+            "clients",
+            format!(
+                "{} on {} connections",
+                units::count(self.clients.len() as u64),
+                units::count(self.connections.len() as u64)
+            ),
+        );
+        line(
+            "bodies",
+            format!(
+                "{} of requests, {} of responses{}",
+                units::bytes(self.request_bytes),
+                units::bytes(self.response_bytes),
+                match self.truncated {
+                    0 => String::new(),
+                    some => format!("; {some} truncated"),
+                }
+            ),
+        );
+        line("status", join(self.status.iter().map(|(status, count)| format!("{status}: {}", units::count(*count)))));
+        line("ended", join(self.ends.iter().map(|(end, count)| format!("{end}: {}", units::count(*count)))));
+        line("rate", format!("▕{}▏", units::sparkline(&self.rate())));
+        if self.gaps.is_empty() {
+            line("gaps", "none".to_owned());
+        }
+        for gap in self.gaps.values() {
+            line(
+                "gap",
+                format!(
+                    "{}: {} connections, {} not captured",
+                    gap.reason.name(),
+                    units::count(gap.connections),
+                    units::bytes(gap.bytes)
+                ),
+            );
+        }
+        if let Some(redaction) = &header.redaction {
+            line("redacted", format!("{} headers, key {}", redaction.headers.len(), redaction.key_id));
+        }
+        out += &format!("\n  {:<44} {:>10} {:>10} {:>10}\n", "endpoint", "exchanges", "p50", "p99");
+        let rows = self.endpoint_rows();
+        for (name, row) in rows.iter().take(ENDPOINTS_SHOWN) {
+            let (p50, p99) = (row.quantile_us(50), row.quantile_us(99));
+            let shown = |us: Option<f64>| us.map_or("–".to_owned(), units::micros);
+            out += &format!("  {name:<44} {:>10} {:>10} {:>10}\n", units::count(row.exchanges), shown(p50), shown(p99));
+        }
+        if rows.len() > ENDPOINTS_SHOWN {
+            out += &format!("  … and {} more (--json has all)\n", rows.len() - ENDPOINTS_SHOWN);
+        }
+        out
+    }
+
+    fn json(&self, session: &Session) -> serde_json::Value {
+        let endpoint = |(name, row): (&String, &Row)| json!({"endpoint": name, "exchanges": row.exchanges, "response_us": {"p50": row.quantile_us(50), "p99": row.quantile_us(99)}});
+        let gap = |gap: &Gap| json!({"reason": gap.reason.name(), "connections": gap.connections, "exchanges": gap.exchanges, "bytes": gap.bytes});
+        json!({
+            "session": session.path(),
+            "header": session.header(),
+            "exchanges": self.exchanges,
+            "clients": self.clients.len(),
+            "connections": self.connections.len(),
+            "duration_s": self.duration_s(),
+            "request_bytes": self.request_bytes,
+            "response_bytes": self.response_bytes,
+            "truncated_bodies": self.truncated,
+            "status": self.status.iter().map(|(status, count)| (status.to_string(), *count)).collect::<BTreeMap<_, _>>(),
+            "ended": self.ends,
+            "gaps": self.gaps.values().map(gap).collect::<Vec<_>>(),
+            "endpoints": self.endpoint_rows().into_iter().map(endpoint).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Row {
+    fn time(&mut self, nanos: u64) {
+        if self.times.len() < TIMES_MAX {
+            self.times.push(nanos);
+        } else if let Some(old) = self.times.get_mut(usize::try_from(self.exchanges).unwrap_or(0) % TIMES_MAX) {
+            *old = nanos;
+        }
+    }
+
+    fn quantile_us(&self, percent: usize) -> Option<f64> {
+        let mut sorted = self.times.clone();
+        sorted.sort_unstable();
+        let at = (sorted.len() * percent / 100).min(sorted.len().checked_sub(1)?);
+        #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
+        sorted.get(at).map(|nanos| *nanos as f64 / 1_000.0)
+    }
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { "–".to_owned() } else { parts.join("  ") }
+}
+
+fn time(unix_ns: u64) -> String {
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(unix_ns)).to_string()
+}

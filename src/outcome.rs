@@ -1,0 +1,88 @@
+//! How a command ends: exit codes in one place (design §5), and errors printed once.
+
+use std::fmt;
+
+/// Exit code of a command that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done.
+    Done = 0,
+    /// A verification failed.
+    Failed = 1,
+    /// Done, but with loss.
+    Loss = 3,
+    /// Interrupted; results so far are written.
+    Interrupted = 130,
+}
+
+/// Bad usage or input: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error with all its sources.
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            message = format!("{message}: {inner}");
+            source = inner.source();
+        }
+        Self::new(message)
+    }
+
+    /// A command, format or option of the contract that this version does not have.
+    pub(crate) fn not_built(what: &str) -> Self {
+        Self::new(format!("{what} is not built yet")).hint("see CHANGELOG.md for what this version can do")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<formats::session::SessionError> for Failure {
+    fn from(error: formats::session::SessionError) -> Self {
+        let failure = Self::of(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(feature = "replay")]
+impl From<replayer::error::ReplayError> for Failure {
+    fn from(error: replayer::error::ReplayError) -> Self {
+        let failure = Self::of(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// Prints to standard output. A reader that went away ends the output, not the program with a panic.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,51 @@
+//! Opening sessions, and saying what is missing in them, once for all commands that read.
+
+use std::path::PathBuf;
+
+use formats::session::{Damage, Event, Session, SessionError};
+
+use crate::outcome::{Failure, Outcome};
+use crate::units;
+
+pub(crate) fn open(paths: &[PathBuf]) -> Result<Vec<Session>, Failure> {
+    Ok(paths.iter().map(|path| Session::open(path)).collect::<Result<_, _>>()?)
+}
+
+/// What reading found wrong, for standard error and for the exit code.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    damaged: u64,
+    unfinished: u64,
+}
+
+impl Problems {
+    /// Reports `event` if it is a problem; gives it back if it is not.
+    pub(crate) fn note(&mut self, event: Result<Event, SessionError>) -> Result<Option<Event>, Failure> {
+        match event? {
+            Event::Damage(damage) => {
+                self.damaged += 1;
+                eprintln!("warning: {}", damage_text(&damage));
+                Ok(None)
+            }
+            Event::Unfinished { path, writing } => {
+                self.unfinished += u64::from(!writing);
+                let why = if writing { "is being written" } else { "ends without its index: its recorder was killed" };
+                eprintln!("note: {} {why}; everything up to its last flush is here", path.display());
+                Ok(None)
+            }
+            event => Ok(Some(event)),
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.damaged + self.unfinished > 0 { Outcome::Loss } else { Outcome::Done }
+    }
+}
+
+pub(crate) fn damage_text(damage: &Damage) -> String {
+    let lost = match damage.exchanges {
+        Some(exchanges) => format!("{} exchanges are lost", units::count(exchanges)),
+        None => "how many exchanges are lost is unknown".to_owned(),
+    };
+    format!("{} byte {}: {} ({} bytes); {lost}", damage.path.display(), damage.at, damage.what, damage.len)
+}

@@ -1,0 +1,119 @@
+//! Sizes, durations and counts as people write and read them.
+
+use std::time::Duration;
+
+/// `64MiB`, `1GiB`, `500kB`, `4096`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is no size; write it as in 64MiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let factor = match unit.trim() {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(factor).ok_or_else(bad)
+}
+
+/// `30s`, `1h30m`, `250ms`, `0s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
+}
+
+/// Nanoseconds of a duration, at most [`u64::MAX`].
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `12,345`
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1.5 MiB`
+pub(crate) fn bytes(number: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
+    let mut value = number as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+/// Microseconds as `12 µs`, `3.4 ms`, `1.25 s`.
+pub(crate) fn micros(us: f64) -> String {
+    if us < 1_000.0 {
+        format!("{us:.0} µs")
+    } else if us < 1_000_000.0 {
+        format!("{:.1} ms", us / 1_000.0)
+    } else {
+        format!("{:.2} s", us / 1_000_000.0)
+    }
+}
+
+/// Seconds as `3.2 s`, `2m 5s`.
+pub(crate) fn seconds(s: f64) -> String {
+    if s < 120.0 { format!("{s:.1} s") } else { format!("{}m {:.0}s", (s / 60.0).floor(), s % 60.0) }
+}
+
+/// A row of blocks, one for each value: the shape of a rate over time.
+pub(crate) fn sparkline(values: &[u64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = values.iter().copied().max().unwrap_or(0).max(1);
+    let block = |value: u64| {
+        let at = usize::try_from(value * 7 / most).unwrap_or(7);
+        if value == 0 { ' ' } else { BLOCKS.get(at).copied().unwrap_or('█') }
+    };
+    values.iter().map(|value| block(*value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations() {
+        for (text, expected) in
+            [("64MiB", Some(64 << 20)), ("1kB", Some(1000)), ("7", Some(7)), ("7 GiB", Some(7 << 30))]
+        {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
+        for bad in ["", "MiB", "-1", "1.5GiB", "1mib", "99999999999999999999", "18446744073709551615GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
+        assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn for_people() {
+        assert_eq!(
+            ["1", "999", "1,000", "1,234,567"],
+            [1, 999, 1000, 1_234_567].map(count).each_ref().map(String::as_str)
+        );
+        assert_eq!((bytes(1023), bytes(1536)), ("1023 B".to_owned(), "1.5 KiB".to_owned()));
+        assert_eq!(
+            (micros(12.4), micros(3_400.0), micros(1_250_000.0)),
+            ("12 µs".into(), "3.4 ms".into(), "1.25 s".into())
+        );
+        assert_eq!(sparkline(&[0, 1, 7, 14]), " ▁▄█");
+    }
+}
