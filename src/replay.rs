@@ -29,13 +29,40 @@ const LIGHTSTEP_HEADER: &str = "lightstep-access-token";
 const OTLP_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
+    let json = args.json;
     let replay = Replay::check(args)?;
     replay.planned.report_problems();
-    replay.send()
+    let replayed = replay.send()?;
+    if json {
+        let json = serde_json::to_string(&replayed.result);
+        let json = json.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
+        outcome::print(&format!("{json}\n"));
+    } else {
+        outcome::print(&summary(&replayed.result, &replayed.out));
+    }
+    Ok(replayed.outcome())
+}
+
+/// A replay that is over.
+pub(crate) struct Replayed {
+    pub(crate) result: RunResult,
+    pub(crate) out: PathBuf,
+    /// Whether the sessions were whole.
+    sessions: Outcome,
+}
+
+impl Replayed {
+    fn outcome(&self) -> Outcome {
+        match self.result.interrupted {
+            true => Outcome::Interrupted,
+            false if !self.result.shed.is_empty() => Outcome::Loss,
+            false => self.sessions,
+        }
+    }
 }
 
 /// A replay whose every condition is met.
-struct Replay {
+pub(crate) struct Replay {
     args: ReplayArgs,
     target: Target,
     planned: Planned,
@@ -44,7 +71,7 @@ struct Replay {
 
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
-    fn check(args: ReplayArgs) -> Result<Self, Failure> {
+    pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
         refuse_later(&args.later)?;
         let given = args
             .target
@@ -72,7 +99,7 @@ impl Replay {
         Ok(Self { args, target, planned, export })
     }
 
-    fn send(self) -> Result<Outcome, Failure> {
+    pub(crate) fn send(self) -> Result<Replayed, Failure> {
         let contexts = Contexts::random()?;
         let out = self.args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
@@ -102,23 +129,12 @@ impl Replay {
             export: self.export,
             log_requests: self.args.requests == Requests::All,
         };
-        let damaged = self.planned.outcome();
+        let whole = self.planned.outcome();
         let Planned { recording, plan, options, .. } = self.planned;
         let prepared = Prepared::new(recording, plan, options.factor.as_f64(), self.target, contexts);
         let running = run::start(prepared, run_options, directory, result)?;
         let result = watch(running)?;
-        if self.args.json {
-            let json = serde_json::to_string(&result)
-                .map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
-            outcome::print(&format!("{json}\n"));
-        } else {
-            outcome::print(&summary(&result, &out));
-        }
-        Ok(match result.interrupted {
-            true => Outcome::Interrupted,
-            false if !result.shed.is_empty() => Outcome::Loss,
-            false => damaged,
-        })
+        Ok(Replayed { result, out, sessions: whole })
     }
 }
 
@@ -170,7 +186,7 @@ fn show(live: &Live) {
 }
 
 /// The dozen lines that a run ends with.
-pub(crate) fn summary(result: &RunResult, out: &std::path::Path) -> String {
+fn summary(result: &RunResult, out: &std::path::Path) -> String {
     let mut text = String::new();
     for notice in &result.notices {
         text += &format!("NOTE: {notice}\n");

@@ -146,7 +146,44 @@ pub(super) fn published() -> Vec<String> {
 
 /// A character that a header name can have (RFC 9110 §5.6.2).
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// A table, since every byte of every header name is looked up on the capture thread.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 0x80 {
+        let is_token = byte.is_ascii_alphanumeric() || byte.is_ascii_punctuation() && !is_delimiter(byte);
+        let (_, rest) = table.split_at_mut(byte as usize);
+        if let [slot, ..] = rest {
+            *slot = is_token;
+        }
+        byte += 1;
+    }
+    table
+};
+
+const fn is_delimiter(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'"' | b'('
+            | b')'
+            | b','
+            | b'/'
+            | b':'
+            | b';'
+            | b'<'
+            | b'='
+            | b'>'
+            | b'?'
+            | b'@'
+            | b'['
+            | b'\\'
+            | b']'
+            | b'{'
+            | b'}'
+    )
 }
 
 /// Whether `name` is `known`, which is in lower case; an underscore counts as the hyphen that CGI makes of it.

@@ -179,6 +179,14 @@ fn keys_are_read_and_never_shown() {
 }
 
 #[test]
+fn token_bytes_are_those_of_rfc_9110() {
+    for byte in 0..=255u8 {
+        let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        assert_eq!(is_token_byte(byte), expected, "{byte:#x}");
+    }
+}
+
+#[test]
 fn the_policy_names_the_rules() {
     let policy = Redactor::new(&key()).policy();
     assert_eq!(policy.key_id, key().key_id());
