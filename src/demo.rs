@@ -91,10 +91,13 @@ fn story(
     line(
         "recorded",
         format!(
-            "{} exchanges of {} visitors, none missing: {}",
+            "{} exchanges of {} visitors, {}",
             units::count(exchanges),
             units::count(visits.visitors),
-            exchanges == visits.requests
+            match visits.requests.checked_sub(exchanges) {
+                Some(0) => "all that there were".to_owned(),
+                missing => format!("{missing:?} missing"),
+            }
         ),
     );
     line(

@@ -1,0 +1,28 @@
+# Two commands do everything: `make demo` and `make test`. Each installs what it lacks, and says what it installs.
+.PHONY: demo test bench setup fmt clippy doc
+
+demo:
+	tools/setup build
+	cargo run --release -- demo
+
+test:
+	tools/setup test
+	tools/run-tests
+
+bench:
+	tools/setup bench
+	cargo build --release
+	python3 tests/bench/relay.py
+	python3 tests/bench/lag.py
+
+setup:
+	tools/setup test
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
