@@ -143,7 +143,7 @@ mod tests {
         check("/img/12345.tar.gz", "/img/{id}.tar.gz");
         check("/api/1.25/x", "/api/1.25/x");
         check("/img/12345.", "/img/12345.");
-        check("/user-42", "/user-42");
+        check("/user-42/ab1z", "/user-42/ab1z");
         check("/shop;jsessionid=0123456789abcdef/7;v=1", "/shop/{id}");
         check("http://example.com:80/a/1?x", "/a/{id}");
         check("http://example.com", "/");

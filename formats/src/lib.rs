@@ -2,6 +2,8 @@
 //!
 //! Pure on purpose: no clock, no sockets, no threads, no async. Files are read and written by [`session`] alone.
 
+#![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
+
 pub mod clients;
 pub mod endpoint;
 pub mod head;

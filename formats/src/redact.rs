@@ -1,6 +1,6 @@
 //! Redaction: secrets in heads and trailers become pseudonyms before anything reaches the disk.
 //!
-//! What counts as a secret is decided by the header's name ([`names`]); what becomes of a value is in [`values`]. It fails
+//! What counts as a secret is decided by the header's name (`names`); what becomes of a value is in `values`. It fails
 //! closed: lines are read raw, so that a folded, unfinished or oddly spaced line of a redacted header hides nothing.
 //! Deliberately not here: bodies and request targets, to which no default rule applies, and sealing.
 

@@ -80,6 +80,8 @@ fn forwarded_addresses() {
     let both = ["X-Forwarded-For: 192.0.2.60", "Forwarded: for=192.0.2.61", "User-Agent: a"];
     assert_ne!(of(&[], &both), plain, "Forwarded comes before X-Forwarded-For");
     assert_ne!(of(&[], &["X-Forwarded-For: 192.0.2.60", "User-Agent: b"]), plain);
+    let twice = ["X-Forwarded-For: 192.0.2.60", "X-Forwarded-For: 192.0.2.61", "User-Agent: a"];
+    assert_eq!(of(&[], &twice), plain, "the first of several headers is furthest from us");
 }
 
 #[test]

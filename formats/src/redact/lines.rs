@@ -28,12 +28,11 @@ impl<'a> Lines<'a> {
 
     /// The next line, if it can be read as more of the value on `line`.
     ///
-    /// That is folded text, whatever follows a lone CR, and text that has not the form of a field: a value that was
-    /// wrapped by hand, with the rest of a secret in it.
+    /// That is whatever follows a lone CR, and text that has not the form of a field: folded text, which begins with white
+    /// space, or a value that was wrapped by hand, with the rest of a secret in it.
     pub(super) fn next_if_continues(&mut self, line: &Line<'_>) -> Option<Line<'a>> {
         let next = self.peek()?;
-        let is_folded = next.text.first().is_some_and(|first| *first <= b' ');
-        let continues = !next.text.is_empty() && (is_folded || line.ending == b"\r" || !is_field(next.text));
+        let continues = !next.text.is_empty() && (line.ending == b"\r" || !is_field(next.text));
         continues.then(|| self.step(next))
     }
 
@@ -60,7 +59,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Whether a line begins with a name and a colon.
+/// Whether a line is, from its first byte, a name and a colon.
 fn is_field(text: &[u8]) -> bool {
     let name = text.iter().take_while(|byte| is_token_byte(**byte)).count();
     name > 0 && text.get(name..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b":"))

@@ -70,11 +70,14 @@ fn cookies_keep_names_and_separators() {
     check("Cookie:", "Cookie:");
     check("Cookie: ;; ", "Cookie: ;; ");
     check("cookie2: $Version=\"1\"; sid=§", "cookie2: $Version=\"***\"; sid=§");
-    let quoted = redacted(&format!("G\r\nCookie: a=\"x; {SECRET}=y; z\"; b={SECRET}\r\n\r\n"));
+    let token = "abcdefghijklmnop";
+    let quoted = redacted(&format!("G\r\nCookie: a=\"x; {token}=y; z\"; b={SECRET}\r\n\r\n"));
     assert_eq!(quoted.matches("redacted-").count(), 2, "{quoted}");
-    assert!(quoted.ends_with(&format!("\"; b={}\r\n\r\n", pseudonym(SECRET))) && !quoted.contains(SECRET), "{quoted}");
-    let open = redacted(&format!("G\r\nCookie: a=\"x; {SECRET}=y\r\n\r\n"));
-    assert!(!open.contains(SECRET), "an open quote takes in the rest: {open}");
+    assert!(quoted.ends_with(&format!("\"; b={}\r\n\r\n", pseudonym(SECRET))) && !quoted.contains(token), "{quoted}");
+    let open = redacted(&format!("G\r\nCookie: a=\"x; {token}=y\r\n\r\n"));
+    assert!(!open.contains(token), "an open quote takes in the rest: {open}");
+    let no_name = redacted(&format!("G\r\nCookie: {SECRET}=x\r\n\r\n"));
+    assert!(!no_name.contains(SECRET), "what is no token is no name: {no_name}");
 }
 
 #[test]
@@ -134,6 +137,10 @@ fn odd_syntax_hides_nothing() {
     check("Authorization: Bearer\r\n §", "Authorization: Bearer §");
     check("X-Api-Key:\r\n\t§\r\n ", "X-Api-Key: § ");
     check("Cookie: a=§;\r\n b=§", "Cookie: a=§; b=§");
+    for hidden in ["X-Api-Key: a\r\n §: b", "X-Api-Key: a\r§: b", "X-Api-Key:\r§: b"] {
+        let head = redacted(&format!("G\r\n{}\r\nHost: x\r\n\r\n", hidden.replace('§', "abcdefghijklmnop")));
+        assert!(!head.contains("abcdef") && head.ends_with("\r\nHost: x\r\n\r\n"), "{head}");
+    }
     check("Authorization §", "Authorization §");
     check("Cookie=§", "Cookie=§");
 }
@@ -203,7 +210,7 @@ fn exchange_with(line: &[u8], place: usize) -> Exchange {
     let at = |wanted: usize, start: &str| {
         if place == wanted { section(format!("{start}\r\n").as_bytes(), b"\r\n") } else { plain(start) }
     };
-    let trailers = |wanted: usize| if place == wanted { section(b"", b"") } else { Bytes::new() };
+    let trailers = |wanted: usize| if place == wanted { Bytes::copy_from_slice(line) } else { Bytes::new() };
     let message =
         |head, trailers| Message { head, framing: crate::model::Framing::Chunked, body: Body::default(), trailers };
     Exchange {

@@ -128,7 +128,7 @@ impl Engine {
             self.dispatch_due();
             let now = self.clock.now_ns();
             self.expire(now);
-            let sending = !self.stop.is_draining() && !(self.jobs.is_abandoned() && self.jobs.is_empty());
+            let sending = !self.stop.is_draining() && (!self.jobs.is_abandoned() || !self.jobs.is_empty());
             if !sending && (self.in_flight == 0 || self.stop.is_aborted()) {
                 self.give_up();
                 return Ok(());

@@ -1,0 +1,263 @@
+//! The relay from outside: real sockets on both sides, bytes compared to the letter.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use formats::wire::{Direction, Ending};
+use recorder::clock::Clock;
+use recorder::listen::{Relay, RelayConfig, RelayError};
+use recorder::tap::{Event, Tap, TapLimits};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition.
+#[expect(clippy::disallowed_methods, reason = "looks again until the deadline")]
+#[track_caller]
+fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn config(upstream: SocketAddr) -> RelayConfig {
+    RelayConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        upstream_host: upstream.ip().to_string(),
+        upstream_port: upstream.port(),
+        threads: 1,
+        connect_timeout: Duration::from_secs(2),
+    }
+}
+
+fn relay(upstream: SocketAddr, tap: Option<&Arc<Tap>>) -> Relay {
+    Relay::bind(&config(upstream)).unwrap().start(tap.cloned()).unwrap()
+}
+
+fn tap(queue_events_max: usize) -> Arc<Tap> {
+    Tap::new(TapLimits { queue_events_max, queue_bytes_max: 1 << 30 }, Clock::start())
+}
+
+fn connect(relay: &Relay) -> TcpStream {
+    let socket = TcpStream::connect(relay.address()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    let socket = listener.accept().unwrap().0;
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Bytes that repeat nowhere soon and are not HTTP.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56).to_le_bytes().first().copied().unwrap()
+    })
+    .take(len)
+    .collect()
+}
+
+/// Writes `bytes` in pieces of uneven sizes and finishes its direction.
+fn write_in_pieces(mut socket: TcpStream, bytes: Vec<u8>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let (mut rest, mut size) = (&bytes[..], 1);
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(rest.len().min(size));
+            socket.write_all(piece).unwrap();
+            rest = later;
+            size = (size * 7 + 3) % 300_000 + 1;
+        }
+        socket.shutdown(Shutdown::Write).unwrap();
+    })
+}
+
+fn read_all(mut socket: TcpStream) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+/// Both sides write at once before anybody has read a byte of the other.
+fn both_ways(tap: Option<&Arc<Tap>>, len: usize) {
+    let (listener, address) = listen();
+    let relay = relay(address, tap);
+    let client = connect(&relay);
+    let server = accept(&listener);
+    let (up, down) = (noise(1, len), noise(2, len));
+    let writers = [
+        write_in_pieces(client.try_clone().unwrap(), up.clone()),
+        write_in_pieces(server.try_clone().unwrap(), down.clone()),
+    ];
+    let (at_server, at_client) = (read_all(server), read_all(client));
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    assert!(at_server.join().unwrap() == up, "the upstream got other bytes than the client sent");
+    assert!(at_client.join().unwrap() == down, "the client got other bytes than the upstream sent");
+    wait_for(|| (relay.counters().active == 0).then_some(()));
+    let counters = relay.counters();
+    assert_eq!((counters.request_bytes, counters.response_bytes), (len as u64, len as u64));
+}
+
+#[test]
+fn bytes_pass_to_the_letter_without_a_tap() {
+    both_ways(None, 8 << 20);
+}
+
+#[test]
+fn a_tap_that_nobody_empties_changes_no_byte() {
+    let tap = tap(4);
+    both_ways(Some(&tap), 3 << 20);
+    let lost = tap.lost();
+    assert_eq!(lost.connections, 1);
+    assert!(lost.bytes > 5 << 20, "{lost:?}");
+}
+
+#[test]
+fn the_tap_sees_every_byte_in_order() {
+    let tap = tap(1 << 16);
+    both_ways(Some(&tap), 1 << 20);
+    let (mut up, mut down, mut life) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last = 0;
+    wait_for(|| {
+        while let Some(event) = tap.pop() {
+            let at = match event {
+                Event::Opened { at_ns, peer, .. } => {
+                    assert!(peer.unwrap().ip().is_loopback());
+                    life.push("opened");
+                    at_ns
+                }
+                Event::Connected { at_ns, .. } => {
+                    life.push("connected");
+                    at_ns
+                }
+                Event::Bytes { at_ns, from, bytes, .. } => {
+                    if from == Direction::Request { &mut up } else { &mut down }.extend_from_slice(&bytes);
+                    at_ns
+                }
+                Event::Ended { at_ns, how, .. } => {
+                    assert_eq!(how, Ending::Eof);
+                    life.push("ended");
+                    at_ns
+                }
+                Event::Closed { at_ns, .. } => {
+                    life.push("closed");
+                    at_ns
+                }
+            };
+            assert!(at >= last, "instants go back");
+            last = at;
+        }
+        (life.last() == Some(&"closed")).then_some(())
+    });
+    assert_eq!(life, ["opened", "connected", "ended", "ended", "closed"]);
+    assert!(up == noise(1, 1 << 20) && down == noise(2, 1 << 20));
+}
+
+#[test]
+fn a_half_closed_client_still_gets_its_answer() {
+    let (listener, address) = listen();
+    let relay = relay(address, None);
+    let mut client = connect(&relay);
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut server = accept(&listener);
+    let mut request = Vec::new();
+    server.read_to_end(&mut request).unwrap(); // ends because the half-close was passed on
+    server.write_all(b"late answer").unwrap();
+    drop(server);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!((request.len(), answer.as_str()), (18, "late answer"));
+}
+
+#[test]
+fn a_client_that_resets_takes_its_upstream_connection_along() {
+    let (listener, address) = listen();
+    let relay = relay(address, None);
+    let mut client = connect(&relay);
+    client.write_all(b"x").unwrap();
+    let mut server = accept(&listener);
+    server.write_all(b"unread").unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    wait_for(|| client.peek(&mut [0; 6]).is_ok_and(|n| n == 6).then_some(()));
+    drop(client); // with unread bytes: a reset
+    let _ = server.read(&mut [0]);
+    wait_for(|| (relay.counters().active == 0).then_some(()));
+}
+
+#[test]
+fn a_dead_upstream_closes_the_client_at_once() {
+    let dead = listen().1;
+    let relay = relay(dead, None);
+    let mut bytes = Vec::new();
+    // An end or a reset, but never an answer that nobody sent.
+    let _ = connect(&relay).read_to_end(&mut bytes);
+    assert!(bytes.is_empty());
+    wait_for(|| (relay.counters().upstream_failures == 1 && relay.counters().active == 0).then_some(()));
+}
+
+#[test]
+fn what_cannot_be_listened_on_is_refused() {
+    let (_listener, taken) = listen();
+    let refused = Relay::bind(&RelayConfig { listen: taken, ..config(listen().1) }).err().unwrap();
+    assert!(matches!(&refused, RelayError::Listen { address, .. } if *address == taken), "{refused}");
+    assert!(refused.to_string().contains(&taken.to_string()) && refused.hint().contains("--listen"));
+
+    let own = listen().1;
+    let refused = Relay::bind(&RelayConfig { listen: own, ..config(own) }).err().unwrap();
+    assert!(matches!(refused, RelayError::Loop { .. }), "{refused}");
+}
+
+#[test]
+fn a_drain_ends_with_the_last_connection_and_accepts_until_then() {
+    let (listener, address) = listen();
+    let relay = relay(address, None);
+    let at = relay.address();
+    let mut client = connect(&relay);
+    client.write_all(b"a").unwrap();
+    let mut server = accept(&listener);
+    server.read_exact(&mut [0]).unwrap();
+    let draining = std::thread::spawn(move || relay.drain(PATIENCE, std::future::pending()));
+    let mut late = TcpStream::connect(at).unwrap();
+    late.write_all(b"b").unwrap();
+    let mut second = accept(&listener);
+    second.read_exact(&mut [0]).unwrap();
+    assert!(!draining.is_finished());
+    drop((client, server, late, second));
+    let (counters, cut) = draining.join().unwrap();
+    assert_eq!((counters.connections, cut), (2, 0));
+}
+
+#[test]
+fn a_drain_cuts_what_is_left_at_its_end() {
+    let (listener, address) = listen();
+    let relay = relay(address, None);
+    let mut client = connect(&relay);
+    client.write_all(b"a").unwrap();
+    let server = accept(&listener);
+    let (_, cut) = relay.drain(Duration::ZERO, std::future::pending());
+    assert_eq!(cut, 1);
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+    drop(server);
+}
