@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::Path;
 
-use formats::jsonl::{self, Line};
+use formats::jsonl::{Line, Reader};
 use formats::session::{SessionHeader, SessionWriter, WriterOptions};
 
 use crate::cli::ImportArgs;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
     for path in &args.files {
         inputs.push((name(path), open(path)?));
     }
-    let mut import = Import { args, writer: None, skipped: 0, gaps: 0 };
+    let mut import = Import { args, reader: Reader::new(), writer: None, skipped: 0, gaps: 0 };
     for (name, input) in inputs {
         import.read(&name, input)?;
     }
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
 
 struct Import<'a> {
     args: &'a ImportArgs,
+    reader: Reader,
     writer: Option<SessionWriter>,
     skipped: u64,
     gaps: u64,
@@ -57,7 +58,7 @@ impl Import<'_> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match jsonl::from_line(&line) {
+            match self.reader.line(&line) {
                 Ok(parsed) => self.take(parsed, name, number)?,
                 Err(error) if self.args.lenient => {
                     self.skipped += 1;
@@ -96,7 +97,8 @@ impl Import<'_> {
 
     fn writer(&mut self) -> Result<&mut SessionWriter, Failure> {
         if self.writer.is_none() {
-            self.create(SessionHeader::default())?;
+            let started_unix_ns = self.reader.started_unix_ns().unwrap_or_default();
+            self.create(SessionHeader { started_unix_ns, ..SessionHeader::default() })?;
         }
         self.writer.as_mut().ok_or_else(|| Failure::new("no session was made"))
     }

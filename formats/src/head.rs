@@ -124,7 +124,7 @@ fn field_lines(head: &[u8], mut at: usize) -> impl Iterator<Item = Field<'_>> {
 /// Index after the line that begins at `at`.
 fn line_end(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| at + newline + 1)
+    memchr::memchr(b'\n', rest).map_or(bytes.len(), |newline| at + newline + 1)
 }
 
 fn trim_line_end(line: &[u8]) -> &[u8] {
