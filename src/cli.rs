@@ -30,10 +30,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Pass traffic on to an upstream, byte for byte, and record it
     #[cfg(feature = "record")]
-    Record(RecordArgs),
+    Record(Box<RecordArgs>),
     /// Send sessions to a target, at any multiple of their rate
     #[cfg(feature = "replay")]
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Say what a replay would send, and send nothing
     #[cfg(feature = "replay")]
     Plan(PlanArgs),

@@ -178,14 +178,14 @@ fn parse(arguments: &[&str]) -> Result<Command, Failure> {
 
 fn record_args(arguments: &[&str]) -> Result<crate::cli::RecordArgs, Failure> {
     match parse(arguments)? {
-        Command::Record(args) => Ok(args),
+        Command::Record(args) => Ok(*args),
         _ => Err(Failure::new("the demo's command is not `record`")),
     }
 }
 
 fn replay_args(arguments: &[&str]) -> Result<crate::cli::ReplayArgs, Failure> {
     match parse(arguments)? {
-        Command::Replay(args) => Ok(args),
+        Command::Replay(args) => Ok(*args),
         _ => Err(Failure::new("the demo's command is not `replay`")),
     }
 }

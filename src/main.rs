@@ -56,9 +56,9 @@ fn run() -> Result<Outcome, Failure> {
         #[cfg(all(feature = "record", feature = "replay"))]
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "record")]
-        Command::Record(args) => record::run(args),
+        Command::Record(args) => record::run(*args),
         #[cfg(feature = "replay")]
-        Command::Replay(args) => replay::run(args),
+        Command::Replay(args) => replay::run(*args),
         #[cfg(feature = "replay")]
         Command::Plan(args) => plan::run(args),
         Command::Inspect(args) => inspect::run(&args),

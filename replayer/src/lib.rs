@@ -9,7 +9,6 @@ pub mod load;
 pub mod measure;
 pub mod plan;
 pub mod prepared;
-#[path = "report_stub.rs"]
 pub mod report;
 pub mod result;
 pub mod rewrite;

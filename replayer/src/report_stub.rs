@@ -1,5 +1,0 @@
-//! stub
-/// x
-pub fn html(_: &crate::result::RunResult) -> String {
-    String::new()
-}
