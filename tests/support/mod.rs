@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long any condition may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder that is removed with the test.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("reenact-test-").tempdir().unwrap()
 }
 
 /// `reenact` with these arguments and a clean environment of its own variables.
-pub fn reenact<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+pub(crate) fn reenact<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reenact"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -32,17 +32,17 @@ pub fn reenact<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Comma
 
 /// What a finished command said.
 #[derive(Debug)]
-pub struct Said {
+pub(crate) struct Said {
     /// Exit code; -1 when a signal ended it.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 /// Runs a command to its end.
-pub fn run(command: &mut Command) -> Said {
+pub(crate) fn run(command: &mut Command) -> Said {
     let output = command.output().expect("the command starts");
     Said {
         code: output.status.code().unwrap_or(-1),
@@ -52,14 +52,14 @@ pub fn run(command: &mut Command) -> Said {
 }
 
 /// Runs `reenact` to its end.
-pub fn reenact_says<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Said {
+pub(crate) fn reenact_says<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Said {
     run(&mut reenact(arguments))
 }
 
 /// Waits until `condition` gives something.
 #[expect(clippy::disallowed_methods, reason = "the one place that waits: looks again until the deadline")]
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = condition() {
@@ -71,7 +71,7 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A process that is killed when the test is over.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     out: Arc<Mutex<String>>,
     err: Arc<Mutex<String>>,
@@ -79,7 +79,7 @@ pub struct Process {
 
 impl Process {
     /// Starts it with its output collected.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
         let out = collect(child.stdout.take().unwrap());
         let err = collect(child.stderr.take().unwrap());
@@ -87,23 +87,23 @@ impl Process {
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Standard output so far.
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         self.out.lock().unwrap().clone()
     }
 
     /// Standard error so far.
-    pub fn err(&self) -> String {
+    pub(crate) fn err(&self) -> String {
         self.err.lock().unwrap().clone()
     }
 
     /// Waits for a line of standard error that contains `text`.
     #[track_caller]
-    pub fn wait_for_err(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_err(&mut self, text: &str) -> String {
         let err = Arc::clone(&self.err);
         let child = &mut self.child;
         wait_for(&format!("`{text}` on standard error"), || {
@@ -117,31 +117,33 @@ impl Process {
     }
 
     /// Sends a signal by name (`INT`, `TERM`, `KILL`).
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end.
     #[track_caller]
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         wait_for("the end of a process", || child.try_wait().unwrap())
     }
 
     /// Waits for its end and returns everything that it said.
     #[track_caller]
-    pub fn finish(mut self) -> Said {
+    pub(crate) fn finish(mut self) -> Said {
         let code = self.wait().code().unwrap_or(-1);
         // The pipes are read to their ends by threads that end with them.
         let (out, err) = (Arc::clone(&self.out), Arc::clone(&self.err));
         drop(self);
-        wait_for("the end of its output", || (Arc::strong_count(&out) == 1 && Arc::strong_count(&err) == 1).then_some(()));
+        wait_for("the end of its output", || {
+            (Arc::strong_count(&out) == 1 && Arc::strong_count(&err) == 1).then_some(())
+        });
         Said { code, out: out.lock().unwrap().clone(), err: err.lock().unwrap().clone() }
     }
 }
@@ -168,7 +170,7 @@ fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 }
 
 /// A recorder before `upstream` (`127.0.0.1:PORT`), writing into `out`; returns it and the address that it listens on.
-pub fn recorder(upstream: &str, out: &Path, more: &[&str]) -> (Process, String) {
+pub(crate) fn recorder(upstream: &str, out: &Path, more: &[&str]) -> (Process, String) {
     let upstream = format!("http://{upstream}");
     let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &upstream, "--out", out.to_str().unwrap()];
     let mut process = Process::start(reenact(arguments).args(more));
@@ -178,27 +180,27 @@ pub fn recorder(upstream: &str, out: &Path, more: &[&str]) -> (Process, String) 
 }
 
 /// The lines of `reenact cat` as JSON.
-pub fn cat(session: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn cat(session: &Path) -> Vec<serde_json::Value> {
     let said = reenact_says([OsStr::new("cat"), session.as_os_str()]);
     said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The exchanges among them.
-pub fn exchanges(session: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn exchanges(session: &Path) -> Vec<serde_json::Value> {
     cat(session).into_iter().filter(|line| line["type"] == "exchange").collect()
 }
 
 /// `run.json` of a run directory.
-pub fn run_json(directory: &Path) -> serde_json::Value {
+pub(crate) fn run_json(directory: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(directory.join("run.json")).unwrap()).unwrap()
 }
 
 /// The path as text.
-pub fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
 /// A path inside a folder.
-pub fn inside(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+pub(crate) fn inside(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }

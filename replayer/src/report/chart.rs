@@ -56,13 +56,9 @@ pub(super) fn chart(id: &str, title: &str, what: &str, unit: Unit, series: Vec<S
             y + 4.0
         );
     }
-    for tick in 0..=6 {
-        let at = points.saturating_sub(1) * tick / 6;
+    for at in (0..points.max(1)).step_by(points.div_ceil(8).max(1)) {
         let second = at * merged_by;
         svg += &format!(r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{second} s</text>"#, x(at), BOTTOM + 18.0);
-        if points <= 1 {
-            break;
-        }
     }
     for (number, one) in series.iter().enumerate() {
         svg += &line(number, one, &scale, &x);
@@ -188,10 +184,14 @@ impl Scale {
     }
 }
 
-/// The next larger of 1, 2, 4, 6, 8 times a power of ten: quarters of it are round.
+/// The next larger round number of which a quarter is round, too.
 fn nice(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= value).unwrap_or(value)
+    [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|step| *step >= value)
+        .unwrap_or(value)
 }
 
 fn tick_time(us: f64) -> String {
