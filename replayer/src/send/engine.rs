@@ -25,6 +25,8 @@ const OPEN_OVERDUE_NS: u64 = 100_000_000;
 const WAIT_MAX_NS: u64 = 20_000_000;
 /// Wait when the next request is not known because its preparation is behind.
 const WAIT_UNKNOWN_NS: u64 = 100_000;
+/// Requests sent in one go before sockets are looked at.
+const DISPATCH_BATCH: usize = 32;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Sends the jobs of one queue on the connections of its slots.
@@ -125,7 +127,7 @@ impl Engine {
     /// When the kernel refuses to wait; outcomes so far have been handed over.
     pub fn run(mut self) -> Result<(), ReplayError> {
         loop {
-            self.dispatch_due();
+            self.dispatch_due(DISPATCH_BATCH);
             let now = self.clock.now_ns();
             self.expire(now);
             let sending = !self.stop.is_draining() && (!self.jobs.is_abandoned() || !self.jobs.is_empty());
@@ -144,7 +146,7 @@ impl Engine {
                 if let Some((token, readable, writable)) = self.poll.event(at) {
                     self.ready(token, readable, writable);
                 }
-                self.dispatch_due();
+                self.dispatch_due(1);
             }
         }
     }
@@ -153,13 +155,17 @@ impl Engine {
         self.jobs.peek().ok().map(|job| self.start_ns + job.due_ns)
     }
 
-    fn dispatch_due(&mut self) {
-        while !self.stop.is_draining()
-            && let Some(due) = self.next_due()
-            && due <= self.clock.now_ns()
-            && let Ok(job) = self.jobs.pop()
-        {
-            self.dispatch(job);
+    /// Sends what is due, but no more than `most` in one go: when requests come faster than they can be sent, answers
+    /// are still read in between, and their connections become free.
+    fn dispatch_due(&mut self, most: usize) {
+        for _ in 0..most {
+            let due = self.next_due().is_some_and(|due| due <= self.clock.now_ns());
+            if !due || self.stop.is_draining() {
+                return;
+            }
+            if let Ok(job) = self.jobs.pop() {
+                self.dispatch(job);
+            }
         }
     }
 
