@@ -8,6 +8,7 @@ connections, answers of 45 bytes and of 10 KiB. Rounds are interleaved; medians 
 """
 
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,38 +55,48 @@ def measure(process, port, path):
     return requests / SECONDS, p99_ms, spent / requests * 1e6
 
 
+NAMES = ["reenact, capture on", "reenact, capture off", "nginx", "bare pingora-proxy"]
+
+
+def run(folder, bare, rows, processes):
+    """Fills `rows` and returns the recorder's own summary."""
+    (Path(folder) / "small").write_bytes(b"x" * 45)
+    (Path(folder) / "large").write_bytes(bytes(range(256)) * 40)
+    Path(folder).chmod(0o755)  # nginx's worker is another user
+    upstream, ports = free_port(), [free_port() for _ in NAMES]
+    processes.append(nginx(folder, "upstream", 1, upstream, f"root {folder};"))
+    pool = f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}"
+    proxied = "location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ''; }"
+    processes.append(recorder(ports[0], upstream, "--out", f"{folder}/session", "--json"))
+    processes.append(recorder(ports[1], upstream, "--capture", "off"))
+    processes.append(nginx(folder, "proxy", 0, ports[2], proxied, pool))
+    processes.append(start(0, bare / "release" / "bare-proxy", f"127.0.0.1:{ports[3]}", f"127.0.0.1:{upstream}",
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    wait_for_port(ports[3], processes[-1])
+    measured = processes[1:]
+    for _ in range(ROUNDS):
+        for path in ["/small", "/large"]:
+            for name, process, port in zip(NAMES, measured, ports):
+                rows.setdefault((name, path), []).append(measure(process, port, path))
+    measured[0].send_signal(signal.SIGINT)
+    return measured[0].communicate(timeout=20)[0]
+
+
 def main():
     bare = TARGET / "bare-proxy"
     manifest = ROOT / "tests/bench/bare-proxy/Cargo.toml"
     subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", bare], check=True)
+    rows, processes = {}, []
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "small").write_bytes(b"x" * 45)
-        (Path(folder) / "large").write_bytes(bytes(range(256)) * 40)
-        upstream, ports = free_port(), [free_port() for _ in range(4)]
-        processes = [nginx(folder, "upstream", 1, upstream, f"root {folder};")]
-        pool = f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}"
-        proxied = "location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ''; }"
-        on = recorder(ports[0], upstream, "--out", f"{folder}/session", "--json")
-        off = recorder(ports[1], upstream, "--capture", "off")
-        plain = nginx(folder, "proxy", 0, ports[2], proxied, pool)
-        pingora = start(0, bare / "release" / "bare-proxy", f"127.0.0.1:{ports[3]}", f"127.0.0.1:{upstream}",
-                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_port(ports[3], pingora)
-        processes += [on, off, plain, pingora]
-        names = ["reenact, capture on", "reenact, capture off", "nginx", "bare pingora-proxy"]
-        rows = {}
-        for _ in range(ROUNDS):
-            for path in ["/small", "/large"]:
-                for name, process, port in zip(names, [on, off, plain, pingora], ports):
-                    rows.setdefault((name, path), []).append(measure(process, port, path))
-        on.send_signal(2)
-        captured = on.communicate(timeout=20)[0]
-        stop(*processes)
+        try:
+            captured = run(folder, bare, rows, processes)
+        finally:
+            stop(*processes)
     print("| proxy | answer | requests/s | p99 ms | CPU µs a request | against capture off |")
     print("| --- | --- | --- | --- | --- | --- |")
     for path, size in [("/small", "45 B"), ("/large", "10 KiB")]:
         floor = median([row[2] for row in rows["reenact, capture off", path]])
-        for name in names:
+        for name in NAMES:
             rate, p99, cpu = (median([row[i] for row in rows[name, path]]) for i in range(3))
             print(f"| {name} | {size} | {rate:,.0f} | {p99:.2f} | {cpu:.1f} | {cpu / floor:.2f} |")
     print("\nthe recorder's own summary:", captured.strip())

@@ -1,209 +1,220 @@
-//! Line charts over time as inline SVG.
+//! Line charts over time as inline SVG that stay readable at any width.
+//!
+//! Only the lines stretch with the window (an inner SVG without a fixed aspect ratio and strokes that do not scale);
+//! texts and marks stand at percentages of the width and keep their size.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::text::{escape, json as script, time};
+use super::scale::{Scale, second_marks};
+use super::text::{float, rate, round_number, round_time, span, time};
+use super::timeline::{Point, Timeline};
 
-/// Points that are drawn at most; neighbouring seconds are merged beyond that.
-pub(super) const POINTS_MAX: usize = 600;
-const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 250.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 945.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 220.0;
-/// The largest value over the smallest from which on an axis is logarithmic.
-const LOG_FROM: f64 = 50.0;
+/// Width of the inner coordinates; the page stretches them.
+const WIDTH: f64 = 1_000.0;
+/// Height of the plot, in pixels of the page.
+const HEIGHT: f64 = 220.0;
+
+/// One chart.
+pub(super) struct Chart {
+    /// Unique on the page.
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    /// What is drawn, in a sentence.
+    pub(super) what: &'static str,
+    pub(super) unit: Unit,
+    pub(super) series: Vec<Series>,
+}
 
 /// One line of a chart.
 pub(super) struct Series {
+    /// In the legend.
     pub(super) name: &'static str,
-    /// One value a second; `None` leaves a hole.
-    pub(super) values: Vec<Option<f64>>,
-    /// Filled down to the axis, to tell the plan from what happened without colour.
-    pub(super) filled: bool,
+    /// Class of the line in `page.css`, which gives it a colour and its own dashes.
+    pub(super) class: &'static str,
+    /// The value of a point; `None` leaves a hole.
+    pub(super) value: fn(&Point) -> Option<f64>,
 }
 
 /// What the values are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// Requests a second: merged by their mean.
+    /// Requests a second.
     PerSecond,
-    /// Microseconds: percentiles cannot be averaged, so the largest stands for what is merged.
+    /// Microseconds.
     Micros,
 }
 
-/// A chart with its title, legend and read-out.
-pub(super) fn chart(id: &str, title: &str, what: &str, unit: Unit, series: Vec<Series>) -> String {
-    let seconds = series.iter().map(|one| one.values.len()).max().unwrap_or(0);
-    let merged_by = seconds.div_ceil(POINTS_MAX).max(1);
-    let series: Vec<Series> =
-        series.into_iter().map(|one| Series { values: merge(&one.values, merged_by, unit), ..one }).collect();
-    let points = series.iter().map(|one| one.values.len()).max().unwrap_or(0);
-    let scale = Scale::of(&series, unit);
-    let x = |at: usize| LEFT + (RIGHT - LEFT) * ratio(at, points.saturating_sub(1).max(1));
+impl Unit {
+    fn said(self, value: f64) -> String {
+        match self {
+            Self::PerSecond => format!("{}/s", rate(value)),
+            Self::Micros => time(value),
+        }
+    }
 
-    let mut svg = format!(
-        r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{}</title><desc id="{id}-d">{}</desc>"#,
-        escape(title),
-        escape(what)
-    );
-    for (value, label) in scale.ticks() {
-        let y = scale.y(value);
-        svg += &format!(
-            r#"<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1}" y2="{y:.1}"/><text x="{:.1}" y="{:.1}" text-anchor="end">{label}</text>"#,
-            LEFT - 8.0,
-            y + 4.0
-        );
+    fn mark(self, value: f64) -> String {
+        match self {
+            Self::PerSecond => round_number(value),
+            Self::Micros => round_time(value),
+        }
     }
-    for at in (0..points.max(1)).step_by(points.div_ceil(8).max(1)) {
-        let second = at * merged_by;
-        svg += &format!(r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{second} s</text>"#, x(at), BOTTOM + 18.0);
-    }
-    for (number, one) in series.iter().enumerate() {
-        svg += &line(number, one, &scale, &x);
-    }
-    svg += &format!(r#"<line class="hair" x1="0" x2="0" y1="{TOP}" y2="{BOTTOM}"/></svg>"#);
+}
 
-    let legend: String = (0..)
-        .zip(&series)
-        .map(|(number, one)| format!(r#"<span><svg viewBox="0 0 26 10" aria-hidden="true"><line class="series s{number}" x1="0" x2="26" y1="5" y2="5"{}/></svg>{}</span>"#, dashes(number), one.name))
-        .collect();
-    let merged = match (merged_by, unit) {
-        (1, _) => String::new(),
-        (by, Unit::PerSecond) => format!(" Each point is the mean of {by} seconds."),
-        (by, Unit::Micros) => format!(" Each point is the largest of {by} seconds: percentiles cannot be averaged."),
-    };
-    let axis = if scale.log { " Logarithmic axis." } else { "" };
-    let data: Vec<_> = (0..points)
-        .map(|at| json!({"x": (x(at) * 10.0).round() / 10.0, "label": label(at, merged_by, &series, unit)}))
-        .collect();
-    let data = script(&json!({"width": WIDTH, "left": LEFT, "right": RIGHT, "points": data}));
+impl Chart {
+    /// The chart with its heading, legend and caption.
+    pub(super) fn draw(&self, timeline: &Timeline) -> String {
+        let (title, what, id) = (self.title, self.what, self.id);
+        if timeline.points.is_empty() {
+            return format!(
+                r#"<figure id="{id}"><h2>{title}</h2><p class="nothing">Nothing to draw: the run has no seconds.</p></figure>"#
+            );
+        }
+        let scale = Scale::of(self.values(timeline), self.unit == Unit::Micros);
+        let axis = match (self.unit, scale.log) {
+            (Unit::PerSecond, _) => "requests per second",
+            (Unit::Micros, false) => "time",
+            (Unit::Micros, true) => "time, logarithmic scale",
+        };
+        let legend: String = self.series.iter().map(legend).collect();
+        let svg = self.svg(timeline, &scale, axis);
+        let merged = self.merged(timeline.width_s);
+        format!(
+            r#"<figure id="{id}" class="chart"><h2>{title}</h2><p class="legend">{legend}</p><div class="plot">{svg}</div><figcaption>{what}{merged}</figcaption></figure>"#
+        )
+    }
+
+    /// What is drawn as numbers, for the read-outs of `page.js` and for whoever wants them.
+    pub(super) fn data(&self, timeline: &Timeline) -> Value {
+        let rounded = |value: f64| (value * 100.0).round() / 100.0;
+        let series = self.series.iter().map(|one| {
+            let values: Vec<_> = timeline.points.iter().map(|point| (one.value)(point).map(rounded)).collect();
+            json!({"name": one.name, "class": one.class, "values": values})
+        });
+        json!({
+            "id": self.id,
+            "unit": if self.unit == Unit::Micros { "us" } else { "per_s" },
+            "t_s": timeline.points.iter().map(|point| point.t_s).collect::<Vec<_>>(),
+            "width_s": timeline.width_s,
+            "series": series.collect::<Vec<_>>(),
+        })
+    }
+
+    fn svg(&self, timeline: &Timeline, scale: &Scale, axis: &str) -> String {
+        let (id, title) = (self.id, self.title);
+        let place = Places::of(timeline);
+        let grid: String = scale
+            .marks()
+            .into_iter()
+            .map(|mark| {
+                let (y, label) = (height(scale, mark), self.unit.mark(mark));
+                format!(r#"<line class="grid" x1="0" x2="100%" y1="{y:.1}" y2="{y:.1}"/><text x="-8" y="{:.1}" class="end">{label}</text>"#, y + 4.0)
+            })
+            .collect();
+        let seconds: String = (0..)
+            .zip(second_marks(place.from_s, place.to_s))
+            .map(|(number, mark): (u32, u64)| {
+                let (x, label) = (place.share(mark) * 100.0, span(mark));
+                // Every second one gives way where there is no room.
+                let class = if number % 2 == 1 { "mid spare" } else { "mid" };
+                format!(r#"<text x="{x:.2}%" y="{}" class="{class}">{label}</text>"#, HEIGHT + 20.0)
+            })
+            .collect();
+        let lines: String = self.series.iter().map(|one| line(one, timeline, scale, &place)).collect();
+        let described = self.described(timeline);
+        format!(
+            r#"<svg class="frame" height="{HEIGHT}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{described}</desc><text x="-56" y="-20" class="axis">{axis}</text>{grid}{seconds}<svg width="100%" height="100%" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none">{lines}</svg><line class="hair" x1="0" x2="0" y1="0" y2="100%"/></svg>"#
+        )
+    }
+
+    /// The chart in words, for those who do not see it.
+    fn described(&self, timeline: &Timeline) -> String {
+        let from_to = |one: &Series| {
+            let values = || timeline.points.iter().filter_map(one.value);
+            let (least, most) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
+            Some(format!(" {}: between {} and {}.", one.name, self.unit.said(least), self.unit.said(most)))
+        };
+        let ranges: String = self.series.iter().filter_map(from_to).collect();
+        format!("{}{ranges}", self.what)
+    }
+
+    fn merged(&self, width_s: u64) -> String {
+        let width = span(width_s);
+        match self.unit {
+            _ if width_s <= 1 => String::new(),
+            Unit::PerSecond => format!(" Each point is the mean over {width}."),
+            Unit::Micros => format!(
+                " Each point stands for {width} and shows the largest value among its seconds, because percentiles cannot be averaged."
+            ),
+        }
+    }
+
+    fn values(&self, timeline: &Timeline) -> impl Iterator<Item = f64> + Clone {
+        self.series.iter().flat_map(|one| timeline.points.iter().filter_map(one.value))
+    }
+}
+
+fn legend(series: &Series) -> String {
+    let Series { name, class, .. } = series;
     format!(
-        r#"<h2>{}</h2><figure data-chart><div class="legend">{legend}</div>{svg}<div class="read" aria-hidden="true"></div><figcaption class="note">{}{axis}{merged}</figcaption><script type="application/json">{data}</script></figure>"#,
-        escape(title),
-        escape(what)
+        r#"<span><svg width="30" height="10" aria-hidden="true"><path class="line {class}" d="M1 5H29"/></svg>{name}</span>"#
     )
 }
 
-fn label(at: usize, merged_by: usize, series: &[Series], unit: Unit) -> String {
-    let values = series.iter().filter_map(|one| {
-        let value = one.values.get(at).copied().flatten()?;
-        Some(format!("{} {}", one.name, if unit == Unit::Micros { time(value) } else { format!("{value:.0}/s") }))
-    });
-    format!("{} s: {}", at * merged_by, values.collect::<Vec<_>>().join(" · "))
+/// Where instants stand between the left and the right end: from the start of the first point to the end of the last.
+struct Places {
+    from_s: u64,
+    to_s: u64,
+    /// Share of the width that a point stands for.
+    point: f64,
 }
 
-/// A line that differs from the others by its dashes, too.
-fn dashes(number: usize) -> &'static str {
-    match number {
-        0 => "",
-        1 => r#" stroke-dasharray="none""#,
-        2 => r#" stroke-dasharray="7 3""#,
-        _ => r#" stroke-dasharray="2 3""#,
+impl Places {
+    fn of(timeline: &Timeline) -> Self {
+        let at = |point: Option<&Point>| point.map_or(0, |point| point.t_s);
+        let (from_s, to_s) = (at(timeline.points.first()), at(timeline.points.last()).saturating_add(timeline.width_s));
+        let point = float(timeline.width_s) / float(to_s - from_s);
+        Self { from_s, to_s, point }
+    }
+
+    fn share(&self, t_s: u64) -> f64 {
+        float(t_s - self.from_s) / float(self.to_s - self.from_s)
+    }
+
+    /// The left end, the middle and the right end of what a point stands for, in inner coordinates.
+    fn of_point(&self, point: &Point) -> [f64; 3] {
+        let from = self.share(point.t_s);
+        [from, from + self.point / 2.0, from + self.point].map(|share| share * WIDTH)
     }
 }
 
-fn line(number: usize, series: &Series, scale: &Scale, x: &impl Fn(usize) -> f64) -> String {
+fn height(scale: &Scale, value: f64) -> f64 {
+    HEIGHT * (1.0 - scale.share(value))
+}
+
+/// A line through the middles of the points, with holes where there is no value; the plan is an area as well.
+fn line(series: &Series, timeline: &Timeline, scale: &Scale, place: &Places) -> String {
+    let class = series.class;
+    let points: Vec<(&Point, Option<f64>)> =
+        timeline.points.iter().map(|point| (point, (series.value)(point))).collect();
+    let path: String =
+        points.split(|(_, value)| value.is_none()).map(|stretch| outline(stretch, scale, place)).collect();
+    // The plan has no holes: it spans the whole width.
+    let area =
+        if class == "planned" { format!(r#"<path class="area" d="{path}V{HEIGHT}H0Z"/>"#) } else { String::new() };
+    format!(r#"{area}<path class="line {class}" d="{path}"/>"#)
+}
+
+/// Points without a hole between them. The first and the last reach out to the ends of their time, so that a point
+/// without neighbours is seen too.
+fn outline(stretch: &[(&Point, Option<f64>)], scale: &Scale, place: &Places) -> String {
     let mut path = String::new();
-    let mut drawing = false;
-    for (at, value) in series.values.iter().enumerate() {
-        match value {
-            Some(value) => {
-                let command = if drawing { 'L' } else { 'M' };
-                path += &format!("{command}{:.1} {:.1}", x(at), scale.y(*value));
-                // A single point between holes is drawn as a dot of a line.
-                if !drawing && series.values.get(at + 1).copied().flatten().is_none() {
-                    path += "h0.1";
-                }
-                drawing = true;
-            }
-            None => drawing = false,
-        }
+    let mut end = WIDTH;
+    for (point, value) in stretch {
+        let [from, middle, to] = place.of_point(point);
+        let y = height(scale, value.unwrap_or(0.0));
+        path +=
+            &if path.is_empty() { format!("M{from:.1} {y:.1}H{middle:.1}") } else { format!("L{middle:.1} {y:.1}") };
+        end = to;
     }
-    let area = if series.filled && !path.is_empty() {
-        let last = x(series.values.len().saturating_sub(1));
-        format!(r#"<path class="area" d="{path}L{last:.1} {BOTTOM}L{LEFT} {BOTTOM}Z"/>"#)
-    } else {
-        String::new()
-    };
-    format!(r#"{area}<path class="series s{number}" stroke-linecap="round"{} d="{path}"/>"#, dashes(number))
-}
-
-fn merge(values: &[Option<f64>], by: usize, unit: Unit) -> Vec<Option<f64>> {
-    let chunk = |chunk: &[Option<f64>]| {
-        let there: Vec<f64> = chunk.iter().copied().flatten().collect();
-        match (there.is_empty(), unit) {
-            (true, _) => None,
-            (false, Unit::PerSecond) => Some(there.iter().sum::<f64>() / ratio(there.len(), 1)),
-            (false, Unit::Micros) => there.iter().copied().reduce(f64::max),
-        }
-    };
-    values.chunks(by.max(1)).map(chunk).collect()
-}
-
-struct Scale {
-    from: f64,
-    to: f64,
-    log: bool,
-    unit: Unit,
-}
-
-impl Scale {
-    fn of(series: &[Series], unit: Unit) -> Self {
-        let values = || series.iter().flat_map(|one| one.values.iter().copied().flatten());
-        let most = values().fold(0.0, f64::max);
-        let least = values().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
-        if unit == Unit::Micros && least.is_finite() && most / least > LOG_FROM {
-            return Self {
-                from: 10f64.powf(least.log10().floor()),
-                to: 10f64.powf(most.log10().ceil()),
-                log: true,
-                unit,
-            };
-        }
-        Self { from: 0.0, to: if most > 0.0 { nice(most) } else { 1.0 }, log: false, unit }
-    }
-
-    fn y(&self, value: f64) -> f64 {
-        let share = if self.log {
-            (value.max(self.from) / self.from).log10() / (self.to / self.from).log10().max(1e-9)
-        } else {
-            value / self.to
-        };
-        BOTTOM - (BOTTOM - TOP) * share.clamp(0.0, 1.0)
-    }
-
-    fn ticks(&self) -> Vec<(f64, String)> {
-        let label = |value: f64| if self.unit == Unit::Micros { tick_time(value) } else { format!("{value:.0}/s") };
-        if self.log {
-            let decades = std::iter::successors(Some(self.from), |value| Some(value * 10.0));
-            return decades.take_while(|value| *value <= self.to * 1.01).map(|value| (value, label(value))).collect();
-        }
-        (0..=4).map(|quarter| self.to * f64::from(quarter) / 4.0).map(|value| (value, label(value))).collect()
-    }
-}
-
-/// The next larger round number of which a quarter is round, too.
-fn nice(value: f64) -> f64 {
-    let power = 10f64.powf(value.log10().floor());
-    [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0]
-        .into_iter()
-        .map(|step| step * power)
-        .find(|step| *step >= value)
-        .unwrap_or(value)
-}
-
-fn tick_time(us: f64) -> String {
-    let (value, unit) = match us {
-        us if us < 1_000.0 => (us, "µs"),
-        us if us < 1_000_000.0 => (us / 1_000.0, "ms"),
-        us => (us / 1_000_000.0, "s"),
-    };
-    format!("{} {unit}", (value * 100.0).round() / 100.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "places on a page of a thousand pixels")]
-fn ratio(of: usize, to: usize) -> f64 {
-    of as f64 / to as f64
+    if path.is_empty() { path } else { format!("{path}H{end:.1}") }
 }

@@ -1,26 +1,76 @@
-// Only comfort: read-outs under the pointer and tables that sort. Everything is on the page without it.
+// Only comfort: read-outs under the pointer (or the arrow keys) and tables that sort. All is on the page without it.
 'use strict';
-for (const figure of document.querySelectorAll('figure[data-chart]')) {
-  const svg = figure.querySelector('svg'), hair = svg.querySelector('.hair'), out = figure.querySelector('.read');
-  const chart = JSON.parse(figure.querySelector('script').textContent);
-  svg.addEventListener('pointermove', event => {
-    const box = svg.getBoundingClientRect();
-    const x = (event.clientX - box.left) / box.width * chart.width;
-    const at = Math.round((x - chart.left) / (chart.right - chart.left) * (chart.points.length - 1));
-    const point = chart.points[Math.max(0, Math.min(chart.points.length - 1, at))];
-    if (!point) return;
-    hair.setAttribute('x1', point.x); hair.setAttribute('x2', point.x); hair.style.visibility = 'visible';
-    out.textContent = point.label;
+const data = JSON.parse(document.getElementById('data').textContent);
+
+const digits = value => value.toLocaleString('en', { maximumFractionDigits: value < 9.995 ? 2 : value < 99.95 ? 1 : 0 });
+const time = us => us < 999.5 ? `${digits(us)} µs` : us < 999500 ? `${digits(us / 1e3)} ms` : `${digits(us / 1e6)} s`;
+const say = { us: time, per_s: value => `${digits(value)}/s` };
+
+for (const chart of data.charts) readOut(chart, document.getElementById(chart.id));
+for (const table of document.querySelectorAll('table.endpoints')) sortable(table);
+
+function readOut(chart, figure) {
+  const svg = figure.querySelector('svg.frame'), plot = figure.querySelector('.plot');
+  if (!svg) return;
+  const hair = svg.querySelector('.hair'), box = document.createElement('div'), last = chart.t_s.length - 1;
+  let at = -1;
+  box.className = 'read';
+  box.hidden = true;
+  box.setAttribute('role', 'status');
+  plot.append(box);
+
+  const show = number => {
+    at = Math.max(0, Math.min(last, number));
+    const from = chart.t_s[at], share = (at + 0.5) / (last + 1);
+    const head = document.createElement('b');
+    head.textContent = chart.width_s > 1 ? `${from.toLocaleString('en')} s and the ${chart.width_s} s from there` : `second ${from.toLocaleString('en')}`;
+    box.replaceChildren(head, ...chart.series.map(one => {
+      const row = document.createElement('div'), name = document.createElement('span'), value = document.createElement('i');
+      name.textContent = one.name;
+      value.textContent = one.values[at] === null ? '–' : say[chart.unit](one.values[at]);
+      value.style.fontStyle = 'normal';
+      row.append(name, value);
+      return row;
+    }));
+    hair.setAttribute('x1', `${share * 100}%`);
+    hair.setAttribute('x2', `${share * 100}%`);
+    hair.style.visibility = 'visible';
+    box.hidden = false;
+    const x = svg.getBoundingClientRect().left - plot.getBoundingClientRect().left + share * svg.clientWidth;
+    box.style.left = `${share < 0.5 ? x + 12 : x - 12 - box.offsetWidth}px`;
+  };
+  const hide = () => { at = -1; box.hidden = true; hair.style.visibility = 'hidden'; };
+
+  plot.addEventListener('pointermove', event => {
+    const frame = svg.getBoundingClientRect();
+    show(Math.floor((event.clientX - frame.left) / frame.width * (last + 1)));
   });
-  svg.addEventListener('pointerleave', () => { hair.style.visibility = 'hidden'; out.textContent = ''; });
+  plot.addEventListener('pointerleave', hide);
+  svg.setAttribute('tabindex', '0');
+  svg.addEventListener('blur', hide);
+  svg.addEventListener('keydown', event => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === 'Escape') hide();
+    if (!step) return;
+    event.preventDefault();
+    show(at < 0 ? 0 : at + step);
+  });
 }
-for (const head of document.querySelectorAll('th[data-sort]')) {
-  head.addEventListener('click', () => {
-    const body = head.closest('table').tBodies[0], column = head.cellIndex, down = head.getAttribute('aria-sort') !== 'descending';
-    for (const other of head.parentNode.cells) other.removeAttribute('aria-sort');
-    head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-    const key = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
-    const order = (a, b) => (isNaN(key(a)) || isNaN(key(b)) ? String(key(a)).localeCompare(key(b)) : key(a) - key(b));
-    [...body.rows].sort((a, b) => down ? order(b, a) : order(a, b)).forEach(row => body.append(row));
-  });
+
+function sortable(table) {
+  const body = table.tBodies[0];
+  for (const head of table.querySelectorAll('th[data-column]')) {
+    const button = document.createElement('button'), column = Number(head.dataset.column);
+    button.type = 'button';
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener('click', () => {
+      const up = head.getAttribute('aria-sort') === 'descending' || (column === 0 && !head.hasAttribute('aria-sort'));
+      for (const other of table.querySelectorAll('th[aria-sort]')) other.removeAttribute('aria-sort');
+      head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
+      const key = row => row.cells[column]?.dataset.value ?? row.cells[column]?.textContent ?? '';
+      const order = (a, b) => column === 0 ? key(a).localeCompare(key(b)) : key(a) - key(b);
+      body.append(...[...body.rows].sort((a, b) => up ? order(a, b) : order(b, a)));
+    });
+  }
 }

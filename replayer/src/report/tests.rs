@@ -1,114 +1,275 @@
-use super::text::time;
+//! What the page must hold, whatever the run.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::scale::{Scale, second_marks};
+use super::text::{SHOWN_CHARS_MAX, escape, quantile, rate, share, span, time};
+use super::timeline::{POINTS_MAX, Timeline};
 use super::*;
-use crate::result::{Rate, Spans};
+use crate::result::{Bytes, Connections, Quantiles, Rate, Second, Spans};
 
 fn quantiles(us: f64) -> Quantiles {
     Quantiles { count: 10, p50: us, p90: us * 2.0, p99: us * 4.0, p999: us * 6.0, max: us * 9.0 }
 }
 
+fn second(t_s: u64) -> Second {
+    let (response_us, lag_us) = (quantiles(1_500.0), quantiles(30.0));
+    Second { t_s, planned: 100, sent: 99, completed: 98, errors: 1, response_us, lag_us }
+}
+
+/// A run in which every headline is another number.
 fn run(seconds: u64) -> RunResult {
-    let second = |t_s| Second {
-        t_s,
-        planned: 100,
-        sent: 99,
-        completed: 99,
-        errors: 1,
-        response_us: quantiles(1_500.0),
-        lag_us: quantiles(30.0),
-    };
+    let endpoint =
+        Endpoint { endpoint: "GET /item/{n}".into(), response_us: quantiles(2_100.0), ..Endpoint::default() };
     RunResult {
-        target: "http://127.0.0.1:9".into(),
+        run_id: "00112233aabbccdd".into(),
+        plan_hash: "0123456789abcdef0123".into(),
+        target: "the-target:8080".into(),
+        started_at: "2026-11-24T12:07:31.402Z".into(),
+        duration_s: 60.5,
+        multiplier: 2.5,
         planned: 123_456,
-        sent: 123_455,
-        completed: 123_454,
-        multiplier: 3.0,
-        rate: Rate { planned: 100.0, achieved: 99.5 },
+        sent: 123_333,
+        completed: 122_099,
         errors: BTreeMap::from([("timeout".into(), 1_234)]),
+        shed: BTreeMap::from([("max_in_flight".into(), 123)]),
+        status: BTreeMap::from([("200".into(), 122_099)]),
+        bytes: Bytes { sent: 1, received: 2 },
+        rate: Rate { planned: 2_040.0, achieved: 2_031.0 },
+        connections: Connections { opened: 88, extra: 7, peak: 66 },
         response_us: quantiles(1_500.0),
-        spans: Spans { exported: 77_777, ..Spans::default() },
+        lag_us: quantiles(17.0),
+        recorded_response_us: quantiles(1_250.0),
+        spans: Spans { exported: 77_777, dropped: BTreeMap::from([("queue_full".into(), 4_321)]), sampled_out: 0 },
+        endpoints: vec![endpoint],
         timeline: (0..seconds).map(second).collect(),
         ..RunResult::default()
     }
 }
 
+/// The JSON that the page holds.
+fn data(page: &str) -> Value {
+    let from = page.split_once(r#"<script type="application/json" id="data">"#).unwrap().1;
+    serde_json::from_str(from.split_once("</script>").unwrap().0).unwrap()
+}
+
 #[test]
-fn the_headline_figures_are_on_the_page() {
+fn every_headline_is_on_the_page() {
     let page = html(&run(60));
-    for figure in
-        ["123,456", "123,455", "123,454", "1,234", "1.50 ms", "6.00 ms", "77,777", "at 99.5/s", "3 × the recording"]
-    {
-        assert!(page.contains(figure), "{figure} is missing");
+    let said = [
+        ("when", "2026-11-24 12:07:31 UTC"),
+        ("multiplier and target", r#"2.5× the recording against <span class="target">the-target:8080"#),
+        ("plan, short", "<dd>0123456789ab</dd>"),
+        ("run", "<dd>00112233aabbccdd</dd>"),
+        ("planned", "<dt>Planned</dt><dd>123,456<small>2,040/s"),
+        ("sent", "<dt>Sent</dt><dd>123,333<small>▲ 123 shed"),
+        ("completed", "<dt>Completed</dt><dd>122,099<small>98.9 % of planned"),
+        ("failed", "<dt>Failed</dt><dd>1,234<small>▲ 1.00 % of planned"),
+        ("rate", "<dt>Rate achieved</dt><dd>2,031/s<small>planned 2,040/s"),
+        ("p50", "<dt>Response time p50</dt><dd>1.50 ms<small>recorded 1.25 ms (now 1.20×)"),
+        ("p99", "<dt>Response time p99</dt><dd>6.00 ms<small>recorded 5.00 ms (now 1.20×)"),
+        ("lag", "<dt>Lag p99</dt><dd>68.0 µs<small>max 153 µs"),
+        ("spans", "<dt>Spans exported</dt><dd>77,777<small>▲ 4,321 dropped"),
+        ("connections", "<dt>Connections</dt><dd>88<small>peak 66"),
+    ];
+    for (what, text) in said {
+        assert!(page.contains(text), "{what}: {text} is missing");
     }
+}
+
+#[test]
+fn the_page_is_in_the_order_of_its_readers() {
+    let page = html(&run(60));
+    let parts = [
+        "<header>",
+        "Headline figures",
+        r#"<figure id="rate""#,
+        r#"<figure id="response""#,
+        r#"<figure id="lag""#,
+        "<h2>Endpoints",
+        "Errors by kind",
+        "<h2>How to read this",
+    ];
+    let places: Vec<usize> = parts.iter().map(|part| page.find(part).unwrap()).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn interruption_and_notices_stand_in_the_header() {
+    let page = html(&RunResult { interrupted: true, notices: vec!["answers are mostly 401".into()], ..run(3) });
+    let header = page.split_once("</header>").unwrap().0;
+    assert!(header.contains("<li>Interrupted"));
+    assert!(header.contains("<li>answers are mostly 401</li>"));
+    assert!(!html(&run(3)).contains("<li>"));
 }
 
 #[test]
 fn what_comes_from_traffic_cannot_become_markup() {
-    let hostile = r#"GET /"><script>alert(1)</script>'&"#;
+    let hostile = r#"GET /"><script>alert(1)</script>'&<!--"#;
+    let counts = || BTreeMap::from([(hostile.to_owned(), 1)]);
     let result = RunResult {
         target: hostile.into(),
+        run_id: hostile.into(),
+        plan_hash: r#""><script>"#.into(),
+        started_at: hostile.into(),
+        method: hostile.into(),
         notices: vec![hostile.into()],
         sessions: vec![hostile.into()],
-        errors: BTreeMap::from([(hostile.into(), 1)]),
-        endpoints: vec![Endpoint {
-            endpoint: hostile.into(),
-            status: BTreeMap::from([(hostile.into(), 1)]),
-            ..Endpoint::default()
-        }],
+        left_out: counts(),
+        shed: counts(),
+        errors: counts(),
+        status: counts(),
+        spans: Spans { dropped: counts(), ..Spans::default() },
+        endpoints: vec![Endpoint { endpoint: hostile.into(), status: counts(), ..Endpoint::default() }],
         ..run(3)
     };
     let page = html(&result);
-    assert!(!page.contains("<script>alert"));
-    assert!(!page.contains(r#"GET /">"#));
-    assert_eq!(page.matches("<script").count(), 4, "three charts' data and the page's own script");
+    assert_eq!(page.matches("<script").count(), 2, "the page's data and its own script");
+    assert!(!page.contains(r#"GET /""#), "a quote could close an attribute");
+    assert!(!page.contains("<!--"));
+    assert_eq!(data(&page)["run"]["target"], hostile, "the data says what came");
+}
+
+#[test]
+fn a_name_cannot_turn_its_surroundings_around() {
+    assert_eq!(escape("a\u{202e}b\u{7}c"), "a\u{fffd}b\u{fffd}c");
 }
 
 #[test]
 fn the_page_needs_nothing_from_outside() {
-    let page = html(&RunResult { target: String::new(), ..run(10) });
-    for reference in ["http://", "https://", "src=", "url(", "@import", "<link"] {
+    let page = html(&run(60));
+    for reference in ["http://", "https://", "src=", "href=", "url(", "@import", "<link", "fetch("] {
         assert!(!page.contains(reference), "{reference}");
     }
+    assert!(page.contains("default-src 'none'"));
 }
 
 #[test]
 fn nothing_counted_is_a_dash_and_never_a_zero() {
     let page = html(&RunResult { endpoints: vec![Endpoint::default()], ..RunResult::default() });
-    assert!(page.contains("<dt>response time p50</dt><dd>–"));
-    assert!(!page.contains("0.00 µs"));
-    let _ = html(&run(1));
+    assert!(page.contains("<dt>Response time p50</dt><dd>–<small>recorded –"));
+    assert!(page.contains("<dt>Lag p99</dt><dd>–<small>max –"));
+    assert_eq!(page.matches(r#"data-value="-1">–</td>"#).count(), 8, "all times of the endpoint");
+    assert!(!page.contains("0.00 µs") && !page.contains("NaN"));
+    assert!(!page.contains("<svg class"), "a chart of nothing");
 }
 
-/// How many points the first chart draws.
-fn points(page: &str) -> usize {
-    let data = page.split(r#"<script type="application/json">"#).nth(1).unwrap().split("</script>").next().unwrap();
-    serde_json::from_str::<serde_json::Value>(data).unwrap()["points"].as_array().unwrap().len()
+#[test]
+fn a_second_without_answers_is_a_hole_in_the_line() {
+    let mut result = run(3);
+    result.timeline[1].response_us = Quantiles::default();
+    let page = html(&result);
+    assert_eq!(data(&page)["charts"][1]["series"][3]["values"], serde_json::json!([1500.0, null, 1500.0]));
+    let path = page.split_once(r#"<path class="line p50" d="M0.0"#).unwrap().1.split_once('"').unwrap().0;
+    assert_eq!(path.matches('M').count(), 1, "one more stretch after the hole: {path}");
+}
+
+#[test]
+fn one_second_is_drawn_over_its_whole_width() {
+    assert!(html(&run(1)).contains(r#"<path class="line achieved" d="M0.0 2.2H500.0H1000.0"/>"#));
 }
 
 #[test]
 fn long_runs_are_merged_and_say_so() {
-    for (seconds, expected, said) in [(600, 600, false), (601, 301, true), (30_000, 600, true)] {
+    for (seconds, points, said) in [(600, 600, false), (601, 301, true), (30_000, 600, true)] {
         let page = html(&run(seconds));
-        assert_eq!(points(&page), expected, "{seconds} s");
+        assert_eq!(data(&page)["charts"][0]["t_s"].as_array().unwrap().len(), points, "{seconds} s");
         assert_eq!(page.contains("percentiles cannot be averaged"), said, "{seconds} s");
-        assert!(page.len() < 1_000_000, "{seconds} s: {} bytes", page.len());
+        assert_eq!(page.contains("the mean over"), said, "{seconds} s");
+        assert!(page.len() < 500_000, "{seconds} s: {} bytes", page.len());
     }
 }
 
 #[test]
-fn merged_percentiles_keep_their_largest_and_rates_their_mean() {
-    let mut result = run(1_200);
-    result.timeline[7].response_us.max = 5_000_000.0;
-    result.timeline[7].planned = 300;
-    let page = html(&result);
-    assert!(page.contains("max 5.00 s"));
-    assert!(page.contains("6 s: planned 200/s"));
+fn merged_rates_are_means_and_merged_percentiles_the_largest() {
+    let mut seconds: Vec<Second> = (0..POINTS_MAX + 1).map(|number| second(1_000 + number)).collect();
+    seconds[0].planned = 300;
+    seconds[0].response_us.p50 = 9_000.0;
+    seconds[1].response_us.max = 90_000.0;
+    // Nothing was due in seconds 4 and 5: they have no row.
+    seconds.drain(4..6);
+    let timeline = Timeline::of(&seconds);
+    assert_eq!(timeline.width_s, 2);
+    let point = |number: usize| timeline.points[number];
+    assert_eq!((point(0).t_s, point(0).planned_per_s, point(0).response_us.p50), (1_000, 200.0, 9_000.0));
+    assert_eq!((point(0).response_us.max, point(0).response_us.count), (90_000.0, 20));
+    assert_eq!((point(2).t_s, point(2).planned_per_s, point(2).response_us.count), (1_004, 0.0, 0));
+    // The last one stands for a single second and must not look like half the rate.
+    assert_eq!((point(300).t_s, point(300).planned_per_s), (1_600, 100.0));
 }
 
 #[test]
-fn numbers_for_people() {
-    for (us, expected) in
-        [(0.5, "0.50 µs"), (12.4, "12 µs"), (3_412.0, "3.41 ms"), (56_700.0, "56.7 ms"), (12_700_000.0, "12.7 s")]
-    {
-        assert_eq!(time(us), expected);
-    }
+fn a_timeline_to_the_end_of_time_is_drawn() {
+    let page = html(&RunResult { timeline: vec![second(0), second(u64::MAX)], ..run(0) });
+    assert!(page.len() < 500_000);
+    let _ = html(&RunResult { timeline: vec![second(u64::MAX)], ..run(0) });
+}
+
+#[test]
+fn endpoints_and_texts_are_bounded() {
+    let rows = |number: usize| RunResult { endpoints: vec![Endpoint::default(); number], ..run(1) };
+    let shown = |page: &str| page.matches(r#"data-value="-1">"#).count() / 8;
+    let (full, over) = (html(&rows(table::ENDPOINTS_MAX)), html(&rows(table::ENDPOINTS_MAX + 1)));
+    assert_eq!((shown(&full), full.contains("are left out here")), (table::ENDPOINTS_MAX, false));
+    assert_eq!((shown(&over), over.contains("are left out here")), (table::ENDPOINTS_MAX, true));
+    assert_eq!(data(&over)["run"]["endpoints"].as_array().unwrap().len(), table::ENDPOINTS_MAX);
+
+    assert_eq!(escape(&"é".repeat(SHOWN_CHARS_MAX)), "é".repeat(SHOWN_CHARS_MAX));
+    assert_eq!(escape(&"é".repeat(SHOWN_CHARS_MAX + 1)), format!("{}…", "é".repeat(SHOWN_CHARS_MAX)));
+}
+
+#[test]
+fn axes_have_round_marks_and_are_logarithmic_when_the_range_warrants_it() {
+    let marks = |values: &[f64]| {
+        let scale = Scale::of(values.iter().copied(), true);
+        (scale.log, scale.marks())
+    };
+    assert_eq!(marks(&[]), (false, vec![0.0, 1.0]));
+    assert_eq!(marks(&[10.0, 499.0]), (false, vec![0.0, 100.0, 200.0, 300.0, 400.0, 500.0]));
+    assert_eq!(marks(&[10.0, 500.0]), (true, vec![10.0, 20.0, 50.0, 100.0, 200.0, 500.0]));
+    assert_eq!(marks(&[1.0, 1e5]), (true, vec![1.0, 10.0, 100.0, 1e3, 1e4, 1e5]));
+    assert_eq!(marks(&[f64::NAN, f64::INFINITY, 1.0]), (false, vec![0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]));
+    assert!(!Scale::of([1.0, 1e6].into_iter(), false).log);
+    assert_eq!(second_marks(0, 60), [0, 10, 20, 30, 40, 50, 60]);
+    assert_eq!(second_marks(3, 20), [5, 10, 15, 20]);
+    assert_eq!(second_marks(0, 30_000), [0, 7_200, 14_400, 21_600, 28_800]);
+    assert!(second_marks(0, u64::MAX).len() <= 8);
+}
+
+#[test]
+fn the_axis_says_that_it_is_logarithmic() {
+    let mut result = run(3);
+    assert!(!html(&result).contains("logarithmic"));
+    result.timeline[1].response_us.max = 75_000.0;
+    assert!(html(&result).contains(r#"class="axis">time, logarithmic scale</text>"#));
+}
+
+#[test]
+fn numbers_are_for_people() {
+    let times = [
+        (0.5, "0.50 µs"),
+        (12.4, "12.4 µs"),
+        (999.6, "1.00 ms"),
+        (3_412.0, "3.41 ms"),
+        (9_996.0, "10.0 ms"),
+        (12_700_000.0, "12.7 s"),
+        (3_600_000_000.0, "3,600 s"),
+    ];
+    times.into_iter().for_each(|(us, expected)| assert_eq!(time(us), expected));
+    let rates = [(0.0, "0"), (0.254, "0.25"), (45.12, "45.1"), (99.96, "100"), (1_234_567.8, "1,234,568")];
+    rates.into_iter().for_each(|(per_s, expected)| assert_eq!(rate(per_s), expected));
+    let shares = [
+        (0, 0, "–"),
+        (0, 9, "0 %"),
+        (1, 1_000_000, "under 0.01 %"),
+        (1, 80, "1.25 %"),
+        (999_999, 1_000_000, "over 99.9 %"),
+        (9, 9, "100 %"),
+    ];
+    shares.into_iter().for_each(|(part, whole, expected)| assert_eq!(share(part, whole), expected));
+    let spans = [(0, "0 s"), (45, "45 s"), (150, "2 min 30 s"), (3_600, "1 h")];
+    spans.into_iter().for_each(|(seconds, expected)| assert_eq!(span(seconds), expected));
+    assert_eq!(quantile(&Quantiles::default(), 0.0), "–");
 }

@@ -1,9 +1,17 @@
 //! Numbers and foreign text as they stand on the page.
 
+use std::borrow::Cow;
+
 use crate::result::Quantiles;
 
-/// Text from traffic, made harmless for HTML text and attributes.
+/// What stands where nothing was counted.
+pub(super) const NOTHING: &str = "–";
+/// Characters of a foreign text that are shown; what is longer ends in an ellipsis.
+pub(super) const SHOWN_CHARS_MAX: usize = 500;
+
+/// Text from traffic, made harmless for HTML text and attributes, and of a bounded length.
 pub(super) fn escape(text: &str) -> String {
+    let text = shown(text);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -12,48 +20,127 @@ pub(super) fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if c.is_control() || reorders(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
     out
 }
 
-/// JSON that can stand inside a script element.
+/// As much of a foreign text as is shown.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
+/// Whether a character turns the direction of the text around it, which could make one endpoint look like another.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON that can stand inside a script element: neither `</script` nor `<!--` can occur in it.
 pub(super) fn json(value: &serde_json::Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    value.to_string().replace('<', "\\u003c")
 }
 
 /// `12,345`
 pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    thousands(&number.to_string())
 }
 
-/// Microseconds with three digits and the unit that fits: `12 µs`, `3.41 ms`, `12.7 s`.
+/// Requests a second: `12,345`, `45.1`, `0.25`.
+pub(super) fn rate(per_s: f64) -> String {
+    let decimals = match per_s.abs() {
+        size if size == 0.0 || size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    thousands(&format!("{per_s:.decimals$}"))
+}
+
+/// Microseconds with three digits and the unit that fits: `12.0 µs`, `3.41 ms`, `12.7 s`.
 pub(super) fn time(us: f64) -> String {
+    // A unit is left where three digits would round up to its thousand.
     let (value, unit) = match us {
-        us if us < 1_000.0 => (us, "µs"),
-        us if us < 1_000_000.0 => (us / 1_000.0, "ms"),
+        us if us < 999.5 => (us, "µs"),
+        us if us < 999_500.0 => (us / 1_000.0, "ms"),
         us => (us / 1_000_000.0, "s"),
     };
     let decimals = match value {
-        value if unit == "µs" && value >= 10.0 => 0,
-        value if value < 10.0 => 2,
-        value if value < 100.0 => 1,
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
         _ => 0,
     };
-    format!("{value:.decimals$} {unit}")
+    format!("{} {unit}", thousands(&format!("{value:.decimals$}")))
+}
+
+/// A time on an axis, which is a round number: `500 µs`, `2 ms`, `0`.
+pub(super) fn round_time(us: f64) -> String {
+    let (value, unit) = match us {
+        us if us < 999.5 => (us, "µs"),
+        us if us < 999_500.0 => (us / 1_000.0, "ms"),
+        us => (us / 1_000_000.0, "s"),
+    };
+    if us == 0.0 { "0".to_owned() } else { format!("{} {unit}", round_number(value)) }
+}
+
+/// A round number without the digits that say nothing: `2,500`, `0.2`.
+pub(super) fn round_number(value: f64) -> String {
+    let digits = format!("{value:.6}");
+    thousands(digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// One quantile, or a dash where nothing was counted.
 pub(super) fn quantile(of: &Quantiles, value: f64) -> String {
-    if of.count == 0 { "–".to_owned() } else { time(value) }
+    if of.count == 0 { NOTHING.to_owned() } else { time(value) }
+}
+
+/// `1.25 %`; what is not nothing never looks like nothing.
+pub(super) fn share(part: u64, whole: u64) -> String {
+    let percent = float(part) / float(whole.max(1)) * 100.0;
+    match percent {
+        _ if whole == 0 => NOTHING.to_owned(),
+        _ if part == 0 => "0 %".to_owned(),
+        percent if percent < 0.01 => "under 0.01 %".to_owned(),
+        percent if percent < 99.95 => format!("{percent:.*} %", if percent < 10.0 { 2 } else { 1 }),
+        _ => format!("{} %", if part < whole { "over 99.9" } else { "100" }),
+    }
+}
+
+/// A span of whole seconds: `45 s`, `2 min 30 s`, `1 h`.
+pub(super) fn span(seconds: u64) -> String {
+    let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let said: Vec<String> = parts
+        .into_iter()
+        .filter(|(value, _)| *value > 0)
+        .map(|(value, unit)| format!("{} {unit}", count(value)))
+        .collect();
+    if said.is_empty() { "0 s".to_owned() } else { said.join(" ") }
+}
+
+/// A count as a floating number, for people and for places on the page.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(super) fn float(number: u64) -> f64 {
+    number as f64
+}
+
+/// Commas between the thousands of a decimal number.
+fn thousands(number: &str) -> String {
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let digits = whole.trim_start_matches('-').len();
+    let mut out = String::with_capacity(number.len() + digits / 3);
+    for (at, c) in whole.chars().enumerate() {
+        let left = whole.len() - at;
+        if c != '-' && left < digits && left.is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
 }

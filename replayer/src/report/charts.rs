@@ -1,0 +1,61 @@
+//! The three charts of a run: did the load come as planned, how did the target answer, was the generator late.
+
+use super::chart::{Chart, Series, Unit};
+use super::timeline::Timeline;
+use crate::result::Quantiles;
+
+/// The charts of a timeline, in the order of the page.
+pub(super) fn charts(timeline: &Timeline) -> [Chart; 3] {
+    [rates(timeline), responses(), lags()]
+}
+
+fn rates(timeline: &Timeline) -> Chart {
+    let mut series = vec![
+        Series { name: "planned", class: "planned", value: |point| Some(point.planned_per_s) },
+        Series { name: "achieved", class: "achieved", value: |point| Some(point.sent_per_s) },
+    ];
+    if timeline.points.iter().any(|point| point.failed_per_s > 0.0) {
+        series.push(Series { name: "failed", class: "failed", value: |point| Some(point.failed_per_s) });
+    }
+    Chart {
+        id: "rate",
+        title: "Planned and achieved rate",
+        what: "Requests due and requests dispatched in each second of the run; failures in the second in which they failed.",
+        unit: Unit::PerSecond,
+        series,
+    }
+}
+
+fn responses() -> Chart {
+    Chart {
+        id: "response",
+        title: "Response time",
+        what: "Done − due, by the second in which the exchange ended; failures count with their full age.",
+        unit: Unit::Micros,
+        series: vec![
+            Series { name: "max", class: "max", value: |point| counted(&point.response_us, |of| of.max) },
+            Series { name: "p99", class: "p99", value: |point| counted(&point.response_us, |of| of.p99) },
+            Series { name: "p90", class: "p90", value: |point| counted(&point.response_us, |of| of.p90) },
+            Series { name: "p50", class: "p50", value: |point| counted(&point.response_us, |of| of.p50) },
+        ],
+    }
+}
+
+fn lags() -> Chart {
+    Chart {
+        id: "lag",
+        title: "Lag of the generator",
+        what: "Dispatched − released, by the second of the dispatch: lateness that is reenact's own and not the target's.",
+        unit: Unit::Micros,
+        series: vec![
+            Series { name: "max", class: "max", value: |point| counted(&point.lag_us, |of| of.max) },
+            Series { name: "p99", class: "p99", value: |point| counted(&point.lag_us, |of| of.p99) },
+            Series { name: "p50", class: "p50", value: |point| counted(&point.lag_us, |of| of.p50) },
+        ],
+    }
+}
+
+/// A second in which nothing was counted has no percentiles: a hole in the line, not a zero.
+fn counted(of: &Quantiles, pick: fn(&Quantiles) -> f64) -> Option<f64> {
+    (of.count > 0).then(|| pick(of))
+}

@@ -1,0 +1,148 @@
+//! The head of the page: what ran, what a reader must know first, and the figures for those who have ten seconds.
+
+use super::text::{NOTHING, count, escape, quantile, rate, round_number, share, span};
+use crate::result::{Quantiles, RunResult};
+
+/// Sessions that are named; of more, only how many.
+const SESSIONS_MAX: usize = 3;
+/// Lengths from this on are said in hours and minutes.
+const DURATION_IN_SECONDS_MAX: f64 = 300.0;
+/// Digits of the plan's hash that are shown.
+const HASH_SHOWN: usize = 12;
+
+/// Target, instant, plan, and the notices.
+pub(super) fn header(result: &RunResult) -> String {
+    let hash: String = result.plan_hash.chars().take(HASH_SHOWN).collect();
+    let facts = [
+        ("Started", when(&result.started_at)),
+        ("Ran for", duration(result.duration_s)),
+        ("Method", result.method.clone()),
+        ("Seed", result.seed.to_string()),
+        ("Plan", hash),
+        ("Run", result.run_id.clone()),
+        ("Sessions", sessions(&result.sessions)),
+    ];
+    let facts: String = facts.iter().map(|(name, value)| fact(name, value)).collect();
+    let interrupted =
+        result.interrupted.then_some("Interrupted before the plan ended: the figures cover what was done until then.");
+    let notices: String =
+        interrupted.into_iter().chain(result.notices.iter().map(String::as_str)).map(notice).collect();
+    let notices = if notices.is_empty() {
+        String::new()
+    } else {
+        format!(r#"<ul class="notices" aria-label="Notices">{notices}</ul>"#)
+    };
+    format!(
+        r#"<header><p class="brand">reenact <span>replay report</span></p><h1>{}× the recording against <span class="target">{}</span></h1><dl class="facts">{facts}</dl>{notices}</header>"#,
+        round_number(result.multiplier),
+        escape(&result.target)
+    )
+}
+
+/// The headline figures.
+pub(super) fn figures(result: &RunResult) -> String {
+    let failed: u64 = result.errors.values().sum();
+    let shed: u64 = result.shed.values().sum();
+    let dropped: u64 = result.spans.dropped.values().sum();
+    let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
+    let never_sent = match shed {
+        0 => format!("{} of planned", share(result.sent, result.planned)),
+        shed => format!("{} shed", count(shed)),
+    };
+    let spans_lost = match dropped {
+        0 => "none dropped".to_owned(),
+        dropped => format!("{} dropped", count(dropped)),
+    };
+    let rows = [
+        Figure::plain("Planned", count(result.planned), format!("{}/s", rate(result.rate.planned))),
+        Figure { bad: shed > 0, ..Figure::plain("Sent", count(result.sent), never_sent) },
+        Figure::plain(
+            "Completed",
+            count(result.completed),
+            format!("{} of planned", share(result.completed, result.planned)),
+        ),
+        Figure {
+            bad: failed > 0,
+            ..Figure::plain("Failed", count(failed), format!("{} of planned", share(failed, result.planned)))
+        },
+        Figure::plain(
+            "Rate achieved",
+            format!("{}/s", rate(result.rate.achieved)),
+            format!("planned {}/s", rate(result.rate.planned)),
+        ),
+        Figure::plain("Response time p50", quantile(now, now.p50), beside(now, then, |of| of.p50)),
+        Figure::plain("Response time p99", quantile(now, now.p99), beside(now, then, |of| of.p99)),
+        Figure::plain("Lag p99", quantile(lag, lag.p99), format!("max {}", quantile(lag, lag.max))),
+        Figure { bad: dropped > 0, ..Figure::plain("Spans exported", count(result.spans.exported), spans_lost) },
+        Figure::plain(
+            "Connections",
+            count(result.connections.opened),
+            format!("peak {} open at once", count(result.connections.peak)),
+        ),
+    ];
+    let rows: String = rows.iter().map(Figure::html).collect();
+    format!(r#"<dl class="figures" aria-label="Headline figures">{rows}</dl>"#)
+}
+
+/// One figure with what puts it into proportion.
+struct Figure {
+    name: &'static str,
+    value: String,
+    note: String,
+    /// Whether the note is something that should not be.
+    bad: bool,
+}
+
+impl Figure {
+    fn plain(name: &'static str, value: String, note: String) -> Self {
+        Self { name, value, note, bad: false }
+    }
+
+    fn html(&self) -> String {
+        let Self { name, value, note, bad } = self;
+        let (class, mark) = if *bad { (r#" class="bad""#, "▲ ") } else { ("", "") };
+        format!(r#"<div{class}><dt>{name}</dt><dd>{value}<small>{mark}{note}</small></dd></div>"#)
+    }
+}
+
+/// The recording's own figure, and how many times as long it takes now.
+fn beside(now: &Quantiles, then: &Quantiles, pick: fn(&Quantiles) -> f64) -> String {
+    if then.count == 0 {
+        return format!("recorded {NOTHING}");
+    }
+    let factor = pick(now) / pick(then);
+    let factor = if now.count > 0 && factor.is_finite() { format!(" (now {factor:.2}×)") } else { String::new() };
+    format!("recorded {}{factor}", quantile(then, pick(then)))
+}
+
+fn fact(name: &str, value: &str) -> String {
+    let value = if value.is_empty() { NOTHING } else { value };
+    format!("<div><dt>{name}</dt><dd>{}</dd></div>", escape(value))
+}
+
+fn notice(text: &str) -> String {
+    format!("<li>{}</li>", escape(text))
+}
+
+/// `2026-11-24T12:50:59.123Z` as `2026-11-24 12:50:59 UTC`; what looks otherwise is left alone.
+fn when(rfc3339: &str) -> String {
+    let (Some((date, time)), true) = (rfc3339.split_once('T'), rfc3339.ends_with('Z')) else {
+        return rfc3339.to_owned();
+    };
+    let seconds = time.split(['.', 'Z']).next().unwrap_or(time);
+    format!("{date} {seconds} UTC")
+}
+
+/// `61.4 s`, and from some minutes on `8 h 20 min 1 s`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds of a length, for people")]
+fn duration(seconds: f64) -> String {
+    if seconds < DURATION_IN_SECONDS_MAX { format!("{} s", rate(seconds)) } else { span(seconds.round() as u64) }
+}
+
+fn sessions(paths: &[String]) -> String {
+    let named = paths.iter().take(SESSIONS_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(SESSIONS_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
