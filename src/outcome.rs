@@ -12,6 +12,7 @@ pub(crate) enum Outcome {
     /// Done, but with loss.
     Loss = 3,
     /// Interrupted; results so far are written.
+    #[cfg(feature = "replay")]
     Interrupted = 130,
 }
 

@@ -1,6 +1,5 @@
 //! `reenact record`: builds relay, tap and capture, runs them until a signal, and says what was captured.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -201,8 +200,9 @@ impl Recording {
     }
 
     /// Ends a recording of which every connection is over already.
+    #[cfg(feature = "replay")]
     pub(crate) fn end_now(self) -> Ended {
-        self.end(Asked::Interrupt, pending())
+        self.end(Asked::Interrupt, std::future::pending())
     }
 }
 

@@ -55,6 +55,7 @@ impl Reference {
     }
 
     /// The same where only text will do.
+    #[cfg(feature = "replay")]
     pub(crate) fn resolve_text(&self) -> Result<String, Failure> {
         String::from_utf8(self.resolve()?).map_err(|_| Failure::new("the referenced secret is not UTF-8"))
     }

@@ -15,6 +15,9 @@ use crate::rewrite::{self, LeftOut, Rewrite, Template};
 
 /// Memory that the requests of a replay may take.
 pub const REQUESTS_BYTES_MAX: usize = 8 << 30;
+/// Endpoints that are told apart; each has histograms of its own. What comes later is one row.
+const ENDPOINTS_MAX: usize = 500;
+const OTHER_ENDPOINTS: &str = "(other endpoints)";
 /// Recorded authorities that are remembered for the origin check.
 const AUTHORITIES_MAX: usize = 1_000;
 
@@ -157,9 +160,10 @@ impl<'a> Loader<'a> {
         };
         let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
         self.recording.arrivals.push(arrival);
+        let endpoint = self.endpoint(endpoint::endpoint(line.method, line.target));
         self.recording.requests.push(Recorded {
             template,
-            endpoint: next_index(&mut self.endpoints, endpoint::endpoint(line.method, line.target)),
+            endpoint,
             session,
             seq: exchange.seq,
             status: status.map(|line| line.status),
@@ -174,6 +178,11 @@ impl<'a> Loader<'a> {
     fn leave_out(&mut self, reason: LeftOut) -> Result<(), ReplayError> {
         *self.recording.left_out.entry(reason).or_default() += 1;
         Ok(())
+    }
+
+    fn endpoint(&mut self, name: String) -> u32 {
+        let known = self.endpoints.len() < ENDPOINTS_MAX || self.endpoints.contains_key(&name);
+        next_index(&mut self.endpoints, if known { name } else { OTHER_ENDPOINTS.to_owned() })
     }
 
     fn client(&mut self, session: u32, exchange: &Exchange) -> u32 {

@@ -5,6 +5,8 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use formats::head;
+
 use crate::contexts::hex;
 use crate::error::ReplayError;
 use crate::prepared::Prepared;
@@ -120,7 +122,11 @@ impl RequestLog {
         let client =
             run.recording.arrivals.get(item.arrival as usize).and_then(|one| self.clients.get(one.client as usize));
         let endpoint = self.endpoints.get(recorded.endpoint as usize).map_or("null", String::as_str);
-        let method = endpoint.trim_start_matches('"').split(' ').next().unwrap_or_default();
+        let method = head::request_line(&recorded.template.head).map_or(&b""[..], |line| line.method);
+        // A method is a token (RFC 9110 §5.6.2), which needs no escaping; anything else is not repeated.
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        let method =
+            std::str::from_utf8(method).ok().filter(|method| method.bytes().all(|byte| is_plain(&byte))).unwrap_or("");
         let line = &mut self.line;
         line.clear();
         // Writing to a String cannot fail.
