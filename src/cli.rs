@@ -129,7 +129,7 @@ pub(crate) struct RecordArgs {
     /// Print the summary as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file with a table [record] whose keys are these flags
+    /// TOML file whose table `record` has these flags as its keys
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -158,7 +158,7 @@ pub(crate) struct LoadArgs {
     /// What to do with requests that may change state (POST, PUT, PATCH, DELETE …)
     #[arg(long, env = "REENACT_UNSAFE_METHODS", value_enum, value_name = "send|skip|fail")]
     pub(crate) unsafe_methods: Option<UnsafeMethods>,
-    /// TOML file with tables [plan] and [replay] whose keys are these flags
+    /// TOML file whose tables `plan` and `replay` have these flags as their keys
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

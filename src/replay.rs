@@ -244,7 +244,14 @@ fn summary(result: &RunResult, out: &std::path::Path) -> String {
         0 => String::new(),
         some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
     };
-    line("spans", format!("{} exported{dropped}", units::count(result.spans.exported)));
+    let no_exporter = result.spans.dropped.contains_key("no_exporter");
+    line(
+        "spans",
+        match no_exporter {
+            true => "none exported: no --otlp-endpoint was given".to_owned(),
+            false => format!("{} exported{dropped}", units::count(result.spans.exported)),
+        },
+    );
     line("report", out.join("report.html").display().to_string());
     text
 }

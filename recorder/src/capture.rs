@@ -78,6 +78,7 @@ impl Capture {
     /// # Errors
     /// When the system has no thread for it.
     pub fn start(tap: Arc<Tap>, writer: SessionWriter, options: CaptureOptions) -> std::io::Result<Self> {
+        forbid_core_dumps();
         let stop = Arc::new(AtomicBool::new(false));
         let (for_thread, for_stop) = (Arc::clone(&tap), Arc::clone(&stop));
         let thread = std::thread::Builder::new().name("capture".into()).spawn(move || {
@@ -104,6 +105,14 @@ impl Capture {
         self.stop.store(true, Ordering::Release);
         let lost = |_| Captured { failure: Some("the capture thread panicked".to_owned()), ..Captured::default() };
         self.thread.join().unwrap_or_else(lost)
+    }
+}
+
+/// The queue holds what is not redacted yet: no crash may write it to disk.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    if let Err(errno) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        log::warn!("core dumps cannot be turned off: {errno}");
     }
 }
 

@@ -24,6 +24,8 @@ use crate::clock::Clock;
 use crate::relay::{self, Passed};
 use crate::tap::Tap;
 
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4_096;
 /// How often a drain looks whether the last connection has ended.
 const DRAIN_POLL_NS: u64 = 10_000_000;
 /// What is left to tasks when the runtime ends.
@@ -150,6 +152,7 @@ impl Bound {
     /// When there are no threads for it.
     pub fn start(self, tap: Option<Arc<Tap>>) -> Result<Relay, RelayError> {
         let Self { config, upstream, listener, address } = self;
+        raise_descriptor_limit();
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(config.threads).thread_name("relay").enable_all().build();
         let runtime = runtime.map_err(|source| RelayError::Runtime { source })?;
@@ -179,6 +182,8 @@ impl Relay {
         let listen = |source| RelayError::Listen { address: config.listen, source };
         let upstream = resolve(&config.upstream_host, config.upstream_port)?;
         let listener = TcpListener::bind(config.listen).map_err(listen)?;
+        // The standard library asks for 128; a burst of connections beyond that would wait for a retransmission.
+        rustix::net::listen(&listener, BACKLOG).map_err(|errno| listen(errno.into()))?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         if is_same(upstream, address) {
@@ -283,6 +288,15 @@ impl<'a> Active<'a> {
 impl Drop for Active<'_> {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Every connection takes two descriptors, and the usual soft limit of 1,024 would refuse traffic that the upstream takes.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(errno) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        log::warn!("the limit of open files stays at {:?}: {errno}", limit.current);
     }
 }
 

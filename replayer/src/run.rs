@@ -49,7 +49,7 @@ pub struct RunOptions {
 pub struct Live {
     /// Since due instant 0.
     pub elapsed_ns: u64,
-    /// Requests due so far, and of these in the last second.
+    /// Requests due so far.
     pub planned: u64,
     /// Dispatched so far.
     pub sent: u64,
@@ -290,7 +290,7 @@ impl Count {
         let last = now.checked_sub(1).and_then(|last| measure.seconds.get(last));
         let live = Live {
             elapsed_ns,
-            planned: measure.seconds.iter().take(now).map(|second| second.planned).sum(),
+            planned: self.run.plan.items.partition_point(|item| item.due_ns <= elapsed_ns) as u64,
             sent: measure.sent,
             rate: last.map_or((0, 0), |second| (second.planned, second.sent)),
             response_us: measure.times.response.quantiles(),
