@@ -121,7 +121,8 @@ fn absolute_target(target: &[u8], authority: &[u8]) -> Option<Vec<u8>> {
 fn framed_body(request: &Message) -> Bytes {
     let body = &request.body;
     if request.framing != Framing::Chunked {
-        return body.bytes.clone();
+        // A copy: what was read is a slice of its whole block, responses included, and would keep that in memory.
+        return Bytes::copy_from_slice(&body.bytes);
     }
     let mut out = Vec::with_capacity(body.bytes.len() + body.chunks.len() * 12 + request.trailers.len() + 8);
     let mut left = &body.bytes[..];
