@@ -118,8 +118,15 @@ impl Process {
 
     /// Sends a signal by name (`INT`, `TERM`, `KILL`).
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
-        assert!(sent.success());
+        use rustix::process::{Pid, Signal, kill_process};
+        let signal = match name {
+            "INT" => Signal::INT,
+            "TERM" => Signal::TERM,
+            "KILL" => Signal::KILL,
+            _ => panic!("{name} is no signal of these tests"),
+        };
+        let id = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
     }
 
     /// Whether it still runs.
