@@ -1,7 +1,6 @@
 //! The loop of the sending thread: what is due first, then timeouts, connections ahead of need, and answers.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,16 +10,13 @@ use rustix::io::Errno;
 use super::connection::{Active, Connection, Read};
 use super::outcome::{ErrorKind, Outcome, Shed};
 use super::poll::Poll;
+use super::slots::Slots;
 use super::{Counters, Job, SendOptions, Stop};
 use crate::clock::Clock;
 use crate::error::ReplayError;
 
-/// How long before its first request a connection is opened.
-const OPEN_AHEAD_NS: u64 = 500_000_000;
 /// Connections are opened only when the next request is due later than this, unless they are overdue.
 const OPEN_ROOM_NS: u64 = 100_000;
-/// A connection that should have been opened this long ago is opened even when there is no room.
-const OPEN_OVERDUE_NS: u64 = 100_000_000;
 /// Longest wait in one go, so that a stop is noticed.
 const WAIT_MAX_NS: u64 = 20_000_000;
 /// Wait when the next request is not known because its preparation is behind.
@@ -42,10 +38,7 @@ pub struct Engine {
     poll: Poll,
     connections: Vec<Option<Connection>>,
     free: Vec<u32>,
-    slots: Vec<Slot>,
-    /// Slots by the instant at which their first connection is to be opened.
-    opens: VecDeque<(u64, u32)>,
-    reopens: BinaryHeap<Reverse<(u64, u32)>>,
+    slots: Slots,
     /// Deadlines in the order in which they were set, which is their order: the timeout is one constant.
     timeouts: VecDeque<Deadline>,
     connect_timeouts: VecDeque<Deadline>,
@@ -53,19 +46,6 @@ pub struct Engine {
     open: u64,
     in_flight: usize,
     buffer: Vec<u8>,
-}
-
-/// The connections of one (client, copy, recorded connection).
-#[derive(Default, Clone)]
-struct Slot {
-    idle: Vec<u32>,
-    /// Opened ahead of need and not connected yet.
-    ahead: Option<u32>,
-    /// All connections, whatever they do.
-    open: u32,
-    /// Requests that are still to come.
-    remaining: u32,
-    next_due_ns: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -92,12 +72,6 @@ impl Engine {
         counters: Arc<Counters>,
         stop: Arc<Stop>,
     ) -> Result<Self, ReplayError> {
-        let mut opens: Vec<(u64, u32)> = slots
-            .iter()
-            .zip(0..)
-            .map(|((first, _), slot)| ((start_ns + first).saturating_sub(OPEN_AHEAD_NS), slot))
-            .collect();
-        opens.sort_unstable();
         Ok(Self {
             clock,
             start_ns,
@@ -109,9 +83,7 @@ impl Engine {
             poll: Poll::new()?,
             connections: Vec::new(),
             free: Vec::new(),
-            slots: slots.iter().map(|(_, count)| Slot { remaining: *count, ..Slot::default() }).collect(),
-            opens: opens.into(),
-            reopens: BinaryHeap::new(),
+            slots: Slots::new(slots, start_ns),
             timeouts: VecDeque::new(),
             connect_timeouts: VecDeque::new(),
             serial: 0,
@@ -175,8 +147,7 @@ impl Engine {
             [self.timeouts.front(), self.connect_timeouts.front()].into_iter().flatten().map(|d| d.at_ns).min();
         if sending {
             let next = self.next_due();
-            let open =
-                [self.opens.front(), self.reopens.peek().map(|open| &open.0)].into_iter().flatten().map(|o| o.0).min();
+            let open = self.slots.next_open_ns();
             // A connection that is due to be opened but has no room waits for the request before it.
             let now = self.clock.now_ns();
             let open = open.filter(|at| *at > now || next.is_none());
@@ -189,20 +160,18 @@ impl Engine {
     }
 
     fn dispatch(&mut self, job: Job) {
-        let slot = job.slot as usize;
-        let Some(state) = self.slots.get_mut(slot) else { return };
-        state.remaining = state.remaining.saturating_sub(1);
-        state.next_due_ns = job.next_in_slot_ns.map(|due| self.start_ns + due);
+        let slot = job.slot;
+        self.slots.request(slot, job.next_in_slot_ns.map(|due| self.start_ns + due));
         if self.in_flight >= self.options.in_flight_max {
             self.report(&Active::new(job, false), None, Some(Shed::MaxInFlight));
             return;
         }
         self.in_flight += 1;
-        let was_busy = state.open > 0 && state.idle.is_empty() && state.ahead.is_none();
+        let (free, was_busy) = self.slots.take(slot);
         let active = Active::new(job, was_busy);
-        match state.idle.pop().or_else(|| state.ahead.take()) {
+        match free {
             Some(connection) => self.assign(connection, active),
-            None => self.open(u32::try_from(slot).unwrap_or(u32::MAX), Some(active)),
+            None => self.open(slot, Some(active)),
         }
     }
 
@@ -280,12 +249,7 @@ impl Engine {
         }
         let at_ns = self.clock.now_ns() + self.options.connect_timeout_ns;
         self.connect_timeouts.push_back(Deadline { at_ns, connection: at, serial: connection.serial });
-        if let Some(state) = self.slots.get_mut(slot as usize) {
-            state.open += 1;
-            if active.is_none() {
-                state.ahead = Some(at);
-            }
-        }
+        self.slots.opened(slot, at, active.is_none());
         connection.active = active;
         if let Some(place) = self.connections.get_mut(at as usize) {
             *place = Some(connection);
@@ -296,18 +260,8 @@ impl Engine {
     fn open_ahead(&mut self, now: u64) {
         loop {
             let room = self.next_due().is_none_or(|due| due > self.clock.now_ns() + OPEN_ROOM_NS);
-            let due = |at: u64| at <= now && (room || at + OPEN_OVERDUE_NS <= now);
-            let slot = if self.opens.front().is_some_and(|open| due(open.0)) {
-                self.opens.pop_front().map(|open| open.1)
-            } else if self.reopens.peek().is_some_and(|open| due(open.0.0)) {
-                self.reopens.pop().map(|open| open.0.1)
-            } else {
-                None
-            };
-            let Some(slot) = slot else { return };
-            if self.slots.get(slot as usize).is_some_and(|state| state.open == 0 && state.remaining > 0) {
-                self.open(slot, None);
-            }
+            let Some(slot) = self.slots.next_to_open(now, room) else { return };
+            self.open(slot, None);
         }
     }
 
@@ -338,9 +292,8 @@ impl Engine {
         let _ = self.poll.modify(&connection.socket, token(at, connection.born), false);
         if connection.active.is_some() {
             self.write(at);
-        } else if let Some(state) = self.slots.get_mut(connection.slot as usize) {
-            state.ahead = None;
-            state.idle.push(at);
+        } else {
+            self.slots.connected(connection.slot, at);
         }
     }
 
@@ -387,16 +340,12 @@ impl Engine {
         self.in_flight = self.in_flight.saturating_sub(1);
         let slot = connection.slot;
         self.report(&active, None, None);
-        let Some(state) = self.slots.get_mut(slot as usize) else { return };
-        if reusable && state.remaining > 0 {
-            state.idle.push(at);
+        if reusable && self.slots.release(slot, at) {
             return;
         }
         self.close(at);
-        if self.slots.get(slot as usize).is_some_and(|state| state.remaining == 0) {
-            while let Some(idle) = self.slots.get_mut(slot as usize).and_then(|state| state.idle.pop()) {
-                self.close(idle);
-            }
+        while let Some(idle) = self.slots.useless(slot) {
+            self.close(idle);
         }
     }
 
@@ -409,21 +358,11 @@ impl Engine {
         self.close(at);
     }
 
-    /// Closes a connection; a slot that is left without one gets another ahead of its next request.
     fn close(&mut self, at: u32) {
         let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::take) else { return };
         self.free.push(at);
         self.open -= 1;
-        if let Some(state) = self.slots.get_mut(connection.slot as usize) {
-            state.open = state.open.saturating_sub(1);
-            state.idle.retain(|idle| *idle != at);
-            if state.ahead == Some(at) {
-                state.ahead = None;
-            }
-            if let Some(due) = state.next_due_ns.filter(|_| state.open == 0 && state.remaining > 0) {
-                self.reopens.push(Reverse((due.saturating_sub(OPEN_AHEAD_NS), connection.slot)));
-            }
-        }
+        self.slots.closed(connection.slot, at);
     }
 
     fn expire(&mut self, now: u64) {

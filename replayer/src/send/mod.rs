@@ -7,6 +7,7 @@ mod connection;
 mod engine;
 mod outcome;
 mod poll;
+mod slots;
 
 use bytes::Bytes;
 use formats::wire::ResponseTo;
