@@ -126,3 +126,48 @@ impl Slots {
         self.slots.get_mut(slot as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_connection_on_its_way_is_used_before_another_is_opened() {
+        let mut slots = Slots::new(&[(0, 3)], 0);
+        slots.opened(0, 7, true);
+        assert_eq!(slots.take(0), (Some(7), false), "opened ahead, not connected yet");
+        assert_eq!(slots.take(0), (None, true), "busy: another one is needed");
+        slots.opened(0, 8, false);
+        assert!(slots.release(0, 7) && slots.release(0, 8));
+        assert_eq!((slots.take(0).0, slots.take(0).0, slots.take(0).0), (Some(8), Some(7), None));
+    }
+
+    #[test]
+    fn connections_are_opened_half_a_second_ahead_and_later_ones_only_when_there_is_room() {
+        let mut slots = Slots::new(&[(2_000 * MS, 1), (900 * MS, 1)], 100 * MS);
+        assert_eq!(slots.next_open_ns(), Some(500 * MS));
+        assert_eq!(slots.next_to_open(499 * MS, true), None);
+        assert_eq!(slots.next_to_open(500 * MS, false), None, "no room, and not overdue yet");
+        assert_eq!(slots.next_to_open(600 * MS, false), Some(1), "overdue");
+        assert_eq!(slots.next_open_ns(), Some(1_600 * MS));
+    }
+
+    #[test]
+    fn a_slot_without_a_connection_gets_one_ahead_of_its_next_request_and_none_after_its_last() {
+        let mut slots = Slots::new(&[(0, 2)], 0);
+        assert_eq!(slots.next_to_open(0, true), Some(0));
+        slots.opened(0, 1, true);
+        slots.request(0, Some(3_000 * MS));
+        slots.connected(0, 1);
+        slots.closed(0, 1);
+        assert_eq!((slots.next_open_ns(), slots.take(0)), (Some(2_500 * MS), (None, false)));
+        assert_eq!(slots.next_to_open(2_500 * MS, true), Some(0));
+        slots.opened(0, 2, false);
+        slots.request(0, None);
+        assert!(!slots.release(0, 2), "nothing more to come");
+        slots.closed(0, 2);
+        assert_eq!((slots.next_open_ns(), slots.useless(0)), (None, None));
+    }
+}
