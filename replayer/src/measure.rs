@@ -118,6 +118,8 @@ pub struct Measure {
     pub turned_away: u64,
     /// Latest end of an answer.
     pub last_done_ns: u64,
+    /// Latest dispatch.
+    pub last_dispatched_ns: u64,
     open: BTreeMap<u64, Times>,
     open_seconds: u64,
 }
@@ -151,6 +153,7 @@ impl Measure {
             recorded_2xx: 0,
             turned_away: 0,
             last_done_ns: 0,
+            last_dispatched_ns: 0,
             open: BTreeMap::new(),
             open_seconds: timeout_ns / 1_000_000_000 + OPEN_SECONDS_MARGIN,
         }
@@ -191,6 +194,7 @@ impl Measure {
         }
         if let Some((dispatched, lag)) = lag {
             self.times.lag.record(lag);
+            self.last_dispatched_ns = self.last_dispatched_ns.max(dispatched);
             self.open.entry(dispatched / 1_000_000_000).or_default().lag.record(lag);
             self.second(dispatched / 1_000_000_000).sent += 1;
         }
@@ -350,6 +354,7 @@ mod tests {
             (second.planned, second.sent, second.completed)
         };
         assert_eq!([row(&measure, 0), row(&measure, 1), row(&measure, 2)], [(1, 0, 0), (0, 1, 0), (0, 0, 1)]);
+        assert_eq!((measure.last_dispatched_ns, measure.last_done_ns), (1_100 * MS, 2_200 * MS));
         assert!(measure.close_seconds(7_900 * MS).is_empty());
         let closed: Vec<u64> = measure.close_seconds(9_000 * MS).iter().map(|one| one.second).collect();
         assert_eq!(closed, [1]);

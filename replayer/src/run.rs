@@ -318,11 +318,10 @@ fn complete(
     let due_s = seconds(run.plan.items.last().map_or(0, |item| item.due_ns));
     let duration_s = seconds(measure.last_done_ns).max(due_s);
     let dispatched: u64 = measure.seconds.iter().map(|second| second.sent).sum();
-    let sent_until_s = measure.seconds.iter().rev().find(|second| second.sent > 0).map_or(0, |second| second.t_s + 1);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let per_second = |count: u64, over: f64| if over > 0.0 { count as f64 / over } else { 0.0 };
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let sent_over = (sent_until_s as f64).min(duration_s).max(due_s);
+    // When everything left in time, both rates are over the same span.
+    let sent_over = seconds(measure.last_dispatched_ns).max(due_s);
     let mut notices = known.notices.clone();
     if measure.turned_away >= TURNED_AWAY_MIN.min(measure.recorded_2xx.max(1))
         && measure.turned_away * 2 > measure.recorded_2xx
