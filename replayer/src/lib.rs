@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod contexts;
 pub mod error;
+pub mod job;
 pub mod load;
 pub mod measure;
 pub mod plan;

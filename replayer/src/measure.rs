@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use crate::job::Job;
 use crate::result::{Bytes, Endpoint, Quantiles, Second};
-use crate::send::Outcome;
 
 /// Significant digits of every histogram.
 const DIGITS: u8 = 3;
@@ -171,7 +171,8 @@ impl Measure {
     }
 
     /// Counts an outcome.
-    pub fn take(&mut self, outcome: &Outcome, endpoint: u32, recorded_status: Option<u16>) {
+    pub fn take(&mut self, job: &Job) {
+        let (outcome, endpoint, recorded_status) = (&job.progress, job.facts.endpoint, job.facts.status);
         self.last_done_ns = self.last_done_ns.max(outcome.done_ns);
         self.bytes.sent += outcome.bytes_out;
         self.bytes.received += outcome.bytes_in;
@@ -181,9 +182,9 @@ impl Measure {
             return;
         }
         let done_second = outcome.done_ns / 1_000_000_000;
-        let response = outcome.done_ns.saturating_sub(outcome.due_ns);
+        let response = outcome.done_ns.saturating_sub(job.due_ns);
         let service = outcome.dispatched_ns.map(|dispatched| outcome.done_ns.saturating_sub(dispatched));
-        let lag = outcome.dispatched_ns.map(|dispatched| (dispatched, dispatched.saturating_sub(outcome.due_ns)));
+        let lag = outcome.dispatched_ns.map(|dispatched| (dispatched, dispatched.saturating_sub(job.due_ns)));
 
         self.times.response.record(response);
         let open = self.open.entry(done_second).or_default();
@@ -296,28 +297,28 @@ const SECONDS_MAX: usize = 31 * 24 * 3600;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contexts::Fresh;
-    use crate::send::{ErrorKind, Shed};
+    use crate::job::tests::job;
+    use crate::job::{ErrorKind, Progress, Shed};
 
     const MS: u64 = 1_000_000;
 
-    fn outcome(due_ms: u64, dispatched_ms: Option<u64>, done_ms: u64) -> Outcome {
-        Outcome {
-            item: 0,
-            due_ns: due_ms * MS,
+    fn outcome(due_ms: u64, dispatched_ms: Option<u64>, done_ms: u64) -> Job {
+        let mut job = job(due_ms * MS, 0, b"GET / HTTP/1.1\r\n\r\n");
+        job.progress = Progress {
+            released_ns: due_ms * MS,
             dispatched_ns: dispatched_ms.map(|ms| ms * MS),
-            written_ns: None,
-            first_byte_ns: None,
             done_ns: done_ms * MS,
             status: Some(200),
-            error: None,
-            shed: None,
             bytes_in: 10,
             bytes_out: 5,
-            login: false,
-            was_busy: false,
-            fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None },
-        }
+            ..Progress::default()
+        };
+        *job
+    }
+
+    fn with(mut job: Job, change: impl FnOnce(&mut Progress)) -> Job {
+        change(&mut job.progress);
+        job
     }
 
     fn close_to(got: f64, expected_ms: f64) {
@@ -327,9 +328,11 @@ mod tests {
     #[test]
     fn a_failure_counts_with_its_full_age() {
         let mut measure = Measure::new(1, 1_000 * MS);
-        let failed = Outcome { error: Some(ErrorKind::Timeout), status: None, ..outcome(100, Some(110), 30_100) };
-        measure.take(&outcome(0, Some(5), 20), 0, Some(200));
-        measure.take(&failed, 0, Some(200));
+        let failed = with(outcome(100, Some(110), 30_100), |one| {
+            (one.error, one.status) = (Some(ErrorKind::Timeout), None);
+        });
+        measure.take(&outcome(0, Some(5), 20));
+        measure.take(&failed);
         let response = measure.times.response.quantiles();
         assert_eq!((response.count, measure.completed, measure.errors.get("timeout")), (2, 1, Some(&1)));
         close_to(response.max, 30_000.0);
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn what_was_shed_is_counted_apart() {
         let mut measure = Measure::new(1, MS);
-        measure.take(&Outcome { shed: Some(Shed::MaxInFlight), bytes_out: 0, ..outcome(0, None, 0) }, 0, None);
+        measure.take(&with(outcome(0, None, 0), |one| (one.shed, one.bytes_out) = (Some(Shed::MaxInFlight), 0)));
         assert_eq!((measure.shed.get("max_in_flight"), measure.times.response.quantiles().count), (Some(&1), 0));
     }
 
@@ -348,7 +351,7 @@ mod tests {
     fn seconds_count_by_their_own_instants_and_close_when_nothing_can_come() {
         let mut measure = Measure::new(1, 5_000 * MS);
         measure.plan(0, 900 * MS, Some(7 * MS));
-        measure.take(&outcome(900, Some(1_100), 2_200), 0, None);
+        measure.take(&outcome(900, Some(1_100), 2_200));
         let row = |measure: &Measure, at: usize| {
             let second = measure.seconds[at];
             (second.planned, second.sent, second.completed)
@@ -374,7 +377,9 @@ mod tests {
             (Some(401), 401, false),
             (Some(200), 200, false),
         ] {
-            measure.take(&Outcome { status: Some(status), login, ..outcome(0, Some(0), 1) }, 0, recorded);
+            let mut job = with(outcome(0, Some(0), 1), |one| (one.status, one.login) = (Some(status), login));
+            job.facts.status = recorded;
+            measure.take(&job);
         }
         assert_eq!((measure.recorded_2xx, measure.turned_away), (4, 2));
     }

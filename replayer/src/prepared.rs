@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::contexts::{Contexts, Origin};
+use crate::job::{Facts, Job, Progress, RunFacts};
 use crate::load::Recording;
 use crate::plan::Plan;
-use crate::send::Job;
 use crate::target::Target;
+use std::sync::Arc;
 
 /// A run that can begin.
 pub struct Prepared {
@@ -14,12 +15,8 @@ pub struct Prepared {
     pub recording: Recording,
     /// What is sent when.
     pub plan: Plan,
-    /// How many times the recorded rate.
-    pub multiplier: f64,
-    /// Where to.
-    pub target: Target,
-    /// The trace contexts of this run.
-    pub contexts: Contexts,
+    /// What all requests have in common.
+    pub facts: Arc<RunFacts>,
     /// For each slot its first due instant and how many requests it has.
     pub slots: Vec<(u64, u32)>,
     slot_of: Vec<u32>,
@@ -55,15 +52,23 @@ impl Prepared {
                 *next = std::mem::replace(later, item.due_ns);
             }
         }
-        Self { recording, plan, multiplier, target, contexts, slots, slot_of, next_in_slot_ns }
+        let facts = RunFacts {
+            contexts,
+            endpoints: recording.endpoints.clone(),
+            targets: vec![target],
+            planned: plan.items.len() as u64,
+            multiplier,
+        };
+        Self { recording, plan, facts: Arc::new(facts), slots, slot_of, next_in_slot_ns }
     }
 
     /// The request at `position` of the plan, ready to be written.
     #[must_use]
-    pub fn job(&self, position: usize) -> Option<Job> {
+    pub fn job(&self, position: usize) -> Option<Box<Job>> {
         let item = self.plan.items.get(position)?;
         let recorded = self.recording.requests.get(item.arrival as usize)?;
-        let fresh = self.contexts.of(&Origin {
+        let client = self.recording.arrivals.get(item.arrival as usize)?.client;
+        let fresh = self.facts.contexts.of(&Origin {
             position: position as u64,
             copy: item.copy,
             recorded: recorded.trace,
@@ -71,17 +76,35 @@ impl Prepared {
         });
         let mut head = Vec::with_capacity(recorded.template.head.len() + 200);
         head.extend_from_slice(&recorded.template.head);
-        self.contexts.append_fields(&fresh, &mut head);
+        self.facts.contexts.append_fields(&fresh, &mut head);
         let next = self.next_in_slot_ns.get(position).copied().filter(|next| *next != u64::MAX);
-        Some(Job {
-            item: u32::try_from(position).ok()?,
+        let facts = Facts {
+            position: position as u64,
+            session: recorded.session,
+            seq: recorded.seq,
+            client: self.recording.clients.get(client as usize)?.key,
+            copy: item.copy,
+            endpoint: recorded.endpoint,
+            status: recorded.status,
+            response_ns: recorded.response_ns,
+            trace: recorded.trace,
+        };
+        Some(Box::new(Job {
+            facts,
             due_ns: item.due_ns,
-            slot: *self.slot_of.get(position)?,
+            target: 0,
+            slot: u64::from(*self.slot_of.get(position)?),
             next_in_slot_ns: next,
+            life: u64::from(client) << 32 | u64::from(item.copy),
+            number: 0,
+            recorded_end_ns: u64::MAX,
+            after: None,
             head,
             body: recorded.template.body.clone(),
+            expects_continue: false,
             to: recorded.to,
             fresh,
-        })
+            progress: Progress::default(),
+        }))
     }
 }

@@ -12,11 +12,12 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
+use crate::job::Job;
 use crate::measure::{ClosedSecond, Measure};
 use crate::prepared::Prepared;
 use crate::result::{Connections, Quantiles, Rate, RunResult, SCHEMA};
 use crate::run_directory::{RequestLog, RunDirectory};
-use crate::send::{Counters, Engine, Job, Outcome, SendOptions, Stop};
+use crate::send::{Counters, Engine, SendOptions, Stop};
 use crate::spans::{ExportOptions, SpanSink};
 
 /// Requests that are prepared ahead of their due instant.
@@ -124,10 +125,10 @@ pub fn start(
     let (outcomes_in, outcomes) = RingBuffer::new(OUTCOMES_MAX);
 
     let spans = match &options.export {
-        Some(export) => SpanSink::start(export, Arc::clone(&run), clock, start_ns)?,
+        Some(export) => SpanSink::start(export, Arc::clone(&run.facts), clock, start_ns)?,
         None => SpanSink::none(),
     };
-    let log = if options.log_requests { Some(RequestLog::create(&directory, &run)?) } else { None };
+    let log = if options.log_requests { Some(RequestLog::create(&directory, &run.facts.endpoints)?) } else { None };
     let interval_log = directory.file("latency.hlog")?;
 
     let prepare = {
@@ -175,7 +176,7 @@ fn spawn<T: Send + 'static>(
 }
 
 /// Makes requests ready in the order of the plan, as far ahead as the queue allows.
-fn prepare_jobs(run: &Prepared, mut jobs: Producer<Job>, clock: Clock, stop: &Stop) -> Result<(), ReplayError> {
+fn prepare_jobs(run: &Prepared, mut jobs: Producer<Box<Job>>, clock: Clock, stop: &Stop) -> Result<(), ReplayError> {
     for position in 0..run.plan.items.len() {
         let Some(mut job) = run.job(position) else { continue };
         loop {
@@ -196,7 +197,7 @@ struct Count {
     run: Arc<Prepared>,
     clock: Clock,
     start_ns: u64,
-    outcomes: Consumer<Outcome>,
+    outcomes: Consumer<Box<Job>>,
     spans: SpanSink,
     log: Option<RequestLog>,
     live: Arc<Mutex<Live>>,
@@ -244,19 +245,16 @@ impl Count {
         loop {
             let over = self.outcomes.is_abandoned();
             while let Ok(outcome) = self.outcomes.pop() {
-                let recorded = run.plan.items.get(outcome.item as usize);
-                let recorded = recorded.and_then(|item| run.recording.requests.get(item.arrival as usize));
-                let (endpoint, status) = recorded.map_or((0, None), |recorded| (recorded.endpoint, recorded.status));
-                measure.take(&outcome, endpoint, status);
-                if outcome.shed.is_none() {
-                    self.spans.take(&outcome);
-                }
+                measure.take(&outcome);
                 if let Some(log) = &mut self.log
-                    && let Err(error) = log.write(&outcome, &run)
+                    && let Err(error) = log.write(&outcome)
                 {
                     // The numbers go on without the log; the run ends with the error.
                     failed.get_or_insert(error);
                     self.log = None;
+                }
+                if outcome.progress.shed.is_none() {
+                    self.spans.take(outcome);
                 }
             }
             let now = self.clock.now_ns();
@@ -338,11 +336,11 @@ fn complete(
     }
     RunResult {
         schema: SCHEMA,
-        run_id: run.contexts.run_id().to_owned(),
-        target: run.target.given.clone(),
+        run_id: run.facts.contexts.run_id().to_owned(),
+        target: run.facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
         started_at: humantime::format_rfc3339_millis(started).to_string(),
         duration_s,
-        multiplier: run.multiplier,
+        multiplier: run.facts.multiplier,
         interrupted,
         notices,
         planned,

@@ -9,10 +9,9 @@ use formats::head;
 
 use crate::contexts::hex;
 use crate::error::ReplayError;
-use crate::prepared::Prepared;
+use crate::job::Job;
 use crate::report;
 use crate::result::RunResult;
-use crate::send::Outcome;
 
 /// Level of the request log: it is written while the run goes on.
 const LOG_LEVEL: i32 = 1;
@@ -93,36 +92,31 @@ pub struct RequestLog {
     out: zstd::stream::Encoder<'static, BufWriter<File>>,
     /// Endpoints as JSON strings.
     endpoints: Vec<String>,
-    clients: Vec<String>,
     line: String,
 }
 
 impl RequestLog {
-    /// Begins the log.
+    /// Begins the log of a run with these endpoints.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn create(directory: &RunDirectory, run: &Prepared) -> Result<Self, ReplayError> {
+    pub fn create(directory: &RunDirectory, endpoints: &[String]) -> Result<Self, ReplayError> {
         let file = directory.file("requests.jsonl.zst")?;
         let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
         let out = out.map_err(|source| directory.failed("requests.jsonl.zst", source))?;
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        let clients = run.recording.clients.iter().map(|client| client.key.to_string()).collect();
-        Ok(Self { out, endpoints: run.recording.endpoints.iter().map(json).collect(), clients, line: String::new() })
+        Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: String::new() })
     }
 
     /// Adds one line.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn write(&mut self, outcome: &Outcome, run: &Prepared) -> std::io::Result<()> {
+    pub fn write(&mut self, job: &Job) -> std::io::Result<()> {
         use std::fmt::Write as _;
-        let Some(item) = run.plan.items.get(outcome.item as usize) else { return Ok(()) };
-        let Some(recorded) = run.recording.requests.get(item.arrival as usize) else { return Ok(()) };
-        let client =
-            run.recording.arrivals.get(item.arrival as usize).and_then(|one| self.clients.get(one.client as usize));
-        let endpoint = self.endpoints.get(recorded.endpoint as usize).map_or("null", String::as_str);
-        let method = head::request_line(&recorded.template.head).map_or(&b""[..], |line| line.method);
+        let (facts, outcome) = (&job.facts, &job.progress);
+        let endpoint = self.endpoints.get(facts.endpoint as usize).map_or("null", String::as_str);
+        let method = head::request_line(&job.head).map_or(&b""[..], |line| line.method);
         // A method is a token (RFC 9110 §5.6.2), which needs no escaping; anything else is not repeated.
         let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         let method =
@@ -132,14 +126,13 @@ impl RequestLog {
         // Writing to a String cannot fail.
         let _ = write!(
             line,
-            r#"{{"seq":{},"session":{},"client":"{}","copy":{},"due_ns":{},"released_ns":{},"held_by_seq":null,"busy_ns":0"#,
-            recorded.seq,
-            recorded.session,
-            client.map_or("", String::as_str),
-            item.copy,
-            outcome.due_ns,
-            outcome.due_ns,
+            r#"{{"seq":{},"session":{},"client":"{}","copy":{},"due_ns":{},"released_ns":{}"#,
+            facts.seq, facts.session, facts.client, facts.copy, job.due_ns, outcome.released_ns,
         );
+        let _ = match outcome.held_by_seq {
+            Some(seq) => write!(line, r#","held_by_seq":{seq},"busy_ns":{}"#, outcome.busy_ns),
+            None => write!(line, r#","held_by_seq":null,"busy_ns":{}"#, outcome.busy_ns),
+        };
         let instants = [
             ("dispatched_ns", outcome.dispatched_ns),
             ("written_ns", outcome.written_ns),
@@ -166,10 +159,10 @@ impl RequestLog {
             r#","method":"{method}","endpoint":{endpoint},"bytes_in":{},"bytes_out":{},"trace_id":"{}","span_id":"{}""#,
             outcome.bytes_in,
             outcome.bytes_out,
-            hex(&outcome.fresh.trace_id),
-            hex(&outcome.fresh.span_id),
+            hex(&job.fresh.trace_id),
+            hex(&job.fresh.span_id),
         );
-        let _ = match recorded.trace {
+        let _ = match facts.trace {
             Some(trace) => writeln!(line, r#","recorded_trace_id":"{}"}}"#, hex(&trace.trace_id)),
             None => writeln!(line, r#","recorded_trace_id":null}}"#),
         };

@@ -19,9 +19,9 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
-use crate::prepared::Prepared;
+use crate::job::{Job, RunFacts};
 use crate::result::Spans;
-use crate::send::Outcome;
+use crate::target::Target;
 
 /// Outcomes that may wait for export.
 const QUEUE_SPANS_MAX: usize = 65_536;
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Secret {
 
 /// Hands outcomes to the exporter.
 pub struct SpanSink {
-    queue: Option<Producer<Outcome>>,
+    queue: Option<Producer<Box<Job>>>,
     thread: Option<std::thread::JoinHandle<Counted>>,
     reason: &'static str,
     dropped: u64,
@@ -85,7 +85,7 @@ impl SpanSink {
     /// When the endpoint or a header cannot be used.
     pub fn start(
         options: &ExportOptions,
-        run: Arc<Prepared>,
+        run: Arc<RunFacts>,
         clock: Clock,
         start_ns: u64,
     ) -> Result<Self, ReplayError> {
@@ -123,8 +123,8 @@ impl SpanSink {
     }
 
     /// Hands one outcome over; never waits.
-    pub fn take(&mut self, outcome: &Outcome) {
-        let taken = self.queue.as_mut().is_some_and(|queue| queue.push(*outcome).is_ok());
+    pub fn take(&mut self, job: Box<Job>) {
+        let taken = self.queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
         self.dropped += u64::from(!taken);
     }
 
@@ -148,7 +148,7 @@ impl SpanSink {
 
 struct Export {
     exporter: SpanExporter,
-    outcomes: Consumer<Outcome>,
+    outcomes: Consumer<Box<Job>>,
     builder: SpanBuilder,
     clock: Clock,
     counted: Counted,
@@ -202,7 +202,7 @@ impl Export {
     }
 }
 
-fn resource(options: &ExportOptions, run: &Prepared) -> Resource {
+fn resource(options: &ExportOptions, run: &RunFacts) -> Resource {
     let mut attributes = vec![
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         KeyValue::new("reenact.run_id", run.contexts.run_id().to_owned()),
@@ -215,50 +215,49 @@ fn resource(options: &ExportOptions, run: &Prepared) -> Resource {
 
 /// Makes spans of outcomes.
 struct SpanBuilder {
-    run: Arc<Prepared>,
+    run: Arc<RunFacts>,
     clock: Clock,
     start_ns: u64,
     scope: InstrumentationScope,
     names: Vec<StringValue>,
     run_context: SpanContext,
     run_id: StringValue,
-    host: StringValue,
+    /// `server.address` and `server.port` by target.
+    addresses: Vec<(StringValue, i64)>,
 }
 
 impl SpanBuilder {
-    fn new(run: Arc<Prepared>, clock: Clock, start_ns: u64) -> Self {
+    fn new(run: Arc<RunFacts>, clock: Clock, start_ns: u64) -> Self {
         let scope = InstrumentationScope::builder("reenact").with_version(env!("CARGO_PKG_VERSION")).build();
-        let names =
-            run.recording.endpoints.iter().map(|name| StringValue::from(Arc::<str>::from(name.as_str()))).collect();
+        let names = run.endpoints.iter().map(|name| StringValue::from(Arc::<str>::from(name.as_str()))).collect();
         let (trace_id, span_id) = run.contexts.of_run();
         let run_context = context(trace_id, span_id, false);
         let run_id = StringValue::from(Arc::<str>::from(run.contexts.run_id()));
-        let host = StringValue::from(Arc::<str>::from(run.target.host.as_str()));
-        Self { run, clock, start_ns, scope, names, run_context, run_id, host }
+        let address =
+            |target: &Target| (StringValue::from(Arc::<str>::from(target.host.as_str())), i64::from(target.port));
+        let addresses = run.targets.iter().map(address).collect();
+        Self { run, clock, start_ns, scope, names, run_context, run_id, addresses }
     }
 
-    fn request(&self, outcome: &Outcome) -> SpanData {
-        let item = self.run.plan.items.get(outcome.item as usize);
-        let recorded = item.and_then(|item| self.run.recording.requests.get(item.arrival as usize));
-        let name = recorded.and_then(|recorded| self.names.get(recorded.endpoint as usize)).cloned();
-        let name = name.unwrap_or_else(|| StringValue::from("HTTP"));
-        let line = recorded.and_then(|recorded| head::request_line(&recorded.template.head));
+    fn request(&self, job: &Job) -> SpanData {
+        let (facts, outcome) = (&job.facts, &job.progress);
+        let name = self.names.get(facts.endpoint as usize).cloned().unwrap_or_else(|| StringValue::from("HTTP"));
+        let line = head::request_line(&job.head);
         let method = line.map(|line| String::from_utf8_lossy(line.method).into_owned()).unwrap_or_default();
+        let (host, port) = self.address(job.target);
+        let lag_ns = outcome.dispatched_ns.map_or(0, |at| at.saturating_sub(outcome.released_ns));
         let mut attributes = vec![
             text("http.request.method", method.into()),
-            text("server.address", self.host.clone()),
-            number("server.port", i64::from(self.run.target.port)),
-            text("url.full", self.url(line.map_or(&b""[..], |line| line.target)).into()),
+            text("server.address", host),
+            number("server.port", port),
+            text("url.full", self.url(job.target, line.map_or(&b""[..], |line| line.target)).into()),
             text("url.template", StringValue::from(name.as_str().split_once(' ').map_or("", |both| both.1).to_owned())),
             text("network.protocol.name", "http".into()),
             text("user_agent.synthetic.type", "test".into()),
             text("reenact.run_id", self.run_id.clone()),
-            number("reenact.copy", item.map_or(0, |item| i64::from(item.copy))),
-            number("reenact.sequence", recorded.map_or(0, |recorded| recorded.seq.cast_signed())),
-            number(
-                "reenact.lag_ns",
-                outcome.dispatched_ns.map_or(0, |at| at.saturating_sub(outcome.due_ns)).cast_signed(),
-            ),
+            number("reenact.copy", i64::from(facts.copy)),
+            number("reenact.sequence", facts.seq.cast_signed()),
+            number("reenact.lag_ns", lag_ns.cast_signed()),
             KeyValue::new("reenact.multiplier", self.run.multiplier),
         ];
         if let Some(status) = outcome.status {
@@ -273,17 +272,17 @@ impl SpanBuilder {
         }
         let mut links = SpanLinks::default();
         links.links.push(Link::with_context(self.run_context.clone()));
-        if let Some(trace) = recorded.and_then(|recorded| recorded.trace) {
+        if let Some(trace) = facts.trace {
             links.links.push(Link::with_context(context(trace.trace_id, trace.parent_id, true)));
         }
-        let fresh = &outcome.fresh;
+        let fresh = &job.fresh;
         SpanData {
             span_context: context(fresh.trace_id, fresh.span_id, false),
             parent_span_id: fresh.parent_span_id.map_or(SpanId::INVALID, SpanId::from_bytes),
             parent_span_is_remote: false,
             span_kind: SpanKind::Client,
             name: name.as_str().to_owned().into(),
-            start_time: self.clock.wall(self.start_ns + outcome.dispatched_ns.unwrap_or(outcome.due_ns)),
+            start_time: self.clock.wall(self.start_ns + outcome.dispatched_ns.unwrap_or(job.due_ns)),
             end_time: self.clock.wall(self.start_ns + outcome.done_ns),
             attributes,
             dropped_attributes_count: 0,
@@ -296,12 +295,13 @@ impl SpanBuilder {
 
     /// The span of the run itself, which every request links to.
     fn run(&self, now_ns: u64) -> SpanData {
+        let (host, port) = self.address(0);
         let attributes = vec![
             text("reenact.run_id", self.run_id.clone()),
-            number("reenact.planned", i64::try_from(self.run.plan.items.len()).unwrap_or(i64::MAX)),
+            number("reenact.planned", i64::try_from(self.run.planned).unwrap_or(i64::MAX)),
             KeyValue::new("reenact.multiplier", self.run.multiplier),
-            text("server.address", self.host.clone()),
-            number("server.port", i64::from(self.run.target.port)),
+            text("server.address", host),
+            number("server.port", port),
         ];
         SpanData {
             span_context: self.run_context.clone(),
@@ -320,14 +320,19 @@ impl SpanBuilder {
         }
     }
 
+    fn address(&self, target: u16) -> (StringValue, i64) {
+        self.addresses.get(usize::from(target)).cloned().unwrap_or_else(|| (StringValue::from(""), 0))
+    }
+
     /// The URL without its query, which may hold what no backend should see.
-    fn url(&self, target: &[u8]) -> String {
+    fn url(&self, to: u16, target: &[u8]) -> String {
         let target = String::from_utf8_lossy(target);
         let path = target.split('?').next().unwrap_or_default();
         if path.starts_with("http://") || path.starts_with("https://") {
             path.to_owned()
         } else {
-            format!("http://{}{path}", self.run.target.authority)
+            let authority = self.run.targets.get(usize::from(to)).map_or("", |target| target.authority.as_str());
+            format!("http://{authority}{path}")
         }
     }
 }

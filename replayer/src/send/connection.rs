@@ -12,7 +12,7 @@ use rustix::net::{
     socket_with, sockopt,
 };
 
-use super::Job;
+use crate::job::{Job, Progress};
 
 /// A connection and what it is doing.
 pub(super) struct Connection {
@@ -29,15 +29,8 @@ pub(super) struct Connection {
 
 /// The request that a connection is busy with.
 pub(super) struct Active {
-    pub(super) job: Job,
-    pub(super) was_busy: bool,
-    pub(super) dispatched_ns: Option<u64>,
-    pub(super) written_ns: Option<u64>,
-    pub(super) first_byte_ns: Option<u64>,
-    pub(super) status: Option<u16>,
-    pub(super) bytes_in: u64,
+    pub(super) job: Box<Job>,
     pub(super) bytes_out: usize,
-    pub(super) login: bool,
     close_after: bool,
 }
 
@@ -52,19 +45,10 @@ pub(super) enum Read {
 }
 
 impl Active {
-    pub(super) fn new(job: Job, was_busy: bool) -> Self {
-        Self {
-            job,
-            was_busy,
-            dispatched_ns: None,
-            written_ns: None,
-            first_byte_ns: None,
-            status: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            login: false,
-            close_after: false,
-        }
+    pub(super) fn new(mut job: Box<Job>, was_busy: bool) -> Self {
+        let released_ns = job.due_ns;
+        job.progress = Progress { released_ns, was_busy, ..Progress::default() };
+        Self { job, bytes_out: 0, close_after: false }
     }
 }
 
@@ -101,14 +85,14 @@ impl Connection {
     /// Writes as much of the request as the kernel takes; true when all of it is taken.
     pub(super) fn write(&mut self, now_ns: impl Fn() -> u64) -> Result<bool, Errno> {
         let Some(active) = &mut self.active else { return Ok(true) };
-        active.dispatched_ns.get_or_insert_with(&now_ns);
-        let (head, body) = (&active.job.head, &active.job.body);
+        active.job.progress.dispatched_ns.get_or_insert_with(&now_ns);
         loop {
+            let (head, body) = (&active.job.head, &active.job.body);
             let done = active.bytes_out;
             let parts =
                 [head.get(done..).unwrap_or_default(), body.get(done.saturating_sub(head.len())..).unwrap_or_default()];
             if parts.iter().all(|part| part.is_empty()) {
-                active.written_ns.get_or_insert_with(&now_ns);
+                active.job.progress.written_ns.get_or_insert_with(&now_ns);
                 return Ok(true);
             }
             let mut control = SendAncillaryBuffer::default();
@@ -136,8 +120,8 @@ impl Connection {
     /// Reads the answer's next bytes.
     pub(super) fn read(&mut self, mut bytes: &[u8], now_ns: u64) -> Read {
         let Some(active) = &mut self.active else { return Read::Unreadable };
-        active.bytes_in += bytes.len() as u64;
-        active.first_byte_ns.get_or_insert(now_ns);
+        active.job.progress.bytes_in += bytes.len() as u64;
+        active.job.progress.first_byte_ns.get_or_insert(now_ns);
         loop {
             let step = match self.reader.step(&mut bytes, active.job.to) {
                 Ok(step) => step,
@@ -146,9 +130,9 @@ impl Connection {
             match step {
                 Step::NeedMore => return Read::More,
                 Step::Head(head, _) => active.take_head(&head),
-                Step::End if active.status.is_some() => {
+                Step::End if active.job.progress.status.is_some() => {
                     // What follows a whole answer belongs to no request of ours.
-                    let reusable = !active.close_after && bytes.is_empty() && active.written_ns.is_some();
+                    let reusable = !active.close_after && bytes.is_empty() && active.job.progress.written_ns.is_some();
                     return Read::Whole { reusable };
                 }
                 Step::Opaque(_) => return Read::Unreadable,
@@ -169,9 +153,10 @@ impl Active {
         if (100..200).contains(&line.status) && line.status != 101 {
             return;
         }
-        self.status = Some(line.status);
+        self.job.progress.status = Some(line.status);
         self.close_after = closes(line.version, head::value(head, "connection"));
-        self.login = (300..400).contains(&line.status) && head::value(head, "location").is_some_and(looks_like_login);
+        self.job.progress.login =
+            (300..400).contains(&line.status) && head::value(head, "location").is_some_and(looks_like_login);
     }
 }
 

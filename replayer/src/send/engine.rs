@@ -8,12 +8,12 @@ use rtrb::{Consumer, Producer};
 use rustix::io::Errno;
 
 use super::connection::{Active, Connection, Read};
-use super::outcome::{ErrorKind, Outcome, Shed};
 use super::poll::Poll;
 use super::slots::Slots;
-use super::{Counters, Job, SendOptions, Stop};
+use super::{Counters, SendOptions, Stop};
 use crate::clock::Clock;
 use crate::error::ReplayError;
+use crate::job::{ErrorKind, Job, Shed};
 
 /// Connections are opened only when the next request is due later than this, unless they are overdue.
 const OPEN_ROOM_NS: u64 = 100_000;
@@ -31,8 +31,8 @@ pub struct Engine {
     /// The clock's reading at due instant 0.
     start_ns: u64,
     options: SendOptions,
-    jobs: Consumer<Job>,
-    outcomes: Producer<Outcome>,
+    jobs: Consumer<Box<Job>>,
+    outcomes: Producer<Box<Job>>,
     counters: Arc<Counters>,
     stop: Arc<Stop>,
     poll: Poll,
@@ -67,8 +67,8 @@ impl Engine {
         start_ns: u64,
         options: SendOptions,
         slots: &[(u64, u32)],
-        jobs: Consumer<Job>,
-        outcomes: Producer<Outcome>,
+        jobs: Consumer<Box<Job>>,
+        outcomes: Producer<Box<Job>>,
         counters: Arc<Counters>,
         stop: Arc<Stop>,
     ) -> Result<Self, ReplayError> {
@@ -159,11 +159,11 @@ impl Engine {
         until.map_or(WAIT_MAX_NS, |until| until.saturating_sub(self.clock.now_ns()).min(WAIT_MAX_NS))
     }
 
-    fn dispatch(&mut self, job: Job) {
-        let slot = job.slot;
+    fn dispatch(&mut self, job: Box<Job>) {
+        let slot = u32::try_from(job.slot).unwrap_or(u32::MAX);
         self.slots.request(slot, job.next_in_slot_ns.map(|due| self.start_ns + due));
         if self.in_flight >= self.options.in_flight_max {
-            self.report(&Active::new(job, false), None, Some(Shed::MaxInFlight));
+            self.report(Active::new(job, false), None, Some(Shed::MaxInFlight));
             return;
         }
         self.in_flight += 1;
@@ -191,7 +191,7 @@ impl Engine {
     fn write(&mut self, at: u32) {
         let (clock, start) = (self.clock, self.start_ns);
         let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        let first = connection.active.as_ref().is_some_and(|active| active.dispatched_ns.is_none());
+        let first = connection.active.as_ref().is_some_and(|active| active.job.progress.dispatched_ns.is_none());
         let written = connection.write(|| clock.now_ns().saturating_sub(start));
         if first {
             let at_ns = clock.now_ns() + self.options.timeout_ns;
@@ -209,7 +209,10 @@ impl Engine {
                 if connection.active.as_ref().is_some_and(|active| active.bytes_out == 0) =>
             {
                 let slot = connection.slot;
-                let active = connection.active.take().map(|active| Active::new(active.job, active.was_busy));
+                let active = connection.active.take().map(|active| {
+                    let was_busy = active.job.progress.was_busy;
+                    Active::new(active.job, was_busy)
+                });
                 self.close(at);
                 self.open(slot, active);
             }
@@ -236,7 +239,7 @@ impl Engine {
                 // Ahead of need nobody is hurt yet: the request will try again and say what happened.
                 if let Some(active) = active {
                     self.in_flight = self.in_flight.saturating_sub(1);
-                    self.report(&active, Some(errno.into()), None);
+                    self.report(active, Some(errno.into()), None);
                 }
                 return;
             }
@@ -244,7 +247,7 @@ impl Engine {
         self.open += 1;
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         self.counters.peak.fetch_max(self.open, Ordering::Relaxed);
-        if active.as_ref().is_some_and(|active| active.was_busy) {
+        if active.as_ref().is_some_and(|active| active.job.progress.was_busy) {
             self.counters.extra.fetch_add(1, Ordering::Relaxed);
         }
         let at_ns = self.clock.now_ns() + self.options.connect_timeout_ns;
@@ -329,7 +332,7 @@ impl Engine {
         match &connection.active {
             None => self.close(at),
             Some(_) if connection.ends_with_stream() => self.complete(at, false),
-            Some(active) if active.first_byte_ns.is_some() => self.fail(at, ErrorKind::Truncated),
+            Some(active) if active.job.progress.first_byte_ns.is_some() => self.fail(at, ErrorKind::Truncated),
             Some(_) => self.fail(at, ErrorKind::Closed),
         }
     }
@@ -339,7 +342,7 @@ impl Engine {
         let Some(active) = connection.active.take() else { return };
         self.in_flight = self.in_flight.saturating_sub(1);
         let slot = connection.slot;
-        self.report(&active, None, None);
+        self.report(active, None, None);
         if reusable && self.slots.release(slot, at) {
             return;
         }
@@ -353,7 +356,7 @@ impl Engine {
         let active = self.connections.get_mut(at as usize).and_then(Option::as_mut).and_then(|one| one.active.take());
         if let Some(active) = active {
             self.in_flight = self.in_flight.saturating_sub(1);
-            self.report(&active, Some(kind), None);
+            self.report(active, Some(kind), None);
         }
         self.close(at);
     }
@@ -399,24 +402,12 @@ impl Engine {
         }
     }
 
-    fn report(&mut self, active: &Active, error: Option<ErrorKind>, shed: Option<Shed>) {
-        let outcome = Outcome {
-            item: active.job.item,
-            due_ns: active.job.due_ns,
-            dispatched_ns: active.dispatched_ns,
-            written_ns: active.written_ns,
-            first_byte_ns: active.first_byte_ns,
-            done_ns: self.clock.now_ns().saturating_sub(self.start_ns),
-            status: active.status,
-            error,
-            shed,
-            bytes_in: active.bytes_in,
-            bytes_out: active.bytes_out as u64,
-            login: active.login,
-            was_busy: active.was_busy,
-            fresh: active.job.fresh,
-        };
-        if self.outcomes.push(outcome).is_err() {
+    fn report(&mut self, active: Active, error: Option<ErrorKind>, shed: Option<Shed>) {
+        let Active { mut job, bytes_out, .. } = active;
+        let progress = &mut job.progress;
+        (progress.error, progress.shed, progress.bytes_out) = (error, shed, bytes_out as u64);
+        progress.done_ns = self.clock.now_ns().saturating_sub(self.start_ns);
+        if self.outcomes.push(job).is_err() {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
         }
     }

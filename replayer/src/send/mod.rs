@@ -5,40 +5,13 @@
 
 mod connection;
 mod engine;
-mod outcome;
 mod poll;
 mod slots;
 
-use bytes::Bytes;
-use formats::wire::ResponseTo;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 pub use engine::Engine;
-pub use outcome::{ErrorKind, Outcome, Shed};
-
-use crate::contexts::Fresh;
-
-/// A request, ready to be written.
-#[derive(Debug)]
-pub struct Job {
-    /// Position in the plan.
-    pub item: u32,
-    /// When it is due, nanoseconds since the start of the run.
-    pub due_ns: u64,
-    /// The client's connection that it belongs on.
-    pub slot: u32,
-    /// When the next request of the same slot is due.
-    pub next_in_slot_ns: Option<u64>,
-    /// The head, complete.
-    pub head: Vec<u8>,
-    /// The body with its framing.
-    pub body: Bytes,
-    /// What the answer's framing depends on.
-    pub to: ResponseTo,
-    /// Its trace context.
-    pub fresh: Fresh,
-}
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,8 @@ use rtrb::RingBuffer;
 
 use super::*;
 use crate::clock::Clock;
-use crate::contexts::Fresh;
+use crate::job::tests::job;
+use crate::job::{ErrorKind, Job, Shed};
 
 const MS: u64 = 1_000_000;
 
@@ -51,7 +52,7 @@ fn options(address: SocketAddr) -> SendOptions {
 }
 
 /// Sends GETs: each (due in ms, slot, path).
-fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Outcome>, Arc<Counters>) {
+fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Box<Job>>, Arc<Counters>) {
     let slot_count = requests.iter().map(|request| request.1 + 1).max().unwrap() as usize;
     let mut slots = vec![(u64::MAX, 0); slot_count];
     let (mut jobs_in, jobs) = RingBuffer::new(1_000);
@@ -60,16 +61,9 @@ fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Outcome>, A
         let state = &mut slots[*slot as usize];
         *state = (state.0.min(due_ms * MS), state.1 + 1);
         let next = requests[position + 1..].iter().find(|later| later.1 == *slot).map(|later| later.0 * MS);
-        let job = Job {
-            item: u32::try_from(position).unwrap(),
-            due_ns: due_ms * MS,
-            slot: *slot,
-            next_in_slot_ns: next,
-            head: format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes(),
-            body: Bytes::new(),
-            to: ResponseTo::Other,
-            fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None },
-        };
+        let mut job = job(due_ms * MS, u64::from(*slot), format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        job.facts.position = position as u64;
+        job.next_in_slot_ns = next;
         jobs_in.push(job).unwrap();
     }
     drop(jobs_in);
@@ -79,13 +73,13 @@ fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Outcome>, A
         .unwrap()
         .run()
         .unwrap();
-    let mut out: Vec<Outcome> = std::iter::from_fn(|| outcomes.pop().ok()).collect();
-    out.sort_by_key(|outcome| outcome.item);
+    let mut out: Vec<Box<Job>> = std::iter::from_fn(|| outcomes.pop().ok()).collect();
+    out.sort_by_key(|outcome| outcome.facts.position);
     (out, counters)
 }
 
-fn errors(outcomes: &[Outcome]) -> Vec<Option<ErrorKind>> {
-    outcomes.iter().map(|outcome| outcome.error).collect()
+fn errors(outcomes: &[Box<Job>]) -> Vec<Option<ErrorKind>> {
+    outcomes.iter().map(|outcome| outcome.progress.error).collect()
 }
 
 fn opened(counters: &Counters) -> (u64, u64) {
@@ -98,9 +92,13 @@ fn one_slot_keeps_one_connection_and_sends_no_request_early() {
         send(options(target(|_, socket| ok(socket))), &[(0, 0, "/a"), (20, 0, "/b"), (40, 0, "/c")]);
     assert_eq!(opened(&counters), (1, 0));
     for outcome in &outcomes {
-        assert_eq!((outcome.status, outcome.error, outcome.was_busy), (Some(200), None, false));
+        assert_eq!(
+            (outcome.progress.status, outcome.progress.error, outcome.progress.was_busy),
+            (Some(200), None, false)
+        );
+        let (due_ns, outcome) = (outcome.due_ns, outcome.progress);
         let dispatched = outcome.dispatched_ns.unwrap();
-        assert!(outcome.due_ns <= dispatched && dispatched <= outcome.written_ns.unwrap(), "{outcome:?}");
+        assert!(due_ns <= dispatched && dispatched <= outcome.written_ns.unwrap(), "{outcome:?}");
         assert!(outcome.written_ns.unwrap() <= outcome.first_byte_ns.unwrap(), "{outcome:?}");
         assert!(outcome.first_byte_ns.unwrap() <= outcome.done_ns, "{outcome:?}");
         assert_eq!((outcome.bytes_out, outcome.bytes_in), (28, 40));
@@ -121,10 +119,10 @@ fn a_busy_connection_gets_company_and_a_hanging_one_delays_nobody() {
     let (outcomes, counters) = send(slow, &[(0, 0, "/hang"), (20, 0, "/b"), (40, 0, "/c"), (60, 1, "/d")]);
     assert_eq!(errors(&outcomes), [Some(ErrorKind::Timeout), None, None, None]);
     assert_eq!(opened(&counters), (3, 1));
-    assert!(outcomes[1].was_busy && !outcomes[2].was_busy);
+    assert!(outcomes[1].progress.was_busy && !outcomes[2].progress.was_busy);
     // The one that hung ends at its timeout, with its full age; the others long before.
-    assert!(outcomes[0].done_ns >= 300 * MS, "{:?}", outcomes[0]);
-    assert!(outcomes[1..].iter().all(|outcome| outcome.done_ns < 300 * MS), "{outcomes:?}");
+    assert!(outcomes[0].progress.done_ns >= 300 * MS, "{:?}", outcomes[0]);
+    assert!(outcomes[1..].iter().all(|outcome| outcome.progress.done_ns < 300 * MS), "{outcomes:?}");
 }
 
 #[test]
@@ -147,7 +145,10 @@ fn every_way_to_fail_has_its_name() {
     let (outcomes, _) = send(options(address), &requests);
     let expected = [Some(ErrorKind::Closed), Some(ErrorKind::Truncated), Some(ErrorKind::Protocol), None, None];
     assert_eq!(errors(&outcomes), expected);
-    assert_eq!(outcomes.iter().map(|outcome| outcome.login).collect::<Vec<_>>(), [false, false, false, false, true]);
+    assert_eq!(
+        outcomes.iter().map(|outcome| outcome.progress.login).collect::<Vec<_>>(),
+        [false, false, false, false, true]
+    );
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_refusing_target_is_an_error_of_each_request() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (outcomes, _) = send(options(address), &[(0, 0, "/"), (10, 0, "/")]);
     assert_eq!(errors(&outcomes), [Some(ErrorKind::Refused); 2]);
-    assert!(outcomes.iter().all(|outcome| outcome.dispatched_ns.is_none() && outcome.bytes_out == 0));
+    assert!(outcomes.iter().all(|outcome| outcome.progress.dispatched_ns.is_none() && outcome.progress.bytes_out == 0));
 }
 
 #[test]
@@ -191,6 +192,9 @@ fn the_bound_on_requests_in_flight_sheds_and_says_so() {
     let address = target(|_, mut socket| while !read_head(&mut socket).is_empty() {});
     let bounded = SendOptions { in_flight_max: 2, timeout_ns: 200 * MS, ..options(address) };
     let (outcomes, _) = send(bounded, &[(0, 0, "/"), (1, 1, "/"), (2, 2, "/")]);
-    assert_eq!(outcomes.iter().map(|outcome| outcome.shed).collect::<Vec<_>>(), [None, None, Some(Shed::MaxInFlight)]);
-    assert_eq!(outcomes[2].error, None);
+    assert_eq!(
+        outcomes.iter().map(|outcome| outcome.progress.shed).collect::<Vec<_>>(),
+        [None, None, Some(Shed::MaxInFlight)]
+    );
+    assert_eq!(outcomes[2].progress.error, None);
 }

@@ -1,0 +1,275 @@
+//! A planned request from its preparation to its end: one allocation for its whole life, passed from thread to thread.
+//!
+//! The feed fills in what is planned, an engine fills in [`Progress`], and whoever counts, logs or exports reads both.
+//! Nothing here sends, waits or counts.
+
+use bytes::Bytes;
+use formats::model::ClientKey;
+use formats::trace::TraceContext;
+use formats::wire::ResponseTo;
+
+use crate::contexts::{Contexts, Fresh};
+use crate::target::Target;
+
+/// One planned request. Instants are nanoseconds since the start of the run.
+#[derive(Debug)]
+pub struct Job {
+    /// What it takes along from its recording.
+    pub facts: Facts,
+    /// When it is due.
+    pub due_ns: u64,
+    /// Index of the target that it goes to.
+    pub target: u16,
+    /// The client's connection that it belongs on: one (client, copy, recorded connection), never used twice in a run.
+    pub slot: u64,
+    /// When the next request of the same slot is due; `None` for the last one.
+    pub next_in_slot_ns: Option<u64>,
+    /// The life (client and copy) that it belongs to, never used twice in a run.
+    pub life: u64,
+    /// Its number within its life, from 0.
+    pub number: u32,
+    /// When its recorded answer ended, from the start of its life; [`u64::MAX`] if it never did.
+    pub recorded_end_ns: u64,
+    /// The answer that it waits for in the loop models that wait.
+    pub after: Option<After>,
+    /// The head, complete.
+    pub head: Vec<u8>,
+    /// The body with its framing.
+    pub body: Bytes,
+    /// The recorded client asked for a 100 before it sent the body.
+    pub expects_continue: bool,
+    /// What the answer's framing depends on.
+    pub to: ResponseTo,
+    /// Its trace context.
+    pub fresh: Fresh,
+    /// What became of it so far.
+    pub progress: Progress,
+}
+
+/// What a request takes along from its recording, for whoever looks at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Position in the whole plan, in the order of due instants.
+    pub position: u64,
+    /// Number of the session, in the order given.
+    pub session: u32,
+    /// Sequence number in it.
+    pub seq: u64,
+    /// Whose request it was.
+    pub client: ClientKey,
+    /// Which life of the client this is; 0 is the original.
+    pub copy: u32,
+    /// Index of its endpoint.
+    pub endpoint: u32,
+    /// The recorded status.
+    pub status: Option<u16>,
+    /// First byte of the recorded request to last byte of its answer.
+    pub response_ns: Option<u64>,
+    /// The recorded trace context.
+    pub trace: Option<TraceContext>,
+}
+
+/// What all requests of a run have in common.
+pub struct RunFacts {
+    /// The trace contexts of this run.
+    pub contexts: Contexts,
+    /// Endpoints by index.
+    pub endpoints: Vec<String>,
+    /// Where requests go, by index.
+    pub targets: Vec<Target>,
+    /// Requests in the plan.
+    pub planned: u64,
+    /// How many times the recorded rate; 0 where it is not one number.
+    pub multiplier: f64,
+}
+
+/// The earlier answer of the same life that a request depends on: the latest-ended of those that had ended before its
+/// first byte in the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// Number of that request in the life.
+    pub number: u32,
+    /// Its sequence number in the session.
+    pub seq: u64,
+    /// When its recorded answer ended, from the start of the life. It never decreases from one request of a life to the
+    /// next, so answers that ended earlier in the recording are waited for by nobody any more.
+    pub recorded_end_ns: u64,
+    /// From that end to the first byte of this request: the recorded think time.
+    pub pause_ns: u64,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The latest of due, what it was held for, and, with `--when-busy queue`, its connection free.
+    pub released_ns: u64,
+    /// Sequence number of the request whose answer it was held for, if that is what released it.
+    pub held_by_seq: Option<u64>,
+    /// How long it waited for its connection to be free.
+    pub busy_ns: u64,
+    /// Handed to the socket.
+    pub dispatched_ns: Option<u64>,
+    /// The last byte taken by the kernel.
+    pub written_ns: Option<u64>,
+    /// First byte of the answer.
+    pub first_byte_ns: Option<u64>,
+    /// Last byte of the answer, or when it was given up.
+    pub done_ns: u64,
+    /// Status of the final answer, if one came.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub error: Option<ErrorKind>,
+    /// Why it was not sent.
+    pub shed: Option<Shed>,
+    /// Bytes of the answer.
+    pub bytes_in: u64,
+    /// Bytes of the request that the kernel took.
+    pub bytes_out: u64,
+    /// The answer sends to a page that looks like a login.
+    pub login: bool,
+    /// The client's own connection was busy when the request was released.
+    pub was_busy: bool,
+}
+
+/// Gives words to an enum, for files and screens.
+macro_rules! words {
+    ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// The word used for it in files and on screens.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+/// How a request failed; each ends with a whole answer or with exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// The target refused the connection.
+    Refused,
+    /// The connection was not established in time.
+    ConnectTimeout,
+    /// There is no way to the target.
+    Unreachable,
+    /// This process or system has no more descriptors or ports.
+    NoDescriptors,
+    /// The target's name did not resolve.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// The proxy refused or failed.
+    Proxy,
+    /// The name resolved to an address that is not allowed.
+    NotAllowed,
+    /// The target reset the connection.
+    Reset,
+    /// The target closed the connection before its answer began.
+    Closed,
+    /// The target closed the connection inside its answer.
+    Truncated,
+    /// The answer was not whole in time.
+    Timeout,
+    /// The answer is no HTTP/1 that can be read in one way.
+    Protocol,
+    /// The run was stopped before the answer was whole.
+    Stopped,
+    /// Another error of the system.
+    Io,
+}
+
+words!(ErrorKind {
+    Refused = "refused",
+    ConnectTimeout = "connect_timeout",
+    Unreachable = "unreachable",
+    NoDescriptors = "no_descriptors",
+    Dns = "dns",
+    Tls = "tls",
+    Proxy = "proxy",
+    NotAllowed = "not_allowed",
+    Reset = "reset",
+    Closed = "closed",
+    Truncated = "truncated",
+    Timeout = "timeout",
+    Protocol = "protocol",
+    Stopped = "stopped",
+    Io = "io",
+});
+
+impl From<rustix::io::Errno> for ErrorKind {
+    fn from(errno: rustix::io::Errno) -> Self {
+        use rustix::io::Errno;
+        match errno {
+            Errno::CONNREFUSED => Self::Refused,
+            Errno::CONNRESET | Errno::PIPE => Self::Reset,
+            Errno::TIMEDOUT => Self::ConnectTimeout,
+            Errno::NETUNREACH | Errno::HOSTUNREACH => Self::Unreachable,
+            Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL => Self::NoDescriptors,
+            _ => Self::Io,
+        }
+    }
+}
+
+/// Why a planned request was deliberately not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shed {
+    /// As many requests as allowed were waiting for their answers.
+    MaxInFlight,
+    /// Its connection was busy (`--when-busy shed`).
+    Busy,
+    /// As many connections as allowed were open.
+    MaxConnections,
+    /// More requests than `--max-rate` were due.
+    MaxRate,
+    /// A budget of requests, bytes or time was used up.
+    Budget,
+    /// The run was stopped (signal, kill file, `--abort-if`) before it was sent.
+    Stopped,
+}
+
+words!(Shed {
+    MaxInFlight = "max_in_flight",
+    Busy = "busy",
+    MaxConnections = "max_connections",
+    MaxRate = "max_rate",
+    Budget = "budget",
+    Stopped = "stopped",
+});
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request for tests, of endpoint 0 and with nothing recorded.
+    pub(crate) fn job(due_ns: u64, slot: u64, head: &[u8]) -> Box<Job> {
+        let facts = Facts {
+            position: 0,
+            session: 0,
+            seq: 0,
+            client: ClientKey::default(),
+            copy: 0,
+            endpoint: 0,
+            status: None,
+            response_ns: None,
+            trace: None,
+        };
+        Box::new(Job {
+            facts,
+            due_ns,
+            target: 0,
+            slot,
+            next_in_slot_ns: None,
+            life: slot,
+            number: 0,
+            recorded_end_ns: u64::MAX,
+            after: None,
+            head: head.to_vec(),
+            body: Bytes::new(),
+            expects_continue: false,
+            to: ResponseTo::Other,
+            fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None },
+            progress: Progress::default(),
+        })
+    }
+}
