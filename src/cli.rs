@@ -9,6 +9,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::secret::Reference;
 use crate::units;
 
+#[cfg(feature = "replay")]
+mod load;
+#[cfg(feature = "replay")]
+mod replay;
+
+#[cfg(feature = "replay")]
+pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
+#[cfg(feature = "replay")]
+pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, WhenBusy};
+
 /// Records real traffic and makes it happen again, larger, with a fresh trace for every request.
 #[derive(Debug, Parser)]
 #[command(
@@ -36,7 +46,7 @@ pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     /// Say what a replay would send, and send nothing
     #[cfg(feature = "replay")]
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// Say what is in a session
     Inspect(InspectArgs),
     /// Print a session as JSON, one object a line
@@ -138,138 +148,6 @@ pub(crate) struct RecordArgs {
 pub(crate) enum Switch {
     On,
     Off,
-}
-
-/// What `plan` and `replay` have in common.
-#[derive(Debug, Args)]
-pub(crate) struct LoadArgs {
-    /// Sessions: directories that `record` wrote, or segments
-    #[arg(required = true, value_name = "SESSION")]
-    pub(crate) sessions: Vec<PathBuf>,
-    /// How many times the recorded rate, as in 3x or 0.5x
-    #[arg(long, env = "REENACT_RATE", value_name = "RATE", default_value = "1x", allow_hyphen_values = true)]
-    pub(crate) rate: String,
-    /// How the rate is multiplied: auto, clone or warp
-    #[arg(long, env = "REENACT_METHOD", value_name = "METHOD", default_value = "auto")]
-    pub(crate) method: String,
-    /// Of every random choice of the plan
-    #[arg(long, env = "REENACT_SEED", value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// What to do with requests that may change state (POST, PUT, PATCH, DELETE …)
-    #[arg(long, env = "REENACT_UNSAFE_METHODS", value_enum, value_name = "send|skip|fail")]
-    pub(crate) unsafe_methods: Option<UnsafeMethods>,
-    /// TOML file whose tables `plan` and `replay` have these flags as their keys
-    #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UnsafeMethods {
-    Send,
-    Skip,
-    Fail,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  reenact plan sessions/monday --rate 3x
-  reenact plan sessions/monday --rate 0.5x --json")]
-pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) load: LoadArgs,
-    /// Print the plan's summary as JSON
-    #[arg(long, env = "REENACT_JSON")]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  reenact replay sessions/monday --target http://127.0.0.1:9000 --rate 3x
-  reenact replay sessions/monday --target http://staging:8080 --allow staging:8080 --rate 10x \\
-      --unsafe-methods send --otlp-endpoint http://127.0.0.1:4317
-  LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging")]
-pub(crate) struct ReplayArgs {
-    #[command(flatten)]
-    pub(crate) load: LoadArgs,
-    /// Where to send, as in http://127.0.0.1:9000
-    #[arg(long, env = "REENACT_TARGET", value_name = "URL")]
-    pub(crate) target: Option<String>,
-    /// A host that may be loaded, as HOST or HOST:PORT; loopback always may (repeatable)
-    #[arg(long, env = "REENACT_ALLOW", value_name = "HOST[:PORT]", value_delimiter = ',')]
-    pub(crate) allow: Vec<String>,
-    /// Allow to send to where the session was recorded
-    #[arg(long, env = "REENACT_ALLOW_ORIGIN")]
-    pub(crate) allow_origin: bool,
-    /// New directory for the results [default: runs/RUN-ID]
-    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// From sending a request to the end of its answer
-    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
-    pub(crate) timeout: Duration,
-    /// To connect to the target
-    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
-    pub(crate) connect_timeout: Duration,
-    /// Requests that may wait for their answers; those due beyond that are not sent, and counted
-    #[arg(long, env = "REENACT_MAX_IN_FLIGHT", value_name = "N", default_value_t = 20_000)]
-    pub(crate) max_in_flight: usize,
-    /// Send the recorded Host instead of the target's
-    #[arg(long, env = "REENACT_KEEP_HOST")]
-    pub(crate) keep_host: bool,
-    /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
-    #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL")]
-    pub(crate) otlp_endpoint: Option<String>,
-    /// Preset of endpoint and token header
-    #[arg(long, env = "REENACT_BACKEND", value_enum)]
-    pub(crate) backend: Option<Backend>,
-    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND
-    #[arg(long, env = "REENACT_TOKEN", value_name = "REF")]
-    pub(crate) token: Option<Reference>,
-    /// Name of the environment under test, for the spans' deployment.environment.name
-    #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME")]
-    pub(crate) environment: Option<String>,
-    /// Which requests get a line in requests.jsonl.zst
-    #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All)]
-    pub(crate) requests: Requests,
-    /// Print the result (run.json) instead of the summary
-    #[arg(long, env = "REENACT_JSON")]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) later: LaterArgs,
-}
-
-/// Options of the contract that this version refuses by name.
-#[derive(Debug, Args)]
-pub(crate) struct LaterArgs {
-    #[arg(long, hide = true)]
-    pub(crate) when_busy: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) answers: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) shard: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) start_at: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) plan: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) identity: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) span_budget: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) lag_limit: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) loop_model: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
-    Lightstep,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Requests {
-    All,
-    None,
 }
 
 #[derive(Debug, Args)]

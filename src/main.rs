@@ -10,6 +10,8 @@ mod inspect;
 mod outcome;
 #[cfg(feature = "replay")]
 mod plan;
+#[cfg(feature = "replay")]
+mod planning;
 mod read;
 #[cfg(feature = "record")]
 mod record;
@@ -60,7 +62,7 @@ fn run() -> Result<Outcome, Failure> {
         #[cfg(feature = "replay")]
         Command::Replay(args) => replay::run(*args),
         #[cfg(feature = "replay")]
-        Command::Plan(args) => plan::run(args),
+        Command::Plan(args) => plan::run(*args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -83,7 +83,12 @@ impl From<replayer::error::ReplayError> for Failure {
 
 /// Prints to standard output. A reader that went away ends the output, not the program with a panic.
 pub(crate) fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// The same for what may not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }

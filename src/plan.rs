@@ -1,142 +1,161 @@
 //! `reenact plan`: what a replay would send. Nothing is sent.
 
-use replayer::contexts::hex;
-use replayer::load::{self, Recording};
-use replayer::plan::{Factor, Method, Options, Plan, shape};
+use std::sync::Arc;
+
+use replayer::contexts::{Contexts, hex};
+use replayer::feed::Feed;
+use replayer::job::RunFacts;
+use replayer::plan::Part;
 use replayer::rewrite::Rewrite;
+use replayer::target::Target;
 use serde_json::json;
 
-use crate::cli::{LoadArgs, PlanArgs, UnsafeMethods};
+use crate::cli::PlanArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::read;
+use crate::planning::{Planned, RATE_COLUMNS, seconds};
 use crate::units;
 
-/// Columns of the rate's picture.
-const SPARK_COLUMNS: u64 = 60;
+/// Columns of the rate's picture on a terminal.
+const SPARK_COLUMNS: usize = 60;
 /// Endpoints that a person is shown.
 const ENDPOINTS_SHOWN: usize = 10;
 
 pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
-    let planned = Planned::make(&args.load, &Rewrite::default())?;
+    let authority = match args.load.target.as_deref().filter(|_| !args.load.keep_host) {
+        Some(given) => Some(Target::resolve(given)?.authority),
+        None => None,
+    };
+    let planned = Planned::make(&args.load, &Rewrite { authority }, args.show.is_some())?;
     if args.json {
         outcome::print(&format!("{}\n", planned.json()));
-    } else {
+    } else if args.show.is_none() {
         outcome::print(&planned.text());
     }
     planned.report_problems();
-    Ok(planned.outcome())
+    let result = planned.outcome();
+    if let Some(count) = args.show {
+        show(planned, count)?;
+    }
+    Ok(result)
 }
 
-/// A recording and what is to be sent of it.
-pub(crate) struct Planned {
-    pub(crate) recording: Recording,
-    pub(crate) plan: Plan,
-    pub(crate) options: Options,
-    pub(crate) sessions: Vec<String>,
+/// Prints the first requests as they would be sent, each after a line that says when and where.
+fn show(planned: Planned, count: u64) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("cannot read the spool: {error}"));
+    let facts = RunFacts {
+        contexts: Contexts::random()?,
+        endpoints: Vec::new(),
+        targets: Vec::new(),
+        planned: planned.spool.summary.requests,
+        multiplier: planned.multiplier(),
+    };
+    let mut list = planned.spool.due().map_err(failed)?;
+    let mut feed = Feed::new(planned.spool, planned.plan, planned.survey.clients, Arc::new(facts), Vec::new());
+    for _ in 0..count {
+        let Some(job) = feed.next(&mut list).map_err(failed)? else { break };
+        let at = seconds(job.due_ns);
+        let facts = &job.facts;
+        outcome::print(&format!(
+            "# at {at:.6} s: client {} copy {}, connection {}, recorded as {} of session {}\n",
+            facts.client, facts.copy, job.slot, facts.seq, facts.session
+        ));
+        outcome::print_bytes(&job.head);
+        outcome::print_bytes(&job.body);
+        if !job.body.ends_with(b"\n") && !job.body.is_empty() {
+            outcome::print("\n");
+        }
+    }
+    Ok(())
 }
 
 impl Planned {
-    /// Checks the options, reads the sessions and plans.
-    pub(crate) fn make(args: &LoadArgs, rewrite: &Rewrite) -> Result<Self, Failure> {
-        let of = |error: replayer::plan::PlanError| Failure::of(&error);
-        let factor: Factor = args.rate.parse().map_err(of)?;
-        let method: Method = args.method.parse().map_err(of)?;
-        let options = Options { factor, seed: args.seed, method };
-        let sessions = read::open(&args.sessions)?;
-        let skip_unsafe = args.unsafe_methods == Some(UnsafeMethods::Skip);
-        let recording = load::load(&sessions, rewrite, skip_unsafe)?;
-        let plan = replayer::plan::plan(&recording.clients, &recording.arrivals, &options).map_err(of)?;
-        let sessions = args.sessions.iter().map(|path| path.display().to_string()).collect();
-        Ok(Self { recording, plan, options, sessions })
-    }
-
-    /// Damage and gaps of the sessions, on standard error.
-    pub(crate) fn report_problems(&self) {
-        for damage in &self.recording.damage {
-            eprintln!("warning: {}", read::damage_text(damage));
-        }
-        if self.recording.unfinished > 0 {
-            eprintln!("note: {} segments end without an index: their recorder was killed", self.recording.unfinished);
-        }
-        if !self.recording.gaps.is_empty() {
-            let bytes = self.recording.gaps.iter().map(|gap| gap.bytes).sum();
-            eprintln!(
-                "note: the sessions declare {} gaps ({} not captured)",
-                self.recording.gaps.len(),
-                units::bytes(bytes)
-            );
-        }
-    }
-
-    /// Loss by damage is said by the exit code, declared gaps are not (design §5).
-    pub(crate) fn outcome(&self) -> Outcome {
-        if self.recording.damage.is_empty() && self.recording.unfinished == 0 { Outcome::Done } else { Outcome::Loss }
-    }
-
-    pub(crate) fn duration_s(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
-        let nanos = self.plan.duration_ns as f64;
-        nanos / 1e9
-    }
-
     /// What `plan.json` says and `plan --json` prints.
     pub(crate) fn json(&self) -> serde_json::Value {
-        let plan = &self.plan;
-        let part = |part: &replayer::plan::Part| json!({"clients": part.clients, "exchanges": part.exchanges});
-        let left_out = self.recording.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count)));
-        let shape: Vec<_> = shape(&self.recording.arrivals, plan)
-            .into_iter()
-            .map(|row| json!({"tau_ns": row.tau_ns, "recording": row.recording, "plan": row.plan}))
-            .collect();
+        let (plan, summary) = (&self.plan, &self.spool.summary);
+        let timing = plan.timing();
+        let part = |part: &Part| json!({"clients": part.clients, "exchanges": part.exchanges});
+        let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count)));
         json!({
-            "schema": 1,
-            "plan_hash": hex(&plan.hash),
+            "schema": 2,
+            "plan_hash": hex(&self.hash),
             "sessions": self.sessions,
-            "rate": self.options.factor.to_string(),
-            "multiplier": self.options.factor.as_f64(),
-            "seed": self.options.seed,
-            "method": self.options.method.to_string(),
-            "requests": plan.items.len(),
-            "recorded_exchanges": self.recording.requests.len(),
-            "recorded_connections": self.recording.connections,
+            "rate": self.rate.to_string(),
+            "factor": plan.profile().as_constant().map(|factor| factor.to_string()),
+            "multiplier": self.multiplier(),
+            "speed": timing.speed.to_string(),
+            "rounds": timing.rounds,
+            "seed": self.seed,
+            "method": self.method,
+            "shard": self.shard.to_string(),
+            "requests": summary.planned,
+            "shard_requests": summary.requests,
+            "recorded_exchanges": summary.recorded,
+            "recorded_connections": summary.connections,
+            "recording_s": seconds(timing.recording_ns),
             "duration_s": self.duration_s(),
+            "bytes": summary.bytes,
+            "peak": {"requests_per_second": summary.peak_per_second(), "connections": summary.peak_open()},
             "clients": {
                 "recorded": part(&plan.clients.recorded),
                 "cloned": part(&plan.clients.cloned),
                 "warped": part(&plan.clients.warped),
                 "pools": part(&plan.clients.pools),
             },
-            "block_edges_ns": plan.block_edges_ns,
-            "pool_block_edges_ns": plan.pool_block_edges_ns,
+            "block_edges_ns": plan.block_edges_ns(),
+            "pool_block_edges_ns": plan.pool_block_edges_ns(),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
-            "unsafe_methods": self.recording.unsafe_methods,
+            "unsafe_methods": summary.unsafe_methods,
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
-            "dispersion": shape,
         })
     }
 
     fn text(&self) -> String {
-        let (plan, recording) = (&self.plan, &self.recording);
+        let (plan, summary) = (&self.plan, &self.spool.summary);
         let mut out = String::new();
         let mut line = |name: &str, value: String| out += &format!("  {name:<12}{value}\n");
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = plan.items.len() as f64 / self.duration_s().max(1e-9);
+        let rate = summary.requests as f64 / self.duration_s().max(1e-9);
+        let factor = match plan.profile().as_constant() {
+            Some(factor) if factor.to_string() == self.rate.to_string() => factor.to_string(),
+            Some(factor) => format!("{} ({factor})", self.rate),
+            None => format!("{:.2}x on average", self.multiplier()),
+        };
+        let shard = match self.shard.of {
+            1 => String::new(),
+            _ => format!(", {} of them in shard {}", units::count(summary.requests), self.shard),
+        };
         line(
             "requests",
             format!(
-                "{} of {} recorded, at {}",
-                units::count(plan.items.len() as u64),
-                units::count(recording.requests.len() as u64),
-                self.options.factor
+                "{} of {} recorded, at {factor}, {}{shard}",
+                units::count(summary.planned),
+                units::count(summary.recorded),
+                self.method
             ),
         );
-        line("duration", format!("{}, {rate:.1} requests/s on average", units::seconds(self.duration_s())));
+        let timing = plan.timing();
+        let rounds = match timing.rounds {
+            1 => String::new(),
+            rounds => format!(", the recording {rounds} times"),
+        };
+        let speed = match timing.speed.to_string().as_str() {
+            "1x" => String::new(),
+            speed => format!(", time at {speed}"),
+        };
+        let duration = units::seconds(self.duration_s());
+        line("duration", format!("{duration}, {rate:.1} requests/s on average{rounds}{speed}"));
+        line("bytes", units::bytes(summary.bytes));
         let split = &plan.clients;
         line(
             "clients",
             format!(
-                "{} users cloned ({:.0} % of the exchanges), {} pools taken apart ({:.0} %)",
+                "{} users {} ({:.0} % of the exchanges), {} taken apart ({:.0} %)",
                 units::count(split.cloned.clients),
+                match self.method.as_str() {
+                    "overlay" => "overlaid",
+                    "compress" => "compressed",
+                    _ => "cloned",
+                },
                 split.cloned.share_of(&split.recorded) * 100.0,
                 units::count(split.warped.clients),
                 split.warped.share_of(&split.recorded) * 100.0,
@@ -145,30 +164,34 @@ impl Planned {
         if split.pools.clients > 0 {
             line(
                 "",
-                "the pools' users cannot be told apart: record with --client-key cookie:NAME or header:NAME".to_owned(),
+                format!(
+                    "{} are pools, whose users cannot be told apart: record with --client-key cookie:NAME or header:NAME",
+                    units::count(split.pools.clients)
+                ),
             );
         }
-        for (reason, count) in &recording.left_out {
+        line("connections", format!("{} recorded", units::count(summary.connections)));
+        line(
+            "peak",
+            format!(
+                "{} requests in a second, about {} connections open at once",
+                units::count(summary.peak_per_second()),
+                units::count(summary.peak_open())
+            ),
+        );
+        for (reason, count) in &summary.left_out {
             line("left out", format!("{}: {}", reason.name(), units::count(*count)));
         }
-        if !recording.unsafe_methods.is_empty() {
-            let methods: Vec<_> = recording
+        if !summary.unsafe_methods.is_empty() {
+            let methods: Vec<_> = summary
                 .unsafe_methods
                 .iter()
                 .map(|(method, count)| format!("{method} {}", units::count(*count)))
                 .collect();
             line("may change", format!("{} recorded: replay asks for --unsafe-methods send|skip", methods.join(", ")));
         }
-        line("rate", format!("▕{}▏", units::sparkline(&self.rate())));
-        line("plan hash", hex(&plan.hash));
-        out += "\n  index of dispersion of counts, Var N / E N (1 is a Poisson process)\n";
-        out += &format!("  {:>10} {:>12} {:>12}\n", "window", "recording", "plan");
-        for row in shape(&recording.arrivals, plan) {
-            let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
-            #[expect(clippy::cast_precision_loss, reason = "one of five round numbers")]
-            let tau = units::micros(row.tau_ns as f64 / 1_000.0);
-            out += &format!("  {tau:>10} {:>12} {:>12}\n", shown(row.recording), shown(row.plan));
-        }
+        line("rate", format!("▕{}▏", units::sparkline(&columns(&self.rates.plan))));
+        line("plan hash", hex(&self.hash));
         out += &format!("\n  {:<56} {:>10}\n", "endpoint", "requests");
         let endpoints = self.endpoints();
         for (name, count) in endpoints.iter().take(ENDPOINTS_SHOWN) {
@@ -181,27 +204,14 @@ impl Planned {
     }
 
     fn endpoints(&self) -> Vec<(&str, u64)> {
-        let mut counts = vec![0u64; self.recording.endpoints.len()];
-        for item in &self.plan.items {
-            let recorded = self.recording.requests.get(item.arrival as usize);
-            if let Some(count) = recorded.and_then(|recorded| counts.get_mut(recorded.endpoint as usize)) {
-                *count += 1;
-            }
-        }
-        let mut rows: Vec<_> =
-            self.recording.endpoints.iter().map(String::as_str).zip(counts).filter(|row| row.1 > 0).collect();
+        let rows = self.spool.summary.endpoints.iter().map(|row| (row.name.as_str(), row.planned));
+        let mut rows: Vec<_> = rows.filter(|row| row.1 > 0).collect();
         rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         rows
     }
+}
 
-    fn rate(&self) -> Vec<u64> {
-        let width = (self.plan.duration_ns / SPARK_COLUMNS + 1).max(1);
-        let mut columns = vec![0; usize::try_from(self.plan.duration_ns / width + 1).unwrap_or(1)];
-        for item in &self.plan.items {
-            if let Some(column) = columns.get_mut(usize::try_from(item.due_ns / width).unwrap_or(0)) {
-                *column += 1;
-            }
-        }
-        columns
-    }
+/// Fewer columns for a terminal.
+fn columns(counts: &[u64]) -> Vec<u64> {
+    counts.chunks(RATE_COLUMNS / SPARK_COLUMNS).map(|some| some.iter().sum()).collect()
 }

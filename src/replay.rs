@@ -2,22 +2,23 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use replayer::contexts::Contexts;
 use replayer::error::ReplayError;
-use replayer::prepared::Prepared;
+use replayer::job::RunFacts;
 use replayer::result::RunResult;
 use replayer::rewrite::Rewrite;
-use replayer::run::{self, Live, RunOptions, Running};
+use replayer::run::{self, Live, RunOptions, RunPlan, Running};
 use replayer::run_directory::RunDirectory;
 use replayer::send::SendOptions;
 use replayer::spans::{ExportOptions, Secret};
 use replayer::target::Target;
 
-use crate::cli::{Backend, LaterArgs, ReplayArgs, Requests, UnsafeMethods};
+use crate::cli::{Answers, Backend, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::outcome::{self, Failure, Outcome};
-use crate::plan::Planned;
+use crate::planning::Planned;
 use crate::signals::Signals;
 use crate::units;
 
@@ -72,51 +73,41 @@ pub(crate) struct Replay {
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
     pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
-        refuse_later(&args.later)?;
+        refuse_later(&args)?;
         let given = args
+            .load
             .target
             .as_deref()
             .ok_or_else(|| Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"))?;
         let target = Target::resolve(given)?;
         target.check_allowed(&args.allow)?;
         let export = export(&args)?;
-        let authority = (!args.keep_host).then(|| target.authority.clone());
-        let planned = Planned::make(&args.load, &Rewrite { authority })?;
+        let authority = (!args.load.keep_host).then(|| target.authority.clone());
+        let planned = Planned::make(&args.load, &Rewrite { authority }, true)?;
         if !args.allow_origin {
-            target.check_origin(planned.recording.origins.iter().map(String::as_str))?;
+            target.check_origin(planned.spool.summary.origins.iter().map(String::as_str))?;
         }
-        if planned.plan.items.is_empty() {
-            let left_out: u64 = planned.recording.left_out.values().sum();
-            let why = match (planned.recording.requests.len(), left_out) {
-                (0, 0) => "the sessions hold no exchanges".to_owned(),
-                (0, some) => format!("all {some} exchanges are left out"),
-                _ => "the rate keeps no client".to_owned(),
-            };
-            return Err(ReplayError::Empty { why }.into());
-        }
+        planned.check_empty()?;
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         reach(&target, args.connect_timeout)?;
         Ok(Self { args, target, planned, export })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
-        let contexts = Contexts::random()?;
+        let sampling = self.args.trace_sample.parse().map_err(Failure::new)?;
+        let contexts = Contexts::random()?.sampled(sampling);
         let out = self.args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
-        directory.write_plan(&self.planned.json())?;
-        let Planned { plan, options, sessions, .. } = &self.planned;
+        let planned = self.planned;
+        directory.write_plan(&planned.json())?;
+        let summary = &planned.spool.summary;
+        let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count));
         let result = RunResult {
-            plan_hash: replayer::contexts::hex(&plan.hash),
-            sessions: sessions.clone(),
-            seed: options.seed,
-            method: options.method.to_string(),
-            left_out: self
-                .planned
-                .recording
-                .left_out
-                .iter()
-                .map(|(reason, count)| (reason.name().to_owned(), *count))
-                .collect(),
+            plan_hash: replayer::contexts::hex(&planned.hash),
+            sessions: planned.sessions.clone(),
+            seed: planned.seed,
+            method: planned.method.clone(),
+            left_out: left_out.collect(),
             ..RunResult::default()
         };
         let run_options = RunOptions {
@@ -124,15 +115,22 @@ impl Replay {
                 address: self.target.address,
                 timeout_ns: units::nanos(self.args.timeout),
                 connect_timeout_ns: units::nanos(self.args.connect_timeout),
-                in_flight_max: self.args.max_in_flight,
+                in_flight_max: self.args.max_in_flight.unwrap_or(20_000),
             },
             export: self.export,
             log_requests: self.args.requests == Requests::All,
         };
-        let whole = self.planned.outcome();
-        let Planned { recording, plan, options, .. } = self.planned;
-        let prepared = Prepared::new(recording, plan, options.factor.as_f64(), self.target, contexts);
-        let running = run::start(prepared, run_options, directory, result)?;
+        let whole = planned.outcome();
+        let facts = RunFacts {
+            contexts,
+            endpoints: summary.endpoints.iter().map(|row| row.name.clone()).collect(),
+            targets: vec![self.target],
+            planned: summary.requests,
+            multiplier: planned.multiplier(),
+        };
+        let clients = planned.survey.clients;
+        let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts) };
+        let running = run::start(plan, run_options, directory, result)?;
         let result = watch(running)?;
         Ok(Replayed { result, out, sessions: whole })
     }
@@ -256,19 +254,44 @@ fn summary(result: &RunResult, out: &std::path::Path) -> String {
     text
 }
 
-fn refuse_later(later: &LaterArgs) -> Result<(), Failure> {
-    let options = [
-        ("--when-busy", &later.when_busy),
-        ("--answers", &later.answers),
-        ("--shard", &later.shard),
-        ("--start-at", &later.start_at),
-        ("--plan", &later.plan),
-        ("--identity", &later.identity),
-        ("--span-budget", &later.span_budget),
-        ("--lag-limit", &later.lag_limit),
-        ("--loop-model", &later.loop_model),
+/// Options that this version has no room for behind them yet.
+fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
+    let load = &args.load;
+    let later = &args.later;
+    let given = [
+        ("--plan", later.plan.is_some()),
+        ("--identity", later.identity.is_some()),
+        ("--span-budget", later.span_budget.is_some()),
+        ("--rate max", load.rate == "max"),
+        ("--loop-model", args.loop_model != LoopModel::Open),
+        ("--think-min", !args.think_min.is_zero()),
+        ("--when-busy", args.when_busy != WhenBusy::Extra),
+        ("--warm-up", !args.warm_up.is_zero()),
+        ("--drain", !args.drain.is_zero()),
+        ("--start-at", args.start_at.is_some()),
+        ("--threads", args.threads != 1),
+        ("--spin", !args.spin.is_zero()),
+        ("--lag-limit", args.lag_limit.is_some()),
+        ("--max-connections", args.max_connections.is_some()),
+        ("--max-rate", args.max_rate.is_some()),
+        ("--budget-requests", args.budget_requests.is_some()),
+        ("--budget-bytes", args.budget_bytes.is_some()),
+        ("--budget-time", args.budget_time.is_some()),
+        ("--abort-if", !args.abort_if.is_empty()),
+        ("--kill-file", args.kill_file.is_some()),
+        ("--on-start", !args.on_start.is_empty()),
+        ("--on-end", !args.on_end.is_empty()),
+        ("--hook-timeout", args.hook_timeout != Duration::from_secs(30)),
+        ("--resolve", !args.resolve.is_empty()),
+        ("--bind", !args.bind.is_empty()),
+        ("--proxy", args.proxy.is_some() || args.proxy_auth.is_some()),
+        ("--tls-ca", args.tls_ca.is_some()),
+        ("--tls-cert", args.tls_cert.is_some() || args.tls_key.is_some()),
+        ("--no-tls-resumption", args.no_tls_resumption),
+        ("--insecure", args.insecure),
+        ("--answers", args.answers != Answers::None),
     ];
-    match options.into_iter().find(|(_, given)| given.is_some()) {
+    match given.into_iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::not_built(name)),
         None => Ok(()),
     }
@@ -303,14 +326,14 @@ fn export(args: &ReplayArgs) -> Result<Option<ExportOptions>, Failure> {
 
 /// Requests that may change the target's state are sent only when somebody said so.
 fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(), Failure> {
-    let methods = &planned.recording.unsafe_methods;
+    let methods = &planned.spool.summary.unsafe_methods;
     if methods.is_empty() || matches!(decision, Some(UnsafeMethods::Send | UnsafeMethods::Skip)) {
         return Ok(());
     }
     let recorded: u64 = methods.values().sum();
     let error = ReplayError::UnsafeMethods {
         requests: recorded,
-        of: planned.recording.requests.len() as u64,
+        of: planned.spool.summary.recorded,
         methods: methods.keys().cloned().collect::<Vec<_>>().join(", "),
     };
     let ask = decision.is_none() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();

@@ -27,6 +27,47 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
 }
 
+/// A time as in `2026-11-25T15:00:00Z`.
+#[cfg(feature = "replay")]
+pub(crate) fn time(text: &str) -> Result<std::time::SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|error| format!("`{text}` is no time ({error}); write it as in 2026-11-25T15:00:00Z"))
+}
+
+/// A place in a recording.
+#[cfg(feature = "replay")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// So long after its start.
+    After(Duration),
+    /// At this time.
+    At(std::time::SystemTime),
+}
+
+#[cfg(feature = "replay")]
+impl std::str::FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A duration has no colon, a time has some.
+        if text.contains(':') { time(text).map(Self::At) } else { duration(text).map(Self::After) }
+    }
+}
+
+#[cfg(feature = "replay")]
+impl When {
+    /// Nanoseconds from a start, given in nanoseconds since 1970; what lies before it is 0.
+    pub(crate) fn after(self, start_unix_ns: u64) -> u64 {
+        match self {
+            Self::After(duration) => nanos(duration),
+            Self::At(time) => {
+                let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                nanos(since).saturating_sub(start_unix_ns)
+            }
+        }
+    }
+}
+
 /// Nanoseconds of a duration, at most [`u64::MAX`].
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

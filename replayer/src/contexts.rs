@@ -8,14 +8,49 @@ use sha2::{Digest, Sha256};
 
 use crate::error::ReplayError;
 
-/// Sampled, and the trace id is random (level 2 §3.2.4.2).
-const FLAGS: u8 = 0x03;
+/// The trace id is random (level 2 §3.2.4.2).
+const RANDOM: u8 = 0x02;
+/// Sampled.
+const SAMPLED: u8 = 0x01;
+
+/// Which traces are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// Those whose 56 random bits are below this, of 2⁵⁶: all of them at 2⁵⁶, none at 0.
+    Below(u64),
+    /// Those that were sampled in the recording; requests without a recorded context are not.
+    Recorded,
+}
+
+impl Sampling {
+    /// Every trace.
+    pub const ALL: Self = Self::Below(1 << 56);
+}
+
+impl std::str::FromStr for Sampling {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "recorded" {
+            return Ok(Self::Recorded);
+        }
+        let bad = || format!("`{text}` is no share of traces; write a number from 0 to 1, as in 0.01, or `recorded`");
+        let share: f64 = text.parse().map_err(|_| bad())?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(bad());
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^56")]
+        let below = (share * (1_u64 << 56) as f64) as u64;
+        Ok(Self::Below(below))
+    }
+}
 
 /// The contexts of one run.
 #[derive(Clone)]
 pub struct Contexts {
     key: [u8; 32],
     run_id: String,
+    sampling: Sampling,
 }
 
 /// The context of one request.
@@ -27,6 +62,8 @@ pub struct Fresh {
     pub span_id: [u8; 8],
     /// The client span of the first request of the same recorded trace, for the others.
     pub parent_span_id: Option<[u8; 8]>,
+    /// Whether its trace is sampled.
+    pub is_sampled: bool,
 }
 
 /// What a request takes over from its recording.
@@ -38,6 +75,8 @@ pub struct Origin {
     pub copy: u32,
     /// The recorded context, if it had one.
     pub recorded: Option<TraceContext>,
+    /// Sets of remembered traces before this request's: a trace that was forgotten begins a new group.
+    pub generation: u32,
     /// Whether it is the first of its recorded trace.
     pub first_in_trace: bool,
 }
@@ -58,7 +97,13 @@ impl Contexts {
         };
         random(&mut key)?;
         random(&mut run)?;
-        Ok(Self { key, run_id: hex(&run) })
+        Ok(Self { key, run_id: hex(&run), sampling: Sampling::ALL })
+    }
+
+    /// The same run with other traces sampled.
+    #[must_use]
+    pub fn sampled(self, sampling: Sampling) -> Self {
+        Self { sampling, ..self }
     }
 
     /// 16 hex digits.
@@ -78,19 +123,45 @@ impl Contexts {
     pub fn of(&self, origin: &Origin) -> Fresh {
         let own = self.draw(&[b"request", &origin.position.to_le_bytes()]);
         let Some(recorded) = &origin.recorded else {
-            return Fresh { trace_id: own.0, span_id: own.1, parent_span_id: None };
+            let is_sampled = self.is_sampled(&own.0, None);
+            return Fresh { trace_id: own.0, span_id: own.1, parent_span_id: None, is_sampled };
         };
-        let first = self.draw(&[b"trace", &recorded.trace_id, &origin.copy.to_le_bytes()]);
-        if origin.first_in_trace {
-            Fresh { trace_id: first.0, span_id: first.1, parent_span_id: None }
-        } else {
-            Fresh { trace_id: first.0, span_id: own.1, parent_span_id: Some(first.1) }
+        let copy = origin.copy.to_le_bytes();
+        let (trace_id, first) = self.draw(&[b"trace", &recorded.trace_id, &copy]);
+        let first = match origin.generation {
+            0 => first,
+            later => self.draw(&[b"trace", &recorded.trace_id, &copy, &later.to_le_bytes()]).1,
+        };
+        let is_sampled = self.is_sampled(&trace_id, Some(recorded));
+        match origin.first_in_trace {
+            true => Fresh { trace_id, span_id: first, parent_span_id: None, is_sampled },
+            false => Fresh { trace_id, span_id: own.1, parent_span_id: Some(first), is_sampled },
         }
+    }
+
+    fn is_sampled(&self, trace_id: &[u8; 16], recorded: Option<&TraceContext>) -> bool {
+        match self.sampling {
+            Sampling::Below(below) => {
+                let [.., a, b, c, d, e, f, g] = *trace_id;
+                u64::from_be_bytes([0, a, b, c, d, e, f, g]) < below
+            }
+            Sampling::Recorded => recorded.is_some_and(TraceContext::is_sampled),
+        }
+    }
+
+    /// Most bytes that [`Self::append_fields`] appends.
+    #[must_use]
+    pub fn fields_len_max(&self) -> usize {
+        128 + 55 + 2 * self.run_id.len()
     }
 
     /// Appends the field lines that carry the context and the marks of a replay, and the empty line that ends the head.
     pub fn append_fields(&self, fresh: &Fresh, out: &mut Vec<u8>) {
-        let parent = TraceContext { trace_id: fresh.trace_id, parent_id: fresh.span_id, flags: FLAGS };
+        let parent = TraceContext {
+            trace_id: fresh.trace_id,
+            parent_id: fresh.span_id,
+            flags: RANDOM | if fresh.is_sampled { SAMPLED } else { 0 },
+        };
         let run = &self.run_id;
         let key = formats::trace::REPLAY_TRACESTATE_KEY;
         out.extend_from_slice(
@@ -134,7 +205,7 @@ mod tests {
 
     fn origin(position: u64, copy: u32, trace: Option<u8>, first_in_trace: bool) -> Origin {
         let recorded = trace.map(|byte| TraceContext { trace_id: [byte; 16], parent_id: [1; 8], flags: 1 });
-        Origin { position, copy, recorded, first_in_trace }
+        Origin { position, copy, recorded, generation: 0, first_in_trace }
     }
 
     #[test]
@@ -160,6 +231,28 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 2000);
         assert_ne!(a.run_id(), b.run_id());
+    }
+
+    #[test]
+    fn a_share_of_traces_is_sampled_whole() {
+        let sampled = |sampling: &str, flags: u8| {
+            let contexts = Contexts::random().unwrap().sampled(sampling.parse().unwrap());
+            (0..4_000)
+                .filter(|at| {
+                    let mut one = origin(*at, 0, (at % 2 == 0).then_some(7), false);
+                    one.recorded = one.recorded.map(|trace| TraceContext { flags, ..trace });
+                    contexts.of(&one).is_sampled
+                })
+                .count()
+        };
+        assert_eq!((sampled("1", 0), sampled("0", 1)), (4_000, 0));
+        assert_eq!((sampled("recorded", 1), sampled("recorded", 2)), (2_000, 0));
+        // Half of the requests share one trace, which is sampled whole or not at all.
+        let some = sampled("0.25", 0) % 2_000;
+        assert!((400..600).contains(&some), "{some}");
+        for bad in ["", "1.1", "-0.1", "NaN", "all"] {
+            assert!(bad.parse::<Sampling>().is_err(), "{bad}");
+        }
     }
 
     #[test]

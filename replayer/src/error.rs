@@ -79,11 +79,33 @@ pub enum ReplayError {
         /// `POST, PUT`
         methods: String,
     },
-    /// The requests do not fit into memory.
-    #[error("the requests of these sessions take more than {limit_bytes} bytes of memory")]
-    TooLarge {
+    /// The requests do not fit into the spool.
+    #[error("the spool of this plan takes more than {limit_bytes} bytes, after {done} of {of} exchanges")]
+    SpoolTooLarge {
         /// The limit.
-        limit_bytes: usize,
+        limit_bytes: u64,
+        /// Exchanges that are in it.
+        done: u64,
+        /// Of how many.
+        of: u64,
+    },
+    /// The disk does not hold the spool.
+    #[error("the disk of {} has {free_bytes} bytes left, too few for the spool", directory.display())]
+    SpoolDisk {
+        /// Where the spool is made.
+        directory: PathBuf,
+        /// What is left.
+        free_bytes: u64,
+    },
+    /// The spool cannot be written or read.
+    #[error("cannot {doing} the spool in {}", directory.display())]
+    Spool {
+        /// `write`, `read`
+        doing: &'static str,
+        /// Where it is.
+        directory: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
     },
     /// The operating system refused.
     #[error("cannot {doing}")]
@@ -135,7 +157,13 @@ impl ReplayError {
             Self::UnsafeMethods { .. } => {
                 "decide with --unsafe-methods send (send them), skip (leave them out) or fail".into()
             }
-            Self::TooLarge { .. } => "replay fewer segments at a time".into(),
+            Self::SpoolTooLarge { .. } => {
+                "allow more with --spool-max, or replay less at a time (--from, --to, a lower rate)".into()
+            }
+            Self::SpoolDisk { .. } => "make room, or name another directory with --spool".into(),
+            Self::Spool { .. } => {
+                "check the directory given with --spool (default: the system's temporary folder)".into()
+            }
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),

@@ -268,7 +268,7 @@ pub(crate) mod tests {
             body: Bytes::new(),
             expects_continue: false,
             to: ResponseTo::Other,
-            fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None },
+            fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
             progress: Progress::default(),
         })
     }

@@ -5,11 +5,10 @@
 pub mod clock;
 pub mod contexts;
 pub mod error;
+pub mod feed;
 pub mod job;
-pub mod load;
 pub mod measure;
 pub mod plan;
-pub mod prepared;
 pub mod report;
 pub mod result;
 pub mod rewrite;
@@ -17,6 +16,8 @@ pub mod run;
 pub mod run_directory;
 pub mod send;
 pub mod spans;
+pub mod spool;
+pub mod survey;
 pub mod target;
 
 /// Lets the sending thread go first on a busy machine.

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::job::Job;
 use crate::result::{Bytes, Endpoint, Quantiles, Second};
+use crate::spool::Summary;
 
 /// Significant digits of every histogram.
 const DIGITS: u8 = 3;
@@ -159,14 +160,14 @@ impl Measure {
         }
     }
 
-    /// Notes what the plan holds: once for each of its items, before the run.
-    pub fn plan(&mut self, endpoint: u32, due_ns: u64, recorded_response_ns: Option<u64>) {
-        self.second(due_ns / 1_000_000_000).planned += 1;
-        if let Some(row) = self.endpoints.get_mut(endpoint as usize) {
-            row.planned += 1;
-            if let Some(nanos) = recorded_response_ns {
-                row.recorded.record(nanos);
-            }
+    /// Takes over what the plan holds, before the run.
+    pub fn planned(&mut self, summary: &mut Summary) {
+        for (second, count) in (0..).zip(&summary.seconds) {
+            self.second(second).planned = *count;
+        }
+        for (row, plan) in self.endpoints.iter_mut().zip(&mut summary.endpoints) {
+            row.planned = plan.planned;
+            row.recorded = std::mem::take(&mut plan.response);
         }
     }
 
@@ -350,7 +351,9 @@ mod tests {
     #[test]
     fn seconds_count_by_their_own_instants_and_close_when_nothing_can_come() {
         let mut measure = Measure::new(1, 5_000 * MS);
-        measure.plan(0, 900 * MS, Some(7 * MS));
+        let mut summary = Summary::default();
+        summary.plan(0, 900 * MS, Some(7 * MS));
+        measure.planned(&mut summary);
         measure.take(&outcome(900, Some(1_100), 2_200));
         let row = |measure: &Measure, at: usize| {
             let second = measure.seconds[at];

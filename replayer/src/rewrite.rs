@@ -41,6 +41,8 @@ pub enum LeftOut {
     Upgrade,
     /// The user decided so (`--unsafe-methods skip`).
     UnsafeMethod,
+    /// Its segment's index does not know its client, so it is not in the plan.
+    NotInIndex,
 }
 
 impl LeftOut {
@@ -53,6 +55,7 @@ impl LeftOut {
             Self::Connect => "connect",
             Self::Upgrade => "upgrade",
             Self::UnsafeMethod => "unsafe_method",
+            Self::NotInIndex => "not_in_index",
         }
     }
 }

@@ -1,27 +1,29 @@
 //! A run from its first due instant to its result: preparation, sending, counting and exporting, each on its own thread.
 //!
 //! ```text
-//! prepare ═▶ engine ═▶ count ═▶ spans        (═▶ bounded queue)
+//! feed ═▶ engine ═▶ count ═▶ spans        (═▶ bounded queue)
 //! ```
 
 use std::sync::{Arc, Mutex};
 
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
-use rtrb::{Consumer, Producer, RingBuffer};
+use rtrb::{Consumer, RingBuffer};
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
-use crate::job::Job;
+use crate::feed::{Feed, Lane, Start};
+use crate::job::{Job, RunFacts};
 use crate::measure::{ClosedSecond, Measure};
-use crate::prepared::Prepared;
+use crate::plan::{Client, Plan};
 use crate::result::{Connections, Quantiles, Rate, RunResult, SCHEMA};
 use crate::run_directory::{RequestLog, RunDirectory};
 use crate::send::{Counters, Engine, SendOptions, Stop};
 use crate::spans::{ExportOptions, SpanSink};
+use crate::spool::{Spool, Summary};
 
 /// Requests that are prepared ahead of their due instant.
-const JOBS_MAX: usize = 8_192;
+const JOBS_MAX: usize = 65_536;
 /// Outcomes that may wait to be counted.
 const OUTCOMES_MAX: usize = 131_072;
 /// Time to open the first connections before due instant 0.
@@ -34,6 +36,18 @@ const HELPER_POLL_NS: u64 = 1_000_000;
 const LIVE_NS: u64 = 250_000_000;
 /// Answers that must be there before it is said that the target turns the replay away.
 const TURNED_AWAY_MIN: u64 = 10;
+
+/// What is sent: everything that is known before the first request.
+pub struct RunPlan {
+    /// The requests.
+    pub spool: Spool,
+    /// When they are due.
+    pub plan: Arc<Plan>,
+    /// The clients by number.
+    pub clients: Vec<Client>,
+    /// What all requests have in common.
+    pub facts: Arc<RunFacts>,
+}
 
 /// What a run needs besides its plan.
 pub struct RunOptions {
@@ -108,60 +122,73 @@ impl Running {
 /// # Errors
 /// When a thread, the exporter or a file cannot be set up; nothing has been sent then.
 pub fn start(
-    run: Prepared,
+    mut run: RunPlan,
     options: RunOptions,
     directory: RunDirectory,
     result: RunResult,
 ) -> Result<Running, ReplayError> {
     crate::raise_descriptor_limit();
-    let run = Arc::new(run);
+    let facts = Arc::clone(&run.facts);
+    let summary = std::mem::take(&mut run.spool.summary);
     let clock = Clock::start();
-    let soon = run.slots.iter().filter(|(first, _)| *first < LEAD_NS).count() as u64;
+    let soon = summary.open.first().copied().unwrap_or(0);
     let start_ns = LEAD_NS + soon * LEAD_PER_CONNECTION_NS;
     let stop = Arc::new(Stop::default());
     let counters = Arc::new(Counters::default());
     let live = Arc::new(Mutex::new(Live::default()));
     let (jobs_in, jobs) = RingBuffer::new(JOBS_MAX);
+    let (opens_in, opens) = RingBuffer::new(JOBS_MAX);
     let (outcomes_in, outcomes) = RingBuffer::new(OUTCOMES_MAX);
 
     let spans = match &options.export {
-        Some(export) => SpanSink::start(export, Arc::clone(&run.facts), clock, start_ns)?,
+        Some(export) => SpanSink::start(export, Arc::clone(&facts), clock, start_ns)?,
         None => SpanSink::none(),
     };
-    let log = if options.log_requests { Some(RequestLog::create(&directory, &run.facts.endpoints)?) } else { None };
+    let log = if options.log_requests { Some(RequestLog::create(&directory, &facts.endpoints)?) } else { None };
     let interval_log = directory.file("latency.hlog")?;
 
-    let prepare = {
-        let (run, stop) = (Arc::clone(&run), Arc::clone(&stop));
-        spawn("prepare", move || prepare_jobs(&run, jobs_in, clock, &stop))?
+    let feed = {
+        let stop = Arc::clone(&stop);
+        let lanes = vec![Lane { jobs: jobs_in, opens: opens_in }];
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, lanes);
+        let start = Start { clock, at_ns: start_ns, at_once: false };
+        spawn("feed", move || {
+            let spool = |source| ReplayError::Spool { doing: "read", directory: std::env::temp_dir(), source };
+            feed.run(start, &stop).map_err(spool)
+        })?
     };
     let engine = {
-        let (run, stop, counters) = (Arc::clone(&run), Arc::clone(&stop), Arc::clone(&counters));
+        let (stop, counters) = (Arc::clone(&stop), Arc::clone(&counters));
         let send = options.send;
-        spawn("send", move || Engine::new(clock, start_ns, send, &run.slots, jobs, outcomes_in, counters, stop)?.run())?
+        spawn("send", move || Engine::new(clock, start_ns, send, opens, jobs, outcomes_in, counters, stop)?.run())?
     };
-    let count = Count { run: Arc::clone(&run), clock, start_ns, outcomes, spans, log, live: Arc::clone(&live) };
+    let live_in = Arc::clone(&live);
+    let count = Count { facts, summary, clock, start_ns, outcomes, spans, log, live: live_in };
     let timeout_ns = options.send.timeout_ns.saturating_add(options.send.connect_timeout_ns);
     let finish = {
         let (stop, counters, live) = (Arc::clone(&stop), Arc::clone(&counters), Arc::clone(&live));
         spawn("count", move || {
             crate::yield_to_sender();
             let started = clock.wall(start_ns);
+            let (known, planned, last_due_ns) =
+                (Arc::clone(&count.facts), count.summary.requests, count.summary.last_due_ns);
             let counted = count.run(timeout_ns, interval_log, started, &directory);
             let joined = |handle: std::thread::JoinHandle<Result<(), ReplayError>>| {
                 let panicked = std::io::Error::other("a thread panicked");
                 handle.join().map_err(|_| ReplayError::System { doing: "finish the run", source: panicked })?
             };
             let engine = joined(engine);
-            let prepare = joined(prepare);
-            let result = counted
-                .map(|(measure, spans)| complete(result, &run, measure, spans, &counters, started, stop.is_draining()));
+            let feed = joined(feed);
+            let result = counted.map(|(measure, spans)| {
+                let over = Over { planned, last_due_ns, started, interrupted: stop.is_draining() };
+                complete(result, &known, measure, spans, &counters, &over)
+            });
             if let Ok(mut live) = live.lock() {
                 live.over = true;
             }
             let result = result?;
             directory.write_result(&result)?;
-            engine.and(prepare).map(|()| result)
+            engine.and(feed).map(|()| result)
         })?
     };
     Ok(Running { live, stop, thread: finish })
@@ -175,26 +202,9 @@ fn spawn<T: Send + 'static>(
     spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })
 }
 
-/// Makes requests ready in the order of the plan, as far ahead as the queue allows.
-fn prepare_jobs(run: &Prepared, mut jobs: Producer<Box<Job>>, clock: Clock, stop: &Stop) -> Result<(), ReplayError> {
-    for position in 0..run.plan.items.len() {
-        let Some(mut job) = run.job(position) else { continue };
-        loop {
-            match jobs.push(job) {
-                Ok(()) => break,
-                Err(rtrb::PushError::Full(back)) => job = back,
-            }
-            if stop.is_draining() || jobs.is_abandoned() {
-                return Ok(());
-            }
-            clock.sleep_until(clock.now_ns() + HELPER_POLL_NS);
-        }
-    }
-    Ok(())
-}
-
 struct Count {
-    run: Arc<Prepared>,
+    facts: Arc<RunFacts>,
+    summary: Summary,
     clock: Clock,
     start_ns: u64,
     outcomes: Consumer<Box<Job>>,
@@ -212,13 +222,8 @@ impl Count {
         started: std::time::SystemTime,
         directory: &RunDirectory,
     ) -> Result<(Measure, crate::result::Spans), ReplayError> {
-        let run = Arc::clone(&self.run);
-        let mut measure = Measure::new(run.recording.endpoints.len(), timeout_ns);
-        for item in &run.plan.items {
-            if let Some(recorded) = run.recording.requests.get(item.arrival as usize) {
-                measure.plan(recorded.endpoint, item.due_ns, recorded.response_ns);
-            }
-        }
+        let mut measure = Measure::new(self.facts.endpoints.len(), timeout_ns);
+        measure.planned(&mut self.summary);
         let mut serializer = V2DeflateSerializer::new();
         let mut failed = None;
         let mut intervals = IntervalLogWriterBuilder::new()
@@ -288,7 +293,7 @@ impl Count {
         let last = now.checked_sub(1).and_then(|last| measure.seconds.get(last));
         let live = Live {
             elapsed_ns,
-            planned: self.run.plan.items.partition_point(|item| item.due_ns <= elapsed_ns) as u64,
+            planned: self.summary.seconds.iter().take(now).sum(),
             sent: measure.sent,
             rate: last.map_or((0, 0), |second| (second.planned, second.sent)),
             response_us: measure.times.response.quantiles(),
@@ -302,18 +307,25 @@ impl Count {
     }
 }
 
+/// How a run ended.
+struct Over {
+    planned: u64,
+    last_due_ns: u64,
+    started: std::time::SystemTime,
+    interrupted: bool,
+}
+
 fn complete(
     known: RunResult,
-    run: &Prepared,
+    facts: &RunFacts,
     measure: Measure,
     spans: crate::result::Spans,
     counters: &Counters,
-    started: std::time::SystemTime,
-    interrupted: bool,
+    over: &Over,
 ) -> RunResult {
     use std::sync::atomic::Ordering::Relaxed;
-    let planned = run.plan.items.len() as u64;
-    let due_s = seconds(run.plan.items.last().map_or(0, |item| item.due_ns));
+    let planned = over.planned;
+    let due_s = seconds(over.last_due_ns);
     let duration_s = seconds(measure.last_done_ns).max(due_s);
     let dispatched: u64 = measure.seconds.iter().map(|second| second.sent).sum();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -336,12 +348,12 @@ fn complete(
     }
     RunResult {
         schema: SCHEMA,
-        run_id: run.facts.contexts.run_id().to_owned(),
-        target: run.facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
-        started_at: humantime::format_rfc3339_millis(started).to_string(),
+        run_id: facts.contexts.run_id().to_owned(),
+        target: facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
+        started_at: humantime::format_rfc3339_millis(over.started).to_string(),
         duration_s,
-        multiplier: run.facts.multiplier,
-        interrupted,
+        multiplier: facts.multiplier,
+        interrupted: over.interrupted,
         notices,
         planned,
         sent: measure.sent,
@@ -357,7 +369,7 @@ fn complete(
         response_us: measure.times.response.quantiles(),
         service_us: measure.times.service.quantiles(),
         recorded_response_us: measure.recorded(),
-        endpoints: measure.endpoint_rows(&run.recording.endpoints),
+        endpoints: measure.endpoint_rows(&facts.endpoints),
         shed: measure.shed,
         errors: measure.errors,
         status: measure.status,

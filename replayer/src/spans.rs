@@ -63,6 +63,7 @@ pub struct SpanSink {
     thread: Option<std::thread::JoinHandle<Counted>>,
     reason: &'static str,
     dropped: u64,
+    sampled_out: u64,
 }
 
 #[derive(Default)]
@@ -76,7 +77,7 @@ impl SpanSink {
     /// No exporter: every span is counted as dropped for that reason.
     #[must_use]
     pub fn none() -> Self {
-        Self { queue: None, thread: None, reason: "no_exporter", dropped: 0 }
+        Self { queue: None, thread: None, reason: "no_exporter", dropped: 0, sampled_out: 0 }
     }
 
     /// Starts the exporter's thread.
@@ -119,11 +120,15 @@ impl SpanSink {
                 runtime.block_on(export.run())
             })
             .map_err(|source| ReplayError::System { doing: "start the exporter's thread", source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), reason: "queue_full", dropped: 0 })
+        Ok(Self { queue: Some(queue), thread: Some(thread), reason: "queue_full", dropped: 0, sampled_out: 0 })
     }
 
     /// Hands one outcome over; never waits.
     pub fn take(&mut self, job: Box<Job>) {
+        if !job.fresh.is_sampled {
+            self.sampled_out += 1;
+            return;
+        }
         let taken = self.queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
         self.dropped += u64::from(!taken);
     }
@@ -142,7 +147,7 @@ impl SpanSink {
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
-        Spans { exported: counted.exported, dropped, sampled_out: 0 }
+        Spans { exported: counted.exported, dropped, sampled_out: self.sampled_out }
     }
 }
 

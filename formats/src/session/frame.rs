@@ -107,6 +107,19 @@ impl Scanner {
         }
     }
 
+    /// The payload of the index that the end record points to, if both are intact.
+    pub(super) fn index_at_end(&mut self) -> io::Result<Option<Vec<u8>>> {
+        const END_LEN: u64 = RECORD_HEAD_LEN as u64 + 8;
+        let Some(at) = self.file.metadata()?.len().checked_sub(END_LEN) else { return Ok(None) };
+        self.at = at;
+        let Found::Record(Record { kind: kind::END, payload, .. }) = self.next()? else { return Ok(None) };
+        self.at = long(&payload, 0);
+        match self.next()? {
+            Found::Record(Record { kind: kind::INDEX, payload, .. }) => Ok(Some(payload)),
+            _ => Ok(None),
+        }
+    }
+
     /// The next record, or what stands in its place. Reads what has been appended since, too.
     pub(super) fn next(&mut self) -> io::Result<Found> {
         let at = self.at;

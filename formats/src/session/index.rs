@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use crate::model::{ClientKey, KeySource};
+use crate::head;
+use crate::model::{ClientKey, Exchange, KeySource};
 
 /// What the end of a segment says about the rest of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub struct Index {
     pub clients: BTreeMap<ClientKey, ClientEntry>,
     /// The blocks in the order of the file.
     pub blocks: Vec<BlockEntry>,
+    /// Whether the clients' pauses and what they showed were counted: segments of before this was kept say no, and a
+    /// planner then reads their exchanges instead.
+    pub has_facts: bool,
 }
 
 /// One client of a segment.
@@ -24,6 +28,64 @@ pub struct ClientEntry {
     pub last_ns: u64,
     /// Its exchanges.
     pub exchanges: u64,
+    /// Longest time from the latest request so far to a later one, in the order of the file; 0 with fewer than two.
+    pub pause_ns: u64,
+    /// The User-Agents that it showed.
+    pub user_agents: Distinct,
+    /// The forwarded addresses that it showed (`Forwarded`, else `X-Forwarded-For`).
+    pub forwarded: Distinct,
+}
+
+/// Different values, counted up to two: more are as good as two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Distinct {
+    /// 0, 1, or 2 for two and more.
+    pub count: u8,
+    /// CRC-32 of the first one.
+    pub first: u32,
+}
+
+impl Distinct {
+    fn saw(&mut self, value: Option<&[u8]>) {
+        if let Some(value) = value.filter(|_| self.count < 2) {
+            self.merge(&Self { count: 1, first: crc32fast::hash(value) });
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        match (self.count, other.count) {
+            (_, 0) => {}
+            (0, _) => *self = *other,
+            _ if other.count > 1 || self.first != other.first => self.count = 2,
+            _ => {}
+        }
+    }
+}
+
+impl ClientEntry {
+    /// The entry of one exchange.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Self {
+        let at_ns = exchange.instants.request_start;
+        let mut entry = Self { first_ns: at_ns, last_ns: at_ns, exchanges: 1, ..Self::default() };
+        let head = &exchange.request.head;
+        entry.user_agents.saw(head::value(head, "user-agent"));
+        entry.forwarded.saw(head::value(head, "forwarded").or_else(|| head::value(head, "x-forwarded-for")));
+        entry
+    }
+
+    /// Adds what came later in the order of the files.
+    pub fn merge(&mut self, later: &Self) {
+        if later.first_ns > self.last_ns {
+            self.pause_ns = self.pause_ns.max(later.first_ns - self.last_ns);
+        }
+        self.pause_ns = self.pause_ns.max(later.pause_ns);
+        self.first_ns = self.first_ns.min(later.first_ns);
+        self.last_ns = self.last_ns.max(later.last_ns);
+        self.exchanges = self.exchanges.saturating_add(later.exchanges);
+        self.user_agents.merge(&later.user_agents);
+        self.forwarded.merge(&later.forwarded);
+    }
 }
 
 /// One block of a segment.
@@ -42,12 +104,16 @@ pub struct BlockEntry {
 }
 
 impl Index {
-    /// Notes an exchange of `client` that began at `at_ns`.
-    pub(super) fn count(&mut self, client: ClientKey, at_ns: u64) {
-        let entry = self.clients.entry(client).or_insert(ClientEntry { first_ns: at_ns, last_ns: at_ns, exchanges: 0 });
-        entry.first_ns = entry.first_ns.min(at_ns);
-        entry.last_ns = entry.last_ns.max(at_ns);
-        entry.exchanges += 1;
+    /// An index of exchanges that are counted from now on.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { has_facts: true, ..Self::default() }
+    }
+
+    /// Notes an exchange, in the order of the file.
+    pub fn count(&mut self, exchange: &Exchange) {
+        let entry = ClientEntry::of(exchange);
+        self.clients.entry(exchange.client).and_modify(|known| known.merge(&entry)).or_insert(entry);
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -57,6 +123,11 @@ impl Index {
             first_ns: entry.first_ns,
             last_ns: entry.last_ns,
             exchanges: entry.exchanges,
+            pause_ns: entry.pause_ns,
+            user_agents: entry.user_agents.count.into(),
+            user_agent: entry.user_agents.first,
+            forwarded: entry.forwarded.count.into(),
+            forwarded_first: entry.forwarded.first,
         });
         let blocks = self.blocks.iter().map(|block| WireBlock {
             offset: block.offset,
@@ -65,14 +136,22 @@ impl Index {
             from_ns: block.from_ns,
             to_ns: block.to_ns,
         });
-        WireIndex { clients: clients.collect(), blocks: blocks.collect() }.encode_to_vec()
+        WireIndex { clients: clients.collect(), blocks: blocks.collect(), has_facts: self.has_facts }.encode_to_vec()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, prost::DecodeError> {
         let wire = WireIndex::decode(bytes)?;
         let client = |client: WireClient| {
             let source = KeySource::from_name(&client.source).unwrap_or_default();
-            let entry = ClientEntry { first_ns: client.first_ns, last_ns: client.last_ns, exchanges: client.exchanges };
+            let distinct = |count: u32, first| Distinct { count: u8::try_from(count.min(2)).unwrap_or(2), first };
+            let entry = ClientEntry {
+                first_ns: client.first_ns,
+                last_ns: client.last_ns,
+                exchanges: client.exchanges,
+                pause_ns: client.pause_ns,
+                user_agents: distinct(client.user_agents, client.user_agent),
+                forwarded: distinct(client.forwarded, client.forwarded_first),
+            };
             (ClientKey { source, id: client.id }, entry)
         };
         let block = |block: WireBlock| BlockEntry {
@@ -85,6 +164,7 @@ impl Index {
         Ok(Self {
             clients: wire.clients.into_iter().map(client).collect(),
             blocks: wire.blocks.into_iter().map(block).collect(),
+            has_facts: wire.has_facts,
         })
     }
 }
@@ -95,6 +175,8 @@ struct WireIndex {
     clients: Vec<WireClient>,
     #[prost(message, repeated, tag = "2")]
     blocks: Vec<WireBlock>,
+    #[prost(bool, tag = "3")]
+    has_facts: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -109,6 +191,16 @@ struct WireClient {
     last_ns: u64,
     #[prost(uint64, tag = "5")]
     exchanges: u64,
+    #[prost(uint64, tag = "6")]
+    pause_ns: u64,
+    #[prost(uint32, tag = "7")]
+    user_agents: u32,
+    #[prost(fixed32, tag = "8")]
+    user_agent: u32,
+    #[prost(uint32, tag = "9")]
+    forwarded: u32,
+    #[prost(fixed32, tag = "10")]
+    forwarded_first: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -30,7 +30,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use header::{Redaction, SessionHeader};
-pub use index::{BlockEntry, ClientEntry, Index};
+pub use index::{BlockEntry, ClientEntry, Distinct, Index};
 pub use reader::{Damage, Event, Events, Session};
 pub use writer::{SessionWriter, WriterOptions, Written};
 

@@ -72,6 +72,41 @@ fn what_is_written_is_read_over_segments() {
 }
 
 #[test]
+fn indexes_are_read_from_the_ends_and_know_what_clients_showed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let with = |at, client, fields: &str| {
+        let mut exchange = exchange(at, client, b"");
+        exchange.request.head = Bytes::from(format!("GET / HTTP/1.1\r\n{fields}\r\n"));
+        exchange
+    };
+    let mut exchanges = [
+        with(100, 1, "User-Agent: a\r\n"),
+        with(700, 1, "User-Agent: a\r\nX-Forwarded-For: x\r\n"),
+        with(300, 1, "User-Agent: a\r\nForwarded: y\r\nX-Forwarded-For: x\r\n"),
+        with(50, 2, "User-Agent: a\r\n"),
+        with(60, 2, "User-Agent: b\r\n"),
+    ];
+    write(&path, WriterOptions::default(), &mut exchanges);
+    let session = Session::open(&path).unwrap();
+    let indexes = session.indexes().unwrap().unwrap();
+    assert_eq!(read(&path).1, indexes.iter().cloned().map(Event::Index).collect::<Vec<_>>());
+    let facts: Vec<_> = indexes[0]
+        .clients
+        .values()
+        .map(|one| (one.first_ns, one.last_ns, one.pause_ns, one.user_agents.count, one.forwarded.count))
+        .collect();
+    assert_eq!(facts, [(100, 700, 600, 1, 2), (50, 60, 10, 2, 0)]);
+
+    let segment = session.segments()[0].clone();
+    let bytes = std::fs::read(&segment).unwrap();
+    for cut in [bytes.len() - 1, bytes.len() - 28, 20, 0] {
+        std::fs::write(&segment, &bytes[..cut]).unwrap();
+        assert_eq!(session.indexes().unwrap(), None, "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_session_being_written_is_readable_up_to_the_last_flush() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SessionWriter::create(folder.path(), SessionHeader::default(), SMALL).unwrap();

@@ -112,7 +112,7 @@ impl SessionWriter {
         entry.exchanges += 1;
         entry.from_ns = entry.from_ns.min(earliest);
         entry.to_ns = entry.to_ns.max(latest);
-        self.segment.index.count(exchange.client, earliest);
+        self.segment.index.count(exchange);
         self.written.exchanges += 1;
         self.written.raw_bytes += bytes as u64;
         if self.block.raw.len() >= self.options.block_bytes {
@@ -234,8 +234,7 @@ impl Segment {
         file.try_lock().map_err(|error| io(error.into()))?;
         file.write_all(&frame::file_head()).map_err(io)?;
         let json = serde_json::to_vec(header).map_err(|error| io(error.into()))?;
-        let mut segment =
-            Self { path: path.clone(), file, bytes: frame::FILE_HEAD_LEN as u64, index: Index::default() };
+        let mut segment = Self { path: path.clone(), file, bytes: frame::FILE_HEAD_LEN as u64, index: Index::empty() };
         segment.write(kind::HEADER, &json)?;
         Ok(segment)
     }

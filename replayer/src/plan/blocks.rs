@@ -19,23 +19,47 @@ const CELL_NS_MIN: u64 = 50_000_000;
 /// Counts whose x·ln x is looked up rather than computed anew.
 const TABLE_MAX: u64 = 1 << 20;
 
-/// Edges of the blocks of `times_ns`, which lie in 0..=`duration_ns` in any order: from 0 to `duration_ns`.
-pub(super) fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
-    let cells = (duration_ns / CELL_NS_MIN).clamp(1, CELLS_MAX);
-    let mut sums = vec![0_u64; usize::try_from(cells).unwrap_or(0).saturating_add(1)];
-    for time_ns in times_ns {
+/// Counts of instants in equal cells of a recording, in any order.
+pub(super) struct Cells {
+    duration_ns: u64,
+    /// One more than there are cells; the first stays 0.
+    counts: Vec<u64>,
+}
+
+impl Cells {
+    /// No instants in 0..=`duration_ns` yet.
+    pub(super) fn new(duration_ns: u64) -> Self {
+        let cells = (duration_ns / CELL_NS_MIN).clamp(1, CELLS_MAX);
+        Self { duration_ns, counts: vec![0; usize::try_from(cells).unwrap_or(0).saturating_add(1)] }
+    }
+
+    /// Counts an instant.
+    pub(super) fn add(&mut self, time_ns: u64) {
+        let cells = self.cells();
         // The last instant of the recording belongs to the last cell.
-        let cell = scale(time_ns, cells, duration_ns).min(cells - 1);
-        if let Some(count) = sums.get_mut(usize::try_from(cell).unwrap_or(usize::MAX).saturating_add(1)) {
+        let cell = scale(time_ns, cells, self.duration_ns).min(cells - 1);
+        if let Some(count) = self.counts.get_mut(usize::try_from(cell).unwrap_or(usize::MAX).saturating_add(1)) {
             *count += 1;
         }
     }
-    let mut sum = 0;
-    for count in &mut sums {
-        sum += *count;
-        *count = sum;
+
+    fn cells(&self) -> u64 {
+        (self.counts.len() as u64).saturating_sub(1).max(1)
     }
-    cuts(&sums).into_iter().map(|cell| edge_ns(cell, cells, duration_ns)).collect()
+
+    /// Edges of the blocks: from 0 to `duration_ns`; none when nothing was counted.
+    pub(super) fn edges(mut self) -> Vec<u64> {
+        let cells = self.cells();
+        let mut sum = 0;
+        for count in &mut self.counts {
+            sum += *count;
+            *count = sum;
+        }
+        if sum == 0 {
+            return Vec::new();
+        }
+        cuts(&self.counts).into_iter().map(|cell| edge_ns(cell, cells, self.duration_ns)).collect()
+    }
 }
 
 /// The block of `edges` in which `at_ns` lies: its first and last instant, both included.

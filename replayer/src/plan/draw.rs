@@ -15,6 +15,9 @@ pub(super) enum Purpose {
     ClientStart = 2,
     ExchangeShare = 3,
     ExchangeInstant = 4,
+    StreamShift = 5,
+    ExchangeCount = 6,
+    Shard = 7,
 }
 
 /// A hash under way.
@@ -33,6 +36,12 @@ impl Draw {
 
     pub(super) fn of(self, identity: &Identity) -> Self {
         self.with(identity.key).with(identity.twin)
+    }
+
+    /// A fraction from 0 to below 1, for statistics: the upper 53 bits.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are what a float holds")]
+    pub(super) fn fraction(self) -> f64 {
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// 64 bits, each fair.
@@ -58,6 +67,14 @@ pub(super) struct Identity {
     twin: u64,
 }
 
+impl Identity {
+    /// What goes into a plan's hash.
+    pub(super) fn words(&self) -> [u64; 2] {
+        [self.key, self.twin]
+    }
+}
+
+/// The identity of each client.
 pub(super) fn identities(clients: &[Client]) -> Vec<Identity> {
     let mut identities: Vec<Identity> = clients
         .iter()

@@ -1,6 +1,6 @@
 //! Why a plan cannot be made.
 
-use super::Factor;
+use super::Rate;
 
 /// What is wrong with the options or the recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,62 +14,86 @@ pub enum PlanError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A way of giving the rate that this version does not know.
-    #[error("the rate `{given}` ({what}) is not built yet; write a factor, as in 3x or 0.25x")]
-    RateNotBuilt {
+    /// No rate in requests a second.
+    #[error("the rate `{given}` {why}; write requests a second, as in 1200/s")]
+    PerSecond {
         /// As given.
         given: String,
-        /// What it would mean.
-        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A rate that no factor gives.
+    #[error(
+        "{rate} cannot be made of {requests} requests in {duration_ns} ns: the factor is not between 0.000001x and 10000x"
+    )]
+    RateOutOfReach {
+        /// What is asked for.
+        rate: Rate,
+        /// What was recorded.
+        requests: u64,
+        /// In how long, at the speed of the run.
+        duration_ns: u64,
+    },
+    /// No ramp.
+    #[error("the ramp `{given}` {why}; write it as in 1x..10x/10m")]
+    Ramp {
+        /// As given.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A profile that cannot be read.
+    #[error("the profile{}: {why}", if *line > 0 { format!(", line {line}") } else { String::new() })]
+    Profile {
+        /// Where; 0 when the reason says it.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
     },
     /// No method.
-    #[error("`{given}` is no method; write auto, clone or warp")]
+    #[error("`{given}` is no method; write auto, clone, overlay, compress, warp or poisson")]
     Method {
         /// As given.
         given: String,
     },
-    /// A method that this version does not have.
-    #[error("the method `{given}` is not built yet; write auto, clone or warp")]
-    MethodNotBuilt {
-        /// As given.
-        given: String,
+    /// Options that contradict each other.
+    #[error("{what} cannot be used together: {why}")]
+    Together {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        why: &'static str,
     },
-    /// An exchange is earlier than the one before it.
-    #[error("exchange {arrival} of the recording is earlier than the one before it; sort them by instant")]
-    Unsorted {
-        /// Its index.
-        arrival: usize,
-    },
-    /// An exchange names a client that is not there.
-    #[error("exchange {arrival} of the recording is of client {client}, but there are {clients} clients")]
-    UnknownClient {
-        /// Its index.
-        arrival: usize,
-        /// The client that it names.
-        client: u32,
-        /// How many there are.
-        clients: usize,
-    },
-    /// More exchanges than an index can tell apart.
-    #[error(
-        "the recording has {got} exchanges, more than the {arrivals_max} that can be planned; replay fewer segments"
-    )]
-    TooManyArrivals {
+    /// More clients than an index can tell apart.
+    #[error("the recording has {got} clients, more than the {clients_max} that can be planned; replay fewer segments")]
+    TooManyClients {
         /// How many there are.
         got: usize,
         /// How many there may be.
-        arrivals_max: usize,
+        clients_max: usize,
     },
-    /// A plan that would not fit into memory.
+    /// A run that repeats its recording too often.
+    #[error("the recording would be repeated {rounds} times, more than {rounds_max}; record longer, or run shorter")]
+    TooManyRounds {
+        /// How often.
+        rounds: u64,
+        /// How often it may be.
+        rounds_max: u64,
+    },
+    /// More lives of a client than a number can tell apart.
     #[error(
-        "at {factor} the plan has {needed} requests, more than the {items_max} that fit; replay less at a time, or at a lower factor"
+        "a client would have {lives} lives (copies times rounds), more than {lives_max}; use a lower factor or fewer rounds"
     )]
-    TooManyItems {
-        /// How many requests it would have.
-        needed: u64,
-        /// How many there may be.
-        items_max: u64,
-        /// At which factor.
-        factor: Factor,
+    TooManyLives {
+        /// How many.
+        lives: u64,
+        /// How many it may have.
+        lives_max: u64,
+    },
+    /// No shard.
+    #[error("`{given}` is no shard; write NUMBER/OF from 1/1 to 1000/1000, as in 2/4")]
+    Shard {
+        /// As given.
+        given: String,
     },
 }

@@ -1,11 +1,14 @@
 //! The pure planner: which exchange is sent when, and as which copy of its client.
 //!
 //! A plan is a function of the recording, the options and the seed, and of nothing else: no clock, socket, file or
-//! thread is here, and no float but in the likelihood that cuts blocks, whose logarithms come from the `libm` crate, so
-//! that every machine makes the same plan. Neither is here: reading sessions, sharding, sending, think times.
+//! thread is here, and no float but in the likelihood that cuts blocks and in Poisson counts, whose logarithms and
+//! exponentials come from the `libm` crate, so that every machine makes the same plan. It is a function that is asked,
+//! not a list that is held: draws are hashes ([`draw`]), so that what a client's exchanges become is computed wherever
+//! it is needed, in the memory of one small entry a client. Neither is here: reading sessions, files, sending.
 //!
-//! **Time.** Recording time 0 is the instant of the first arrival, and the recording ends at that of the last. Copy 0 of
-//! everything is the original, at its own instant; due times are absolute nanoseconds from 0.
+//! **Time.** Recording time 0 is the start of what was chosen, and T its end. Copy 0 of everything is the original, at
+//! its own instant. The run repeats the recording in rounds and may run time faster ([`Timing`]); due instants are
+//! absolute nanoseconds from the start of the run.
 //!
 //! **Users are cloned** (`users.rs`): a copy is the client's whole life, moved so that it starts at an instant drawn
 //! uniformly from the block of constant client rate (`blocks.rs`) that the original started in. **Pools are warped**
@@ -13,59 +16,68 @@
 //!
 //! **How many.** At rate factor k, copy c exists where c < ⌊k⌋, and copy ⌊k⌋ exists for those clients (or exchanges of
 //! pools) whose hash, as a fraction of 2⁶⁴, is below k − ⌊k⌋. Draws know nothing of k, so the plan of a smaller factor is
-//! contained in that of a larger one, wherever the blocks are the same.
+//! contained in that of a larger one, wherever the blocks are the same. Where the factor changes over the run
+//! ([`Profile`]), k is that of the instant at which the copy starts: copies whose starts are drawn from the recorded rate
+//! L(t) and kept where the factor admits them come at rate k(t)·L(t).
+//!
+//! **Lives.** In round r, copy c of a client is its life number c·R + r, with R rounds: what files and spans call `copy`.
+//! Life 0 is the original, and the number does not depend on the factor.
 //!
 //! **What keeps the mean rate right at the edges.** A copy is placed only where its whole life fits into the recording:
 //! a life of length L that was seen whole may have started anywhere in [0, T − L], which is the law that the copy is drawn
 //! from. So no request is cut off and none comes after the end. A client that was there at an edge of the recording, as
 //! far as its own longest pause tells, was cut by it, and its copies stay at that edge, within that pause. With copies
 //! drawn regardless of the end, a client that was there all the time (a monitor, an open tab) would be sent for up to
-//! twice the recording's time at half its rate.
+//! twice the recording's time at half its rate. Since nobody saw such a client begin, a changing factor admits it request
+//! by request.
 
 mod blocks;
 mod draw;
 mod error;
 mod factor;
-mod lives;
+mod hash;
 mod method;
 mod pools;
+mod profile;
 mod shape;
+mod shard;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod users;
 
 use formats::model::ClientKey;
-use sha2::{Digest, Sha256};
 
 pub use error::PlanError;
-pub use factor::Factor;
+pub use factor::{Factor, Rate};
 pub use method::Method;
-pub use shape::{SHAPE_TAUS_NS, ShapeRow, dispersion, shape};
+pub use profile::{Profile, ProfileSpec};
+pub use shape::{SHAPE_TAUS_NS, dispersion};
+pub use shard::Shard;
+pub use timing::{Length, Timing};
+pub use users::Life;
 
-use lives::Life;
+use blocks::Cells;
+use draw::{Draw, Purpose};
 
-/// Items that a plan may have: 16 bytes each in memory. More is refused before anything is allocated for them.
-pub const PLAN_ITEMS_MAX: u64 = 50_000_000;
+/// Clients that can be told apart by an index of 32 bits.
+const CLIENTS_MAX: usize = u32::MAX as usize;
+/// Lives that one client may have: their numbers are 32 bits, twice as many with `overlay`.
+const LIVES_MAX: u64 = (u32::MAX / 2) as u64;
 
-/// What goes into the hash first, so that a plan made by other rules never has the same one.
-const HASH_TAG: &[u8] = b"reenact plan 1\n";
-
-/// One recorded exchange, as far as the planner needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    /// First byte of the request, on any monotonic scale.
-    pub at_ns: u64,
-    /// Index into the clients.
-    pub client: u32,
-    /// The connection that it came on, unique in the recording.
-    pub connection: u32,
-}
-
-/// One recorded client.
+/// One recorded client. Instants are recording time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// Its pseudonym. Two clients may share one (connections of two sessions): they still get draws of their own.
     pub key: ClientKey,
+    /// First byte of its first request.
+    pub first_ns: u64,
+    /// First byte of its last request.
+    pub last_ns: u64,
+    /// Longest time between two of its requests that follow each other; 0 with fewer than two.
+    pub pause_ns: u64,
+    /// Its exchanges.
+    pub exchanges: u64,
     /// Different User-Agents that it showed; counting may stop at 2.
     pub user_agents: u8,
     /// Different forwarded addresses that it showed; counting may stop at 2.
@@ -73,43 +85,27 @@ pub struct Client {
 }
 
 /// What the user decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How many times the recorded rate.
-    pub factor: Factor,
+    /// How many times the recorded rate, over the run.
+    pub profile: Profile,
     /// What all draws depend on.
     pub seed: u64,
     /// How the rate is multiplied.
     pub method: Method,
+    /// How long, how often, how fast.
+    pub length: Length,
 }
 
-/// One request to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Item {
-    /// When, from the start of the recording (and so of the run).
-    pub due_ns: u64,
-    /// Which: index into the arrivals.
-    pub arrival: u32,
-    /// Which of its copies; 0 is the original.
-    pub copy: u32,
-}
-
-/// The exact list of what a run will send and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a run will send and when, for whoever asks.
 pub struct Plan {
-    /// By due time, then arrival, then copy.
-    pub items: Vec<Item>,
-    /// SHA-256 over a version tag and, of all items in order, due (8 bytes), arrival and copy (4 each), little-endian.
-    pub hash: [u8; 32],
+    options: Options,
+    timing: Timing,
+    users: users::Users,
+    pools: pools::Pools,
     /// How the clients were taken.
     pub clients: Split,
-    /// Edges of the blocks of constant rate of client starts, from 0 to `duration_ns`; empty when nothing was cloned.
-    /// A block goes from its edge to before the next one; the last one includes its end.
-    pub block_edges_ns: Vec<u64>,
-    /// The same of the exchanges that were warped; empty when none were.
-    pub pool_block_edges_ns: Vec<u64>,
-    /// From the first arrival to the last. No item is due later.
-    pub duration_ns: u64,
+    shard: Draw,
 }
 
 /// How the clients of the recording were taken.
@@ -117,7 +113,7 @@ pub struct Plan {
 pub struct Split {
     /// Everything recorded.
     pub recorded: Part,
-    /// Cloned as users.
+    /// Moved as users: cloned, overlaid or compressed.
     pub cloned: Part,
     /// Taken apart, each exchange by itself.
     pub warped: Part,
@@ -137,88 +133,156 @@ pub struct Part {
 impl Part {
     /// Its share of the exchanges of `whole`, 0 to 1; 0 of nothing.
     #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     pub fn share_of(&self, whole: &Self) -> f64 {
         if whole.exchanges == 0 { 0.0 } else { self.exchanges as f64 / whole.exchanges as f64 }
     }
 
-    fn add(&mut self, life: &Life) {
+    fn add(&mut self, client: &Client) {
         self.clients += 1;
-        self.exchanges += life.exchanges;
+        self.exchanges += client.exchanges;
     }
 }
 
-/// Plans what a run sends of `arrivals`, which are in order of their instants.
-///
-/// An empty recording, or a factor below 1 that keeps nobody, gives an empty plan. Time grows with the number of items (a
-/// sort) and, for blocks, at most with the square of 10,000; memory with the clients, and with the items once their number
-/// is known to be within [`PLAN_ITEMS_MAX`].
-///
-/// # Errors
-/// When the arrivals are out of order or name no client, and when the plan would have too many items.
-pub fn plan(clients: &[Client], arrivals: &[Arrival], options: &Options) -> Result<Plan, PlanError> {
-    let (lives, duration_ns) = lives::lives(clients, arrivals)?;
-    let mut split = Split::default();
-    let mut is_warped = Vec::with_capacity(clients.len());
-    let recorded = arrivals.len() as u64;
-    for (client, life) in clients.iter().zip(&lives) {
-        let is_pool = pools::is_pool(client, life, duration_ns, recorded);
-        let warp = match options.method {
-            Method::Auto => is_pool,
-            Method::Clone => false,
-            Method::Warp => true,
-        };
-        is_warped.push(warp);
-        if life.exchanges > 0 {
-            split.recorded.add(life);
-            if warp { &mut split.warped } else { &mut split.cloned }.add(life);
-            if is_pool {
-                split.pools.add(life);
+impl Plan {
+    /// Plans for `clients` of a recording that is `recording_ns` long.
+    ///
+    /// Cost: a few words a client, and for the blocks at most the square of 10,000. Exchanges of pools must be shown to
+    /// [`Self::pooled`], and [`Self::pools_are_complete`] called, before copies of exchanges can be asked for.
+    ///
+    /// # Errors
+    /// When the options contradict each other, or numbers do not suffice for all lives.
+    pub fn new(clients: &[Client], recording_ns: u64, mut options: Options) -> Result<Self, PlanError> {
+        if clients.len() > CLIENTS_MAX {
+            return Err(PlanError::TooManyClients { got: clients.len(), clients_max: CLIENTS_MAX });
+        }
+        if options.method == Method::Compress {
+            let Some(factor) = options.profile.as_constant() else {
+                let why = "compressed time has one speed";
+                return Err(PlanError::Together { what: "--method compress and a changing rate", why });
+            };
+            options.length.speed = options.length.speed.times(factor)?;
+            options.profile = Profile::constant(Factor::ONE);
+        }
+        let mut split = Split::default();
+        let mut is_warped = Vec::with_capacity(clients.len());
+        let recorded = clients.iter().map(|client| client.exchanges).sum();
+        for client in clients {
+            let is_pool = pools::is_pool(client, recording_ns, recorded);
+            let warp = match options.method {
+                Method::Auto => is_pool,
+                Method::Clone | Method::Overlay | Method::Compress => false,
+                Method::Warp | Method::Poisson => true,
+            };
+            is_warped.push(warp);
+            if client.exchanges > 0 {
+                split.recorded.add(client);
+                if warp { &mut split.warped } else { &mut split.cloned }.add(client);
+                if is_pool {
+                    split.pools.add(client);
+                }
             }
         }
-    }
-
-    let identities = draw::identities(clients);
-    let users = users::Users::new(&lives, &is_warped, &identities, duration_ns, options);
-    let pools = pools::Pools::new(arrivals, &is_warped, &identities, duration_ns, options);
-    let needed = users.items(&lives).saturating_add(pools.items(arrivals));
-    let mut items = Vec::with_capacity(within_bound(needed, options.factor)?);
-    users.plan(arrivals, &lives, &mut items);
-    pools.plan(arrivals, &mut items);
-    items.sort_unstable_by_key(|item| {
-        u128::from(item.due_ns) << 64 | u128::from(item.arrival) << 32 | u128::from(item.copy)
-    });
-    Ok(Plan {
-        hash: hash(&items),
-        items,
-        clients: split,
-        block_edges_ns: users.into_edges(),
-        pool_block_edges_ns: pools.into_edges(),
-        duration_ns,
-    })
-}
-
-/// `needed`, unless that is more than [`PLAN_ITEMS_MAX`].
-fn within_bound(needed: u64, factor: Factor) -> Result<usize, PlanError> {
-    let fits = usize::try_from(needed).ok().filter(|_| needed <= PLAN_ITEMS_MAX);
-    fits.ok_or(PlanError::TooManyItems { needed, items_max: PLAN_ITEMS_MAX, factor })
-}
-
-fn hash(items: &[Item]) -> [u8; 32] {
-    let mut hasher = Sha256::new_with_prefix(HASH_TAG);
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    for some in items.chunks(4096) {
-        buffer.clear();
-        for item in some {
-            buffer.extend_from_slice(&item.due_ns.to_le_bytes());
-            buffer.extend_from_slice(&item.arrival.to_le_bytes());
-            buffer.extend_from_slice(&item.copy.to_le_bytes());
+        let timing = Timing::new(recording_ns, recorded, &options.length, options.profile.length_ns())?;
+        let lives = u64::from(factor::copies(options.profile.largest(), 0)).saturating_mul(u64::from(timing.rounds));
+        if lives > LIVES_MAX {
+            return Err(PlanError::TooManyLives { lives, lives_max: LIVES_MAX });
         }
-        hasher.update(&buffer);
+        let identities = draw::identities(clients);
+        let users = users::Users::new(clients, &is_warped, &identities, recording_ns, &options);
+        let pools = pools::Pools::new(is_warped, identities, recording_ns, &options);
+        let shard = Draw::new(options.seed, Purpose::Shard);
+        Ok(Self { options, timing, users, pools, clients: split, shard })
     }
-    hasher.finalize().into()
+
+    /// Whether the exchanges of `client` are taken one by one.
+    #[must_use]
+    pub fn is_warped(&self, client: u32) -> bool {
+        self.pools.is_warped(client)
+    }
+
+    /// Notes an exchange of a client that is warped.
+    pub fn pooled(&mut self, at_ns: u64) {
+        self.pools.add(at_ns);
+    }
+
+    /// All exchanges of pools have been shown.
+    pub fn pools_are_complete(&mut self) {
+        self.pools.complete();
+    }
+
+    /// The lives of a client that is not warped, as far as the factor admits them.
+    pub fn lives(&self, client: u32) -> impl Iterator<Item = Life> {
+        self.users.lives(client, &self.timing, &self.options.profile)
+    }
+
+    /// When a life of a client sends what the client sent at `at_ns`; `None` where it is cut off by the end of the run,
+    /// by the wrap of an overlay, or not admitted.
+    #[must_use]
+    pub fn due_ns(&self, client: u32, life: Life, at_ns: u64) -> Option<u64> {
+        self.users.due_ns(client, life, at_ns, &self.timing, &self.options.profile)
+    }
+
+    /// The copies of one exchange of a client that is warped: which life, and when it is due. `ordinal` is its number
+    /// among the exchanges of its client.
+    pub fn copies(&self, client: u32, ordinal: u64, at_ns: u64) -> impl Iterator<Item = (u32, u64)> {
+        self.pools.copies(client, ordinal, at_ns, &self.timing, &self.options.profile)
+    }
+
+    /// Copies that anything has at most, the original included.
+    #[must_use]
+    pub fn copies_at_most(&self) -> u64 {
+        u64::from(factor::copies(self.options.profile.largest(), 0))
+    }
+
+    /// Whether `shard` sends this life of `client`; of a client that is warped each exchange goes its own way.
+    #[must_use]
+    pub fn is_in(&self, shard: Shard, client: u32, copy: u32, ordinal: u64) -> bool {
+        if shard == Shard::WHOLE {
+            return true;
+        }
+        let Some(identity) = self.pools.identity(client) else { return false };
+        let ordinal = if self.is_warped(client) { ordinal } else { 0 };
+        shard.has(self.shard.of(identity).with(u64::from(copy)).with(ordinal).bits())
+    }
+
+    /// SHA-256 of everything that decides what is sent and when: a version tag, `recording` (which tells the recording's
+    /// content), seed, method, timing and profile, the edges of the blocks, and of each client its identity, its life and
+    /// the starts of its copies.
+    #[must_use]
+    pub fn hash(&self, clients: &[Client], recording: &[u8]) -> [u8; 32] {
+        hash::hash(self, clients, recording)
+    }
+
+    /// The arithmetic of its time.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// How the factor goes.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.options.profile
+    }
+
+    /// Edges of the blocks of constant rate of client starts, from 0 to the recording's end; empty when nothing was
+    /// cloned. A block goes from its edge to before the next one; the last one includes its end.
+    #[must_use]
+    pub fn block_edges_ns(&self) -> &[u64] {
+        self.users.edges_ns()
+    }
+
+    /// The same of the exchanges that were warped.
+    #[must_use]
+    pub fn pool_block_edges_ns(&self) -> &[u64] {
+        self.pools.edges_ns()
+    }
 }
 
-/// The instant of `arrival` in recording time.
-fn since_start(arrivals: &[Arrival], arrival: &Arrival) -> u64 {
-    arrival.at_ns.saturating_sub(arrivals.first().map_or(0, |first| first.at_ns))
+/// Counts of starts or exchanges cut into blocks.
+fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
+    let mut cells = Cells::new(duration_ns);
+    times_ns.for_each(|time_ns| cells.add(time_ns));
+    cells.edges()
 }

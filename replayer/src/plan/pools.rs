@@ -1,110 +1,149 @@
 //! Pools: what looks like a client but carries many users. Which they are, and their exchanges taken one by one.
 //!
-//! Order and pauses within a pool say nothing about any user, so each exchange is multiplied by itself (*warp*): its copies
-//! are drawn uniformly from its block of the rate of all such exchanges together.
+//! Order and pauses within a pool say nothing about any user, so each exchange is multiplied by itself. **Warp**: its
+//! copies are drawn uniformly from its block of the rate of all such exchanges together. **Poisson**: the number of its
+//! copies is drawn from a Poisson distribution with the mean k, and all of them, the first included, are drawn from the
+//! block: together a Poisson process whose rate is k times that of the blocks.
 
 use formats::model::KeySource;
 
-use super::blocks;
+use super::blocks::{self, Cells};
 use super::draw::{Draw, Identity, Purpose};
-use super::lives::Life;
-use super::{Arrival, Client, Factor, Item, Options, since_start};
+use super::factor::copies;
+use super::users::number;
+use super::{Client, Method, Options, Profile, Timing};
 
 /// A pool lives longer than one part in so many of the recording …
 const LIFE_PARTS: u128 = 10;
 /// … and carries more than one part in so many of its exchanges.
 const EXCHANGES_PARTS: u128 = 20;
+/// Mean up to which a Poisson count is drawn at once: e⁻ᵏ is a normal float far beyond it.
+const POISSON_MEAN_MAX: f64 = 16.0;
 
 /// Whether `client` is a pool: its key shows several User-Agents or forwarded addresses; or, where the key was made from a
 /// peer's address or a connection only, it lives longer than a tenth of the recording and carries over 5 % of the
 /// `recorded` exchanges. (A client that is alone in its recording is then a pool, unless it has a name.)
-pub(super) fn is_pool(client: &Client, life: &Life, duration_ns: u64, recorded: u64) -> bool {
+pub(super) fn is_pool(client: &Client, duration_ns: u64, recorded: u64) -> bool {
     if client.user_agents > 1 || client.forwarded > 1 {
         return true;
     }
+    let length_ns = client.last_ns.saturating_sub(client.first_ns);
     match client.key.source {
         KeySource::Named | KeySource::Forwarded => false,
         KeySource::Peer | KeySource::Connection => {
-            u128::from(life.length_ns()) * LIFE_PARTS > u128::from(duration_ns)
-                && u128::from(life.exchanges) * EXCHANGES_PARTS > u128::from(recorded)
+            u128::from(length_ns) * LIFE_PARTS > u128::from(duration_ns)
+                && u128::from(client.exchanges) * EXCHANGES_PARTS > u128::from(recorded)
         }
     }
 }
 
-/// How the exchanges of pools are warped.
-pub(super) struct Pools<'a> {
+/// How the exchanges of pools are multiplied.
+pub(super) struct Pools {
+    is_warped: Vec<bool>,
+    identities: Vec<Identity>,
+    cells: Option<Cells>,
     edges_ns: Vec<u64>,
-    is_warped: &'a [bool],
-    identities: &'a [Identity],
-    factor: Factor,
+    is_poisson: bool,
     share: Draw,
     instant: Draw,
+    count: Draw,
 }
 
-impl<'a> Pools<'a> {
-    pub(super) fn new(
-        arrivals: &[Arrival],
-        is_warped: &'a [bool],
-        identities: &'a [Identity],
-        duration_ns: u64,
-        options: &Options,
-    ) -> Self {
-        let of_pool = |arrival: &&Arrival| is_warped.get(arrival.client as usize) == Some(&true);
-        let mut times = arrivals.iter().filter(of_pool).map(|arrival| since_start(arrivals, arrival)).peekable();
-        let edges_ns = if times.peek().is_some() { blocks::edges(times, duration_ns) } else { Vec::new() };
+impl Pools {
+    pub(super) fn new(is_warped: Vec<bool>, identities: Vec<Identity>, duration_ns: u64, options: &Options) -> Self {
+        let any = is_warped.iter().any(|is_warped| *is_warped);
         Self {
-            edges_ns,
+            cells: any.then(|| Cells::new(duration_ns)),
             is_warped,
             identities,
-            factor: options.factor,
+            edges_ns: Vec::new(),
+            is_poisson: options.method == Method::Poisson,
             share: Draw::new(options.seed, Purpose::ExchangeShare),
             instant: Draw::new(options.seed, Purpose::ExchangeInstant),
+            count: Draw::new(options.seed, Purpose::ExchangeCount),
         }
     }
 
-    /// Items that [`Self::plan`] adds.
-    pub(super) fn items(&self, arrivals: &[Arrival]) -> u64 {
-        self.exchanges(arrivals).map(|exchange| u64::from(exchange.copies)).fold(0, u64::saturating_add)
+    pub(super) fn is_warped(&self, client: u32) -> bool {
+        self.is_warped.get(client as usize) == Some(&true)
     }
 
-    pub(super) fn plan(&self, arrivals: &[Arrival], items: &mut Vec<Item>) {
-        for exchange in self.exchanges(arrivals) {
-            let (first_ns, last_ns) = blocks::around(&self.edges_ns, exchange.at_ns);
-            let draw = self.instant.of(exchange.identity).with(exchange.ordinal).with(first_ns);
-            items.extend((0..exchange.copies).map(|copy| Item {
-                due_ns: if copy == 0 { exchange.at_ns } else { draw.with(u64::from(copy)).within(first_ns, last_ns) },
-                arrival: exchange.arrival,
-                copy,
-            }));
+    pub(super) fn identity(&self, client: u32) -> Option<&Identity> {
+        self.identities.get(client as usize)
+    }
+
+    pub(super) fn add(&mut self, at_ns: u64) {
+        if let Some(cells) = &mut self.cells {
+            cells.add(at_ns);
         }
     }
 
-    pub(super) fn into_edges(self) -> Vec<u64> {
-        self.edges_ns
+    pub(super) fn complete(&mut self) {
+        if let Some(cells) = self.cells.take() {
+            self.edges_ns = cells.edges();
+        }
     }
 
-    /// The exchanges of pools, in order.
-    fn exchanges<'b>(&'b self, arrivals: &'b [Arrival]) -> impl Iterator<Item = Exchange<'b>> {
-        let any = if self.edges_ns.is_empty() { 0 } else { self.is_warped.len() };
-        let mut ordinals = vec![0_u32; any];
-        (0_u32..).zip(arrivals).filter_map(move |(index, arrival)| {
-            let client = arrival.client as usize;
-            let next = ordinals.get_mut(client).filter(|_| self.is_warped.get(client) == Some(&true))?;
-            let ordinal = u64::from(*next);
-            *next = next.saturating_add(1);
-            let identity = self.identities.get(client)?;
-            let copies = self.factor.copies(self.share.of(identity).with(ordinal).bits());
-            Some(Exchange { arrival: index, at_ns: since_start(arrivals, arrival), identity, ordinal, copies })
+    pub(super) fn edges_ns(&self) -> &[u64] {
+        &self.edges_ns
+    }
+
+    pub(super) fn copies<'a>(
+        &'a self,
+        client: u32,
+        ordinal: u64,
+        at_ns: u64,
+        timing: &'a Timing,
+        profile: &'a Profile,
+    ) -> impl Iterator<Item = (u32, u64)> + use<'a> {
+        let (first_ns, last_ns) = blocks::around(&self.edges_ns, at_ns);
+        let identity = self.identities.get(client as usize).filter(|_| self.is_warped(client));
+        let share = identity.map(|identity| self.share.of(identity).with(ordinal).bits());
+        let draw = identity.map(|identity| self.instant.of(identity).with(ordinal).with(first_ns));
+        let count = identity.map(|identity| self.count.of(identity).with(ordinal));
+        (0..timing.rounds).flat_map(move |round| {
+            let most = match (share, count) {
+                (Some(_), Some(count)) if self.is_poisson => poisson(profile.largest(), count.with(u64::from(round))),
+                (Some(share), _) => copies(profile.largest(), share),
+                _ => 0,
+            };
+            (0..most).filter_map(move |copy| {
+                let draw = draw?.with(u64::from(copy));
+                let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
+                let is_original = copy == 0 && !self.is_poisson;
+                let at_ns = if is_original { at_ns } else { draw.within(first_ns, last_ns) };
+                let due_ns = timing.run_ns(timing.round_ns(round).saturating_add(at_ns))?;
+                let now = profile.at(due_ns);
+                let admitted = if self.is_poisson {
+                    // Thinning: each is kept with probability k(t) over the largest k.
+                    u128::from(draw.with(u64::MAX).bits()) * u128::from(profile.largest()) < u128::from(now) << 64
+                } else {
+                    copies(now, share?) > copy
+                };
+                admitted.then(|| (number(copy, round, timing), due_ns))
+            })
         })
     }
 }
 
-/// An exchange of a pool.
-struct Exchange<'a> {
-    arrival: u32,
-    at_ns: u64,
-    identity: &'a Identity,
-    /// How many exchanges of its client came before it.
-    ordinal: u64,
-    copies: u32,
+/// A Poisson count with so many millionths as its mean, by inversion; larger means are sums of smaller ones.
+fn poisson(millionths: u64, draw: Draw) -> u32 {
+    #[expect(clippy::cast_precision_loss, reason = "at most ten thousand million")]
+    let mut left = millionths as f64 / 1e6;
+    let (mut total, mut part) = (0_u32, 0_u64);
+    while left > 0.0 {
+        let mean = left.min(POISSON_MEAN_MAX);
+        let (mut term, mut count) = (libm::exp(-mean), 0_u32);
+        let mut rest = draw.with(part).fraction() - term;
+        // The terms fall off faster than geometrically; 1,000 are never reached before they are 0.
+        while rest >= 0.0 && count < 1_000 {
+            count += 1;
+            term *= mean / f64::from(count);
+            rest -= term;
+        }
+        total = total.saturating_add(count);
+        left -= mean;
+        part += 1;
+    }
+    total
 }

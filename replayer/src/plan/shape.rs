@@ -1,39 +1,10 @@
 //! How bursty a stream of instants is, at every scale that matters.
 
-use super::{Arrival, Plan, since_start};
-
 /// The scales at which recording and plan are compared: 10 ms, 100 ms, 1 s, 10 s, 60 s.
 pub const SHAPE_TAUS_NS: [u64; 5] = [10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000, 60_000_000_000];
 
 /// Windows below which a dispersion is not worth a number.
 const WINDOWS_MIN: u64 = 4;
-
-/// Dispersion of recording and plan at one scale.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ShapeRow {
-    /// Width of the windows.
-    pub tau_ns: u64,
-    /// Of the recording; `None` when it has fewer than 4 such windows.
-    pub recording: Option<f64>,
-    /// Of the plan, over the same time. It is not to be equal: k independent times the recording's bursts stay as they
-    /// are, but k times the same bursts grow k-fold (design §8: `I_k(τ) = I(τ) + (k−1)·I_λ(τ)`).
-    pub plan: Option<f64>,
-}
-
-/// Compares the `arrivals` with their `plan` at each of [`SHAPE_TAUS_NS`].
-#[must_use]
-pub fn shape(arrivals: &[Arrival], plan: &Plan) -> Vec<ShapeRow> {
-    let row = |tau_ns| {
-        let recorded = arrivals.iter().map(|arrival| since_start(arrivals, arrival));
-        let planned = plan.items.iter().map(|item| item.due_ns);
-        ShapeRow {
-            tau_ns,
-            recording: dispersion(recorded, plan.duration_ns, tau_ns),
-            plan: dispersion(planned, plan.duration_ns, tau_ns),
-        }
-    };
-    SHAPE_TAUS_NS.into_iter().map(row).collect()
-}
 
 /// Index of dispersion of counts (Gusella, IEEE JSAC 9:203, 1991): I(τ) = Var N / E N, where N is the number of instants
 /// in a window of width τ; 1 for a Poisson process at every τ.

@@ -17,7 +17,7 @@ use crate::job::{Job, Progress};
 /// A connection and what it is doing.
 pub(super) struct Connection {
     pub(super) socket: OwnedFd,
-    pub(super) slot: u32,
+    pub(super) slot: u64,
     /// Never changes: an event for an earlier connection in the same place hits nobody.
     pub(super) born: u32,
     /// Changes with every request, so that a timeout set for an earlier one hits nobody.
@@ -54,7 +54,7 @@ impl Active {
 
 impl Connection {
     /// Begins to connect.
-    pub(super) fn open(address: SocketAddr, slot: u32, serial: u64) -> Result<Self, Errno> {
+    pub(super) fn open(address: SocketAddr, slot: u64, serial: u64) -> Result<Self, Errno> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;

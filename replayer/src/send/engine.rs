@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::connection::{Active, Connection, Read};
 use super::poll::Poll;
 use super::slots::Slots;
-use super::{Counters, SendOptions, Stop};
+use super::{Counters, Open, SendOptions, Stop};
 use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::{ErrorKind, Job, Shed};
@@ -56,8 +56,7 @@ struct Deadline {
 }
 
 impl Engine {
-    /// An engine whose due instant 0 is the clock's `start_ns`; `slots` has each slot's first due instant and the
-    /// number of its requests.
+    /// An engine whose due instant 0 is the clock's `start_ns`; `opens` announces the first request of each slot.
     ///
     /// # Errors
     /// When the kernel lacks what it needs.
@@ -66,7 +65,7 @@ impl Engine {
         clock: Clock,
         start_ns: u64,
         options: SendOptions,
-        slots: &[(u64, u32)],
+        opens: Consumer<Open>,
         jobs: Consumer<Box<Job>>,
         outcomes: Producer<Box<Job>>,
         counters: Arc<Counters>,
@@ -83,7 +82,7 @@ impl Engine {
             poll: Poll::new()?,
             connections: Vec::new(),
             free: Vec::new(),
-            slots: Slots::new(slots, start_ns),
+            slots: Slots::new(opens, start_ns),
             timeouts: VecDeque::new(),
             connect_timeouts: VecDeque::new(),
             serial: 0,
@@ -160,7 +159,7 @@ impl Engine {
     }
 
     fn dispatch(&mut self, job: Box<Job>) {
-        let slot = u32::try_from(job.slot).unwrap_or(u32::MAX);
+        let slot = job.slot;
         self.slots.request(slot, job.next_in_slot_ns.map(|due| self.start_ns + due));
         if self.in_flight >= self.options.in_flight_max {
             self.report(Active::new(job, false), None, Some(Shed::MaxInFlight));
@@ -221,7 +220,7 @@ impl Engine {
     }
 
     /// Opens a connection for a slot, ahead of need when there is no request for it yet.
-    fn open(&mut self, slot: u32, active: Option<Active>) {
+    fn open(&mut self, slot: u64, active: Option<Active>) {
         self.serial += 1;
         let opened = Connection::open(self.options.address, slot, self.serial);
         let at = self.free.pop().unwrap_or_else(|| {

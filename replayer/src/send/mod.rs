@@ -13,6 +13,17 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 pub use engine::Engine;
 
+/// The first request of a connection, announced so that the connection can be opened ahead of need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Its slot.
+    pub slot: u64,
+    /// Index of its target.
+    pub target: u16,
+    /// When the request is due, nanoseconds since the start of the run.
+    pub due_ns: u64,
+}
+
 /// How requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOptions {

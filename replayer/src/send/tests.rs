@@ -52,14 +52,14 @@ fn options(address: SocketAddr) -> SendOptions {
 }
 
 /// Sends GETs: each (due in ms, slot, path).
-fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Box<Job>>, Arc<Counters>) {
-    let slot_count = requests.iter().map(|request| request.1 + 1).max().unwrap() as usize;
-    let mut slots = vec![(u64::MAX, 0); slot_count];
+fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Job>, Arc<Counters>) {
+    let (mut opens_in, opens) = RingBuffer::new(1_000);
     let (mut jobs_in, jobs) = RingBuffer::new(1_000);
     let (outcomes_in, mut outcomes) = RingBuffer::new(1_000);
     for (position, (due_ms, slot, path)) in requests.iter().enumerate() {
-        let state = &mut slots[*slot as usize];
-        *state = (state.0.min(due_ms * MS), state.1 + 1);
+        if !requests[..position].iter().any(|earlier| earlier.1 == *slot) {
+            opens_in.push(Open { slot: u64::from(*slot), target: 0, due_ns: due_ms * MS }).unwrap();
+        }
         let next = requests[position + 1..].iter().find(|later| later.1 == *slot).map(|later| later.0 * MS);
         let mut job = job(due_ms * MS, u64::from(*slot), format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
         job.facts.position = position as u64;
@@ -69,16 +69,13 @@ fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Box<Job>>, 
     drop(jobs_in);
     let counters = Arc::new(Counters::default());
     let (clock, stop) = (Clock::start(), Arc::new(Stop::default()));
-    Engine::new(clock, 50 * MS, options, &slots, jobs, outcomes_in, Arc::clone(&counters), stop)
-        .unwrap()
-        .run()
-        .unwrap();
-    let mut out: Vec<Box<Job>> = std::iter::from_fn(|| outcomes.pop().ok()).collect();
+    Engine::new(clock, 50 * MS, options, opens, jobs, outcomes_in, Arc::clone(&counters), stop).unwrap().run().unwrap();
+    let mut out: Vec<Job> = std::iter::from_fn(|| outcomes.pop().ok().map(|job| *job)).collect();
     out.sort_by_key(|outcome| outcome.facts.position);
     (out, counters)
 }
 
-fn errors(outcomes: &[Box<Job>]) -> Vec<Option<ErrorKind>> {
+fn errors(outcomes: &[Job]) -> Vec<Option<ErrorKind>> {
     outcomes.iter().map(|outcome| outcome.progress.error).collect()
 }
 

@@ -1,9 +1,8 @@
 //! Parsing, pools, bounds, draws and where copies may start.
 
 use super::super::draw::{Draw, Purpose};
-use super::super::lives::Life;
 use super::super::users::{Range, range};
-use super::super::{pools, within_bound};
+use super::super::{factor, pools};
 use super::*;
 
 #[test]
@@ -39,8 +38,7 @@ fn what_is_no_factor_says_why() {
         ("10000.000001x", "above 10000x"),
         ("99999999999999999999999x", "above 10000x"),
         ("18446744073709551615.5x", "above 10000x"),
-        ("1200/s", "not built yet"),
-        ("max", "not built yet"),
+        ("max", "no decimal number"),
     ] {
         let error = text.parse::<Factor>().unwrap_err().to_string();
         assert!(error.contains(part) && error.contains("as in 3x"), "{text}: {error}");
@@ -49,15 +47,34 @@ fn what_is_no_factor_says_why() {
 
 #[test]
 fn methods_have_names() {
-    for method in [Method::Auto, Method::Clone, Method::Warp] {
-        assert_eq!(method.to_string().parse(), Ok(method));
+    for name in ["auto", "clone", "overlay", "compress", "warp", "poisson"] {
+        assert_eq!(name.parse::<Method>().unwrap().to_string(), name);
     }
-    for (text, part) in
-        [("overlay", "not built"), ("compress", "not built"), ("poisson", "not built"), ("Auto", "no method")]
-    {
-        let error = text.parse::<Method>().unwrap_err().to_string();
-        assert!(error.contains(part) && error.contains("write auto, clone or warp"), "{text}: {error}");
+    let error = "Auto".parse::<Method>().unwrap_err().to_string();
+    assert!(error.contains("write auto, clone, overlay, compress, warp or poisson"), "{error}");
+}
+
+#[test]
+fn rates_are_factors_requests_a_second_or_all_that_goes() {
+    for text in ["3x", "0.25x", "1200/s", "0.5/s", "max"] {
+        assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
     }
+    for (text, part) in [
+        ("0/s", "is zero"),
+        ("-1/s", "is negative"),
+        ("x/s", "no decimal number before the /s"),
+        ("1e3/s", "no decimal number"),
+        ("100000001/s", "above 100000000/s"),
+        ("3", "does not end in x"),
+    ] {
+        let error = text.parse::<Rate>().unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    // 600 requests in a minute are 10 a second.
+    let of = |text: &str| text.parse::<Rate>().unwrap().factor(600, 60_000_000_000);
+    assert_eq!((of("25/s").unwrap().to_string(), of("2x").unwrap().to_string()), ("2.5x".into(), "2x".into()));
+    assert!(matches!(of("100001/s"), Err(PlanError::RateOutOfReach { .. })));
+    assert!("1/s".parse::<Rate>().unwrap().factor(0, 1_000_000_000).is_err(), "nothing to multiply");
 }
 
 proptest! {
@@ -66,21 +83,26 @@ proptest! {
         let factor: Factor = format!("{}.{:06}x", millionths / 1_000_000, millionths % 1_000_000).parse().unwrap();
         prop_assert_eq!(factor.to_string().parse::<Factor>().unwrap(), factor);
         prop_assert_eq!(factor.as_f64(), millionths as f64 / 1e6);
-        prop_assert_eq!(u64::from(factor.copies(u64::MAX)), millionths / 1_000_000);
-        prop_assert_eq!(u64::from(factor.copies(0)), millionths.div_ceil(1_000_000));
+        prop_assert_eq!(u64::from(factor::copies(factor.millionths(), u64::MAX)), millionths / 1_000_000);
+        prop_assert_eq!(u64::from(factor::copies(factor.millionths(), 0)), millionths.div_ceil(1_000_000));
     }
 }
 
 #[test]
 fn half_a_copy_is_for_hashes_below_one_half() {
-    let factor: Factor = "2.5x".parse().unwrap();
-    assert_eq!((factor.copies((1 << 63) - 1), factor.copies(1 << 63)), (3, 2));
+    assert_eq!((factor::copies(2_500_000, (1 << 63) - 1), factor::copies(2_500_000, 1 << 63)), (3, 2));
 }
 
 #[test]
 fn pools_are_what_is_past_the_limits() {
-    let life = |length: u64, exchanges| Life { first_ns: 7, last_ns: 7 + length, pause_ns: 1, exchanges };
-    let client = |source, user_agents, forwarded| Client { key: ClientKey { source, id: 1 }, user_agents, forwarded };
+    let life = |length: u64, exchanges| (length, exchanges);
+    let client = |source, user_agents, forwarded| Client {
+        key: ClientKey { source, id: 1 },
+        user_agents,
+        forwarded,
+        first_ns: 7,
+        ..named(1)
+    };
     let (at, past) = (life(100, 50), life(101, 51));
     for (client, life, expected) in [
         (client(KeySource::Peer, 1, 1), at, false),
@@ -96,7 +118,8 @@ fn pools_are_what_is_past_the_limits() {
         (client(KeySource::Forwarded, 0, 2), life(0, 1), true),
         (client(KeySource::Connection, 255, 0), life(0, 1), true),
     ] {
-        assert_eq!(pools::is_pool(&client, &life, 1000, 1000), expected, "{client:?} {life:?}");
+        let client = Client { last_ns: 7 + life.0, exchanges: life.1, ..client };
+        assert_eq!(pools::is_pool(&client, 1000, 1000), expected, "{client:?} {life:?}");
     }
 }
 
@@ -114,7 +137,7 @@ fn auto_warps_pools_and_clones_users() {
     assert_eq!((warp.clients.warped.clients, warp.clients.pools, warp.block_edges_ns.len()), (50, pool, 0));
     assert!(auto.block_edges_ns.len() >= 2 && auto.pool_block_edges_ns.len() >= 2);
     // The copies of a pool's exchanges go their own ways; a user's keep its order.
-    let in_order = |plan: &Plan, client| copies(plan, &arrivals)[&(client, 1)].is_sorted_by_key(|item| item.arrival);
+    let in_order = |plan: &Listed, client| copies(plan, &arrivals)[&(client, 1)].is_sorted_by_key(|item| item.arrival);
     assert!(!in_order(&auto, 3) && in_order(&auto, 4) && in_order(&clone, 3) && !in_order(&warp, 4));
 }
 
@@ -127,7 +150,7 @@ fn a_client_alone_without_a_name_is_a_pool() {
 
 #[test]
 fn copies_start_where_their_life_fits() {
-    let life = |first_ns, last_ns, pause_ns| Life { first_ns, last_ns, pause_ns, exchanges: 3 };
+    let life = |first_ns, last_ns, pause_ns| Client { first_ns, last_ns, pause_ns, exchanges: 3, ..named(1) };
     for (life, block, expected) in [
         (life(450, 460, 6), (400, 499), (400, 499)),     // seen whole, in the middle
         (life(450, 460, 6), (400, 1000), (400, 990)),    // its life must fit before the end
@@ -149,36 +172,12 @@ proptest! {
     #[test]
     fn the_original_starts_where_its_copies_may(first: u64, more: u64, pause: u64, tail: u64, block: (u64, u64)) {
         let last_ns = first.saturating_add(more);
-        let life = Life { first_ns: first, last_ns, pause_ns: pause.min(last_ns - first), exchanges: 2 };
+        let life = Client { first_ns: first, last_ns, pause_ns: pause.min(last_ns - first), exchanges: 2, ..named(1) };
         let duration = last_ns.saturating_add(tail);
         let range = range(&life, first.saturating_sub(block.0), first.saturating_add(block.1).min(duration), duration);
         prop_assert!(range.first_ns <= first && first <= range.last_ns);
-        prop_assert!(range.last_ns - range.first_ns <= duration - life.length_ns());
+        prop_assert!(range.last_ns - range.first_ns <= duration - (last_ns - first));
     }
-}
-
-#[test]
-fn as_many_items_as_the_bound_and_no_more() {
-    let factor = "10000x".parse().unwrap();
-    assert_eq!(within_bound(PLAN_ITEMS_MAX, factor), Ok(50_000_000));
-    let past = PlanError::TooManyItems { needed: 50_000_001, items_max: 50_000_000, factor };
-    assert_eq!(within_bound(PLAN_ITEMS_MAX + 1, factor), Err(past));
-    for method in [Method::Auto, Method::Clone, Method::Warp] {
-        let (clients, arrivals) = recording((0..5001).map(|i| (i, i as u32)).collect());
-        let error = plan(&clients, &arrivals, &options("10000x", method, 1)).unwrap_err();
-        assert_eq!(error, PlanError::TooManyItems { needed: 50_010_000, items_max: 50_000_000, factor });
-        assert!(error.to_string().contains("at 10000x the plan has 50010000 requests"), "{error}");
-    }
-}
-
-#[test]
-fn recordings_that_contradict_themselves_are_refused() {
-    let (clients, mut arrivals) = recording(vec![(10, 0), (20, 0), (20, 1)]);
-    assert!(plan(&clients, &arrivals, &options("1x", Method::Auto, 1)).is_ok());
-    let unknown = PlanError::UnknownClient { arrival: 2, client: 1, clients: 1 };
-    assert_eq!(plan(&clients[..1], &arrivals, &options("1x", Method::Auto, 1)), Err(unknown));
-    arrivals[1].at_ns = 9;
-    assert_eq!(plan(&clients, &arrivals, &options("1x", Method::Auto, 1)), Err(PlanError::Unsorted { arrival: 1 }));
 }
 
 #[test]

@@ -1,0 +1,345 @@
+//! The feed: reads the spool ahead of time and hands each request to its engine, in the order of due instants.
+//!
+//! It is the only place that knows both the plan and the engines' queues. It waits when it is far enough ahead, never for
+//! an answer; being behind shows as lag of the requests, and is counted by the engines.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::HashMap;
+use rtrb::{Producer, PushError};
+
+use crate::clock::Clock;
+use crate::contexts::Origin;
+use crate::job::{After, Facts, Job, Progress, RunFacts};
+use crate::plan::{Client, Life, Plan};
+use crate::send::{Open, Stop};
+use crate::spool::{DueEntry, DueReader, Record, Spool};
+
+/// How far ahead of their due instants requests are made ready.
+const AHEAD_NS: u64 = 1_000_000_000;
+/// Bytes of requests that are made ready and not yet due.
+const AHEAD_BYTES_MAX: usize = 128 << 20;
+/// How often a feed that has nothing to do looks again.
+const POLL_NS: u64 = 1_000_000;
+/// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
+const COPIED_BODY_BYTES: usize = 4 * 1024;
+/// A connection of a client that is warped is taken for over when it had no request for so long.
+const WARPED_IDLE_NS: u64 = 30_000_000_000;
+
+/// How often connections that are over are looked for.
+const SWEEP_REQUESTS: u64 = 65_536;
+
+/// The queues to one engine.
+pub struct Lane {
+    /// Requests in the order of due instants.
+    pub jobs: Producer<Box<Job>>,
+    /// The first of each connection's requests, in the same order.
+    pub opens: Producer<Open>,
+}
+
+/// What a feed reads and feeds.
+pub struct Feed {
+    spool: Spool,
+    plan: Arc<Plan>,
+    clients: Vec<Client>,
+    facts: Arc<RunFacts>,
+    lanes: Vec<Lane>,
+    loaded: BinaryHeap<Reverse<Cursor>>,
+    slots: HashMap<SlotKey, Slot>,
+    next_slot: u64,
+    /// The slot whose first request was made ready last, and is not handed over yet.
+    opening: Option<u64>,
+    next_warped_life: u64,
+    /// Decides which engine gets the request that was made ready last.
+    lane: usize,
+    position: u64,
+    /// Requests that are made ready and not yet due: when, and how many bytes.
+    ahead: VecDeque<(u64, usize)>,
+    ahead_bytes: usize,
+    loads: u64,
+}
+
+/// Client, copy, session, connection.
+type SlotKey = (u32, u32, u32, u64);
+
+#[derive(Clone, Copy)]
+struct Slot {
+    number: u64,
+    last_due_ns: u64,
+    is_warped: bool,
+}
+
+/// A page that is being read for one life.
+struct Cursor {
+    due_ns: u64,
+    /// In the order of loading, so that requests that are due at once keep one order.
+    load: u64,
+    entry: DueEntry,
+    records: VecDeque<(u64, Record)>,
+}
+
+/// When a run begins, by the clock.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// The clock.
+    pub clock: Clock,
+    /// Its reading at due instant 0.
+    pub at_ns: u64,
+    /// Due instants are ignored but for their order: nothing is waited for but room in the queues.
+    pub at_once: bool,
+}
+
+impl Feed {
+    /// A feed of `spool` into `lanes`.
+    #[must_use]
+    pub fn new(spool: Spool, plan: Arc<Plan>, clients: Vec<Client>, facts: Arc<RunFacts>, lanes: Vec<Lane>) -> Self {
+        Self {
+            spool,
+            plan,
+            clients,
+            facts,
+            lanes,
+            loaded: BinaryHeap::new(),
+            slots: HashMap::default(),
+            next_slot: 0,
+            opening: None,
+            next_warped_life: 1 << 63,
+            lane: 0,
+            position: 0,
+            ahead: VecDeque::new(),
+            ahead_bytes: 0,
+            loads: 0,
+        }
+    }
+
+    /// Feeds everything, or until the run is stopped.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn run(mut self, start: Start, stop: &Stop) -> io::Result<()> {
+        let mut list = self.spool.due()?;
+        while let Some(job) = self.next(&mut list)? {
+            if !self.wait_for_room(job.due_ns, &start, stop) {
+                return Ok(());
+            }
+            let bytes = job.head.len() + job.body.len();
+            self.ahead.push_back((job.due_ns, bytes));
+            self.ahead_bytes += bytes;
+            if !self.hand_over(job, &start, stop) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The next request in the order of due instants.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn next(&mut self, list: &mut DueReader) -> io::Result<Option<Box<Job>>> {
+        loop {
+            let earliest = self.loaded.peek().map(|cursor| cursor.0.due_ns);
+            if let Some(entry) = list.peek()
+                && earliest.is_none_or(|earliest| entry.due_ns <= earliest)
+            {
+                if let Some(entry) = list.take()? {
+                    self.load(entry)?;
+                }
+                continue;
+            }
+            let Some(Reverse(mut cursor)) = self.loaded.pop() else { return Ok(None) };
+            let Some((due_ns, record)) = cursor.records.pop_front() else { continue };
+            let entry = cursor.entry;
+            if let Some((next_ns, _)) = cursor.records.front() {
+                cursor.due_ns = *next_ns;
+                self.loaded.push(Reverse(cursor));
+            }
+            return Ok(Some(self.job(&entry, due_ns, record)));
+        }
+    }
+
+    fn load(&mut self, entry: DueEntry) -> io::Result<()> {
+        let mut page = self.spool.page(&entry)?;
+        let is_warped = self.plan.is_warped(entry.client);
+        let life = Life { copy: entry.copy, shift_ns: entry.shift_ns };
+        let mut records = Vec::new();
+        while let Some(record) = Record::take(&mut page) {
+            let due_ns =
+                if is_warped { Some(entry.due_ns) } else { self.plan.due_ns(entry.client, life, record.at_ns) };
+            if let Some(due_ns) = due_ns {
+                records.push((due_ns, record));
+            }
+        }
+        records.sort_by_key(|(due_ns, record)| (*due_ns, record.number));
+        self.loads += 1;
+        if let Some((due_ns, _)) = records.first() {
+            let (due_ns, load) = (*due_ns, self.loads);
+            self.loaded.push(Reverse(Cursor { due_ns, load, entry, records: records.into() }));
+        }
+        Ok(())
+    }
+
+    fn job(&mut self, entry: &DueEntry, due_ns: u64, record: Record) -> Box<Job> {
+        let is_warped = self.plan.is_warped(entry.client);
+        let life = Life { copy: entry.copy, shift_ns: entry.shift_ns };
+        // All of a life, and all that share its connections, go to one engine.
+        self.lane = entry.client.wrapping_add(entry.copy) as usize;
+        let client = self.clients.get(entry.client as usize).copied();
+        let position = self.position;
+        self.position += 1;
+        let key = (entry.client, entry.copy, record.session, record.connection);
+        let next_in_slot_ns = if is_warped {
+            Some(due_ns.saturating_add(WARPED_IDLE_NS))
+        } else {
+            record.next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next))
+        };
+        let slot = self.slot(key, due_ns, next_in_slot_ns.is_none(), is_warped);
+        let fresh = self.facts.contexts.of(&Origin {
+            position,
+            copy: entry.copy,
+            recorded: record.trace,
+            generation: record.trace_generation,
+            first_in_trace: record.first_in_trace,
+        });
+        let mut head = Vec::with_capacity(record.head.len() + self.facts.contexts.fields_len_max());
+        head.extend_from_slice(&record.head);
+        self.facts.contexts.append_fields(&fresh, &mut head);
+        let body = if record.body.len() <= COPIED_BODY_BYTES {
+            Bytes::copy_from_slice(&record.body)
+        } else {
+            record.body.clone()
+        };
+        let first_ns = client.map_or(0, |client| client.first_ns);
+        let after = record.after.filter(|_| !is_warped).map(|(number, seq, end_ns)| After {
+            number,
+            seq,
+            recorded_end_ns: end_ns.saturating_sub(first_ns),
+            pause_ns: record.at_ns.saturating_sub(end_ns),
+        });
+        self.next_warped_life += u64::from(is_warped);
+        Box::new(Job {
+            facts: Facts {
+                position,
+                session: record.session,
+                seq: record.seq,
+                client: client.map(|client| client.key).unwrap_or_default(),
+                copy: entry.copy,
+                endpoint: record.endpoint,
+                status: Some(record.status).filter(|status| *status > 0),
+                response_ns: record.end_ns.map(|end| end.saturating_sub(record.at_ns)),
+                trace: record.trace,
+            },
+            due_ns,
+            target: record.target,
+            slot,
+            next_in_slot_ns,
+            life: if is_warped { self.next_warped_life } else { u64::from(entry.client) << 32 | u64::from(entry.copy) },
+            number: if is_warped { 0 } else { record.number },
+            recorded_end_ns: record.end_ns.map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
+            after,
+            head,
+            body,
+            expects_continue: record.expects_continue,
+            to: record.to,
+            fresh,
+            progress: Progress::default(),
+        })
+    }
+
+    /// The slot of a connection of a life.
+    fn slot(&mut self, key: SlotKey, due_ns: u64, is_last: bool, is_warped: bool) -> u64 {
+        if self.position.is_multiple_of(SWEEP_REQUESTS) {
+            self.slots.retain(|_, slot| !slot.is_warped || slot.last_due_ns.saturating_add(WARPED_IDLE_NS) > due_ns);
+        }
+        let number = match self.slots.get(&key) {
+            Some(slot) => slot.number,
+            None => {
+                self.next_slot += 1;
+                self.opening = Some(self.next_slot);
+                self.next_slot
+            }
+        };
+        if is_last {
+            self.slots.remove(&key);
+        } else {
+            self.slots.insert(key, Slot { number, last_due_ns: due_ns, is_warped });
+        }
+        number
+    }
+
+    /// Waits until a request that is due then may be handed over; false when the run is stopped.
+    fn wait_for_room(&mut self, due_ns: u64, start: &Start, stop: &Stop) -> bool {
+        loop {
+            let now = start.clock.now_ns().saturating_sub(start.at_ns);
+            while let Some((due, bytes)) = self.ahead.front().copied()
+                && (due < now || start.at_once)
+            {
+                self.ahead.pop_front();
+                self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes);
+            }
+            let far = !start.at_once && due_ns > now.saturating_add(AHEAD_NS);
+            if !far && self.ahead_bytes <= AHEAD_BYTES_MAX {
+                return true;
+            }
+            if stop.is_draining() {
+                return false;
+            }
+            start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
+        }
+    }
+
+    /// Hands a request to its engine, waiting for room; false when the run is stopped or the engine is gone.
+    fn hand_over(&mut self, job: Box<Job>, start: &Start, stop: &Stop) -> bool {
+        let lanes = self.lanes.len().max(1);
+        let Some(lane) = self.lanes.get_mut(self.lane % lanes) else { return false };
+        let mut open = self.opening.take().map(|slot| Open { slot, target: job.target, due_ns: job.due_ns });
+        let mut job = Some(job);
+        loop {
+            if let Some(one) = open.take()
+                && let Err(PushError::Full(back)) = lane.opens.push(one)
+            {
+                open = Some(back);
+            }
+            if open.is_none()
+                && let Some(one) = job.take()
+                && let Err(PushError::Full(back)) = lane.jobs.push(one)
+            {
+                job = Some(back);
+            }
+            if job.is_none() {
+                return true;
+            }
+            if stop.is_draining() || lane.jobs.is_abandoned() {
+                return false;
+            }
+            start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
+        }
+    }
+}
+
+impl PartialEq for Cursor {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Cursor {}
+
+impl PartialOrd for Cursor {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Cursor {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due_ns, self.load).cmp(&(other.due_ns, other.load))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! What the feed hands out, against a plan that is listed naively, over random sessions that go through real files.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use formats::model::*;
+use formats::session::{Session, SessionHeader, SessionWriter, WriterOptions};
+use proptest::prelude::*;
+
+use super::*;
+use crate::contexts::Contexts;
+use crate::plan::{Length, Method, Options, Profile, Shard};
+use crate::rewrite::{Rewrite, template};
+use crate::spool::{Builder, Seen, SpoolOptions};
+use crate::survey::{Selection, Survey};
+
+/// A recorded exchange: start and length in ms, client, connection of that client.
+type Recorded = (u64, u64, u64, u64);
+
+fn exchange((start_ms, length_ms, client, connection): Recorded, index: usize) -> Exchange {
+    let at = start_ms * 1_000_000 + index as u64;
+    let end = at + length_ms * 1_000_000;
+    // Every third client is a pool: it shows two User-Agents.
+    let agent = if client % 3 == 2 { index % 2 } else { 0 };
+    let head = format!("GET /{index} HTTP/1.1\r\nUser-Agent: {agent}\r\nHost: x\r\n\r\n");
+    let ok = Message { head: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(), ..Message::default() };
+    Exchange {
+        seq: 0,
+        client: ClientKey { source: KeySource::Named, id: client },
+        connection: client * 10 + connection,
+        protocol: Protocol::Http11,
+        request: Message { head: head.into(), ..Message::default() },
+        informational: Vec::new(),
+        response: Some(ok),
+        instants: Instants {
+            request_start: at,
+            request_head: at,
+            request_end: Some(at),
+            response_end: Some(end),
+            ..Instants::default()
+        },
+        end: End::Complete,
+    }
+}
+
+fn session(path: &Path, recorded: &[Recorded], block_bytes: usize) -> Session {
+    let options = WriterOptions { block_bytes, sync: false, ..WriterOptions::default() };
+    let mut writer = SessionWriter::create(path, SessionHeader::default(), options).unwrap();
+    let mut exchanges: Vec<Exchange> = recorded.iter().zip(0..).map(|(one, index)| exchange(*one, index)).collect();
+    exchanges.sort_by_key(|exchange| exchange.instants.response_end);
+    exchanges.iter_mut().for_each(|exchange| {
+        writer.append(exchange).unwrap();
+    });
+    writer.finish().unwrap();
+    Session::open(path).unwrap()
+}
+
+/// Everything that is fed, and the plan that it is of.
+fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> (Vec<Job>, Arc<Plan>, Survey, u64) {
+    let sessions = [session];
+    let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
+    let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
+    let mut planned = 0;
+    let mut watch = |seen: Seen| planned += u64::from(matches!(seen, Seen::Planned { .. }));
+    let spool_options = SpoolOptions { directory: directory.to_owned(), bytes_max: 1 << 30, kept: true, shard };
+    let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
+        .build(&sessions, &mut |exchange, _| template(exchange, &Rewrite::default()), &mut |_| {})
+        .unwrap();
+    let facts = RunFacts {
+        contexts: Contexts::random().unwrap(),
+        endpoints: Vec::new(),
+        targets: Vec::new(),
+        planned: spool.summary.requests,
+        multiplier: 1.0,
+    };
+    assert_eq!(spool.summary.planned, planned);
+    let (requests, seconds) = (spool.summary.requests, spool.summary.seconds.iter().sum::<u64>());
+    assert_eq!(requests, seconds);
+    let plan = Arc::new(plan);
+    let mut list = spool.due().unwrap();
+    let mut feed = Feed::new(spool, Arc::clone(&plan), survey.clients.clone(), Arc::new(facts), Vec::new());
+    let mut jobs = Vec::new();
+    while let Some(job) = feed.next(&mut list).unwrap() {
+        jobs.push(*job);
+    }
+    assert_eq!(jobs.len() as u64, requests);
+    (jobs, plan, survey, planned)
+}
+
+/// Which recorded exchange a job is of, by its path.
+fn index(job: &Job) -> usize {
+    let path = job.head.split(|byte| *byte == b' ').nth(1).unwrap();
+    std::str::from_utf8(&path[1..]).unwrap().parse().unwrap()
+}
+
+fn options(factor: &str, method: Method, repeat: u32) -> Options {
+    Options {
+        profile: Profile::constant(factor.parse().unwrap()),
+        seed: 7,
+        method,
+        length: Length { repeat: Some(repeat), ..Length::default() },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn everything_planned_is_fed_once_in_order(
+        recorded in prop::collection::vec((0..20_000_u64, 1..4_000_u64, 0..6_u64, 0..3_u64), 1..80),
+        method in prop::sample::select(vec![Method::Auto, Method::Clone, Method::Overlay, Method::Warp, Method::Poisson]),
+        factor in prop::sample::select(vec!["0.5x", "1x", "2.5x"]),
+        repeat in 1..3_u32,
+        block_bytes in prop::sample::select(vec![1_usize, 1 << 20]),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let session = session(&folder.path().join("s"), &recorded, block_bytes);
+        let (jobs, plan, survey, planned) =
+            fed(session, folder.path(), options(factor, method, repeat), Shard::WHOLE);
+        prop_assert_eq!(jobs.len() as u64, planned);
+        prop_assert!(jobs.is_sorted_by_key(|job| job.due_ns));
+        prop_assert!(jobs.iter().enumerate().all(|(position, job)| job.facts.position == position as u64));
+
+        // Against the plan, asked for each exchange by itself.
+        let starts: Vec<u64> = recorded.iter().enumerate().map(|(i, one)| one.0 * 1_000_000 + i as u64 - survey.origin_ns).collect();
+        let mut order: Vec<usize> = (0..recorded.len()).collect();
+        order.sort_by_key(|index| starts[*index]);
+        let mut ordinals: HashMap<u32, u64> = HashMap::new();
+        let mut expected = BTreeSet::new();
+        for index in order {
+            let key = ClientKey { source: KeySource::Named, id: recorded[index].2 };
+            let client = survey.number(0, key).unwrap();
+            for life in plan.lives(client) {
+                if let Some(due_ns) = plan.due_ns(client, life, starts[index]) {
+                    expected.insert((due_ns, index, life.copy));
+                }
+            }
+            let ordinal = ordinals.entry(client).or_default();
+            expected.extend(plan.copies(client, *ordinal, starts[index]).map(|(copy, due_ns)| (due_ns, index, copy)));
+            *ordinal += 1;
+        }
+        let got: BTreeSet<_> = jobs.iter().map(|job| (job.due_ns, index(job), job.facts.copy)).collect();
+        prop_assert_eq!(got, expected);
+
+        // Slots: one recorded connection of one life each, in order, and the last request knows that it is the last.
+        let mut slots: BTreeMap<u64, Vec<&Job>> = BTreeMap::new();
+        jobs.iter().for_each(|job| slots.entry(job.slot).or_default().push(job));
+        let connection = |job: &Job| (recorded[index(job)].2, recorded[index(job)].3, job.facts.copy);
+        let distinct: BTreeSet<_> = slots.values().map(|jobs| connection(jobs[0])).collect();
+        prop_assert_eq!(distinct.len(), slots.len(), "a connection of a life has one slot");
+        for jobs in slots.values() {
+            prop_assert!(jobs.iter().all(|job| connection(job) == connection(jobs[0])));
+            if !plan.is_warped(survey.number(0, jobs[0].facts.client).unwrap()) {
+                let next: Vec<_> = jobs.iter().skip(1).map(|job| Some(job.due_ns)).chain([None]).collect();
+                prop_assert_eq!(jobs.iter().map(|job| job.next_in_slot_ns).collect::<Vec<_>>(), next);
+            }
+        }
+
+        // Lives: what a request waits for is the latest-ended answer of its client before it.
+        for job in jobs.iter().filter(|job| job.life < 1 << 63) {
+            let at = starts[index(job)];
+            let ends = recorded.iter().enumerate().filter(|(_, one)| one.2 == recorded[index(job)].2);
+            let ended = ends.map(|(i, one)| starts[i] + one.1 * 1_000_000).filter(|end| *end <= at).max();
+            let after = job.after.map(|after| (after.recorded_end_ns, after.pause_ns));
+            let first = survey.clients[(job.life >> 32) as usize].first_ns;
+            prop_assert_eq!(after, ended.map(|end| (end - first, at - end)));
+        }
+    }
+
+    #[test]
+    fn shards_feed_the_plan_once_together(
+        recorded in prop::collection::vec((0..20_000_u64, 1..4_000_u64, 0..6_u64, 0..3_u64), 1..60),
+        method in prop::sample::select(vec![Method::Auto, Method::Overlay, Method::Warp]),
+        of in 1..4_u32,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let session = session(&folder.path().join("s"), &recorded, 1 << 20);
+        let of_shard = |shard: Shard| fed(session.clone(), folder.path(), options("2x", method, 1), shard);
+        let all = |jobs: &[Job]| jobs.iter().map(|job| (job.due_ns, index(job), job.facts.copy)).collect::<Vec<_>>();
+        let (whole, plan, survey, _) = of_shard(Shard::WHOLE);
+        let mut together = Vec::new();
+        for number in 1..=of {
+            let (jobs, part, ..) = of_shard(Shard { number, of });
+            prop_assert_eq!(part.hash(&survey.clients, b""), plan.hash(&survey.clients, b""));
+            together.extend(all(&jobs));
+        }
+        together.sort_unstable();
+        let mut whole = all(&whole);
+        whole.sort_unstable();
+        prop_assert_eq!(together, whole);
+    }
+}

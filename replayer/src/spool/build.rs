@@ -1,0 +1,439 @@
+//! Making the spool: one pass over the sessions, in the order of their files, nearly that of time.
+//!
+//! `choose.rs` reads and rewrites on another thread; here requests are put into the order of their starts, into pages,
+//! and into the list of what is due when.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use foldhash::{HashMap, HashSet};
+use formats::session::Session;
+
+use super::Spool;
+use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
+use super::connections::{Connections, Last};
+use super::due::{DueEntry, DueSorter};
+use super::pages::{Closed, Page, Pages, Place};
+use super::record::{NEXT_AT, Record};
+use super::store::Store;
+use super::summary::{Spans, Summary};
+use super::warped::{Warped, WarpedList};
+use crate::error::ReplayError;
+use crate::plan::{Life, Plan, Shard};
+use crate::survey::{Selection, Survey};
+
+/// Exchanges stand in a session in the order in which they ended; so many of them are put into the order of their starts.
+const REORDER_MAX: usize = 4_096;
+/// … or so many bytes.
+const REORDER_BYTES_MAX: usize = 32 << 20;
+/// Recorded traces that are remembered, to know the first request of each. When there are more, all are forgotten and a
+/// new generation begins: a trace that goes on over such a change has a second first request.
+const TRACES_MAX: usize = 1 << 20;
+/// The free space is looked at each time that so much was written.
+const CHECK_BYTES: u64 = 64 << 20;
+/// Space that is left to others.
+const DISK_RESERVE_BYTES: u64 = 256 << 20;
+/// Batches of exchanges on their way from the reading thread.
+const BATCHES_MAX: usize = 8;
+
+/// Where and how large a spool may be.
+#[derive(Debug, Clone)]
+pub struct SpoolOptions {
+    /// For its files, if it does not fit into memory.
+    pub directory: PathBuf,
+    /// Bytes that it may take.
+    pub bytes_max: u64,
+    /// Whether requests are kept; without, they are only counted.
+    pub kept: bool,
+    /// Which part of the plan goes into it.
+    pub shard: Shard,
+}
+
+/// Sees every request of the plan: that of the recording (client, instant), or a planned one (due instant).
+pub type Watch<'a> = dyn FnMut(Seen) + 'a;
+
+/// What a [`Watch`] sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// An exchange of the recording that can be sent.
+    Recorded {
+        /// Number of its client.
+        client: u32,
+        /// Index of its endpoint.
+        endpoint: u32,
+        /// Recording time.
+        at_ns: u64,
+    },
+    /// A request of the whole plan, over all shards.
+    Planned {
+        /// Index of its endpoint.
+        endpoint: u32,
+        /// Run time.
+        due_ns: u64,
+    },
+}
+
+/// Makes a spool.
+pub struct Builder<'a> {
+    survey: &'a Survey,
+    plan: &'a mut Plan,
+    selection: Selection,
+    options: SpoolOptions,
+    watch: &'a mut Watch<'a>,
+    pages: Pages,
+    closed: Vec<Page>,
+    connections: Connections,
+    due: DueSorter,
+    /// Requests of clients that are warped, whose copies are drawn when all of them are known.
+    warped: WarpedList,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    waiting_bytes: usize,
+    alive: HashMap<u32, Alive>,
+    traces: HashSet<[u8; 16]>,
+    trace_generation: u32,
+    open: Spans,
+    warped_connections: u64,
+    checked_bytes: u64,
+    exchanges: u64,
+    summary: Summary,
+}
+
+/// An exchange on its way into the order of starts.
+struct Waiting(Box<Chosen>);
+
+/// A client between its first request and its last.
+#[derive(Default)]
+struct Alive {
+    requests: u32,
+    left_out: u64,
+    /// The latest-ended of the answers that had ended before the latest request: number, sequence number, end.
+    best: Option<(u32, u64, u64)>,
+    /// Answers that had not: end, number, sequence number.
+    under_way: Vec<(u64, u32, u64)>,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder for the requests of `plan`; `watch` sees each of them.
+    pub fn new(
+        survey: &'a Survey,
+        plan: &'a mut Plan,
+        selection: Selection,
+        options: SpoolOptions,
+        watch: &'a mut Watch<'a>,
+    ) -> Self {
+        Self {
+            survey,
+            plan,
+            selection,
+            pages: Pages::new(Store::new(&options.directory, options.kept)),
+            due: DueSorter::new(&options.directory),
+            watch,
+            closed: Vec::new(),
+            connections: Connections::default(),
+            warped: WarpedList::new(&options.directory),
+            waiting: BinaryHeap::new(),
+            waiting_bytes: 0,
+            alive: HashMap::default(),
+            traces: HashSet::default(),
+            trace_generation: 0,
+            open: Spans::default(),
+            warped_connections: 0,
+            checked_bytes: 0,
+            exchanges: 0,
+            summary: Summary::default(),
+            options,
+        }
+    }
+
+    /// Reads `sessions`, and says now and then how many exchanges are done.
+    ///
+    /// # Errors
+    /// When a session cannot be read, the spool cannot be written, or it is too large.
+    pub fn build(
+        mut self,
+        sessions: &[Session],
+        prepare: &mut Prepare<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Spool, ReplayError> {
+        let (out, choices) = sync_channel(BATCHES_MAX);
+        let chooser = Chooser::new(self.survey, self.selection, out);
+        let (taken, found) = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || chooser.run(sessions, prepare));
+            // On an error the channel is dropped here, which ends the reading.
+            let taken = self.take_all(choices, progress);
+            (taken, reading.join())
+        });
+        taken?;
+        let panicked =
+            || ReplayError::System { doing: "read the sessions", source: io::Error::other("a thread panicked") };
+        let found = found.map_err(|_| panicked())??;
+        self.finish(found)
+    }
+
+    fn take_all(&mut self, choices: Receiver<Vec<Choice>>, progress: &mut dyn FnMut(u64)) -> Result<(), ReplayError> {
+        for batch in choices {
+            self.exchanges += batch.len() as u64;
+            for choice in batch {
+                match choice {
+                    Choice::Sent(chosen) => {
+                        self.waiting_bytes += chosen.bytes();
+                        self.waiting.push(Reverse(Waiting(chosen)));
+                    }
+                    Choice::LeftOut(client) => self.alive.entry(client).or_default().left_out += 1,
+                }
+                while self.waiting.len() > REORDER_MAX || self.waiting_bytes > REORDER_BYTES_MAX {
+                    self.emit_first()?;
+                }
+            }
+            progress(self.exchanges);
+        }
+        while !self.waiting.is_empty() {
+            self.emit_first()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the earliest exchange that waits into its client's page, and plans its copies.
+    fn emit_first(&mut self) -> Result<(), ReplayError> {
+        let Some(Reverse(Waiting(chosen))) = self.waiting.pop() else { return Ok(()) };
+        let at_ns = chosen.at_ns;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
+        let (client, endpoint) = (chosen.client, chosen.endpoint);
+        let response_ns = chosen.end_ns.map(|end| end.saturating_sub(at_ns));
+        let key = (chosen.session, chosen.connection);
+        let end_ns = chosen.end_ns.unwrap_or(at_ns);
+        self.summary.recorded += 1;
+        self.summary.endpoint(endpoint).recorded += 1;
+        (self.watch)(Seen::Recorded { client, endpoint, at_ns });
+
+        let before = self.connections.get(key).copied();
+        let record = self.record(*chosen, before.as_ref());
+        let (number, bytes) = (record.number, (record.head.len() + record.body.len()) as u64);
+        let is_warped = self.plan.is_warped(client);
+        if let Some(before) = &before {
+            self.pages
+                .patch(before.client, before.place, NEXT_AT, &at_ns.to_le_bytes())
+                .map_err(|source| self.failed("write", source))?;
+        }
+        let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
+        let added = self.pages.add(client, &record, is_warped, &mut closed);
+        let place = added.map_err(|source| self.failed("write", source))?;
+        self.connections.set(key, Last { client, place, at_ns, end_ns });
+
+        if is_warped {
+            self.plan.pooled(at_ns);
+            self.warped_connections += u64::from(before.is_none());
+            let page = self.closed.pop();
+            if let (Some(page), Place::Stored(page_at)) = (page, place) {
+                let (page_len, ordinal) = (page.len, number);
+                self.warped
+                    .push(&Warped { at_ns, page_at, page_len, client, ordinal, endpoint, response_ns })
+                    .map_err(|source| self.failed("write", source))?;
+            }
+        } else {
+            self.plan_copies(client, endpoint, at_ns, response_ns, bytes, before.as_ref());
+        }
+        self.list_closed()?;
+        self.check_size()
+    }
+
+    /// Counts what the lives of a client send of one exchange.
+    fn plan_copies(
+        &mut self,
+        client: u32,
+        endpoint: u32,
+        at_ns: u64,
+        response_ns: Option<u64>,
+        bytes: u64,
+        before: Option<&Last>,
+    ) {
+        for life in self.plan.lives(client) {
+            let Some(due_ns) = self.plan.due_ns(client, life, at_ns) else { continue };
+            self.summary.planned += 1;
+            (self.watch)(Seen::Planned { endpoint, due_ns });
+            if !self.plan.is_in(self.options.shard, client, life.copy, 0) {
+                continue;
+            }
+            self.summary.plan(endpoint, due_ns, response_ns);
+            self.summary.bytes += bytes;
+            let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
+            match before.and_then(|before| self.plan.due_ns(client, life, before.end_ns)) {
+                Some(before_ns) => self.open.extend(before_ns, end_ns.max(before_ns)),
+                None => self.open.add(due_ns, end_ns),
+            }
+        }
+    }
+
+    /// Lists the pages that were closed, once for each life that needs them.
+    fn list_closed(&mut self) -> Result<(), ReplayError> {
+        for page in std::mem::take(&mut self.closed) {
+            for life in self.plan.lives(page.client) {
+                if !self.plan.is_in(self.options.shard, page.client, life.copy, 0) {
+                    continue;
+                }
+                let Some(due_ns) = self.page_due_ns(&page, life) else { continue };
+                let (copy, shift_ns) = (life.copy, life.shift_ns);
+                let (page_at, page_len, client) = (page.at, page.len, page.client);
+                self.due
+                    .push(DueEntry { due_ns, page_at, copy, page_len, client, shift_ns })
+                    .map_err(|source| self.failed("write", source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When a life needs a page at the earliest; `None` where it needs none of it.
+    fn page_due_ns(&self, page: &Page, life: Life) -> Option<u64> {
+        page.last_ns.checked_add_signed(life.shift_ns)?;
+        let unrolled_ns = page.first_ns.saturating_add_signed(life.shift_ns);
+        self.plan.timing().run_ns(unrolled_ns)
+    }
+
+    fn record(&mut self, chosen: Chosen, before: Option<&Last>) -> Record {
+        let at_ns = chosen.at_ns;
+        let alive = self.alive.entry(chosen.client).or_default();
+        let number = alive.requests;
+        alive.requests = alive.requests.saturating_add(1);
+        let after = alive.answer_before(at_ns);
+        if let Some(end_ns) = chosen.end_ns {
+            alive.under_way.push((end_ns, number, chosen.seq));
+        }
+        let over = u64::from(alive.requests) + alive.left_out;
+        if self.survey.clients.get(chosen.client as usize).is_some_and(|client| client.exchanges <= over) {
+            self.alive.remove(&chosen.client);
+        }
+        let first_in_trace = chosen.trace.is_some_and(|trace| self.remember(trace.trace_id));
+        Record {
+            at_ns,
+            next_ns: None,
+            end_ns: chosen.end_ns,
+            session: chosen.session,
+            seq: chosen.seq,
+            connection: chosen.connection,
+            number,
+            after,
+            endpoint: chosen.endpoint,
+            target: 0,
+            status: chosen.status,
+            trace: chosen.trace,
+            trace_generation: self.trace_generation,
+            first_in_trace,
+            first_on_connection: before.is_none(),
+            pipelined: before.is_some_and(|before| before.end_ns > at_ns),
+            expects_continue: false,
+            to: chosen.to,
+            head: chosen.template.head,
+            body: chosen.template.body,
+            marks: bytes::Bytes::new(),
+        }
+    }
+
+    /// Whether a recorded trace is seen for the first time.
+    fn remember(&mut self, trace_id: [u8; 16]) -> bool {
+        if self.traces.len() >= TRACES_MAX {
+            self.traces.clear();
+            self.trace_generation = self.trace_generation.wrapping_add(1);
+        }
+        self.traces.insert(trace_id)
+    }
+
+    fn check_size(&mut self) -> Result<(), ReplayError> {
+        let bytes = self.pages.bytes() + self.due.bytes();
+        if !self.options.kept || bytes < self.checked_bytes + CHECK_BYTES {
+            return Ok(());
+        }
+        self.checked_bytes = bytes;
+        if bytes > self.options.bytes_max {
+            let limit_bytes = self.options.bytes_max;
+            return Err(ReplayError::SpoolTooLarge { limit_bytes, done: self.exchanges, of: self.survey.exchanges });
+        }
+        let directory = &self.options.directory;
+        let space = rustix::fs::statvfs(directory).map_err(|errno| self.failed("write", errno.into()))?;
+        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
+        if free_bytes < DISK_RESERVE_BYTES {
+            return Err(ReplayError::SpoolDisk { directory: directory.clone(), free_bytes });
+        }
+        Ok(())
+    }
+
+    /// Draws the copies of what is warped, and sorts the list.
+    fn finish(mut self, found: Found) -> Result<Spool, ReplayError> {
+        let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
+        let pages = std::mem::replace(&mut self.pages, Pages::new(Store::new(&self.options.directory, false)));
+        let store = pages.finish(&mut closed).map_err(|source| self.failed("write", source))?;
+        self.list_closed()?;
+        self.plan.pools_are_complete();
+        let warped = std::mem::replace(&mut self.warped, WarpedList::new(&self.options.directory));
+        warped.each(|one| self.plan_warped(&one)).map_err(|source: io::Error| self.failed("write", source))?;
+        self.summary.found(found);
+        let copies = self.plan.copies_at_most();
+        self.summary.open = self.open.open(self.warped_connections.saturating_mul(copies));
+        self.summary.connections = self.connections.seen;
+        self.summary.connections_forgotten = self.connections.forgotten;
+        let directory = self.options.directory;
+        let due = self.due.finish();
+        let due = due.map_err(|source| ReplayError::Spool { doing: "write", directory, source })?;
+        Ok(Spool { pages: store, due, summary: self.summary })
+    }
+
+    /// Lists and counts the copies of one exchange.
+    fn plan_warped(&mut self, one: &Warped) -> io::Result<()> {
+        let Warped { page_at, page_len, client, endpoint, .. } = *one;
+        let ordinal = u64::from(one.ordinal);
+        for (copy, due_ns) in self.plan.copies(client, ordinal, one.at_ns) {
+            self.summary.planned += 1;
+            (self.watch)(Seen::Planned { endpoint, due_ns });
+            if self.plan.is_in(self.options.shard, client, copy, ordinal) {
+                self.summary.plan(endpoint, due_ns, one.response_ns);
+                self.summary.bytes += u64::from(page_len);
+                self.due.push(DueEntry { due_ns, page_at, copy, page_len, client, shift_ns: 0 })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, doing: &'static str, source: io::Error) -> ReplayError {
+        ReplayError::Spool { doing, directory: self.options.directory.clone(), source }
+    }
+}
+
+impl Alive {
+    /// The latest-ended answer that had ended by `at_ns`.
+    fn answer_before(&mut self, at_ns: u64) -> Option<(u32, u64, u64)> {
+        let mut at = 0;
+        while let Some((end_ns, number, seq)) = self.under_way.get(at).copied() {
+            if end_ns > at_ns {
+                at += 1;
+                continue;
+            }
+            self.under_way.swap_remove(at);
+            if self.best.is_none_or(|best| (best.2, best.0) < (end_ns, number)) {
+                self.best = Some((number, seq, end_ns));
+            }
+        }
+        self.best
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0.at_ns, self.0.number).cmp(&(other.0.at_ns, other.0.number))
+    }
+}

@@ -1,0 +1,188 @@
+//! Reading the sessions: which exchanges are sent, made ready by the rules of the run, in the order of the files.
+//!
+//! This is one half of making a spool and runs on a thread of its own, since decompressing, decoding and rewriting cost
+//! as much as everything that comes after them (`build.rs`).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::mpsc::SyncSender;
+
+use formats::model::{Exchange, Gap};
+use formats::session::{Damage, Event, Session, SessionError};
+use formats::trace::{self, TraceContext};
+use formats::wire::ResponseTo;
+use formats::{endpoint, head};
+
+use crate::rewrite::{LeftOut, Template};
+use crate::survey::{Selection, Survey};
+
+/// Exchanges that are handed over at once.
+const BATCH: usize = 128;
+/// Endpoints that are told apart; each has histograms of its own. What comes later is one row.
+const ENDPOINTS_MAX: usize = 500;
+const OTHER_ENDPOINTS: &str = "(other endpoints)";
+/// Recorded authorities that are remembered for the origin check.
+const AUTHORITIES_MAX: usize = 1_000;
+
+/// Makes a request of an exchange, whose endpoint is given, ready to be sent, or says why it is left out.
+pub type Prepare<'a> = dyn FnMut(&Exchange, &str) -> Result<Template, LeftOut> + Send + 'a;
+
+/// What became of one exchange.
+pub(super) enum Choice {
+    /// It can be sent.
+    Sent(Box<Chosen>),
+    /// An exchange of this client is left out.
+    LeftOut(u32),
+}
+
+/// An exchange that can be sent. Instants are recording time.
+pub(super) struct Chosen {
+    pub(super) at_ns: u64,
+    /// Its place in the order of the files.
+    pub(super) number: u64,
+    pub(super) client: u32,
+    pub(super) session: u32,
+    pub(super) seq: u64,
+    pub(super) connection: u64,
+    pub(super) endpoint: u32,
+    pub(super) status: u16,
+    pub(super) end_ns: Option<u64>,
+    pub(super) trace: Option<TraceContext>,
+    pub(super) to: ResponseTo,
+    pub(super) template: Template,
+}
+
+impl Chosen {
+    /// Bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.template.head.len() + self.template.body.len() + size_of::<Self>()
+    }
+}
+
+/// What was found besides.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) origins: BTreeSet<String>,
+    pub(super) left_out: BTreeMap<LeftOut, u64>,
+    pub(super) unsafe_methods: BTreeMap<String, u64>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) damage: Vec<Damage>,
+    pub(super) unfinished: u64,
+    /// Names by index.
+    pub(super) endpoints: Vec<String>,
+}
+
+/// Reads and chooses.
+pub(super) struct Chooser<'a> {
+    survey: &'a Survey,
+    selection: Selection,
+    out: SyncSender<Vec<Choice>>,
+    batch: Vec<Choice>,
+    endpoints: HashMap<String, u32>,
+    exchanges: u64,
+    found: Found,
+}
+
+impl<'a> Chooser<'a> {
+    pub(super) fn new(survey: &'a Survey, selection: Selection, out: SyncSender<Vec<Choice>>) -> Self {
+        let endpoints = HashMap::new();
+        Self { survey, selection, out, batch: Vec::new(), endpoints, exchanges: 0, found: Found::default() }
+    }
+
+    /// Reads everything, unless nobody listens any more.
+    pub(super) fn run(mut self, sessions: &[Session], prepare: &mut Prepare<'_>) -> Result<Found, SessionError> {
+        for (number, session) in (0..).zip(sessions) {
+            let header = session.header();
+            self.found.origins.extend(header.upstream.iter().chain(&header.listen).cloned());
+            let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
+            for event in session.events() {
+                match event? {
+                    Event::Exchange(exchange) => {
+                        let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
+                        if self.selection.has(at_ns) {
+                            self.choose(number, at_ns, &exchange, prepare);
+                        }
+                        self.exchanges += 1;
+                        if self.batch.len() >= BATCH && self.out.send(std::mem::take(&mut self.batch)).is_err() {
+                            return Ok(self.found);
+                        }
+                    }
+                    Event::Gap(gap) => self.found.gaps.push(gap),
+                    Event::Damage(damage) => self.found.damage.push(damage),
+                    Event::Unfinished { writing, .. } => self.found.unfinished += u64::from(!writing),
+                    Event::Index(_) => {}
+                }
+            }
+        }
+        // Nobody listening is told by the end of the channel, not here.
+        let _ = self.out.send(std::mem::take(&mut self.batch));
+        Ok(self.found)
+    }
+
+    /// Makes an exchange ready, or counts why it is left out.
+    fn choose(&mut self, session: u32, at_ns: u64, exchange: &Exchange, prepare: &mut Prepare<'_>) {
+        let request_head = &exchange.request.head;
+        if self.found.origins.len() < AUTHORITIES_MAX
+            && let Some(host) = head::value(request_head, "host").and_then(|host| std::str::from_utf8(host).ok())
+            && !self.found.origins.contains(host)
+        {
+            self.found.origins.insert(host.to_owned());
+        }
+        let Some(client) = self.survey.number(session, exchange.client) else {
+            *self.found.left_out.entry(LeftOut::NotInIndex).or_default() += 1;
+            return;
+        };
+        let Some(line) = head::request_line(request_head) else {
+            return self.leave_out(client, LeftOut::IncompleteRequest);
+        };
+        let name = endpoint::endpoint(line.method, line.target);
+        let template = match prepare(exchange, &name) {
+            Ok(template) => template,
+            Err(reason) => return self.leave_out(client, reason),
+        };
+        if !is_safe(line.method) {
+            let method = String::from_utf8_lossy(line.method).into_owned();
+            *self.found.unsafe_methods.entry(method).or_default() += 1;
+        }
+        let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
+        let at_ns = at_ns.saturating_sub(self.survey.origin_ns);
+        let after_start = |end: u64| at_ns.saturating_add(end.saturating_sub(exchange.instants.request_start));
+        let chosen = Chosen {
+            at_ns,
+            number: self.exchanges,
+            client,
+            session,
+            seq: exchange.seq,
+            connection: exchange.connection,
+            endpoint: self.endpoint(name),
+            status: status.map_or(0, |line| line.status),
+            end_ns: exchange.instants.response_end.map(after_start),
+            trace: trace::recorded(request_head),
+            to: ResponseTo::method(line.method),
+            template,
+        };
+        self.batch.push(Choice::Sent(Box::new(chosen)));
+    }
+
+    fn leave_out(&mut self, client: u32, reason: LeftOut) {
+        *self.found.left_out.entry(reason).or_default() += 1;
+        self.batch.push(Choice::LeftOut(client));
+    }
+
+    fn endpoint(&mut self, name: String) -> u32 {
+        if let Some(index) = self.endpoints.get(&name) {
+            return *index;
+        }
+        let name = if self.endpoints.len() < ENDPOINTS_MAX { name } else { OTHER_ENDPOINTS.to_owned() };
+        let next = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
+        let index = *self.endpoints.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.found.endpoints.push(name);
+        }
+        index
+    }
+}
+
+/// Methods that are safe by RFC 9110 §9.2.1.
+fn is_safe(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}

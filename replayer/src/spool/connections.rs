@@ -1,0 +1,66 @@
+//! The recorded connections, while the sessions are read: which request came last on each, so that it learns when the
+//! next one comes.
+
+use foldhash::HashMap;
+
+use super::pages::Place;
+
+/// Connections that are remembered: 80 MB at most.
+const CONNECTIONS_MAX: usize = 1_000_000;
+/// When there are more, those without a request for so long are forgotten first.
+const IDLE_NS: u64 = 600_000_000_000;
+
+/// Session and connection.
+pub(super) type ConnectionKey = (u32, u64);
+
+/// The last request of a connection so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Last {
+    pub(super) client: u32,
+    pub(super) place: Place,
+    pub(super) at_ns: u64,
+    /// When its answer ended, or its request began if it never did.
+    pub(super) end_ns: u64,
+}
+
+/// What is remembered of connections.
+#[derive(Default)]
+pub(super) struct Connections {
+    last: HashMap<ConnectionKey, Last>,
+    /// Different connections so far.
+    pub(super) seen: u64,
+    /// Of these, taken for new ones because they had been forgotten.
+    pub(super) forgotten: u64,
+}
+
+impl Connections {
+    pub(super) fn get(&self, key: ConnectionKey) -> Option<&Last> {
+        self.last.get(&key)
+    }
+
+    /// A request came on a connection.
+    pub(super) fn set(&mut self, key: ConnectionKey, last: Last) {
+        if self.last.insert(key, last).is_none() {
+            self.seen += 1;
+            if self.last.len() > CONNECTIONS_MAX {
+                self.forget(last.at_ns);
+            }
+        }
+    }
+
+    /// A record was moved into the store.
+    pub(super) fn stored(&mut self, key: ConnectionKey, from: Place, to: u64) {
+        if let Some(last) = self.last.get_mut(&key).filter(|last| last.place == from) {
+            last.place = Place::Stored(to);
+        }
+    }
+
+    fn forget(&mut self, now_ns: u64) {
+        let before = self.last.len();
+        self.last.retain(|_, last| last.at_ns.saturating_add(IDLE_NS) > now_ns);
+        if self.last.len() > CONNECTIONS_MAX / 2 {
+            self.last.clear();
+        }
+        self.forgotten += (before - self.last.len()) as u64;
+    }
+}

@@ -1,0 +1,57 @@
+//! The spool: a plan's requests, made ready and put where sending finds them one after the other.
+//!
+//! A copy may stand far from its original, so sending in the order of the recording would jump about in it. The spool
+//! holds each client's requests in small pages ([`pages`]), each page once, and a list in the order of due instants of
+//! which page is needed when and for which copy ([`due`], sorted outside of memory). It is made before the run by one
+//! pass over the sessions ([`build`]) and read during it by the feed. Small spools stay in memory; larger ones are files
+//! without a name, which the system removes whatever happens to this process.
+
+mod build;
+mod choose;
+mod connections;
+mod due;
+mod pages;
+mod record;
+mod store;
+mod summary;
+mod warped;
+
+pub use build::{Builder, Seen, SpoolOptions, Watch};
+pub use choose::Prepare;
+pub use due::{DueEntry, DueList, DueReader};
+pub use record::Record;
+pub use summary::{EndpointPlan, Summary};
+
+use store::Store;
+
+/// A plan's requests.
+pub struct Spool {
+    pages: Store,
+    due: DueList,
+    /// What is in it.
+    pub summary: Summary,
+}
+
+impl Spool {
+    /// The list of pages in the order of their first due instants.
+    ///
+    /// # Errors
+    /// When a file of it cannot be read.
+    pub fn due(&self) -> std::io::Result<DueReader> {
+        self.due.read()
+    }
+
+    /// The page that an entry of the list names.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn page(&self, entry: &DueEntry) -> std::io::Result<bytes::Bytes> {
+        self.pages.read(entry.page_at, entry.page_len)
+    }
+
+    /// Bytes that it takes, in memory or on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.pages.len() + self.due.bytes()
+    }
+}

@@ -1,0 +1,227 @@
+//! One request in a page: its facts, then its bytes. Written and read by this process only, so it has no version.
+
+use bytes::{Buf, BufMut, Bytes};
+use formats::trace::TraceContext;
+use formats::wire::ResponseTo;
+
+/// No instant.
+const NONE: u64 = u64::MAX;
+/// Where, from the start of a record, the instant of the next request on the same connection stands.
+pub(super) const NEXT_AT: usize = 4;
+
+const HAS_TRACE: u8 = 1;
+const FIRST_IN_TRACE: u8 = 2;
+const HAS_AFTER: u8 = 4;
+const EXPECTS_CONTINUE: u8 = 8;
+const PIPELINED: u8 = 16;
+const TO_HEAD: u8 = 32;
+const FIRST_ON_CONNECTION: u8 = 64;
+
+/// A recorded request, ready to be sent. Instants are recording time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// First byte of the request.
+    pub at_ns: u64,
+    /// First byte of the next request on the same connection.
+    pub next_ns: Option<u64>,
+    /// Last byte of the answer, if it came whole.
+    pub end_ns: Option<u64>,
+    /// Number of the session.
+    pub session: u32,
+    /// Sequence number in it.
+    pub seq: u64,
+    /// Its connection within the session.
+    pub connection: u64,
+    /// Its number among the requests of its client.
+    pub number: u32,
+    /// The answer that it may have to wait for: number, sequence number and end.
+    pub after: Option<(u32, u64, u64)>,
+    /// Index of its endpoint.
+    pub endpoint: u32,
+    /// Index of its target.
+    pub target: u16,
+    /// The recorded status, 0 if there was none.
+    pub status: u16,
+    /// The recorded trace context.
+    pub trace: Option<TraceContext>,
+    /// Which set of remembered traces it belongs to (see `build.rs`).
+    pub trace_generation: u32,
+    /// Whether no earlier request has the same recorded trace.
+    pub first_in_trace: bool,
+    /// Whether it is the first request of its connection.
+    pub first_on_connection: bool,
+    /// It was sent before the answer to the one before it on its connection had ended.
+    pub pipelined: bool,
+    /// The recorded client asked for a 100 before it sent the body.
+    pub expects_continue: bool,
+    /// What the answer's framing depends on.
+    pub to: ResponseTo,
+    /// Start line and field lines.
+    pub head: Bytes,
+    /// The body with its framing.
+    pub body: Bytes,
+    /// What is filled in for each copy, as `rewrite` encodes it.
+    pub marks: Bytes,
+}
+
+impl Record {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.put_u32_le(0);
+        out.put_u64_le(self.next_ns.unwrap_or(NONE));
+        out.put_u64_le(self.at_ns);
+        out.put_u64_le(self.end_ns.unwrap_or(NONE));
+        out.put_u64_le(self.seq);
+        out.put_u64_le(self.connection);
+        for word in [self.session, self.number, self.endpoint, self.trace_generation] {
+            out.put_u32_le(word);
+        }
+        out.put_u16_le(self.target);
+        out.put_u16_le(self.status);
+        let flags = [
+            (self.trace.is_some(), HAS_TRACE),
+            (self.first_in_trace, FIRST_IN_TRACE),
+            (self.after.is_some(), HAS_AFTER),
+            (self.expects_continue, EXPECTS_CONTINUE),
+            (self.pipelined, PIPELINED),
+            (self.to == ResponseTo::Head, TO_HEAD),
+            (self.first_on_connection, FIRST_ON_CONNECTION),
+        ];
+        out.put_u8(flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag));
+        if let Some(trace) = &self.trace {
+            out.put_slice(&trace.trace_id);
+            out.put_slice(&trace.parent_id);
+            out.put_u8(trace.flags);
+        }
+        if let Some((number, seq, end_ns)) = self.after {
+            out.put_u32_le(number);
+            out.put_u64_le(seq);
+            out.put_u64_le(end_ns);
+        }
+        for part in [&self.head, &self.body, &self.marks] {
+            out.put_u32_le(u32::try_from(part.len()).unwrap_or(u32::MAX));
+        }
+        for part in [&self.head, &self.body, &self.marks] {
+            out.put_slice(part);
+        }
+        let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
+        out.iter_mut().skip(start).zip(length.to_le_bytes()).for_each(|(to, from)| *to = from);
+    }
+
+    /// Takes the record at the front of a page; `None` when there is none that is whole.
+    pub fn take(page: &mut Bytes) -> Option<Self> {
+        let length = u32::from_le_bytes(page.get(..4)?.try_into().ok()?) as usize;
+        if page.len() < length || length < NEXT_AT {
+            return None;
+        }
+        let mut rest = page.split_to(length);
+        rest.advance(NEXT_AT);
+        Self::read(&mut rest).ok()
+    }
+
+    fn read(rest: &mut Bytes) -> Result<Self, bytes::TryGetError> {
+        let some = |ns: u64| Some(ns).filter(|ns| *ns != NONE);
+        let next_ns = some(rest.try_get_u64_le()?);
+        let at_ns = rest.try_get_u64_le()?;
+        let end_ns = some(rest.try_get_u64_le()?);
+        let (seq, connection) = (rest.try_get_u64_le()?, rest.try_get_u64_le()?);
+        let (session, number) = (rest.try_get_u32_le()?, rest.try_get_u32_le()?);
+        let (endpoint, trace_generation) = (rest.try_get_u32_le()?, rest.try_get_u32_le()?);
+        let (target, status) = (rest.try_get_u16_le()?, rest.try_get_u16_le()?);
+        let flags = rest.try_get_u8()?;
+        let has = |flag| flags & flag != 0;
+        let trace = if has(HAS_TRACE) {
+            let (mut trace_id, mut parent_id) = ([0; 16], [0; 8]);
+            rest.try_copy_to_slice(&mut trace_id)?;
+            rest.try_copy_to_slice(&mut parent_id)?;
+            Some(TraceContext { trace_id, parent_id, flags: rest.try_get_u8()? })
+        } else {
+            None
+        };
+        let after = if has(HAS_AFTER) {
+            Some((rest.try_get_u32_le()?, rest.try_get_u64_le()?, rest.try_get_u64_le()?))
+        } else {
+            None
+        };
+        let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?, rest.try_get_u32_le()?];
+        let [head, body, marks] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
+        Ok(Self {
+            at_ns,
+            next_ns,
+            end_ns,
+            session,
+            seq,
+            connection,
+            number,
+            after,
+            endpoint,
+            target,
+            status,
+            trace,
+            trace_generation,
+            first_in_trace: has(FIRST_IN_TRACE),
+            first_on_connection: has(FIRST_ON_CONNECTION),
+            pipelined: has(PIPELINED),
+            expects_continue: has(EXPECTS_CONTINUE),
+            to: if has(TO_HEAD) { ResponseTo::Head } else { ResponseTo::Other },
+            head,
+            body,
+            marks,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_and_cut_ones_do_not() {
+        let plain = Record {
+            at_ns: 7,
+            next_ns: None,
+            end_ns: Some(9),
+            session: 1,
+            seq: 2,
+            connection: 3,
+            number: 4,
+            after: None,
+            endpoint: 5,
+            target: 6,
+            status: 200,
+            trace: None,
+            trace_generation: 8,
+            first_in_trace: false,
+            first_on_connection: false,
+            pipelined: false,
+            expects_continue: false,
+            to: ResponseTo::Other,
+            head: Bytes::from_static(b"GET / HTTP/1.1\r\n"),
+            body: Bytes::new(),
+            marks: Bytes::new(),
+        };
+        let full = Record {
+            next_ns: Some(70),
+            after: Some((3, 1, 6)),
+            trace: Some(TraceContext { trace_id: [1; 16], parent_id: [2; 8], flags: 3 }),
+            first_in_trace: true,
+            first_on_connection: true,
+            pipelined: true,
+            expects_continue: true,
+            to: ResponseTo::Head,
+            body: Bytes::from_static(b"body"),
+            marks: Bytes::from_static(b"m"),
+            ..plain.clone()
+        };
+        let mut page = Vec::new();
+        plain.write(&mut page);
+        full.write(&mut page);
+        let mut left = Bytes::from(page.clone());
+        assert_eq!((Record::take(&mut left), Record::take(&mut left)), (Some(plain), Some(full)));
+        assert_eq!(Record::take(&mut left), None);
+        for cut in 0..page.len() {
+            let mut left = Bytes::copy_from_slice(&page[..cut]);
+            while Record::take(&mut left).is_some() {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What a spool holds, counted while it is made: for `plan`, and for whoever must know before the first request is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use formats::model::Gap;
+use formats::session::Damage;
+
+use super::choose::Found;
+use crate::measure::Distribution;
+use crate::rewrite::LeftOut;
+
+/// Seconds of the run that are told apart: 31 days. What comes later counts into the last one.
+pub(super) const SECONDS_MAX: usize = 31 * 24 * 3600;
+
+/// What is in a spool, and what is not.
+#[derive(Default)]
+pub struct Summary {
+    /// Requests of the whole plan, over all shards.
+    pub planned: u64,
+    /// Requests of this shard.
+    pub requests: u64,
+    /// Lives of clients that send at least one of them.
+    pub recorded: u64,
+    /// Of this shard, requests due in each second of the run.
+    pub seconds: Vec<u64>,
+    /// Connections that are open in each second, as far as the recording tells.
+    pub open: Vec<u64>,
+    /// Connections that the recording had.
+    pub connections: u64,
+    /// Recorded connections that were taken for two, because too many were open at once.
+    pub connections_forgotten: u64,
+    /// Bytes to be sent, without trace headers.
+    pub bytes: u64,
+    /// The earliest and latest due instant.
+    pub first_due_ns: Option<u64>,
+    /// See above.
+    pub last_due_ns: u64,
+    /// By index.
+    pub endpoints: Vec<EndpointPlan>,
+    /// Where the sessions came from: upstreams, listeners, authorities.
+    pub origins: BTreeSet<String>,
+    /// Exchanges that cannot or shall not be sent, by reason.
+    pub left_out: BTreeMap<LeftOut, u64>,
+    /// Requests with a method that may change state, by method: recorded ones that would be sent.
+    pub unsafe_methods: BTreeMap<String, u64>,
+    /// Gaps that the sessions declare.
+    pub gaps: Vec<Gap>,
+    /// Damage that was found.
+    pub damage: Vec<Damage>,
+    /// Segments without an end whose writer is gone.
+    pub unfinished: u64,
+}
+
+/// One endpoint of a plan.
+#[derive(Default)]
+pub struct EndpointPlan {
+    /// `GET /items/{id}`
+    pub name: String,
+    /// Recorded exchanges that can be sent.
+    pub recorded: u64,
+    /// Requests of this shard.
+    pub planned: u64,
+    /// The recording's response times, once for each planned request.
+    pub response: Distribution,
+}
+
+impl Summary {
+    /// The row of an endpoint.
+    pub(super) fn endpoint(&mut self, index: u32) -> &mut EndpointPlan {
+        let at = index as usize;
+        if self.endpoints.len() <= at {
+            self.endpoints.resize_with(at + 1, EndpointPlan::default);
+        }
+        #[expect(clippy::indexing_slicing, reason = "the rows were made above")]
+        &mut self.endpoints[at]
+    }
+
+    /// Adds what was found while reading.
+    pub(super) fn found(&mut self, found: Found) {
+        for (index, name) in (0..).zip(found.endpoints) {
+            self.endpoint(index).name = name;
+        }
+        (self.origins, self.left_out, self.unsafe_methods) = (found.origins, found.left_out, found.unsafe_methods);
+        (self.gaps, self.damage, self.unfinished) = (found.gaps, found.damage, found.unfinished);
+    }
+
+    /// Counts one planned request of this shard.
+    pub(crate) fn plan(&mut self, endpoint: u32, due_ns: u64, response_ns: Option<u64>) {
+        self.requests += 1;
+        let second = usize::try_from(due_ns / 1_000_000_000).unwrap_or(usize::MAX).min(SECONDS_MAX - 1);
+        grow(&mut self.seconds, second);
+        if let Some(count) = self.seconds.get_mut(second) {
+            *count += 1;
+        }
+        self.first_due_ns = Some(self.first_due_ns.map_or(due_ns, |first| first.min(due_ns)));
+        self.last_due_ns = self.last_due_ns.max(due_ns);
+        let row = self.endpoint(endpoint);
+        row.planned += 1;
+        if let Some(nanos) = response_ns {
+            row.response.record(nanos);
+        }
+    }
+
+    /// Most requests in one second.
+    #[must_use]
+    pub fn peak_per_second(&self) -> u64 {
+        self.seconds.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Most connections that are open in one second.
+    #[must_use]
+    pub fn peak_open(&self) -> u64 {
+        self.open.iter().copied().max().unwrap_or(0)
+    }
+}
+
+fn grow(list: &mut Vec<u64>, at: usize) {
+    if list.len() <= at {
+        list.resize(at + 1, 0);
+    }
+}
+
+/// Counts of what begins and ends, from which what is open in each second follows.
+#[derive(Default)]
+pub(super) struct Spans {
+    changes: Vec<i64>,
+}
+
+impl Spans {
+    /// Something is there from one instant to another.
+    pub(super) fn add(&mut self, from_ns: u64, to_ns: u64) {
+        self.change(from_ns / 1_000_000_000, 1);
+        self.change(to_ns / 1_000_000_000 + 1, -1);
+    }
+
+    /// Something that ended at one instant ends at a later one.
+    pub(super) fn extend(&mut self, from_ns: u64, to_ns: u64) {
+        self.change(from_ns / 1_000_000_000 + 1, 1);
+        self.change(to_ns / 1_000_000_000 + 1, -1);
+    }
+
+    fn change(&mut self, second: u64, by: i64) {
+        let at = usize::try_from(second).unwrap_or(usize::MAX).min(SECONDS_MAX);
+        if self.changes.len() <= at {
+            self.changes.resize(at + 1, 0);
+        }
+        if let Some(change) = self.changes.get_mut(at) {
+            *change += by;
+        }
+    }
+
+    /// What is there in each second, and `always` besides.
+    pub(super) fn open(&self, always: u64) -> Vec<u64> {
+        let mut now = 0_i64;
+        let each = self.changes.iter().map(|change| {
+            now += change;
+            always.saturating_add(u64::try_from(now).unwrap_or(0))
+        });
+        each.collect()
+    }
+}

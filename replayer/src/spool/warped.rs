@@ -1,0 +1,79 @@
+//! Exchanges of clients that are warped, kept until all of them are known and their copies can be drawn.
+
+use std::io;
+use std::path::Path;
+
+use bytes::{Buf, BufMut, TryGetError};
+
+use super::store::Store;
+
+/// Bytes of one.
+const BYTES: u32 = 40;
+/// Read at once.
+const READ: u32 = 1_024;
+/// No response time.
+const NONE: u64 = u64::MAX;
+
+/// One exchange, alone in its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Warped {
+    pub(super) at_ns: u64,
+    pub(super) page_at: u64,
+    pub(super) page_len: u32,
+    pub(super) client: u32,
+    pub(super) ordinal: u32,
+    pub(super) endpoint: u32,
+    pub(super) response_ns: Option<u64>,
+}
+
+/// All of them, in the order in which they came.
+pub(super) struct WarpedList {
+    store: Store,
+    line: Vec<u8>,
+}
+
+impl WarpedList {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { store: Store::new(directory, true), line: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, one: &Warped) -> io::Result<()> {
+        let line = &mut self.line;
+        line.clear();
+        line.put_u64_le(one.at_ns);
+        line.put_u64_le(one.page_at);
+        line.put_u64_le(one.response_ns.unwrap_or(NONE));
+        for word in [one.page_len, one.client, one.ordinal, one.endpoint] {
+            line.put_u32_le(word);
+        }
+        self.store.append(line).map(|_| ())
+    }
+
+    /// Shows each of them.
+    pub(super) fn each<E: From<io::Error>>(mut self, mut show: impl FnMut(Warped) -> Result<(), E>) -> Result<(), E> {
+        self.store.complete()?;
+        let mut at = 0;
+        while at < self.store.len() {
+            let left = self.store.len() - at;
+            let mut some = self.store.read(at, u32::try_from(left).unwrap_or(u32::MAX).min(BYTES * READ))?;
+            at += some.len() as u64;
+            while some.has_remaining() {
+                show(read(&mut some).map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(from: &mut impl Buf) -> Result<Warped, TryGetError> {
+    let (at_ns, page_at, response_ns) = (from.try_get_u64_le()?, from.try_get_u64_le()?, from.try_get_u64_le()?);
+    Ok(Warped {
+        at_ns,
+        page_at,
+        response_ns: Some(response_ns).filter(|ns| *ns != NONE),
+        page_len: from.try_get_u32_le()?,
+        client: from.try_get_u32_le()?,
+        ordinal: from.try_get_u32_le()?,
+        endpoint: from.try_get_u32_le()?,
+    })
+}

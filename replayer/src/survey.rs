@@ -1,0 +1,167 @@
+//! Who was there, and when: the clients of the chosen part of a recording, as far as a plan needs them.
+//!
+//! Where whole sessions are chosen and every segment has its index, the indexes are read and nothing else; otherwise the
+//! exchanges are, by the same rules, so that both ways give the same clients. All recorded exchanges count here, also
+//! those that cannot be sent: what is left out is told later, and moves nobody else's copies.
+
+use foldhash::HashMap;
+use formats::model::{ClientKey, Exchange, KeySource};
+use formats::session::{ClientEntry, Event, Index, Session};
+
+use crate::error::ReplayError;
+use crate::plan::Client;
+
+/// Which part of the recording is replayed: instants from its start, which is that of the earliest session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Requests that began at or after this instant; `None`: from the first on.
+    pub from_ns: Option<u64>,
+    /// Requests that began before this instant; `None`: to the last one.
+    pub to_ns: Option<u64>,
+}
+
+impl Selection {
+    /// Whether a request that began at `at_ns` is chosen.
+    #[must_use]
+    pub fn has(&self, at_ns: u64) -> bool {
+        self.from_ns.is_none_or(|from| from <= at_ns) && self.to_ns.is_none_or(|to| at_ns < to)
+    }
+
+    fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A client's key; made from a connection it says nothing outside of its session.
+type Scoped = (ClientKey, Option<u32>);
+
+/// The clients of a recording.
+pub struct Survey {
+    /// By number, in the order of their keys. Instants count from [`Self::origin_ns`].
+    pub clients: Vec<Client>,
+    numbers: HashMap<Scoped, u32>,
+    /// For each session, what its instants are moved by to count from the earliest session's start.
+    pub shifts_ns: Vec<u64>,
+    /// Recording time 0.
+    pub origin_ns: u64,
+    /// From there to the end of what was chosen.
+    pub recording_ns: u64,
+    /// Everything recorded.
+    pub exchanges: u64,
+    /// Of these, those that `can_be_sent` said yes to; `None` where nobody asked.
+    pub sendable: Option<u64>,
+}
+
+impl Survey {
+    /// Surveys `sessions`, as merged by their wall clocks. With `can_be_sent` the exchanges are read and counted by it.
+    ///
+    /// # Errors
+    /// When a session cannot be read.
+    pub fn of(
+        sessions: &[Session],
+        selection: &Selection,
+        can_be_sent: Option<&mut dyn FnMut(&Exchange) -> bool>,
+    ) -> Result<Self, ReplayError> {
+        let start = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
+        let shifts_ns: Vec<u64> =
+            sessions.iter().map(|session| session.header().started_unix_ns.saturating_sub(start)).collect();
+        // By time, so that pauses between sessions are seen, whatever order they were given in.
+        let mut order: Vec<(u64, u32)> = shifts_ns.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let mut gather = Gather { selection: *selection, can_be_sent, clients: HashMap::default(), sendable: 0 };
+        for (shift_ns, number) in order {
+            let Some(session) = sessions.get(number as usize) else { continue };
+            let indexes = match selection.is_whole() && gather.can_be_sent.is_none() {
+                true => session.indexes()?,
+                false => None,
+            };
+            match indexes {
+                Some(indexes) => indexes.iter().for_each(|index| gather.merge(index, number, shift_ns)),
+                None => gather.scan(session, number, shift_ns)?,
+            }
+        }
+        Ok(gather.finish(shifts_ns))
+    }
+
+    /// The number of the client to whom an exchange of a session belongs.
+    #[must_use]
+    pub fn number(&self, session: u32, key: ClientKey) -> Option<u32> {
+        self.numbers.get(&scoped(session, key)).copied()
+    }
+}
+
+fn scoped(session: u32, key: ClientKey) -> Scoped {
+    (key, (key.source == KeySource::Connection).then_some(session))
+}
+
+struct Gather<'a> {
+    selection: Selection,
+    can_be_sent: Option<&'a mut dyn FnMut(&Exchange) -> bool>,
+    clients: HashMap<Scoped, ClientEntry>,
+    sendable: u64,
+}
+
+impl Gather<'_> {
+    fn scan(&mut self, session: &Session, number: u32, shift_ns: u64) -> Result<(), ReplayError> {
+        // Segment by segment, as their own indexes would have counted.
+        let mut segment = Index::empty();
+        for event in session.events() {
+            match event? {
+                Event::Exchange(exchange) => {
+                    if self.selection.has(shift_ns.saturating_add(exchange.instants.request_start)) {
+                        segment.count(&exchange);
+                        if let Some(can_be_sent) = &mut self.can_be_sent {
+                            self.sendable += u64::from(can_be_sent(&exchange));
+                        }
+                    }
+                }
+                Event::Index(_) | Event::Unfinished { .. } => {
+                    self.merge(&std::mem::replace(&mut segment, Index::empty()), number, shift_ns);
+                }
+                Event::Gap(_) | Event::Damage(_) => {}
+            }
+        }
+        self.merge(&segment, number, shift_ns);
+        Ok(())
+    }
+
+    fn merge(&mut self, segment: &Index, number: u32, shift_ns: u64) {
+        for (key, entry) in &segment.clients {
+            let entry = ClientEntry {
+                first_ns: shift_ns.saturating_add(entry.first_ns),
+                last_ns: shift_ns.saturating_add(entry.last_ns),
+                ..*entry
+            };
+            self.clients.entry(scoped(number, *key)).and_modify(|known| known.merge(&entry)).or_insert(entry);
+        }
+    }
+
+    fn finish(self, shifts_ns: Vec<u64>) -> Survey {
+        let first_ns = self.clients.values().map(|entry| entry.first_ns).min().unwrap_or(0);
+        let last_ns = self.clients.values().map(|entry| entry.last_ns).max().unwrap_or(0);
+        let origin_ns = self.selection.from_ns.unwrap_or(first_ns);
+        let end_ns = self.selection.to_ns.map_or(last_ns, |to| to.saturating_sub(1)).max(last_ns);
+        let mut entries: Vec<(Scoped, ClientEntry)> = self.clients.into_iter().collect();
+        entries.sort_unstable_by_key(|(scoped, _)| *scoped);
+        let client = |(scoped, entry): &(Scoped, ClientEntry)| Client {
+            key: scoped.0,
+            first_ns: entry.first_ns.saturating_sub(origin_ns),
+            last_ns: entry.last_ns.saturating_sub(origin_ns),
+            pause_ns: entry.pause_ns,
+            exchanges: entry.exchanges,
+            user_agents: entry.user_agents.count,
+            forwarded: entry.forwarded.count,
+        };
+        let clients: Vec<Client> = entries.iter().map(client).collect();
+        let exchanges = clients.iter().map(|client| client.exchanges).sum();
+        Survey {
+            numbers: entries.into_iter().map(|(scoped, _)| scoped).zip(0..).collect(),
+            clients,
+            shifts_ns,
+            origin_ns,
+            recording_ns: end_ns.saturating_sub(origin_ns),
+            exchanges,
+            sendable: self.can_be_sent.is_some().then_some(self.sendable),
+        }
+    }
+}

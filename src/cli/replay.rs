@@ -1,0 +1,203 @@
+//! Arguments of `replay`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::LoadArgs;
+use crate::secret::Reference;
+use crate::units;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --rate 3x
+  reenact replay sessions/monday --target https://staging --allow staging --ramp 1x..10x/10m \\
+      --unsafe-methods send --abort-if 'error_rate > 5% for 10s' --otlp-endpoint http://127.0.0.1:4317
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
+  LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging
+
+Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this
+machine, not the target, was the limit), 130 interrupted; results so far are written.")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// New directory for the results [default: runs/RUN-ID]
+    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the result (run.json) instead of the summary
+    #[arg(long, env = "REENACT_JSON")]
+    pub(crate) json: bool,
+
+    /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
+    /// closed: recorded think time after these answers
+    #[arg(long, env = "REENACT_LOOP_MODEL", value_enum, default_value_t = LoopModel::Open, help_heading = "Pace")]
+    pub(crate) loop_model: LoopModel,
+    /// With --loop-model causal, think time that is kept even when a request is already late
+    #[arg(long, env = "REENACT_THINK_MIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
+    pub(crate) think_min: Duration,
+    /// What a request does whose connection is busy: take an extra connection, wait, or not be sent
+    #[arg(long, env = "REENACT_WHEN_BUSY", value_enum, default_value_t = WhenBusy::Extra, help_heading = "Pace")]
+    pub(crate) when_busy: WhenBusy,
+    /// Left out of the steady window at its beginning
+    #[arg(long, env = "REENACT_WARM_UP", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
+    pub(crate) warm_up: Duration,
+    /// Left out of the steady window at its end
+    #[arg(long, env = "REENACT_DRAIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
+    pub(crate) drain: Duration,
+    /// Begin at this time (RFC 3339), as all shards of a run must
+    #[arg(long, env = "REENACT_START_AT", value_name = "TIME", value_parser = units::time, help_heading = "Pace")]
+    pub(crate) start_at: Option<std::time::SystemTime>,
+    /// Sending threads
+    #[arg(long, env = "REENACT_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Pace")]
+    pub(crate) threads: u16,
+    /// The last so much before a due instant is spun away instead of slept (costs CPU)
+    #[arg(long, env = "REENACT_SPIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
+    pub(crate) spin: Duration,
+    /// Lateness that makes a run strained or invalid, as in strained=10ms,invalid=100ms
+    #[arg(long, env = "REENACT_LAG_LIMIT", value_name = "LIMITS", help_heading = "Pace")]
+    pub(crate) lag_limit: Option<String>,
+
+    /// A host that may be loaded, as HOST or HOST:PORT; loopback always may (repeatable)
+    #[arg(long, env = "REENACT_ALLOW", value_name = "HOST[:PORT]", value_delimiter = ',', help_heading = "Safety")]
+    pub(crate) allow: Vec<String>,
+    /// Allow to send to where the session was recorded
+    #[arg(long, env = "REENACT_ALLOW_ORIGIN", help_heading = "Safety")]
+    pub(crate) allow_origin: bool,
+    /// Requests that may wait for their answers; those due beyond that are not sent, and counted [default: 20000; 64 with --rate max]
+    #[arg(long, env = "REENACT_MAX_IN_FLIGHT", value_name = "N", help_heading = "Safety")]
+    pub(crate) max_in_flight: Option<usize>,
+    /// Connections that may be open
+    #[arg(long, env = "REENACT_MAX_CONNECTIONS", value_name = "N", help_heading = "Safety")]
+    pub(crate) max_connections: Option<usize>,
+    /// Requests a second that are sent at most
+    #[arg(long, env = "REENACT_MAX_RATE", value_name = "N", help_heading = "Safety")]
+    pub(crate) max_rate: Option<u64>,
+    /// Requests that are sent at most
+    #[arg(long, env = "REENACT_BUDGET_REQUESTS", value_name = "N", help_heading = "Safety")]
+    pub(crate) budget_requests: Option<u64>,
+    /// Bytes that are sent at most
+    #[arg(long, env = "REENACT_BUDGET_BYTES", value_name = "SIZE", value_parser = units::size, help_heading = "Safety")]
+    pub(crate) budget_bytes: Option<u64>,
+    /// Nothing is sent after so long
+    #[arg(long, env = "REENACT_BUDGET_TIME", value_name = "DURATION", value_parser = units::duration, help_heading = "Safety")]
+    pub(crate) budget_time: Option<Duration>,
+    /// Stop the run when this holds, as in 'error_rate > 5% for 10s' or 'p99 > 2s for 30s' (repeatable)
+    #[arg(long, env = "REENACT_ABORT_IF", value_name = "RULE", help_heading = "Safety")]
+    pub(crate) abort_if: Vec<String>,
+    /// Stop the run when this file appears
+    #[arg(long, env = "REENACT_KILL_FILE", value_name = "FILE", help_heading = "Safety")]
+    pub(crate) kill_file: Option<PathBuf>,
+    /// Command or URL that is told before the run begins; the run does not begin when it fails (repeatable)
+    #[arg(long, env = "REENACT_ON_START", value_name = "COMMAND|URL", help_heading = "Safety")]
+    pub(crate) on_start: Vec<String>,
+    /// Command or URL that is told when the run is over (repeatable)
+    #[arg(long, env = "REENACT_ON_END", value_name = "COMMAND|URL", help_heading = "Safety")]
+    pub(crate) on_end: Vec<String>,
+    /// For each of these
+    #[arg(long, env = "REENACT_HOOK_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Safety")]
+    pub(crate) hook_timeout: Duration,
+
+    /// From sending a request to the end of its answer
+    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Connections")]
+    pub(crate) timeout: Duration,
+    /// To connect to the target, TLS included
+    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration, help_heading = "Connections")]
+    pub(crate) connect_timeout: Duration,
+    /// Use this address for a name, as in HOST:PORT:ADDRESS (repeatable)
+    #[arg(long, env = "REENACT_RESOLVE", value_name = "HOST:PORT:ADDR", help_heading = "Connections")]
+    pub(crate) resolve: Vec<String>,
+    /// Source addresses, used in turn (repeatable)
+    #[arg(long, env = "REENACT_BIND", value_name = "ADDR", value_delimiter = ',', help_heading = "Connections")]
+    pub(crate) bind: Vec<std::net::IpAddr>,
+    /// HTTP proxy, as in http://proxy:3128
+    #[arg(long, env = "REENACT_PROXY", value_name = "URL", help_heading = "Connections")]
+    pub(crate) proxy: Option<String>,
+    /// User and password for the proxy (USER:PASSWORD), by reference
+    #[arg(long, env = "REENACT_PROXY_AUTH", value_name = "REF", help_heading = "Connections")]
+    pub(crate) proxy_auth: Option<Reference>,
+    /// Certificates (PEM) of authorities to trust besides the system's
+    #[arg(long, env = "REENACT_TLS_CA", value_name = "FILE", help_heading = "Connections")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Client certificate chain (PEM)
+    #[arg(long, env = "REENACT_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = "Connections")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Connections")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Make a full handshake for every connection
+    #[arg(long, env = "REENACT_NO_TLS_RESUMPTION", help_heading = "Connections")]
+    pub(crate) no_tls_resumption: bool,
+    /// Do not verify the target's certificate
+    #[arg(long, env = "REENACT_INSECURE", help_heading = "Connections")]
+    pub(crate) insecure: bool,
+
+    /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
+    #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL", help_heading = "Results")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Preset of endpoint and token header
+    #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Results")]
+    pub(crate) backend: Option<Backend>,
+    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Results")]
+    pub(crate) token: Option<Reference>,
+    /// Name of the environment under test, for the spans' deployment.environment.name
+    #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME", help_heading = "Results")]
+    pub(crate) environment: Option<String>,
+    /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
+    #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Results")]
+    pub(crate) trace_sample: String,
+    /// Which requests get a line in requests.jsonl.zst
+    #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All, help_heading = "Results")]
+    pub(crate) requests: Requests,
+    /// Keep what came back as a session in RUN/answers
+    #[arg(long, env = "REENACT_ANSWERS", value_enum, default_value_t = Answers::None, help_heading = "Results")]
+    pub(crate) answers: Answers,
+
+    #[command(flatten)]
+    pub(crate) later: LaterArgs,
+}
+
+/// Options of the contract that this version refuses by name.
+#[derive(Debug, Args)]
+pub(crate) struct LaterArgs {
+    #[arg(long, hide = true)]
+    pub(crate) plan: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) identity: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) span_budget: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoopModel {
+    Open,
+    Causal,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenBusy {
+    Extra,
+    Queue,
+    Shed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
+    Lightstep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Requests {
+    All,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Answers {
+    None,
+    Digest,
+    All,
+}

@@ -1,0 +1,266 @@
+//! From arguments to a plan and its spool, for `plan` and `replay` alike.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use formats::model::Exchange;
+use formats::session::Session;
+use replayer::error::ReplayError;
+use replayer::plan::{Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::rewrite::{LeftOut, Rewrite, Template};
+use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
+use replayer::survey::{Selection, Survey};
+
+use crate::cli::{LoadArgs, UnsafeMethods};
+use crate::outcome::{Failure, Outcome};
+use crate::read;
+use crate::units;
+
+/// Columns of the rate's picture: a recording is cut into so many spans of time.
+pub(crate) const RATE_COLUMNS: usize = 240;
+
+/// A recording and what is to be sent of it.
+pub(crate) struct Planned {
+    pub(crate) survey: Survey,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) spool: Spool,
+    pub(crate) hash: [u8; 32],
+    pub(crate) rate: Rate,
+    pub(crate) method: String,
+    pub(crate) seed: u64,
+    pub(crate) shard: Shard,
+    pub(crate) sessions: Vec<String>,
+    /// Requests of recording and plan in equal spans of their own time.
+    pub(crate) rates: Rates,
+}
+
+/// Requests over time.
+pub(crate) struct Rates {
+    pub(crate) recording: Vec<u64>,
+    pub(crate) plan: Vec<u64>,
+    recording_ns: u64,
+    plan_ns: u64,
+}
+
+impl Rates {
+    fn new(recording_ns: u64, plan_ns: u64) -> Self {
+        let empty = vec![0; RATE_COLUMNS];
+        Self { recording: empty.clone(), plan: empty, recording_ns, plan_ns }
+    }
+
+    fn see(&mut self, seen: Seen) {
+        let (counts, at_ns, length_ns) = match seen {
+            Seen::Recorded { at_ns, .. } => (&mut self.recording, at_ns, self.recording_ns),
+            Seen::Planned { due_ns, .. } => (&mut self.plan, due_ns, self.plan_ns),
+        };
+        let column = u128::from(at_ns) * RATE_COLUMNS as u128 / (u128::from(length_ns) + 1);
+        if let Some(count) = counts.get_mut(usize::try_from(column).unwrap_or(usize::MAX).min(RATE_COLUMNS - 1)) {
+            *count += 1;
+        }
+    }
+}
+
+impl Planned {
+    /// Checks the options, reads the sessions, plans, and makes the spool; without `kept` requests are only counted.
+    pub(crate) fn make(args: &LoadArgs, rewrite: &Rewrite, kept: bool) -> Result<Self, Failure> {
+        let of = |error: PlanError| Failure::of(&error);
+        refuse_later(args)?;
+        let rate: Rate = args.rate.parse().map_err(of)?;
+        let shard: Shard = args.shard.parse().map_err(of)?;
+        let method = args.method.parse().map_err(of)?;
+        let speed = args.speed.parse().map_err(|error: PlanError| Failure::new(format!("--speed: {error}")))?;
+        let spec = profile(args)?;
+        if spec.is_some() && args.rate != "1x" {
+            return Err(of(PlanError::Together {
+                what: "--rate and --ramp or --profile",
+                why: "each says what the rate is",
+            }));
+        }
+        let sessions = read::open(&args.sessions)?;
+        let selection = selection(args, &sessions)?;
+        let skip_unsafe = args.unsafe_methods == Some(UnsafeMethods::Skip);
+        let mut prepare = |exchange: &Exchange, _endpoint: &str| prepare(exchange, rewrite, skip_unsafe);
+
+        let needs_count = matches!(rate, Rate::PerSecond(_)) || spec.is_some();
+        let mut can_be_sent = |exchange: &Exchange| prepare(exchange, "").is_ok();
+        let count: Option<&mut dyn FnMut(&Exchange) -> bool> = if needs_count { Some(&mut can_be_sent) } else { None };
+        let survey = Survey::of(&sessions, &selection, count)?;
+        let requests = survey.sendable.unwrap_or(survey.exchanges);
+        let length = Length { speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
+        let run_ns = run_ns(survey.recording_ns, speed);
+        let profile = match &spec {
+            Some(spec) => spec.solve(requests, run_ns).map_err(of)?,
+            None => Profile::constant(rate.factor(requests, run_ns).map_err(of)?),
+        };
+        let options = Options { profile, seed: args.seed, method, length };
+        let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).map_err(of)?;
+
+        let mut rates = Rates::new(survey.recording_ns, plan.timing().end_ns);
+        let directory = args.spool.clone().unwrap_or_else(std::env::temp_dir);
+        let spool_options = SpoolOptions { directory, bytes_max: args.spool_max, kept, shard };
+        let mut watch = |seen: Seen| rates.see(seen);
+        let mut progress = Progress::new(survey.exchanges);
+        let spool = Builder::new(&survey, &mut plan, selection, spool_options, &mut watch).build(
+            &sessions,
+            &mut prepare,
+            &mut |done| progress.show(done),
+        );
+        progress.end();
+        let spool = spool?;
+        let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey).as_bytes());
+        Ok(Self {
+            survey,
+            plan: Arc::new(plan),
+            spool,
+            hash,
+            rate,
+            method: args.method.clone(),
+            seed: args.seed,
+            shard,
+            sessions: args.sessions.iter().map(|path| path.display().to_string()).collect(),
+            rates,
+        })
+    }
+
+    /// Damage and gaps of the sessions, on standard error.
+    pub(crate) fn report_problems(&self) {
+        let summary = &self.spool.summary;
+        for damage in &summary.damage {
+            eprintln!("warning: {}", read::damage_text(damage));
+        }
+        if summary.unfinished > 0 {
+            eprintln!("note: {} segments end without an index: their recorder was killed", summary.unfinished);
+        }
+        if !summary.gaps.is_empty() {
+            let bytes = summary.gaps.iter().map(|gap| gap.bytes).sum();
+            eprintln!("note: the sessions declare {} gaps ({} not captured)", summary.gaps.len(), units::bytes(bytes));
+        }
+        if summary.connections_forgotten > 0 {
+            eprintln!(
+                "note: {} recorded connections were idle for long beside more than a million others, and are replayed as two",
+                units::count(summary.connections_forgotten)
+            );
+        }
+    }
+
+    /// Loss by damage is said by the exit code, declared gaps are not (design §5).
+    pub(crate) fn outcome(&self) -> Outcome {
+        let summary = &self.spool.summary;
+        if summary.damage.is_empty() && summary.unfinished == 0 { Outcome::Done } else { Outcome::Loss }
+    }
+
+    /// Seconds from due instant 0 to the last due instant.
+    pub(crate) fn duration_s(&self) -> f64 {
+        seconds(self.spool.summary.last_due_ns)
+    }
+
+    /// How many times the recorded rate, over the run.
+    pub(crate) fn multiplier(&self) -> f64 {
+        self.plan.profile().mean(self.plan.timing().end_ns)
+    }
+
+    /// Why nothing would be sent, if so.
+    pub(crate) fn check_empty(&self) -> Result<(), Failure> {
+        let summary = &self.spool.summary;
+        if summary.requests > 0 {
+            return Ok(());
+        }
+        let left_out: u64 = summary.left_out.values().sum();
+        let why = match (summary.recorded, left_out) {
+            (0, 0) if self.survey.exchanges > 0 => "no exchange is in the chosen part".to_owned(),
+            (0, 0) => "the sessions hold no exchanges".to_owned(),
+            (0, some) => format!("all {some} exchanges are left out"),
+            _ if summary.planned > 0 => "the shard has none of the requests".to_owned(),
+            _ => "the rate keeps no client".to_owned(),
+        };
+        Err(ReplayError::Empty { why }.into())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+pub(crate) fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn prepare(exchange: &Exchange, rewrite: &Rewrite, skip_unsafe: bool) -> Result<Template, LeftOut> {
+    let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
+    if skip_unsafe && !matches!(line.method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") {
+        return Err(LeftOut::UnsafeMethod);
+    }
+    replayer::rewrite::template(exchange, rewrite)
+}
+
+/// Options that this version has no room for behind them yet.
+fn refuse_later(args: &LoadArgs) -> Result<(), Failure> {
+    let given = [
+        ("--map", !args.map.is_empty()),
+        ("--auth", args.auth.is_some()),
+        ("--credentials", args.credentials.is_some()),
+        ("--require-shape", args.require_shape),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Failure::not_built(name)),
+        None => Ok(()),
+    }
+}
+
+fn profile(args: &LoadArgs) -> Result<Option<ProfileSpec>, Failure> {
+    let of = |error: PlanError| Failure::of(&error);
+    if let Some(ramp) = &args.ramp {
+        return Ok(Some(ProfileSpec::ramp(ramp).map_err(of)?));
+    }
+    let Some(path) = &args.profile else { return Ok(None) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("cannot read the profile {shown}: {error}")))?;
+    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    let spec = if is_toml { ProfileSpec::toml(&text) } else { ProfileSpec::csv(&text) };
+    spec.map(Some).map_err(|error| Failure::new(format!("{shown}: {error}")))
+}
+
+fn selection(args: &LoadArgs, sessions: &[Session]) -> Result<Selection, Failure> {
+    let start = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
+    let (from_ns, to_ns) = (args.from.map(|when| when.after(start)), args.to.map(|when| when.after(start)));
+    if from_ns.unwrap_or(0) >= to_ns.unwrap_or(u64::MAX) {
+        return Err(Failure::new("--from is not before --to").hint("nothing of the recording lies between them"));
+    }
+    Ok(Selection { from_ns, to_ns })
+}
+
+/// How long the recording is at the speed of the run.
+fn run_ns(recording_ns: u64, speed: replayer::plan::Factor) -> u64 {
+    speed.shrink(recording_ns)
+}
+
+/// What tells this choice of exchanges from others.
+fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey) -> String {
+    let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
+    format!("{ids:?} {} {:?} {:?} {:?}", survey.exchanges, args.from, args.to, args.unsafe_methods)
+}
+
+/// How far the spool is, on a terminal.
+struct Progress {
+    of: u64,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(of: u64) -> Self {
+        Self { of, shown: std::io::stderr().is_terminal() && of > 100_000 }
+    }
+
+    fn show(&mut self, done: u64) {
+        if self.shown {
+            let percent = done.saturating_mul(100).checked_div(self.of).unwrap_or(0).min(100);
+            let filled = usize::try_from(percent / 4).unwrap_or(0);
+            eprint!("\rreading the sessions ▕{:<25}▏ {percent:>3} %", "█".repeat(filled));
+            let _ = std::io::stderr().flush();
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
