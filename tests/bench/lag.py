@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How late requests of a constant schedule arrive, judged by an independent sink: reenact against oha.
+"""How late requests of a constant schedule arrive, and what each costs, judged by an independent sink.
 
-The sender on core 0, the sink (tests/bench/sink.c) on core 1; 50 connections; lateness is measured against the ideal
-grid, fitted by its earliest request. Runs are interleaved; medians are printed as a Markdown table.
+Senders: `reenact replay` with contexts on all requests and spans on 1 % and on all (full results), `oha -q`, and the floor,
+a bare pacing loop in C (tests/bench/pace.c). The sender with all its threads on core 0, the sink (tests/bench/sink.c) and
+the span receiver on core 1; 50 connections; lateness is measured against the ideal grid, fitted by its earliest request.
+Rounds are interleaved; medians are printed as a Markdown table.
 
-    python3 tests/bench/lag.py [RATE] [SECONDS] [ROUNDS]
+    python3 tests/bench/lag.py [RATE[,RATE…]] [SECONDS] [ROUNDS]
 """
 
 import json
@@ -16,65 +18,89 @@ from pathlib import Path
 
 from common import REENACT, ROOT, TARGET, free_port, median, start, stop, wait_for_port
 
-RATE = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+RATES = [int(rate) for rate in (sys.argv[1] if len(sys.argv) > 1 else "2000").split(",")]
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 CONNECTIONS = 50
 
 
-def session(folder):
-    """A recording of RATE requests a second, spread over the connections, made by the product's own import."""
-    lines = Path(folder) / "constant.jsonl"
+def session(folder, rate):
+    """A recording of `rate` requests a second, spread over the connections, made by the product's own import."""
+    lines = Path(folder) / f"constant-{rate}.jsonl"
     with lines.open("w") as out:
-        for i in range(RATE * SECONDS):
-            at, client = i * 1_000_000_000 // RATE, i % CONNECTIONS + 1
+        for i in range(rate * SECONDS):
+            at, client = i * 1_000_000_000 // rate, i % CONNECTIONS + 1
             request = {"method": "GET", "target": f"/item/{i}", "version": "HTTP/1.1", "headers": [["Host", "recorded"], ["Accept", "*/*"]]}
             instants = {"request_start": at, "request_head": at, "request_end": at}
-            out.write(json.dumps({"type": "exchange", "client": f"peer-{client:016x}", "connection": client,
+            out.write(json.dumps({"type": "exchange", "client": f"named-{client:016x}", "connection": client,
                                   "instants_ns": instants, "request": request}) + "\n")
-    made = Path(folder) / "session"
+    made = Path(folder) / f"session-{rate}"
     subprocess.run([REENACT, "import", "--format", "jsonl", lines, "-o", made], check=True, stdout=subprocess.DEVNULL)
+    lines.unlink()
     return made
 
 
-def judged(folder, sink, send):
+def judged(folder, sink, rate, command):
+    """Delivered share, lateness quantiles in ms, CPU µs a request, and peak RSS in MB of one run of a sender."""
     port, arrivals = free_port(), Path(folder) / "arrivals"
     judge = start(1, sink, port, arrivals)
     wait_for_port(port, judge)
-    send(port)
+    done = subprocess.run(["taskset", "-c", "0", "/usr/bin/env", "python3", "-c", MEASURED, *map(str, command(port))],
+                          check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    cpu, rss = map(float, done.stdout.strip().splitlines()[-1].split())
     stop(judge)
-    at = sorted(int(line) for line in arrivals.read_text().split())
-    grid = [instant - i * 1_000_000_000 // RATE for i, instant in enumerate(at)]
+    at = sorted(int(line.split()[0]) for line in arrivals.read_text().splitlines())
+    grid = [instant - i * 1_000_000_000 // rate for i, instant in enumerate(at)]
     late = sorted((offset - min(grid)) / 1e6 for offset in grid)
     quantile = lambda q: late[min(int(len(late) * q), len(late) - 1)]
-    return len(at) / (RATE * SECONDS), quantile(0.5), quantile(0.99), quantile(0.999)
+    return len(at) / (rate * SECONDS), quantile(0.5), quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024
+
+
+# Runs a command and prints its CPU seconds and peak RSS in KiB: a process of its own, so that nobody else's count.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(0 if code in (0, 4) else code)
+"""
 
 
 def main():
     oha = shutil.which("oha") or TARGET / "bench-tools/bin/oha"
+    python = TARGET / "test-venv/bin/python"
     with tempfile.TemporaryDirectory() as folder:
-        sink = Path(folder) / "sink"
-        subprocess.run(["cc", "-O2", "-o", sink, ROOT / "tests/bench/sink.c"], check=True)
-        recording, number = session(folder), iter(range(1000))
+        sink, pace = Path(folder) / "sink", Path(folder) / "pace"
+        for source, program in [("sink.c", sink), ("pace.c", pace)]:
+            subprocess.run(["cc", "-O2", "-o", program, ROOT / "tests/bench" / source], check=True)
+        collector = free_port()
+        receiver = start(1, python, ROOT / "tests/bench/otlp_sink.py", collector)
+        wait_for_port(collector, receiver)
+        number = iter(range(1_000_000))
+        for rate in RATES:
+            recording = session(folder, rate)
 
-        def with_reenact(port):
-            subprocess.run(["taskset", "-c", "0", REENACT, "replay", recording, "--target", f"http://127.0.0.1:{port}",
-                            "--out", f"{folder}/run{next(number)}"], check=True, stdout=subprocess.DEVNULL)
+            def replay(sample):
+                return lambda port: [REENACT, "replay", recording, "--target", f"http://127.0.0.1:{port}", "--trace-sample", sample,
+                                     "--otlp-endpoint", f"http://127.0.0.1:{collector}", "--out", f"{folder}/run{next(number)}"]
 
-        def with_oha(port):
-            subprocess.run(["taskset", "-c", "0", oha, "--no-tui", "-n", str(RATE * SECONDS), "-q", str(RATE),
-                            "-c", str(CONNECTIONS), f"http://127.0.0.1:{port}/item"], check=True, stdout=subprocess.DEVNULL)
-
-        senders = {"reenact replay": with_reenact, "oha -q": with_oha}
-        rows = {name: [] for name in senders}
-        for _ in range(ROUNDS):
-            for name, send in senders.items():
-                rows[name].append(judged(folder, sink, send))
-    print(f"| sender, {RATE:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | p99.9 ms |")
-    print("| --- | --- | --- | --- | --- |")
-    for name, found in rows.items():
-        delivered, p50, p99, p999 = (median([row[i] for row in found]) for i in range(4))
-        print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {p999:.3f} |")
+            senders = {
+                "reenact replay, spans on 1 %": replay("0.01"),
+                "reenact replay, spans on all": replay("1"),
+                "oha -q": lambda port: [oha, "--no-tui", "-n", rate * SECONDS, "-q", rate, "-c", CONNECTIONS, f"http://127.0.0.1:{port}/item"],
+                "bare pacing loop": lambda port: [pace, port, rate, SECONDS, CONNECTIONS],
+            }
+            rows = {name: [] for name in senders}
+            for _ in range(ROUNDS):
+                for name, command in senders.items():
+                    rows[name].append(judged(folder, sink, rate, command))
+            print(f"| sender, {rate:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | p99.9 ms | CPU µs a request | RSS MB |")
+            print("| --- | --- | --- | --- | --- | --- | --- |")
+            for name, found in rows.items():
+                delivered, p50, p99, p999, cpu, rss = (median([row[i] for row in found]) for i in range(6))
+                print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {p999:.3f} | {cpu:.1f} | {rss:.0f} |", flush=True)
+            print(flush=True)
+        stop(receiver)
 
 
 main()

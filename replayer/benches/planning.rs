@@ -1,0 +1,112 @@
+//! How long a large plan and its spool take, and in how much memory.
+//!
+//! ```sh
+//! cargo bench -p replayer --bench planning -- [EXCHANGES] [CLIENTS] [FACTOR] [METHOD]
+//! ```
+//!
+//! Makes a session of synthetic browsers' requests in a temporary folder (unless `REENACT_BENCH_SESSION` names one that is
+//! there), and prints one line for each step. Peak memory is that of the process so far.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench reads the clock and stops at the first error")]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use formats::model::{Body, ClientKey, End, Exchange, Framing, Instants, KeySource, Message, Protocol};
+use formats::session::{Session, SessionHeader, SessionWriter, WriterOptions};
+use replayer::plan::{Length, Options, Plan, Profile, Shard};
+use replayer::rewrite::{Rewrite, template};
+use replayer::spool::{Builder, SpoolOptions};
+use replayer::survey::{Selection, Survey};
+
+/// Clients that are there at once, one after the other.
+const AT_ONCE: u64 = 1_000;
+/// From one request to the next.
+const GAP_NS: u64 = 200_000;
+
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
+    let client = (number / AT_ONCE * AT_ONCE * clients / exchanges + number * 7919 % AT_ONCE) % clients;
+    let at = number * GAP_NS;
+    let head = format!(
+        "GET /items/{number}?page=1&sort=price HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nCookie: sid={client:032x}\r\ntraceparent: 00-{number:032x}-{number:016x}-01\r\n\r\n"
+    );
+    let answer = Message {
+        head: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n".into(),
+        framing: Framing::Length,
+        body: Body { bytes: vec![b'x'; 100].into(), total_len: 100, chunks: Vec::new() },
+        ..Message::default()
+    };
+    Exchange {
+        seq: 0,
+        client: ClientKey { source: KeySource::Named, id: client.wrapping_mul(0x9e37_79b9_7f4a_7c15) },
+        connection: client,
+        protocol: Protocol::Http11,
+        request: Message { head: head.into(), ..Message::default() },
+        informational: Vec::new(),
+        response: Some(answer),
+        instants: Instants {
+            request_start: at,
+            request_head: at,
+            request_end: Some(at),
+            connected: None,
+            response_start: Some(at + 3_000_000),
+            response_head: Some(at + 3_000_000),
+            response_end: Some(at + 3_100_000),
+        },
+        end: End::Complete,
+    }
+}
+
+fn record(path: &Path, exchanges: u64, clients: u64) {
+    let options = WriterOptions { sync: false, ..WriterOptions::default() };
+    let mut writer = SessionWriter::create(path, SessionHeader::default(), options).unwrap();
+    for number in 0..exchanges {
+        writer.append(&mut exchange(number, exchanges, clients)).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let argument = |at: usize, default: &str| arguments.get(at).map_or(default, String::as_str).to_owned();
+    let exchanges: u64 = argument(0, "1000000").parse().unwrap();
+    let clients: u64 = argument(1, "100000").parse().unwrap();
+    let factor = argument(2, "3x").parse().unwrap();
+    let method = argument(3, "auto").parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("REENACT_BENCH_SESSION").map_or_else(|| folder.path().join("session"), PathBuf::from);
+    if !path.exists() {
+        record(&path, exchanges, clients);
+    }
+    let sessions = [Session::open(&path).unwrap()];
+    let mut since = Instant::now();
+    let mut step = |what: &str| {
+        println!("{what:<44} {:>9.3} s   peak {} MB", since.elapsed().as_secs_f64(), peak_mb());
+        since = Instant::now();
+    };
+
+    let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
+    step(&format!("survey of {} clients from the indexes", survey.clients.len()));
+    let options = Options { profile: Profile::constant(factor), seed: 1, method, length: Length::default() };
+    let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
+    step(&format!("plan, {} blocks of constant rate", plan.block_edges_ns().len().saturating_sub(1)));
+    std::hint::black_box(plan.hash(&survey.clients, b""));
+    step("hash");
+
+    let directory = folder.path().to_owned();
+    let options = SpoolOptions { directory, bytes_max: u64::MAX, kept: true, shard: Shard::WHOLE };
+    let rewrite = Rewrite { authority: Some("127.0.0.1:8080".into()) };
+    let started = Instant::now();
+    let spool = Builder::new(&survey, &mut plan, Selection::default(), options, &mut |_| ())
+        .build(&sessions, &mut |exchange, _| template(exchange, &rewrite), &mut |_| {})
+        .unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = spool.bytes() as f64 / 1e6 / started.elapsed().as_secs_f64();
+    let megabytes = spool.bytes() >> 20;
+    step(&format!("spool of {} requests, {megabytes} MB at {rate:.0} MB/s", spool.summary.requests));
+}
