@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod contexts;
+pub mod credentials;
 pub mod error;
 pub mod load;
 pub mod measure;
