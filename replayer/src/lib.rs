@@ -15,6 +15,7 @@ pub mod result;
 pub mod rewrite;
 pub mod run;
 pub mod run_directory;
+pub mod safety;
 pub mod send;
 pub mod spans;
 pub mod target;
