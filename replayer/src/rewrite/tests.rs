@@ -1,6 +1,7 @@
 //! What goes out, byte for byte, and what is refused.
 
 mod any;
+mod docs;
 mod hosts;
 mod refusals;
 
