@@ -6,7 +6,11 @@
 //!
 //! Makes a session of synthetic browsers' requests in a temporary folder (unless `REENACT_BENCH_SESSION` names one that is
 //! there), and prints one line for each step. Peak memory is that of the process so far.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench reads the clock and stops at the first error")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock and stops at the first error"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::contexts::Origin;
 use crate::job::{After, Facts, Job, Progress, RunFacts};
 use crate::plan::{Client, Life, Plan};
+use crate::rewrite::{CopyFacts, Secrets};
 use crate::send::{Open, Stop};
 use crate::spool::{DueEntry, DueReader, Record, Spool};
 
@@ -47,6 +48,7 @@ pub struct Feed {
     plan: Arc<Plan>,
     clients: Vec<Client>,
     facts: Arc<RunFacts>,
+    secrets: Secrets,
     lanes: Vec<Lane>,
     loaded: BinaryHeap<Reverse<Cursor>>,
     slots: HashMap<SlotKey, Slot>,
@@ -94,14 +96,22 @@ pub struct Start {
 }
 
 impl Feed {
-    /// A feed of `spool` into `lanes`.
+    /// A feed of `spool` into `lanes`; `secrets` are filled in where requests have places for them.
     #[must_use]
-    pub fn new(spool: Spool, plan: Arc<Plan>, clients: Vec<Client>, facts: Arc<RunFacts>, lanes: Vec<Lane>) -> Self {
+    pub fn new(
+        spool: Spool,
+        plan: Arc<Plan>,
+        clients: Vec<Client>,
+        facts: Arc<RunFacts>,
+        secrets: Secrets,
+        lanes: Vec<Lane>,
+    ) -> Self {
         Self {
             spool,
             plan,
             clients,
             facts,
+            secrets,
             lanes,
             loaded: BinaryHeap::new(),
             slots: HashMap::default(),
@@ -205,14 +215,13 @@ impl Feed {
             generation: record.trace_generation,
             first_in_trace: record.first_in_trace,
         });
-        let mut head = Vec::with_capacity(record.head.len() + self.facts.contexts.fields_len_max());
-        head.extend_from_slice(&record.head);
+        let template = &record.template;
+        let mut head = Vec::with_capacity(template.head.len() + self.facts.contexts.fields_len_max());
+        let key_of = client.map(|client| client.key).unwrap_or_default();
+        let copy_facts = CopyFacts { copy: entry.copy, client: key_of, seq: record.seq };
+        let body = template.render(&copy_facts, &self.secrets, &mut head);
         self.facts.contexts.append_fields(&fresh, &mut head);
-        let body = if record.body.len() <= COPIED_BODY_BYTES {
-            Bytes::copy_from_slice(&record.body)
-        } else {
-            record.body.clone()
-        };
+        let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
         let first_ns = client.map_or(0, |client| client.first_ns);
         let after = record.after.filter(|_| !is_warped).map(|(number, seq, end_ns)| After {
             number,
@@ -226,7 +235,7 @@ impl Feed {
                 position,
                 session: record.session,
                 seq: record.seq,
-                client: client.map(|client| client.key).unwrap_or_default(),
+                client: key_of,
                 copy: entry.copy,
                 endpoint: record.endpoint,
                 status: Some(record.status).filter(|status| *status > 0),
@@ -234,7 +243,7 @@ impl Feed {
                 trace: record.trace,
             },
             due_ns,
-            target: record.target,
+            target: template.target,
             slot,
             next_in_slot_ns,
             life: if is_warped { self.next_warped_life } else { u64::from(entry.client) << 32 | u64::from(entry.copy) },
@@ -243,7 +252,7 @@ impl Feed {
             after,
             head,
             body,
-            expects_continue: record.expects_continue,
+            expects_continue: template.expects_continue,
             to: record.to,
             fresh,
             progress: Progress::default(),

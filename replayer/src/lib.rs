@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod contexts;
+pub mod credentials;
 pub mod error;
 pub mod feed;
 pub mod job;
@@ -14,6 +15,7 @@ pub mod result;
 pub mod rewrite;
 pub mod run;
 pub mod run_directory;
+pub mod safety;
 pub mod send;
 pub mod spans;
 pub mod spool;

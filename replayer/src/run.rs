@@ -17,6 +17,7 @@ use crate::job::{Job, RunFacts};
 use crate::measure::{ClosedSecond, Measure};
 use crate::plan::{Client, Plan};
 use crate::result::{Connections, Quantiles, Rate, RunResult, SCHEMA};
+use crate::rewrite::Secrets;
 use crate::run_directory::{RequestLog, RunDirectory};
 use crate::send::{Counters, Engine, SendOptions, Stop};
 use crate::spans::{ExportOptions, SpanSink};
@@ -47,6 +48,8 @@ pub struct RunPlan {
     pub clients: Vec<Client>,
     /// What all requests have in common.
     pub facts: Arc<RunFacts>,
+    /// What is filled into requests.
+    pub secrets: Secrets,
 }
 
 /// What a run needs besides its plan.
@@ -150,7 +153,7 @@ pub fn start(
     let feed = {
         let stop = Arc::clone(&stop);
         let lanes = vec![Lane { jobs: jobs_in, opens: opens_in }];
-        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, lanes);
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let start = Start { clock, at_ns: start_ns, at_once: false };
         spawn("feed", move || {
             let spool = |source| ReplayError::Spool { doing: "read", directory: std::env::temp_dir(), source };

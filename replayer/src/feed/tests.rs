@@ -78,7 +78,8 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> (V
     assert_eq!(requests, seconds);
     let plan = Arc::new(plan);
     let mut list = spool.due().unwrap();
-    let mut feed = Feed::new(spool, Arc::clone(&plan), survey.clients.clone(), Arc::new(facts), Vec::new());
+    let mut feed =
+        Feed::new(spool, Arc::clone(&plan), survey.clients.clone(), Arc::new(facts), Secrets::default(), Vec::new());
     let mut jobs = Vec::new();
     while let Some(job) = feed.next(&mut list).unwrap() {
         jobs.push(*job);

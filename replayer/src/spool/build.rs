@@ -211,7 +211,7 @@ impl<'a> Builder<'a> {
 
         let before = self.connections.get(key).copied();
         let record = self.record(*chosen, before.as_ref());
-        let (number, bytes) = (record.number, (record.head.len() + record.body.len()) as u64);
+        let (number, bytes) = (record.number, (record.template.head.len() + record.template.body.len()) as u64);
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
@@ -316,18 +316,14 @@ impl<'a> Builder<'a> {
             number,
             after,
             endpoint: chosen.endpoint,
-            target: 0,
             status: chosen.status,
             trace: chosen.trace,
             trace_generation: self.trace_generation,
             first_in_trace,
             first_on_connection: before.is_none(),
             pipelined: before.is_some_and(|before| before.end_ns > at_ns),
-            expects_continue: false,
             to: chosen.to,
-            head: chosen.template.head,
-            body: chosen.template.body,
-            marks: bytes::Bytes::new(),
+            template: chosen.template,
         }
     }
 

@@ -1,8 +1,10 @@
 //! One request in a page: its facts, then its bytes. Written and read by this process only, so it has no version.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, TryGetError};
 use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
+
+use crate::rewrite::{Mark, Placeholder, Template};
 
 /// No instant.
 const NONE: u64 = u64::MAX;
@@ -38,8 +40,6 @@ pub struct Record {
     pub after: Option<(u32, u64, u64)>,
     /// Index of its endpoint.
     pub endpoint: u32,
-    /// Index of its target.
-    pub target: u16,
     /// The recorded status, 0 if there was none.
     pub status: u16,
     /// The recorded trace context.
@@ -52,16 +52,10 @@ pub struct Record {
     pub first_on_connection: bool,
     /// It was sent before the answer to the one before it on its connection had ended.
     pub pipelined: bool,
-    /// The recorded client asked for a 100 before it sent the body.
-    pub expects_continue: bool,
     /// What the answer's framing depends on.
     pub to: ResponseTo,
-    /// Start line and field lines.
-    pub head: Bytes,
-    /// The body with its framing.
-    pub body: Bytes,
-    /// What is filled in for each copy, as `rewrite` encodes it.
-    pub marks: Bytes,
+    /// The request, ready but for what differs between copies.
+    pub template: Template,
 }
 
 impl Record {
@@ -76,13 +70,13 @@ impl Record {
         for word in [self.session, self.number, self.endpoint, self.trace_generation] {
             out.put_u32_le(word);
         }
-        out.put_u16_le(self.target);
+        out.put_u16_le(self.template.target);
         out.put_u16_le(self.status);
         let flags = [
             (self.trace.is_some(), HAS_TRACE),
             (self.first_in_trace, FIRST_IN_TRACE),
             (self.after.is_some(), HAS_AFTER),
-            (self.expects_continue, EXPECTS_CONTINUE),
+            (self.template.expects_continue, EXPECTS_CONTINUE),
             (self.pipelined, PIPELINED),
             (self.to == ResponseTo::Head, TO_HEAD),
             (self.first_on_connection, FIRST_ON_CONNECTION),
@@ -98,12 +92,16 @@ impl Record {
             out.put_u64_le(seq);
             out.put_u64_le(end_ns);
         }
-        for part in [&self.head, &self.body, &self.marks] {
+        let template = &self.template;
+        for marks in [&template.head_marks, &template.body_marks] {
+            out.put_u16_le(u16::try_from(marks.len()).unwrap_or(u16::MAX));
+            marks.iter().take(usize::from(u16::MAX)).for_each(|mark| write_mark(mark, out));
+        }
+        for part in [&template.head, &template.body] {
             out.put_u32_le(u32::try_from(part.len()).unwrap_or(u32::MAX));
         }
-        for part in [&self.head, &self.body, &self.marks] {
-            out.put_slice(part);
-        }
+        out.put_slice(&template.head);
+        out.put_slice(&template.body);
         let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
         out.iter_mut().skip(start).zip(length.to_le_bytes()).for_each(|(to, from)| *to = from);
     }
@@ -119,7 +117,7 @@ impl Record {
         Self::read(&mut rest).ok()
     }
 
-    fn read(rest: &mut Bytes) -> Result<Self, bytes::TryGetError> {
+    fn read(rest: &mut Bytes) -> Result<Self, TryGetError> {
         let some = |ns: u64| Some(ns).filter(|ns| *ns != NONE);
         let next_ns = some(rest.try_get_u64_le()?);
         let at_ns = rest.try_get_u64_le()?;
@@ -143,8 +141,11 @@ impl Record {
         } else {
             None
         };
-        let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?, rest.try_get_u32_le()?];
-        let [head, body, marks] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
+        let (head_marks, body_marks) = (read_marks(rest)?, read_marks(rest)?);
+        let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?];
+        let [head, body] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
+        let expects_continue = has(EXPECTS_CONTINUE);
+        let template = Template { target, head, head_marks, body, body_marks, expects_continue };
         Ok(Self {
             at_ns,
             next_ns,
@@ -155,20 +156,52 @@ impl Record {
             number,
             after,
             endpoint,
-            target,
             status,
             trace,
             trace_generation,
             first_in_trace: has(FIRST_IN_TRACE),
             first_on_connection: has(FIRST_ON_CONNECTION),
             pipelined: has(PIPELINED),
-            expects_continue: has(EXPECTS_CONTINUE),
             to: if has(TO_HEAD) { ResponseTo::Head } else { ResponseTo::Other },
-            head,
-            body,
-            marks,
+            template,
         })
     }
+}
+
+/// A place as 4 bytes, what as 1, and a number that some kinds have as 8.
+fn write_mark(mark: &Mark, out: &mut Vec<u8>) {
+    let (what, number) = match mark.what {
+        Placeholder::Copy => (0, 0),
+        Placeholder::Client => (1, 0),
+        Placeholder::Seq => (2, 0),
+        Placeholder::Authorization => (3, 0),
+        Placeholder::Credential(column) => (4, u64::from(column)),
+        Placeholder::ContentLength => (5, 0),
+        Placeholder::ChunkSize { fixed } => (6, fixed),
+    };
+    out.put_u32_le(u32::try_from(mark.at).unwrap_or(u32::MAX));
+    out.put_u8(what);
+    out.put_u64_le(number);
+}
+
+fn read_marks(rest: &mut Bytes) -> Result<Vec<Mark>, TryGetError> {
+    let count = rest.try_get_u16_le()?;
+    let mut marks = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let at = rest.try_get_u32_le()? as usize;
+        let (what, number) = (rest.try_get_u8()?, rest.try_get_u64_le()?);
+        let what = match what {
+            0 => Placeholder::Copy,
+            1 => Placeholder::Client,
+            2 => Placeholder::Seq,
+            3 => Placeholder::Authorization,
+            4 => Placeholder::Credential(u16::try_from(number).unwrap_or(u16::MAX)),
+            5 => Placeholder::ContentLength,
+            _ => Placeholder::ChunkSize { fixed: number },
+        };
+        marks.push(Mark { at, what });
+    }
+    Ok(marks)
 }
 
 #[cfg(test)]
@@ -187,18 +220,14 @@ mod tests {
             number: 4,
             after: None,
             endpoint: 5,
-            target: 6,
             status: 200,
             trace: None,
             trace_generation: 8,
             first_in_trace: false,
             first_on_connection: false,
             pipelined: false,
-            expects_continue: false,
             to: ResponseTo::Other,
-            head: Bytes::from_static(b"GET / HTTP/1.1\r\n"),
-            body: Bytes::new(),
-            marks: Bytes::new(),
+            template: Template { target: 6, head: Bytes::from_static(b"GET / HTTP/1.1\r\n"), ..Template::default() },
         };
         let full = Record {
             next_ns: Some(70),
@@ -207,10 +236,17 @@ mod tests {
             first_in_trace: true,
             first_on_connection: true,
             pipelined: true,
-            expects_continue: true,
             to: ResponseTo::Head,
-            body: Bytes::from_static(b"body"),
-            marks: Bytes::from_static(b"m"),
+            template: Template {
+                head_marks: vec![
+                    Mark { at: 3, what: Placeholder::Copy },
+                    Mark { at: 9, what: Placeholder::Credential(7) },
+                ],
+                body: Bytes::from_static(b"body"),
+                body_marks: vec![Mark { at: 1, what: Placeholder::ChunkSize { fixed: 1 << 40 } }],
+                expects_continue: true,
+                ..plain.template.clone()
+            },
             ..plain.clone()
         };
         let mut page = Vec::new();

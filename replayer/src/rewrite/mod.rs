@@ -1,0 +1,196 @@
+//! A recorded request made ready to be sent again: its own bytes, but for what belongs to the target, to the user that it
+//! plays, and to the trace.
+//!
+//! Kept: order, case, duplicates and spelling of all fields, framing, chunk sizes, trailers. Changed: Host, Origin and
+//! Referer follow the target ([`Map`]), what [`Rules`] name, the credentials, every trace header is taken out, the
+//! User-Agent says who sends. What differs from copy to copy is a [`Mark`], filled when the copy is sent
+//! ([`Template::render`]). The fresh trace headers come later, per copy ([`crate::contexts`]); therefore the head here
+//! lacks its final empty line.
+//!
+//! Every template is read back with [`formats::wire`] before it is given out: what a server could read in another way
+//! than it was meant is left out, not sent. Not here: cookies that the target sets, and values taken from its answers.
+
+mod apply;
+mod error;
+mod frame;
+mod head;
+mod hosts;
+mod identity;
+mod pattern;
+mod query;
+mod replace;
+mod rules;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use formats::model::{Exchange, Message};
+
+use crate::credentials::{Credentials, LiveSecret};
+use head::Head;
+use hosts::Hosts;
+use text::Text;
+
+pub use error::{HeaderFault, RewriteError, RuleFault};
+pub use hosts::{Map, Scheme, TargetUrl};
+pub(crate) use pattern::Pattern;
+pub use rules::Rules;
+pub(crate) use rules::{check_header_name, line_of};
+pub use template::{CopyFacts, Mark, Placeholder, Secrets, Template};
+pub(crate) use text::percent_encode;
+
+/// Appended to every recorded User-Agent, so that nobody takes a replay for production.
+pub const USER_AGENT_SUFFIX: &str = concat!(" reenact/", env!("CARGO_PKG_VERSION"));
+
+/// What is to be changed.
+#[derive(Debug, Default)]
+pub struct RewriteOptions {
+    /// Where requests go whose recorded authority no map names; without it those are left out.
+    pub target: Option<TargetUrl>,
+    /// Which recorded authority goes where.
+    pub maps: Vec<Map>,
+    /// Host, Origin and Referer stay as recorded; connections go to the target all the same.
+    pub keep_host: bool,
+    /// The rules, in order.
+    pub rules: Rules,
+    /// `Authorization` for every request.
+    pub authorization: Option<Arc<LiveSecret>>,
+    /// A row for each life of a client.
+    pub credentials: Option<Arc<Credentials>>,
+}
+
+/// Makes templates; counts what each rule did, so that rules that match nothing are found.
+#[derive(Debug)]
+pub struct Rewriter {
+    hosts: Hosts,
+    rules: Rules,
+    secrets: Secrets,
+}
+
+/// Why an exchange cannot be sent as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// The recorder kept only a part of the body.
+    TruncatedBody,
+    /// The client went away before its request was whole.
+    IncompleteRequest,
+    /// A tunnel.
+    Connect,
+    /// The connection became something else than HTTP.
+    Upgrade,
+    /// The user decided so (`--unsafe-methods skip`).
+    UnsafeMethod,
+    /// Its segment's index does not know its client, so it is not in the plan.
+    NotInIndex,
+    /// No `--map` names the recorded authority, and there is no `--target`.
+    NoTarget,
+    /// A server could read the request in more than one way, or not at all.
+    Ambiguous,
+}
+
+impl LeftOut {
+    /// The word used for it in files and on screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TruncatedBody => "truncated_body",
+            Self::IncompleteRequest => "incomplete_request",
+            Self::Connect => "connect",
+            Self::Upgrade => "upgrade",
+            Self::UnsafeMethod => "unsafe_method",
+            Self::NotInIndex => "not_in_index",
+            Self::NoTarget => "no_target",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+}
+
+impl Rewriter {
+    /// Checks that the options agree with each other.
+    ///
+    /// # Errors
+    /// When two maps name the same authority, there is no target at all, or two options set the same header.
+    pub fn new(options: RewriteOptions) -> Result<Self, RewriteError> {
+        identity::check(options.authorization.is_some(), options.credentials.as_deref())?;
+        let secrets = Secrets { authorization: options.authorization, credentials: options.credentials };
+        let hosts = Hosts::new(options.target, options.maps, options.keep_host)?;
+        Ok(Self { hosts, rules: options.rules, secrets })
+    }
+
+    /// The targets that [`Template::target`] numbers; the same URL is there once.
+    #[must_use]
+    pub fn targets(&self) -> &[TargetUrl] {
+        self.hosts.targets()
+    }
+
+    /// What [`Template::render`] needs besides the facts of a copy.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
+    /// Makes the request of `exchange` ready. Once per exchange, whatever the number of its copies.
+    ///
+    /// # Errors
+    /// When it cannot be sent as it was.
+    pub fn template(&self, exchange: &Exchange) -> Result<Template, LeftOut> {
+        let request = whole(exchange)?;
+        let mut head = Head::read(&request.head).ok_or(LeftOut::IncompleteRequest)?;
+        let target = self.hosts.follow(&mut head)?;
+        let mut body = Text::from(&request.body.bytes[..]);
+        let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
+        identity::apply(&mut head, &self.secrets);
+        head.append_to("user-agent", USER_AGENT_SUFFIX.as_bytes());
+        let template = frame::frame(head, body, body_changed, request, target);
+        if template.is_read_as_meant(&self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous) }
+    }
+
+    /// The rules and maps that changed nothing so far, each with what is known about why; empty when all did something.
+    /// Meant for the end of loading: a rule that matches nothing is nearly always a mistake.
+    #[must_use]
+    pub fn unused(&self) -> Vec<String> {
+        self.rules.unused().chain(self.hosts.unused()).collect()
+    }
+}
+
+/// The request, if it is all there and is one that can be repeated.
+fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
+    let request = &exchange.request;
+    if request.body.is_truncated() {
+        return Err(LeftOut::TruncatedBody);
+    }
+    if exchange.instants.request_end.is_none() {
+        return Err(LeftOut::IncompleteRequest);
+    }
+    let line = formats::head::request_line(&request.head).ok_or(LeftOut::IncompleteRequest)?;
+    if line.method == b"CONNECT" {
+        return Err(LeftOut::Connect);
+    }
+    let response = exchange.response.as_ref().and_then(|response| formats::head::status_line(&response.head));
+    if response.is_some_and(|line| line.status == 101) {
+        return Err(LeftOut::Upgrade);
+    }
+    Ok(request)
+}
+
+/// What of a request depends on where it goes. The door of callers that have neither rules nor maps.
+#[derive(Debug, Clone, Default)]
+pub struct Rewrite {
+    /// The target's authority; `None` keeps the recorded Host.
+    pub authority: Option<String>,
+}
+
+/// Makes the request of `exchange` ready for one plain target.
+///
+/// # Errors
+/// When it cannot be sent as it was.
+pub fn template(exchange: &Exchange, rewrite: &Rewrite) -> Result<Template, LeftOut> {
+    let authority = rewrite.authority.clone().unwrap_or_default();
+    let target = TargetUrl { given: String::new(), scheme: Scheme::Http, authority };
+    let hosts = Hosts::plain(target, rewrite.authority.is_none());
+    Rewriter { hosts, rules: Rules::default(), secrets: Secrets::default() }.template(exchange)
+}
