@@ -11,6 +11,8 @@ use crate::outcome::Failure;
 
 const FLAG: &str = "--config";
 const VARIABLE: &str = "REENACT_CONFIG";
+/// Tables of rules, which whoever applies them reads.
+const RULES: [&str; 2] = ["rewrite", "unsafe"];
 
 /// Puts the values of the file that `arguments` or the environment names into `command`.
 pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Command, Failure> {
@@ -23,10 +25,13 @@ pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Comm
         .parse()
         .map_err(|error: toml::de::Error| Failure::new(format!("{shown}: {}", error.to_string().trim_end())))?;
     for (table, keys) in tables {
+        if RULES.contains(&table.as_str()) {
+            continue;
+        }
         let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
-                .hint("the tables are named after commands that take --config: [record], [replay], [plan]"));
+                .hint("the tables are named after commands that take --config: [record], [replay], [plan]; rules are [[rewrite]] and [[unsafe]]"));
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");

@@ -6,13 +6,11 @@ use replayer::contexts::{Contexts, hex};
 use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
-use replayer::rewrite::Rewrite;
-use replayer::target::Target;
 use serde_json::json;
 
 use crate::cli::PlanArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::planning::{Planned, RATE_COLUMNS, seconds};
+use crate::planning::{Planned, Preparation, RATE_COLUMNS, seconds};
 use crate::units;
 
 /// Columns of the rate's picture on a terminal.
@@ -21,11 +19,7 @@ const SPARK_COLUMNS: usize = 60;
 const ENDPOINTS_SHOWN: usize = 10;
 
 pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
-    let authority = match args.load.target.as_deref().filter(|_| !args.load.keep_host) {
-        Some(given) => Some(Target::resolve(given)?.authority),
-        None => None,
-    };
-    let planned = Planned::make(&args.load, &Rewrite { authority }, args.show.is_some())?;
+    let planned = Planned::make(&args.load, Preparation::check(&args.load)?, args.show.is_some())?;
     if args.json {
         outcome::print(&format!("{}\n", planned.json()));
     } else if args.show.is_none() {
@@ -50,7 +44,14 @@ fn show(planned: Planned, count: u64) -> Result<(), Failure> {
         multiplier: planned.multiplier(),
     };
     let mut list = planned.spool.due().map_err(failed)?;
-    let mut feed = Feed::new(planned.spool, planned.plan, planned.survey.clients, Arc::new(facts), Vec::new());
+    let mut feed = Feed::new(
+        planned.spool,
+        planned.plan,
+        planned.survey.clients,
+        Arc::new(facts),
+        planned.rewriter.secrets(),
+        Vec::new(),
+    );
     for _ in 0..count {
         let Some(job) = feed.next(&mut list).map_err(failed)? else { break };
         let at = seconds(job.due_ns);
@@ -104,7 +105,7 @@ impl Planned {
             "block_edges_ns": plan.block_edges_ns(),
             "pool_block_edges_ns": plan.pool_block_edges_ns(),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
-            "unsafe_methods": summary.unsafe_methods,
+            "unsafe_methods": self.undecided,
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
         })
     }
@@ -182,12 +183,9 @@ impl Planned {
         for (reason, count) in &summary.left_out {
             line("left out", format!("{}: {}", reason.name(), units::count(*count)));
         }
-        if !summary.unsafe_methods.is_empty() {
-            let methods: Vec<_> = summary
-                .unsafe_methods
-                .iter()
-                .map(|(method, count)| format!("{method} {}", units::count(*count)))
-                .collect();
+        if !self.undecided.is_empty() {
+            let methods: Vec<_> =
+                self.undecided.iter().map(|(method, count)| format!("{method} {}", units::count(*count))).collect();
             line("may change", format!("{} recorded: replay asks for --unsafe-methods send|skip", methods.join(", ")));
         }
         line("rate", format!("▕{}▏", units::sparkline(&columns(&self.rates.plan))));

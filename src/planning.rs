@@ -1,13 +1,16 @@
 //! From arguments to a plan and its spool, for `plan` and `replay` alike.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use formats::model::Exchange;
 use formats::session::Session;
+use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
 use replayer::plan::{Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
-use replayer::rewrite::{LeftOut, Rewrite, Template};
+use replayer::rewrite::{LeftOut, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
+use replayer::safety::{Decision, UnsafePolicy};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
 
@@ -30,8 +33,33 @@ pub(crate) struct Planned {
     pub(crate) seed: u64,
     pub(crate) shard: Shard,
     pub(crate) sessions: Vec<String>,
+    /// What made the requests of the exchanges.
+    pub(crate) rewriter: Rewriter,
+    /// Rules that did nothing.
+    pub(crate) unused: Vec<String>,
+    /// Recorded requests that may change state and that nobody decided about, by method.
+    pub(crate) undecided: BTreeMap<String, u64>,
     /// Requests of recording and plan in equal spans of their own time.
     pub(crate) rates: Rates,
+}
+
+/// How exchanges become requests: checked before any session is read.
+pub(crate) struct Preparation {
+    pub(crate) rewriter: Rewriter,
+    policy: UnsafePolicy,
+    /// The text of the rules, which is part of what a plan is made of.
+    rules: String,
+}
+
+impl Preparation {
+    pub(crate) fn check(args: &LoadArgs) -> Result<Self, Failure> {
+        let rules = match &args.config {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| Failure::new(format!("cannot read the config {}: {error}", path.display())))?,
+            None => String::new(),
+        };
+        Ok(Self { rewriter: rewriter(args, &rules)?, policy: policy(args, &rules)?, rules })
+    }
 }
 
 /// Requests over time.
@@ -62,7 +90,7 @@ impl Rates {
 
 impl Planned {
     /// Checks the options, reads the sessions, plans, and makes the spool; without `kept` requests are only counted.
-    pub(crate) fn make(args: &LoadArgs, rewrite: &Rewrite, kept: bool) -> Result<Self, Failure> {
+    pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<Self, Failure> {
         let of = |error: PlanError| Failure::of(&error);
         refuse_later(args)?;
         let rate: Rate = args.rate.parse().map_err(of)?;
@@ -78,11 +106,27 @@ impl Planned {
         }
         let sessions = read::open(&args.sessions)?;
         let selection = selection(args, &sessions)?;
-        let skip_unsafe = args.unsafe_methods == Some(UnsafeMethods::Skip);
-        let mut prepare = |exchange: &Exchange, _endpoint: &str| prepare(exchange, rewrite, skip_unsafe);
+        let Preparation { rewriter, policy, rules } = preparation;
+        let mut undecided = BTreeMap::new();
+        let mut prepare = |exchange: &Exchange, endpoint: &str| {
+            let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
+            let decision = policy.decide(line.method, endpoint);
+            if decision == Decision::Skip {
+                return Err(LeftOut::UnsafeMethod);
+            }
+            let template = rewriter.template(exchange)?;
+            if decision == Decision::Fail {
+                *undecided.entry(String::from_utf8_lossy(line.method).into_owned()).or_default() += 1;
+            }
+            Ok::<Template, LeftOut>(template)
+        };
 
         let needs_count = matches!(rate, Rate::PerSecond(_)) || spec.is_some();
-        let mut can_be_sent = |exchange: &Exchange| prepare(exchange, "").is_ok();
+        let mut can_be_sent = |exchange: &Exchange| {
+            let Some(line) = formats::head::request_line(&exchange.request.head) else { return false };
+            let endpoint = formats::endpoint::endpoint(line.method, line.target);
+            policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(exchange).is_ok()
+        };
         let count: Option<&mut dyn FnMut(&Exchange) -> bool> = if needs_count { Some(&mut can_be_sent) } else { None };
         let survey = Survey::of(&sessions, &selection, count)?;
         let requests = survey.sendable.unwrap_or(survey.exchanges);
@@ -107,7 +151,8 @@ impl Planned {
         );
         progress.end();
         let spool = spool?;
-        let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey).as_bytes());
+        let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey, &rules).as_bytes());
+        let unused = rewriter.unused().into_iter().chain(policy.unused()).collect();
         Ok(Self {
             survey,
             plan: Arc::new(plan),
@@ -118,6 +163,9 @@ impl Planned {
             seed: args.seed,
             shard,
             sessions: args.sessions.iter().map(|path| path.display().to_string()).collect(),
+            rewriter,
+            unused,
+            undecided,
             rates,
         })
     }
@@ -134,6 +182,9 @@ impl Planned {
         if !summary.gaps.is_empty() {
             let bytes = summary.gaps.iter().map(|gap| gap.bytes).sum();
             eprintln!("note: the sessions declare {} gaps ({} not captured)", summary.gaps.len(), units::bytes(bytes));
+        }
+        for rule in &self.unused {
+            eprintln!("warning: {rule}");
         }
         if summary.connections_forgotten > 0 {
             eprintln!(
@@ -182,26 +233,46 @@ pub(crate) fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn prepare(exchange: &Exchange, rewrite: &Rewrite, skip_unsafe: bool) -> Result<Template, LeftOut> {
-    let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
-    if skip_unsafe && !matches!(line.method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") {
-        return Err(LeftOut::UnsafeMethod);
+/// What makes requests of exchanges. Without any target (as `plan` may be asked) requests keep their recorded Host.
+fn rewriter(args: &LoadArgs, rules: &str) -> Result<Rewriter, Failure> {
+    let of = |error: replayer::rewrite::RewriteError| Failure::of(&error).hint(error.hint());
+    let mut options = RewriteOptions { keep_host: args.keep_host, ..RewriteOptions::default() };
+    options.target = args.target.as_deref().map(str::parse).transpose().map_err(of)?;
+    options.maps = args.map.iter().map(|map| map.parse()).collect::<Result<_, _>>().map_err(of)?;
+    if options.target.is_none() && options.maps.is_empty() {
+        options.target = Some("http://localhost".parse::<TargetUrl>().map_err(of)?);
+        options.keep_host = true;
     }
-    replayer::rewrite::template(exchange, rewrite)
+    options.rules = Rules::from_toml(rules).map_err(of)?;
+    let credentials = |error: replayer::credentials::CredentialsError| Failure::of(&error).hint(error.hint());
+    if let Some(reference) = &args.auth {
+        let first = Secret::new(&reference.resolve()?);
+        let again = reference.clone();
+        let resolve = move || match again.resolve() {
+            Ok(bytes) => Ok(Secret::new(&bytes)),
+            Err(failure) => Err(failure.to_string()),
+        };
+        options.authorization = Some(Arc::new(LiveSecret::new(first, resolve).map_err(credentials)?));
+    }
+    if let Some(path) = &args.credentials {
+        options.credentials = Some(Arc::new(Credentials::read(path).map_err(credentials)?));
+    }
+    Rewriter::new(options).map_err(of)
+}
+
+fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
+    let default = match args.unsafe_methods {
+        Some(UnsafeMethods::Send) => Decision::Send,
+        Some(UnsafeMethods::Skip) => Decision::Skip,
+        Some(UnsafeMethods::Fail) | None => Decision::Fail,
+    };
+    let policy = UnsafePolicy::new(default).with_overrides(rules);
+    policy.map_err(|error| Failure::of(&error).hint(error.hint()))
 }
 
 /// Options that this version has no room for behind them yet.
 fn refuse_later(args: &LoadArgs) -> Result<(), Failure> {
-    let given = [
-        ("--map", !args.map.is_empty()),
-        ("--auth", args.auth.is_some()),
-        ("--credentials", args.credentials.is_some()),
-        ("--require-shape", args.require_shape),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Failure::not_built(name)),
-        None => Ok(()),
-    }
+    if args.require_shape { Err(Failure::not_built("--require-shape")) } else { Ok(()) }
 }
 
 fn profile(args: &LoadArgs) -> Result<Option<ProfileSpec>, Failure> {
@@ -233,9 +304,9 @@ fn run_ns(recording_ns: u64, speed: replayer::plan::Factor) -> u64 {
 }
 
 /// What tells this choice of exchanges from others.
-fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey) -> String {
+fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey, rules: &str) -> String {
     let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
-    format!("{ids:?} {} {:?} {:?} {:?}", survey.exchanges, args.from, args.to, args.unsafe_methods)
+    format!("{ids:?} {} {:?} {:?} {:?} {rules}", survey.exchanges, args.from, args.to, args.unsafe_methods)
 }
 
 /// How far the spool is, on a terminal.

@@ -9,7 +9,6 @@ use replayer::contexts::Contexts;
 use replayer::error::ReplayError;
 use replayer::job::RunFacts;
 use replayer::result::RunResult;
-use replayer::rewrite::Rewrite;
 use replayer::run::{self, Live, RunOptions, RunPlan, Running};
 use replayer::run_directory::RunDirectory;
 use replayer::send::SendOptions;
@@ -18,7 +17,7 @@ use replayer::target::Target;
 
 use crate::cli::{Answers, Backend, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::outcome::{self, Failure, Outcome};
-use crate::planning::Planned;
+use crate::planning::{Planned, Preparation};
 use crate::signals::Signals;
 use crate::units;
 
@@ -65,7 +64,7 @@ impl Replayed {
 /// A replay whose every condition is met.
 pub(crate) struct Replay {
     args: ReplayArgs,
-    target: Target,
+    targets: Vec<Target>,
     planned: Planned,
     export: Option<ExportOptions>,
 }
@@ -74,23 +73,23 @@ impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
     pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
         refuse_later(&args)?;
-        let given = args
-            .load
-            .target
-            .as_deref()
-            .ok_or_else(|| Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"))?;
-        let target = Target::resolve(given)?;
-        target.check_allowed(&args.allow)?;
+        if args.load.target.is_none() && args.load.map.is_empty() {
+            return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
+        }
         let export = export(&args)?;
-        let authority = (!args.load.keep_host).then(|| target.authority.clone());
-        let planned = Planned::make(&args.load, &Rewrite { authority }, true)?;
+        let preparation = Preparation::check(&args.load)?;
+        let given = preparation.rewriter.targets().iter().map(|target| target.given.as_str());
+        let targets = given.map(Target::resolve).collect::<Result<Vec<_>, _>>()?;
+        targets.iter().try_for_each(|target| target.check_allowed(&args.allow))?;
+        let planned = Planned::make(&args.load, preparation, true)?;
         if !args.allow_origin {
-            target.check_origin(planned.spool.summary.origins.iter().map(String::as_str))?;
+            let origins = || planned.spool.summary.origins.iter().map(String::as_str);
+            targets.iter().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
         decide_unsafe(args.load.unsafe_methods, &planned)?;
-        reach(&target, args.connect_timeout)?;
-        Ok(Self { args, target, planned, export })
+        targets.iter().try_for_each(|target| reach(target, args.connect_timeout))?;
+        Ok(Self { args, targets, planned, export })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
@@ -112,7 +111,7 @@ impl Replay {
         };
         let run_options = RunOptions {
             send: SendOptions {
-                address: self.target.address,
+                address: self.targets.first().map(|target| target.address).ok_or_else(|| Failure::new("no target"))?,
                 timeout_ns: units::nanos(self.args.timeout),
                 connect_timeout_ns: units::nanos(self.args.connect_timeout),
                 in_flight_max: self.args.max_in_flight.unwrap_or(20_000),
@@ -124,12 +123,12 @@ impl Replay {
         let facts = RunFacts {
             contexts,
             endpoints: summary.endpoints.iter().map(|row| row.name.clone()).collect(),
-            targets: vec![self.target],
+            targets: self.targets,
             planned: summary.requests,
             multiplier: planned.multiplier(),
         };
-        let clients = planned.survey.clients;
-        let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts) };
+        let (clients, secrets) = (planned.survey.clients, planned.rewriter.secrets());
+        let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts), secrets };
         let running = run::start(plan, run_options, directory, result)?;
         let result = watch(running)?;
         Ok(Replayed { result, out, sessions: whole })
@@ -326,8 +325,8 @@ fn export(args: &ReplayArgs) -> Result<Option<ExportOptions>, Failure> {
 
 /// Requests that may change the target's state are sent only when somebody said so.
 fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(), Failure> {
-    let methods = &planned.spool.summary.unsafe_methods;
-    if methods.is_empty() || matches!(decision, Some(UnsafeMethods::Send | UnsafeMethods::Skip)) {
+    let methods = &planned.undecided;
+    if methods.is_empty() {
         return Ok(());
     }
     let recorded: u64 = methods.values().sum();

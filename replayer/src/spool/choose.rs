@@ -63,7 +63,6 @@ impl Chosen {
 pub(super) struct Found {
     pub(super) origins: BTreeSet<String>,
     pub(super) left_out: BTreeMap<LeftOut, u64>,
-    pub(super) unsafe_methods: BTreeMap<String, u64>,
     pub(super) gaps: Vec<Gap>,
     pub(super) damage: Vec<Damage>,
     pub(super) unfinished: u64,
@@ -139,10 +138,6 @@ impl<'a> Chooser<'a> {
             Ok(template) => template,
             Err(reason) => return self.leave_out(client, reason),
         };
-        if !is_safe(line.method) {
-            let method = String::from_utf8_lossy(line.method).into_owned();
-            *self.found.unsafe_methods.entry(method).or_default() += 1;
-        }
         let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
         let at_ns = at_ns.saturating_sub(self.survey.origin_ns);
         let after_start = |end: u64| at_ns.saturating_add(end.saturating_sub(exchange.instants.request_start));
@@ -180,9 +175,4 @@ impl<'a> Chooser<'a> {
         }
         index
     }
-}
-
-/// Methods that are safe by RFC 9110 §9.2.1.
-fn is_safe(method: &[u8]) -> bool {
-    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
 }

@@ -41,8 +41,6 @@ pub struct Summary {
     pub origins: BTreeSet<String>,
     /// Exchanges that cannot or shall not be sent, by reason.
     pub left_out: BTreeMap<LeftOut, u64>,
-    /// Requests with a method that may change state, by method: recorded ones that would be sent.
-    pub unsafe_methods: BTreeMap<String, u64>,
     /// Gaps that the sessions declare.
     pub gaps: Vec<Gap>,
     /// Damage that was found.
@@ -80,7 +78,7 @@ impl Summary {
         for (index, name) in (0..).zip(found.endpoints) {
             self.endpoint(index).name = name;
         }
-        (self.origins, self.left_out, self.unsafe_methods) = (found.origins, found.left_out, found.unsafe_methods);
+        (self.origins, self.left_out) = (found.origins, found.left_out);
         (self.gaps, self.damage, self.unfinished) = (found.gaps, found.damage, found.unfinished);
     }
 
