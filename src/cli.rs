@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Say what a replay would send, and send nothing
     #[cfg(feature = "replay")]
     Plan(Box<PlanArgs>),
+    /// Write the page of a run again, or merge the runs of a plan's shards into one result
+    #[cfg(feature = "replay")]
+    Report(ReportArgs),
     /// Say what is in a session
     Inspect(InspectArgs),
     /// Print a session as JSON, one object a line
@@ -59,8 +62,6 @@ pub(crate) enum Command {
     Edit(NotBuilt),
     #[command(hide = true)]
     Export(NotBuilt),
-    #[command(hide = true)]
-    Report(NotBuilt),
     #[command(hide = true)]
     Compare(NotBuilt),
     #[command(hide = true)]
@@ -148,6 +149,31 @@ pub(crate) struct RecordArgs {
 pub(crate) enum Switch {
     On,
     Off,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reenact report runs/monday-3x                                  (writes its report.html again)
+  reenact report runs/shard-1 runs/shard-2 --out runs/whole      (run.json and report.html of the whole plan)
+
+Exit codes: 0 done, 2 directories that do not fit together, 3 merged with shards missing (--partial),
+4 merged, and the whole run is invalid.")]
+pub(crate) struct ReportArgs {
+    /// Run directories: one run, or the shards of one plan
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// New directory for the result of the whole plan
+    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Merge although shards are missing, and say so (exit code 3)
+    #[arg(long, env = "REENACT_PARTIAL")]
+    pub(crate) partial: bool,
+    /// Print the result (run.json) instead of the summary
+    #[arg(long, env = "REENACT_JSON")]
+    pub(crate) json: bool,
+    /// TOML file whose table `report` has these flags as its keys
+    #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Comm
         let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
-                .hint("the tables are named after commands that take --config: [record], [replay], [plan]; rules are [[rewrite]] and [[unsafe]]"));
+                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [report]; rules are [[rewrite]] and [[unsafe]]"));
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");

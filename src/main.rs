@@ -17,6 +17,8 @@ mod read;
 mod record;
 #[cfg(feature = "replay")]
 mod replay;
+#[cfg(feature = "replay")]
+mod report;
 mod secret;
 mod signals;
 mod units;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome as u8),
         Err(failure) => {
             eprintln!("{failure}");
-            ExitCode::from(2)
+            ExitCode::from(failure.code)
         }
     }
 }
@@ -63,13 +65,14 @@ fn run() -> Result<Outcome, Failure> {
         Command::Replay(args) => replay::run(*args),
         #[cfg(feature = "replay")]
         Command::Plan(args) => plan::run(*args),
+        #[cfg(feature = "replay")]
+        Command::Report(args) => report::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Edit(args) => not_built("edit", &args),
         Command::Export(args) => not_built("export", &args),
-        Command::Report(args) => not_built("report", &args),
         Command::Compare(args) => not_built("compare", &args),
         Command::Ab(args) => not_built("ab", &args),
     }

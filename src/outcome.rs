@@ -11,21 +11,31 @@ pub(crate) enum Outcome {
     Failed = 1,
     /// Done, but with loss.
     Loss = 3,
+    /// The generator, not the target, was the limit of a run.
+    #[cfg(feature = "replay")]
+    Invalid = 4,
     /// Interrupted; results so far are written.
     #[cfg(feature = "replay")]
     Interrupted = 130,
 }
 
-/// Bad usage or input: exit code 2.
+/// Why a command ended before it did anything: bad usage or input (exit code 2), unless its code says otherwise.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
+    pub(crate) code: u8,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, code: 2 }
+    }
+
+    /// A threshold that did not hold: exit code 1.
+    #[cfg(feature = "replay")]
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { code: Outcome::Failed as u8, ..Self::new(message) }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -73,6 +83,17 @@ impl From<formats::session::SessionError> for Failure {
 #[cfg(feature = "replay")]
 impl From<replayer::error::ReplayError> for Failure {
     fn from(error: replayer::error::ReplayError) -> Self {
+        let failure = Self::of(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(feature = "replay")]
+impl From<replayer::merge::MergeError> for Failure {
+    fn from(error: replayer::merge::MergeError) -> Self {
         let failure = Self::of(&error);
         match error.hint() {
             Some(hint) => failure.hint(hint),

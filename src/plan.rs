@@ -6,6 +6,8 @@ use replayer::contexts::{Contexts, hex};
 use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
+use replayer::report::plan_svg;
+use replayer::shape::ShapeRow;
 use serde_json::json;
 
 use crate::cli::PlanArgs;
@@ -25,8 +27,13 @@ pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
     } else if args.show.is_none() {
         outcome::print(&planned.text());
     }
+    if let Some(path) = &args.svg {
+        let picture = planned.svg();
+        std::fs::write(path, picture)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    }
     planned.report_problems();
-    let result = planned.outcome();
+    let result = planned.outcome_with_shape(args.load.require_shape);
     if let Some(count) = args.show {
         show(planned, count)?;
     }
@@ -104,6 +111,7 @@ impl Planned {
             },
             "block_edges_ns": plan.block_edges_ns(),
             "pool_block_edges_ns": plan.pool_block_edges_ns(),
+            "shape": self.shape_json(),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.undecided,
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
@@ -190,6 +198,7 @@ impl Planned {
         }
         line("rate", format!("▕{}▏", units::sparkline(&columns(&self.rates.plan))));
         line("plan hash", hex(&self.hash));
+        out += &self.shape_text();
         out += &format!("\n  {:<56} {:>10}\n", "endpoint", "requests");
         let endpoints = self.endpoints();
         for (name, count) in endpoints.iter().take(ENDPOINTS_SHOWN) {
@@ -199,6 +208,56 @@ impl Planned {
             out += &format!("  … and {} more (--json has all)\n", endpoints.len() - ENDPOINTS_SHOWN);
         }
         out
+    }
+
+    fn shape_json(&self) -> serde_json::Value {
+        let check = &self.shape;
+        let row = |row: &ShapeRow| {
+            json!({
+                "tau_ns": row.tau_ns,
+                "windows": row.windows,
+                "recording": row.recording,
+                "clients_alone": row.clients_alone,
+                "target": row.target,
+                "target_error": row.target_error,
+                "plan": row.plan,
+                "plan_error": row.plan_error,
+                "ratio": row.ratio,
+                "ratio_error": row.ratio_error,
+                "verdict": row.verdict.name(),
+                "words": row.words(),
+            })
+        };
+        json!({
+            "verdict": check.verdict().name(),
+            "words": check.words(),
+            "mean_rate": check.mean_rate,
+            "rate_correlation_10s": check.rate_correlation_10s,
+            "rate_correlation_60s": check.rate_correlation_60s,
+            "endpoint_divergence_bits": check.endpoint_divergence_bits,
+            "gap_distance": check.gap_distance.ok(),
+            "gaps_not_compared": check.gap_distance.err().map(|why| why.to_string()),
+            "scales": check.rows.iter().map(row).collect::<Vec<_>>(),
+        })
+    }
+
+    fn shape_text(&self) -> String {
+        let mut out = format!("\n  shape       {}\n", self.shape.words());
+        out += "  index of dispersion of counts, Var N / E N (1 is a Poisson process)\n";
+        out += &format!("  {:>10} {:>10} {:>10} {:>10}\n", "window", "recording", "target", "plan");
+        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+        for row in &self.shape.rows {
+            #[expect(clippy::cast_precision_loss, reason = "one of five round numbers")]
+            let tau = units::micros(row.tau_ns as f64 / 1_000.0);
+            let (recording, target, plan) = (shown(row.recording), shown(row.target), shown(row.plan));
+            out += &format!("  {tau:>10} {recording:>10} {target:>10} {plan:>10}  {}\n", row.words());
+        }
+        out
+    }
+
+    fn svg(&self) -> String {
+        let span_ns = self.plan.timing().end_ns / RATE_COLUMNS as u64 + 1;
+        plan_svg(&self.rates.recording, &self.rates.plan, span_ns, &self.shape)
     }
 
     fn endpoints(&self) -> Vec<(&str, u64)> {

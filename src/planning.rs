@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use formats::model::Exchange;
+use formats::model::{Exchange, KeySource};
 use formats::session::Session;
 use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
-use replayer::plan::{Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::plan::{Client, Factor, Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
 use replayer::rewrite::{LeftOut, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
+use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
 
@@ -41,6 +42,8 @@ pub(crate) struct Planned {
     pub(crate) undecided: BTreeMap<String, u64>,
     /// Requests of recording and plan in equal spans of their own time.
     pub(crate) rates: Rates,
+    /// Whether the plan has the recording's shape.
+    pub(crate) shape: ShapeCheck,
 }
 
 /// How exchanges become requests: checked before any session is read.
@@ -81,7 +84,7 @@ impl Rates {
             Seen::Recorded { at_ns, .. } => (&mut self.recording, at_ns, self.recording_ns),
             Seen::Planned { due_ns, .. } => (&mut self.plan, due_ns, self.plan_ns),
         };
-        let column = u128::from(at_ns) * RATE_COLUMNS as u128 / (u128::from(length_ns) + 1);
+        let column = at_ns.checked_div(length_ns / RATE_COLUMNS as u64 + 1).unwrap_or(0);
         if let Some(count) = counts.get_mut(usize::try_from(column).unwrap_or(usize::MAX).min(RATE_COLUMNS - 1)) {
             *count += 1;
         }
@@ -92,7 +95,6 @@ impl Planned {
     /// Checks the options, reads the sessions, plans, and makes the spool; without `kept` requests are only counted.
     pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<Self, Failure> {
         let of = |error: PlanError| Failure::of(&error);
-        refuse_later(args)?;
         let rate: Rate = args.rate.parse().map_err(of)?;
         let shard: Shard = args.shard.parse().map_err(of)?;
         let method = args.method.parse().map_err(of)?;
@@ -142,7 +144,31 @@ impl Planned {
         let mut rates = Rates::new(survey.recording_ns, plan.timing().end_ns);
         let directory = args.spool.clone().unwrap_or_else(std::env::temp_dir);
         let spool_options = SpoolOptions { directory, bytes_max: args.spool_max, kept, shard };
-        let mut watch = |seen: Seen| rates.see(seen);
+        let mut shape = ShapeCounter::new(survey.recording_ns, survey.clients.len());
+        let is_named = |client: &Client| matches!(client.key.source, KeySource::Named | KeySource::Forwarded);
+        for (number, _) in (0..).zip(&survey.clients).filter(|(_, client)| is_named(client)) {
+            shape.is_user(number);
+        }
+        let mut endpoints_recorded = Vec::new();
+        let recording_ns = survey.recording_ns;
+        let mut watch = |seen: Seen| {
+            rates.see(seen);
+            match seen {
+                Seen::Recorded { client, endpoint, at_ns } => {
+                    shape.recorded(client, at_ns);
+                    let at = endpoint as usize;
+                    if endpoints_recorded.len() <= at {
+                        endpoints_recorded.resize(at + 1, 0);
+                    }
+                    if let Some(count) = endpoints_recorded.get_mut(at) {
+                        *count += 1;
+                    }
+                }
+                // Of a recording that is repeated its first round is compared.
+                Seen::Planned { due_ns, .. } if due_ns <= recording_ns => shape.planned(due_ns),
+                Seen::Planned { .. } => {}
+            }
+        };
         let mut progress = Progress::new(survey.exchanges);
         let spool = Builder::new(&survey, &mut plan, selection, spool_options, &mut watch).build(
             &sessions,
@@ -152,6 +178,17 @@ impl Planned {
         progress.end();
         let spool = spool?;
         let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey, &rules).as_bytes());
+        let clients = &plan.clients;
+        let pooled = if clients.warped.exchanges > 0 { clients.warped } else { clients.pools };
+        let facts = ShapeFacts {
+            factor: plan.profile().mean(plan.timing().end_ns),
+            pooled_share: pooled.share_of(&clients.recorded),
+            constant_rate: plan.profile().as_constant().is_some(),
+            time_scaled: plan.timing().speed != Factor::ONE,
+            endpoints_planned: spool.summary.endpoints.iter().map(|row| row.planned).collect(),
+            endpoints_recorded,
+        };
+        let shape = shape.finish(&facts);
         let unused = rewriter.unused().into_iter().chain(policy.unused()).collect();
         Ok(Self {
             survey,
@@ -167,6 +204,7 @@ impl Planned {
             unused,
             undecided,
             rates,
+            shape,
         })
     }
 
@@ -198,6 +236,11 @@ impl Planned {
     pub(crate) fn outcome(&self) -> Outcome {
         let summary = &self.spool.summary;
         if summary.damage.is_empty() && summary.unfinished == 0 { Outcome::Done } else { Outcome::Loss }
+    }
+
+    /// The same, and whether the plan's shape is good enough, if that is asked for (`--require-shape`).
+    pub(crate) fn outcome_with_shape(&self, required: bool) -> Outcome {
+        if required && !self.shape.verdict().passes() { Outcome::Failed } else { self.outcome() }
     }
 
     /// Seconds from due instant 0 to the last due instant.
@@ -268,11 +311,6 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
     };
     let policy = UnsafePolicy::new(default).with_overrides(rules);
     policy.map_err(|error| Failure::of(&error).hint(error.hint()))
-}
-
-/// Options that this version has no room for behind them yet.
-fn refuse_later(args: &LoadArgs) -> Result<(), Failure> {
-    if args.require_shape { Err(Failure::not_built("--require-shape")) } else { Ok(()) }
 }
 
 fn profile(args: &LoadArgs) -> Result<Option<ProfileSpec>, Failure> {

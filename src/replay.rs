@@ -1,32 +1,42 @@
 //! `reenact replay`: checks, plans, sends, and says what happened.
 
+mod connect;
+mod export;
+mod safety;
+mod summary;
+
 use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replayer::contexts::Contexts;
+use replayer::contexts::{Contexts, Sampling};
+use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
+use replayer::health::{Demand, Machine, Preflight, preflight};
 use replayer::job::RunFacts;
-use replayer::result::RunResult;
+use replayer::measure::{self, Window};
+use replayer::plan::Shard;
+use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, Live, RunOptions, RunPlan, Running};
 use replayer::run_directory::RunDirectory;
-use replayer::send::SendOptions;
-use replayer::spans::{ExportOptions, Secret};
+use replayer::send::{self, Budget, Pace, SendOptions};
+use replayer::spans::ExportOptions;
 use replayer::target::Target;
+use replayer::verdict::{LagLimit, Trust};
 
-use crate::cli::{Answers, Backend, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation};
 use crate::signals::Signals;
 use crate::units;
+use safety::Safety;
 
+/// How long this machine's timers are measured before a run.
+const PREFLIGHT_NS: u64 = 300_000_000;
 /// How often the live line is renewed.
 const LIVE_EVERY: Duration = Duration::from_millis(250);
-const LIGHTSTEP_ENDPOINT: &str = "https://ingest.lightstep.com:443";
-const LIGHTSTEP_HEADER: &str = "lightstep-access-token";
-/// The environment's word for where spans go (OpenTelemetry, OTLP exporter configuration).
-const OTLP_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let json = args.json;
@@ -38,7 +48,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
         let json = json.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
         outcome::print(&format!("{json}\n"));
     } else {
-        outcome::print(&summary(&replayed.result, &replayed.out));
+        outcome::print(&summary::summary(&replayed.result, &replayed.out));
     }
     Ok(replayed.outcome())
 }
@@ -53,10 +63,13 @@ pub(crate) struct Replayed {
 
 impl Replayed {
     fn outcome(&self) -> Outcome {
-        match self.result.interrupted {
-            true => Outcome::Interrupted,
-            false if !self.result.shed.is_empty() => Outcome::Loss,
-            false => self.sessions,
+        let result = &self.result;
+        match result.verdict.outcome {
+            _ if result.interrupted => Outcome::Interrupted,
+            _ if result.aborted.is_some() => Outcome::Failed,
+            Trust::Invalid => Outcome::Invalid,
+            _ if !result.shed.is_empty() => Outcome::Loss,
+            _ => self.sessions,
         }
     }
 }
@@ -67,6 +80,11 @@ pub(crate) struct Replay {
     targets: Vec<Target>,
     planned: Planned,
     export: Option<ExportOptions>,
+    dial: DialOptions,
+    safety: Safety,
+    limits: LagLimit,
+    sampling: Sampling,
+    preflight: Preflight,
 }
 
 impl Replay {
@@ -76,48 +94,79 @@ impl Replay {
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
-        let export = export(&args)?;
+        let sampling = args.trace_sample.parse().map_err(Failure::new)?;
+        let limits = match &args.lag_limit {
+            Some(text) => text.parse().map_err(|error: replayer::verdict::LagLimitError| Failure::of(&error))?,
+            None => LagLimit::default(),
+        };
+        let export = export::export(&args)?;
+        let safety = Safety::check(&args)?;
         let preparation = Preparation::check(&args.load)?;
-        let given = preparation.rewriter.targets().iter().map(|target| target.given.as_str());
-        let targets = given.map(Target::resolve).collect::<Result<Vec<_>, _>>()?;
-        targets.iter().try_for_each(|target| target.check_allowed(&args.allow))?;
+        let mut targets = connect::targets(&args, &preparation.rewriter)?;
+        let dial = connect::dial(&args);
         let planned = Planned::make(&args.load, preparation, true)?;
         if !args.allow_origin {
             let origins = || planned.spool.summary.origins.iter().map(String::as_str);
-            targets.iter().try_for_each(|target| target.check_origin(origins()))?;
+            targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
+        if planned.outcome_with_shape(args.load.require_shape) == Outcome::Failed {
+            let words = planned.shape.words();
+            return Err(Failure::failed(format!("the plan's shape is not the recording's: {words}"))
+                .hint("look at it with `reenact plan`; send it all the same without --require-shape"));
+        }
         decide_unsafe(args.load.unsafe_methods, &planned)?;
-        targets.iter().try_for_each(|target| reach(target, args.connect_timeout))?;
-        Ok(Self { args, targets, planned, export })
+        connect::probe(&targets, &dial)?;
+        let peak = planned.spool.summary.peak_open();
+        let demand = Demand { connections_peak: peak, same_address_peak: peak };
+        let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
+            .map_err(|error| Failure::of(&error).hint(error.hint()))?;
+        Ok(Self { args, targets, planned, export, dial, safety, limits, sampling, preflight })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
-        let sampling = self.args.trace_sample.parse().map_err(Failure::new)?;
-        let contexts = Contexts::random()?.sampled(sampling);
-        let out = self.args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
+        let args = &self.args;
+        let contexts = Contexts::random()?.sampled(self.sampling);
+        let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
         directory.write_plan(&planned.json())?;
         let summary = &planned.spool.summary;
         let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count));
+        let plan_hash = replayer::contexts::hex(&planned.hash);
+        let given: Vec<String> = self.targets.iter().map(|target| target.given.clone()).collect();
         let result = RunResult {
-            plan_hash: replayer::contexts::hex(&planned.hash),
+            plan_hash: plan_hash.clone(),
             sessions: planned.sessions.clone(),
             seed: planned.seed,
             method: planned.method.clone(),
+            shard: (planned.shard != Shard::WHOLE)
+                .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
+            notices: planned.unused.iter().cloned().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
             ..RunResult::default()
         };
+        let end_ns = planned.plan.timing().end_ns;
+        let steady = Window {
+            from_ns: units::nanos(args.warm_up),
+            to_ns: if args.drain.is_zero() { u64::MAX } else { end_ns.saturating_sub(units::nanos(args.drain)) },
+        };
         let run_options = RunOptions {
-            send: SendOptions {
-                address: self.targets.first().map(|target| target.address).ok_or_else(|| Failure::new("no target"))?,
-                timeout_ns: units::nanos(self.args.timeout),
-                connect_timeout_ns: units::nanos(self.args.connect_timeout),
-                in_flight_max: self.args.max_in_flight.unwrap_or(20_000),
-            },
+            send: send_options(args),
+            dial: self.dial,
             export: self.export,
-            log_requests: self.args.requests == Requests::All,
+            log_requests: args.requests == Requests::All,
+            steady,
+            limits: self.limits,
+            loop_model: match args.loop_model {
+                LoopModel::Open => measure::LoopModel::Open,
+                LoopModel::Causal => measure::LoopModel::Causal,
+                LoopModel::Closed => measure::LoopModel::Closed,
+            },
+            start_at: args.start_at,
+            abort_if: self.safety.abort_if.clone(),
+            kill_file: self.safety.kill_file.clone(),
+            preflight: self.preflight,
         };
         let whole = planned.outcome();
         let facts = RunFacts {
@@ -127,11 +176,52 @@ impl Replay {
             planned: summary.requests,
             multiplier: planned.multiplier(),
         };
+        let start_facts = safety::start_facts(facts.contexts.run_id(), &plan_hash, facts.planned, &given, &out);
+        self.safety.tell_start(&start_facts)?;
         let (clients, secrets) = (planned.survey.clients, planned.rewriter.secrets());
         let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts), secrets };
-        let running = run::start(plan, run_options, directory, result)?;
-        let result = watch(running)?;
-        Ok(Replayed { result, out, sessions: whole })
+        let result = run::start(plan, run_options, directory, result).map_err(Failure::from).and_then(watch);
+        // Who was told of the beginning is told of the end, also of a bad one.
+        let end_facts = match &result {
+            Ok(result) => safety::end_facts(result, &out),
+            Err(_) => start_facts,
+        };
+        self.safety.tell_end(&end_facts);
+        Ok(Replayed { result: result?, out, sessions: whole })
+    }
+}
+
+/// Requests under way with `--rate max`, unless somebody says otherwise.
+const IN_FLIGHT_AT_ONCE: usize = 64;
+/// The same at the recorded pace: those due beyond that are shed.
+const IN_FLIGHT_MAX: usize = 20_000;
+
+fn send_options(args: &ReplayArgs) -> SendOptions {
+    let at_once = args.load.rate == "max";
+    SendOptions {
+        threads: NonZeroUsize::new(args.threads.into()).unwrap_or(NonZeroUsize::MIN),
+        pace: if at_once { Pace::Max } else { Pace::Recorded },
+        loop_model: match args.loop_model {
+            LoopModel::Open => send::LoopModel::Open,
+            LoopModel::Causal => send::LoopModel::Causal { think_min_ns: units::nanos(args.think_min) },
+            LoopModel::Closed => send::LoopModel::Closed,
+        },
+        when_busy: match args.when_busy {
+            WhenBusy::Extra => send::WhenBusy::Extra,
+            WhenBusy::Queue => send::WhenBusy::Queue,
+            WhenBusy::Shed => send::WhenBusy::Shed,
+        },
+        timeout_ns: units::nanos(args.timeout),
+        spin_ns: units::nanos(args.spin),
+        in_flight_max: args.max_in_flight.unwrap_or(if at_once { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX }),
+        connections_max: args.max_connections.map(|most| most as u64),
+        rate_max: args.max_rate,
+        budget: Budget {
+            requests: args.budget_requests,
+            bytes: args.budget_bytes,
+            time_ns: args.budget_time.map(units::nanos),
+        },
+        ..SendOptions::new()
     }
 }
 
@@ -182,145 +272,19 @@ fn show(live: &Live) {
     let _ = std::io::stderr().flush();
 }
 
-/// The dozen lines that a run ends with.
-fn summary(result: &RunResult, out: &std::path::Path) -> String {
-    let mut text = String::new();
-    for notice in &result.notices {
-        text += &format!("NOTE: {notice}\n");
-    }
-    let mut line = |name: &str, value: String| text += &format!("  {name:<11}{value}\n");
-    let total = |counts: &std::collections::BTreeMap<String, u64>| counts.values().sum::<u64>();
-    let each = |counts: &std::collections::BTreeMap<String, u64>| {
-        counts.iter().map(|(name, count)| format!("{name} {}", units::count(*count))).collect::<Vec<_>>().join(", ")
-    };
-    line(
-        "requests",
-        format!(
-            "{} planned, {} sent, {} answered",
-            units::count(result.planned),
-            units::count(result.sent),
-            units::count(result.completed)
-        ),
-    );
-    if !result.errors.is_empty() {
-        line("errors", format!("{}: {}", units::count(total(&result.errors)), each(&result.errors)));
-    }
-    if !result.shed.is_empty() {
-        line("not sent", format!("{}: {}", units::count(total(&result.shed)), each(&result.shed)));
-    }
-    if !result.left_out.is_empty() {
-        line(
-            "left out",
-            format!("{} recorded exchanges: {}", units::count(total(&result.left_out)), each(&result.left_out)),
-        );
-    }
-    line("status", if result.status.is_empty() { "–".into() } else { each(&result.status) });
-    line(
-        "rate",
-        format!(
-            "{:.1}/s planned, {:.1}/s achieved, for {}",
-            result.rate.planned,
-            result.rate.achieved,
-            units::seconds(result.duration_s)
-        ),
-    );
-    let quantiles = |one: &replayer::result::Quantiles| match one.count {
-        0 => "–".to_owned(),
-        _ => format!(
-            "p50 {}  p99 {}  p99.9 {}  max {}",
-            units::micros(one.p50),
-            units::micros(one.p99),
-            units::micros(one.p999),
-            units::micros(one.max)
-        ),
-    };
-    line("response", quantiles(&result.response_us));
-    line("recorded", quantiles(&result.recorded_response_us));
-    line("lag", quantiles(&result.lag_us));
-    let dropped = match total(&result.spans.dropped) {
-        0 => String::new(),
-        some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
-    };
-    let no_exporter = result.spans.dropped.contains_key("no_exporter");
-    line(
-        "spans",
-        match no_exporter {
-            true => "none exported: no --otlp-endpoint was given".to_owned(),
-            false => format!("{} exported{dropped}", units::count(result.spans.exported)),
-        },
-    );
-    line("report", out.join("report.html").display().to_string());
-    text
-}
-
 /// Options that this version has no room for behind them yet.
 fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
-    let load = &args.load;
     let later = &args.later;
     let given = [
         ("--plan", later.plan.is_some()),
         ("--identity", later.identity.is_some()),
         ("--span-budget", later.span_budget.is_some()),
-        ("--rate max", load.rate == "max"),
-        ("--loop-model", args.loop_model != LoopModel::Open),
-        ("--think-min", !args.think_min.is_zero()),
-        ("--when-busy", args.when_busy != WhenBusy::Extra),
-        ("--warm-up", !args.warm_up.is_zero()),
-        ("--drain", !args.drain.is_zero()),
-        ("--start-at", args.start_at.is_some()),
-        ("--threads", args.threads != 1),
-        ("--spin", !args.spin.is_zero()),
-        ("--lag-limit", args.lag_limit.is_some()),
-        ("--max-connections", args.max_connections.is_some()),
-        ("--max-rate", args.max_rate.is_some()),
-        ("--budget-requests", args.budget_requests.is_some()),
-        ("--budget-bytes", args.budget_bytes.is_some()),
-        ("--budget-time", args.budget_time.is_some()),
-        ("--abort-if", !args.abort_if.is_empty()),
-        ("--kill-file", args.kill_file.is_some()),
-        ("--on-start", !args.on_start.is_empty()),
-        ("--on-end", !args.on_end.is_empty()),
-        ("--hook-timeout", args.hook_timeout != Duration::from_secs(30)),
-        ("--resolve", !args.resolve.is_empty()),
-        ("--bind", !args.bind.is_empty()),
-        ("--proxy", args.proxy.is_some() || args.proxy_auth.is_some()),
-        ("--tls-ca", args.tls_ca.is_some()),
-        ("--tls-cert", args.tls_cert.is_some() || args.tls_key.is_some()),
-        ("--no-tls-resumption", args.no_tls_resumption),
-        ("--insecure", args.insecure),
         ("--answers", args.answers != Answers::None),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::not_built(name)),
         None => Ok(()),
     }
-}
-
-fn export(args: &ReplayArgs) -> Result<Option<ExportOptions>, Failure> {
-    let variable = || OTLP_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let given = args.otlp_endpoint.clone().or_else(variable);
-    let mut headers = Vec::new();
-    let preset = match args.backend {
-        Some(Backend::Lightstep) => {
-            let token = args.token.as_ref().ok_or_else(|| {
-                Failure::new("--backend lightstep needs an access token")
-                    .hint("as in --token env:LIGHTSTEP_ACCESS_TOKEN")
-            })?;
-            headers.push((LIGHTSTEP_HEADER.to_owned(), Secret(token.resolve_text()?)));
-            Some(LIGHTSTEP_ENDPOINT.to_owned())
-        }
-        None if args.token.is_some() => {
-            return Err(Failure::new("--token says nothing without --backend")
-                .hint("name the backend, as in --backend lightstep"));
-        }
-        None => None,
-    };
-    let Some(endpoint) = given.or(preset) else { return Ok(None) };
-    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-        return Err(Failure::new(format!("the OTLP endpoint `{endpoint}` is no URL"))
-            .hint("write it as in http://127.0.0.1:4317"));
-    }
-    Ok(Some(ExportOptions { endpoint, headers, environment: args.environment.clone() }))
 }
 
 /// Requests that may change the target's state are sent only when somebody said so.
@@ -344,13 +308,4 @@ fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(error.into()) }
-}
-
-/// A target that nobody listens at is an error of usage, not of every single request.
-fn reach(target: &Target, timeout: Duration) -> Result<(), Failure> {
-    let connected = std::net::TcpStream::connect_timeout(&target.address, timeout.max(Duration::from_millis(1)));
-    match connected {
-        Ok(_) => Ok(()),
-        Err(source) => Err(ReplayError::Unreachable { target: target.address, source }.into()),
-    }
 }

@@ -156,7 +156,11 @@ fn targets_that_cannot_or_may_not_be_loaded() {
         2,
         &["is not allowed"],
     );
-    replay("https://127.0.0.1:1", &["https://127.0.0.1:1", "TLS", "not built yet"]);
+    replay("https://127.0.0.1:1", &["cannot connect to the target https://127.0.0.1:1", "refused"]);
+    let plain = target(|mut socket| drop(socket.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")));
+    replay(&format!("https://{plain}"), &["cannot connect to the target https://", "tls", "hint: "]);
+    replay("unix:/no/such/socket", &["cannot connect to the target unix:/no/such/socket"]);
+    replay("unix:relative", &["the path of a Unix socket begins with /"]);
     replay("ftp://127.0.0.1", &["ftp", "--target http://"]);
     replay("http://127.0.0.1:1/path", &["paths come from the recording"]);
     replay("http://u:p@127.0.0.1:1", &["credentials"]);
@@ -368,7 +372,7 @@ fn secrets_are_never_values() {
 fn what_is_not_built_is_refused_by_name() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 3));
-    for command in ["edit", "export", "report", "compare", "ab"] {
+    for command in ["edit", "export", "compare", "ab"] {
         check(&[command, &session, "--any", "thing"], 2, &[&format!("reenact {command}"), "not built yet"]);
     }
     for format in ["har", "gor", "mitmproxy", "envoy-tap", "access-log", "pcap"] {

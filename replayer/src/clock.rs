@@ -30,6 +30,12 @@ impl Clock {
         self.wall + Duration::from_nanos(at_ns)
     }
 
+    /// This clock's reading at a wall-clock time; `None` when that is before its origin.
+    #[must_use]
+    pub fn at(&self, time: SystemTime) -> Option<u64> {
+        time.duration_since(self.wall).ok().and_then(|since| u64::try_from(since.as_nanos()).ok())
+    }
+
     /// The instant at `at_ns`, for timers of a runtime.
     #[must_use]
     pub fn deadline(&self, at_ns: u64) -> Instant {

@@ -1,6 +1,6 @@
 //! Why a replay cannot begin or go on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Everything that stops a replay as a whole; what happens to single requests is data, not an error.
@@ -13,21 +13,45 @@ pub enum ReplayError {
     /// The plan cannot be made.
     #[error(transparent)]
     Plan(#[from] crate::plan::PlanError),
-    /// The target's address is no `http://host[:port]`.
-    #[error("the target `{given}` is not http://HOST[:PORT]: {why}")]
+    /// The target's address has none of the forms that targets have.
+    #[error("the target `{given}` is not http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH: {why}")]
     Target {
         /// As given.
         given: String,
         /// What is wrong.
         why: String,
     },
-    /// A target that this version cannot reach.
-    #[error("the target `{given}` needs {what}, which is not built yet")]
-    NotBuilt {
+    /// An override of the resolver cannot be read.
+    #[error("`{given}` is not HOST:PORT:ADDR[,ADDR]: {why}")]
+    Override {
         /// As given.
         given: String,
-        /// `TLS`, …
-        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// A proxy cannot be used.
+    #[error("cannot use the proxy {given}: {why}")]
+    Proxy {
+        /// Its address, without credentials.
+        given: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS with {with}: {why}")]
+    Tls {
+        /// The file or setting at fault.
+        with: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A source address does not belong to this machine.
+    #[error("cannot send from the address {address}")]
+    Bind {
+        /// The address.
+        address: IpAddr,
+        /// The system's answer.
+        source: std::io::Error,
     },
     /// The target's name does not resolve.
     #[error("the target's host `{host}` does not resolve")]
@@ -38,30 +62,30 @@ pub enum ReplayError {
         source: std::io::Error,
     },
     /// The target is not on the allow-list.
-    #[error("the target {host}:{port} ({address}) is not allowed")]
+    #[error("the target {host}:{port} ({}) is not allowed", address.map_or("through a proxy".to_owned(), |address| address.to_string()))]
     NotAllowed {
         /// Its name.
         host: String,
         /// Its port.
         port: u16,
-        /// The address that is not loopback.
-        address: SocketAddr,
+        /// The address that is not loopback; `None` where a proxy decides which it is.
+        address: Option<SocketAddr>,
     },
     /// The target is what the session was recorded from.
     #[error("the target {target} is the recorded origin ({origin})")]
     Origin {
-        /// Its address.
-        target: SocketAddr,
+        /// As given.
+        target: String,
         /// What it was in the recording.
         origin: String,
     },
     /// Nobody answers at the target.
     #[error("cannot connect to the target {target}")]
     Unreachable {
-        /// Its address.
-        target: SocketAddr,
-        /// The system's answer.
-        source: std::io::Error,
+        /// As given.
+        target: String,
+        /// Why not.
+        source: crate::dial::DialError,
     },
     /// The sessions hold nothing that can be sent.
     #[error("the plan is empty: {why}")]
@@ -107,6 +131,14 @@ pub enum ReplayError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The time to start is over, or too near.
+    #[error("the time to start ({}) is over or nearer than the {} ms that opening connections takes", humantime::format_rfc3339_seconds(*at), lead_ns / 1_000_000)]
+    TooLate {
+        /// When the run was to start.
+        at: std::time::SystemTime,
+        /// What it needs before.
+        lead_ns: u64,
+    },
     /// The operating system refused.
     #[error("cannot {doing}")]
     System {
@@ -143,7 +175,10 @@ impl ReplayError {
             Self::Session(error) => return error.hint().map(str::to_owned),
             Self::Plan(_) => return None,
             Self::Target { .. } => "write it as in --target http://127.0.0.1:8080".into(),
-            Self::NotBuilt { .. } => "give a plain http:// target, or put a TLS-terminating proxy before it".into(),
+            Self::Override { .. } => "write it as in --resolve shop.test:443:127.0.0.1".into(),
+            Self::Proxy { .. } => "write it as in http://proxy.test:3128, with its credentials by reference".into(),
+            Self::Tls { .. } => "give PEM files; without a CA file the system's certificates must be installed".into(),
+            Self::Bind { .. } => "name addresses that `ip addr` shows".into(),
             Self::Resolve { .. } => "check the name, or give an address".into(),
             Self::NotAllowed { host, port, .. } => {
                 format!("only loopback is allowed by itself; if you mean to load it, add --allow {host}:{port}")
@@ -152,7 +187,13 @@ impl ReplayError {
                 "sending a recording back where it came from may hit production; if it is not, add --allow-origin"
                     .into()
             }
-            Self::Unreachable { .. } => "start the target, or check address and port".into(),
+            Self::Unreachable { source, .. } => match source.kind {
+                crate::dial::DialErrorKind::Tls => {
+                    "trust its authority with a CA file, or check name, certificate and TLS versions".into()
+                }
+                crate::dial::DialErrorKind::Proxy => "check the proxy's address and credentials".into(),
+                _ => "start the target, or check address and port".into(),
+            },
             Self::Empty { .. } => "look at the session with `reenact inspect`".into(),
             Self::UnsafeMethods { .. } => {
                 "decide with --unsafe-methods send (send them), skip (leave them out) or fail".into()
@@ -164,6 +205,7 @@ impl ReplayError {
             Self::Spool { .. } => {
                 "check the directory given with --spool (default: the system's temporary folder)".into()
             }
+            Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),

@@ -19,6 +19,7 @@ use crate::plan::{Client, Life, Plan};
 use crate::rewrite::{CopyFacts, Secrets};
 use crate::send::{Open, Stop};
 use crate::spool::{DueEntry, DueReader, Record, Spool};
+use crate::target::{Proxy, Target};
 
 /// How far ahead of their due instants requests are made ready.
 const AHEAD_NS: u64 = 1_000_000_000;
@@ -55,7 +56,6 @@ pub struct Feed {
     next_slot: u64,
     /// The slot whose first request was made ready last, and is not handed over yet.
     opening: Option<u64>,
-    next_warped_life: u64,
     /// Decides which engine gets the request that was made ready last.
     lane: usize,
     position: u64,
@@ -117,7 +117,6 @@ impl Feed {
             slots: HashMap::default(),
             next_slot: 0,
             opening: None,
-            next_warped_life: 1 << 63,
             lane: 0,
             position: 0,
             ahead: VecDeque::new(),
@@ -220,6 +219,9 @@ impl Feed {
         let key_of = client.map(|client| client.key).unwrap_or_default();
         let copy_facts = CopyFacts { copy: entry.copy, client: key_of, seq: record.seq };
         let body = template.render(&copy_facts, &self.secrets, &mut head);
+        if let Some(target) = self.facts.targets.get(usize::from(template.target)).filter(|one| one.absolute_form()) {
+            ask_proxy(target, &mut head);
+        }
         self.facts.contexts.append_fields(&fresh, &mut head);
         let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
         let first_ns = client.map_or(0, |client| client.first_ns);
@@ -229,7 +231,7 @@ impl Feed {
             recorded_end_ns: end_ns.saturating_sub(first_ns),
             pause_ns: record.at_ns.saturating_sub(end_ns),
         });
-        self.next_warped_life += u64::from(is_warped);
+        let is_over = client.is_none_or(|client| client.last_ns <= record.at_ns);
         Box::new(Job {
             facts: Facts {
                 position,
@@ -246,8 +248,11 @@ impl Feed {
             target: template.target,
             slot,
             next_in_slot_ns,
-            life: if is_warped { self.next_warped_life } else { u64::from(entry.client) << 32 | u64::from(entry.copy) },
-            number: if is_warped { 0 } else { record.number },
+            pipelined: record.pipelined && !is_warped,
+            life: u64::from(entry.client) << 32 | u64::from(entry.copy),
+            // Requests that are taken one by one wait for nobody.
+            last_in_life: is_warped || is_over,
+            number: record.number,
             recorded_end_ns: record.end_ns.map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
             after,
             head,
@@ -327,6 +332,20 @@ impl Feed {
             }
             start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
         }
+    }
+}
+
+/// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks.
+fn ask_proxy(target: &Target, head: &mut Vec<u8>) {
+    if let Some(at) = head.iter().position(|byte| *byte == b' ').map(|space| space + 1)
+        && head.get(at) == Some(&b'/')
+    {
+        head.splice(at..at, format!("http://{}", target.authority).into_bytes());
+    }
+    if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
+        head.extend_from_slice(b"Proxy-Authorization: ");
+        head.extend_from_slice(authorization.reveal().as_bytes());
+        head.extend_from_slice(b"\r\n");
     }
 }
 

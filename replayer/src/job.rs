@@ -3,8 +3,11 @@
 //! The feed fills in what is planned, an engine fills in [`Progress`], and whoever counts, logs or exports reads both.
 //! Nothing here sends, waits or counts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
-use formats::model::ClientKey;
+use formats::model::{ClientKey, Framing};
 use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
 
@@ -24,8 +27,13 @@ pub struct Job {
     pub slot: u64,
     /// When the next request of the same slot is due; `None` for the last one.
     pub next_in_slot_ns: Option<u64>,
-    /// The life (client and copy) that it belongs to, never used twice in a run.
+    /// In the recording it was sent before the earlier answer on its connection had ended.
+    pub pipelined: bool,
+    /// The life (client and copy) that it belongs to, never used twice in a run. All requests of a slot are of one life.
     pub life: u64,
+    /// No later request of this life comes: what was remembered of it can be forgotten. Matters in the loop models that
+    /// wait; a life whose last request does not say so is remembered until the end of the run.
+    pub last_in_life: bool,
     /// Its number within its life, from 0.
     pub number: u32,
     /// When its recorded answer ended, from the start of its life; [`u64::MAX`] if it never did.
@@ -99,7 +107,7 @@ pub struct After {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Progress {
     /// The latest of due, what it was held for, and, with `--when-busy queue`, its connection free.
     pub released_ns: u64,
@@ -129,6 +137,70 @@ pub struct Progress {
     pub login: bool,
     /// The client's own connection was busy when the request was released.
     pub was_busy: bool,
+    /// The answer itself, as far as it came, if answers are kept.
+    pub answer: Option<Box<Answer>>,
+}
+
+/// A kept answer.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The final head exactly as it came; empty if none came.
+    pub head: Bytes,
+    /// Heads of the informational answers before it, at most sixteen.
+    pub informational: Vec<Bytes>,
+    /// How its body ends; `None` before its head came.
+    pub framing: Option<Framing>,
+    /// The first bytes of its body, without the framing.
+    pub body: Bytes,
+    /// Length of the body as far as it came.
+    pub total_len: u64,
+    /// The sizes of its chunks; none if there were more than 65,536 (as in a session).
+    pub chunks: Vec<u64>,
+    /// Its trailer lines.
+    pub trailers: Bytes,
+    /// Over the whole body as far as it came.
+    pub sha256: [u8; 32],
+    /// The body was left out, since the answers under way held as much memory as they may.
+    pub left_out: bool,
+    /// What it holds of that memory.
+    pub held: Held,
+}
+
+/// Bytes that count in a shared total for as long as this lives.
+#[derive(Debug, Default)]
+pub struct Held {
+    total: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Nothing yet, of `total`.
+    #[must_use]
+    pub const fn of(total: Arc<AtomicU64>) -> Self {
+        Self { total, bytes: 0 }
+    }
+
+    /// Takes `bytes` more, unless the total would go beyond `bytes_max`.
+    pub fn grow(&mut self, bytes: u64, bytes_max: u64) -> bool {
+        let fits = self.total.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= bytes_max;
+        if fits {
+            self.bytes += bytes;
+        } else {
+            self.total.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Gives everything back.
+    pub fn release(&mut self) {
+        self.total.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
+    }
 }
 
 /// Gives words to an enum, for files and screens.
@@ -260,7 +332,9 @@ pub(crate) mod tests {
             target: 0,
             slot,
             next_in_slot_ns: None,
+            pipelined: false,
             life: slot,
+            last_in_life: false,
             number: 0,
             recorded_end_ns: u64::MAX,
             after: None,

@@ -5,10 +5,13 @@
 pub mod clock;
 pub mod contexts;
 pub mod credentials;
+pub mod dial;
 pub mod error;
 pub mod feed;
+pub mod health;
 pub mod job;
 pub mod measure;
+pub mod merge;
 pub mod plan;
 pub mod report;
 pub mod result;
@@ -17,10 +20,12 @@ pub mod run;
 pub mod run_directory;
 pub mod safety;
 pub mod send;
+pub mod shape;
 pub mod spans;
 pub mod spool;
 pub mod survey;
 pub mod target;
+pub mod verdict;
 
 /// Lets the sending thread go first on a busy machine.
 fn yield_to_sender() {

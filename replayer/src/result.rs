@@ -1,14 +1,21 @@
 //! The result of a run as it stands in `run.json`: the wire type, versioned by `schema`.
 //!
 //! Written once by the run, read by every report. Durations are microseconds where a name ends in `_us`, seconds where
-//! it ends in `_s`; instants of the timeline are seconds since the first due instant of the plan.
+//! it ends in `_s`; instants are counted from the first due instant of the plan. `docs/run.schema.json` says the same to
+//! machines, `docs/run-directory.md` to people. What the generator itself says is in `health.rs` and `verdict.rs`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Generator;
+use crate::verdict::Verdict;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// Version of this layout.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Everything that `run.json` says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,13 +40,28 @@ pub struct RunResult {
     pub seed: u64,
     /// `auto`, `clone`, …
     pub method: String,
+    /// `open`, `causal` or `closed`.
+    pub loop_model: String,
+    /// Which part of the plan was sent here; `None`: all of it.
+    pub shard: Option<ShardOf>,
+    /// The runs that were merged into this result; empty for a run of its own.
+    pub shards: Vec<Part>,
     /// Whether the run was interrupted before its plan ended.
     pub interrupted: bool,
+    /// Why the run stopped itself (`--abort-if`, the kill file), if it did.
+    #[serde(default)]
+    pub aborted: Option<String>,
+    /// Whether the generator kept up, with reasons.
+    pub verdict: Verdict,
     /// What a reader must know first, in sentences (answers are mostly 401, …).
     pub notices: Vec<String>,
     /// Requests in the plan.
     pub planned: u64,
-    /// Requests of which at least one byte was handed to the socket.
+    /// Requests whose end was counted, shed ones included; less than `planned` after an interruption.
+    pub settled: u64,
+    /// Requests that were handed to a socket.
+    pub dispatched: u64,
+    /// Requests of which the kernel took at least one byte.
     pub sent: u64,
     /// Requests whose answer came whole.
     pub completed: u64,
@@ -52,26 +74,159 @@ pub struct RunResult {
     pub errors: BTreeMap<String, u64>,
     /// Answers by status code.
     pub status: BTreeMap<String, u64>,
+    /// Requests that were answered 2xx in the recording and got an answer now.
+    pub recorded_2xx: u64,
+    /// Of these, how many are now 401, 403 or a redirect to a login.
+    pub turned_away: u64,
     /// Traffic of the run.
     pub bytes: Bytes,
     /// Requests a second over the whole run.
     pub rate: Rate,
     /// Connections of the run.
     pub connections: Connections,
-    /// dispatched − released.
+    /// The latest instants, nanoseconds.
+    pub last_ns: LastInstants,
+    /// dispatched − released: the generator's own lateness.
     pub lag_us: Quantiles,
-    /// done − due; requests that failed count with their full age.
+    /// released − due of what was held for an answer: the loop model's choice, not lateness.
+    pub held_us: Quantiles,
+    /// What waited for its connection to be free.
+    pub busy_us: Quantiles,
+    /// done − due in open loop, done − released in the others; requests that failed count with their full age.
     pub response_us: Quantiles,
     /// done − dispatched.
     pub service_us: Quantiles,
-    /// The recording's own response times, over the exchanges that were chosen.
+    /// First byte of the answer − dispatched.
+    pub first_byte_us: Quantiles,
+    /// The recording's own response times, over what was planned.
     pub recorded_response_us: Quantiles,
+    /// By class of the status (`2xx`), and `none` for what ended without one.
+    pub classes: BTreeMap<String, Class>,
+    /// The same over the steady window only: what was due between warm-up and drain.
+    pub steady: Steady,
+    /// How far what left differs from the plan.
+    pub fidelity: Fidelity,
     /// The same by endpoint (method and path template), most requests first.
     pub endpoints: Vec<Endpoint>,
-    /// One row for each second of the run.
+    /// Seconds that a row of the timeline stands for: 1, 2, 4 … so that there are at most 3,600.
+    pub timeline_s: u64,
+    /// The run over time, from due instant 0 on.
     pub timeline: Vec<Second>,
+    /// How this machine and this process did.
+    pub generator: Generator,
     /// What became of the client spans.
     pub spans: Spans,
+}
+
+/// Which part of a plan a run sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShardOf {
+    /// From 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// A run that is part of a merged result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its run.
+    pub run_id: String,
+    /// Its part of the plan.
+    pub shard: ShardOf,
+    /// Its own verdict.
+    pub verdict: Verdict,
+}
+
+/// The latest instants of a run, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastInstants {
+    /// Of the plan.
+    pub due: u64,
+    /// Latest dispatch.
+    pub dispatched: u64,
+    /// Latest end of an answer.
+    pub done: u64,
+}
+
+/// Requests whose status is of one class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Class {
+    /// done − due (or − released).
+    pub response_us: Quantiles,
+    /// done − dispatched.
+    pub service_us: Quantiles,
+}
+
+/// What was due between warm-up and drain.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steady {
+    /// First due instant of the window, in nanoseconds.
+    pub from_ns: u64,
+    /// The instant after its last, in nanoseconds.
+    pub to_ns: u64,
+    /// Requests due in it whose end was counted, shed ones included.
+    pub settled: u64,
+    /// Of these, handed to a socket.
+    pub dispatched: u64,
+    /// Of these, the kernel took at least one byte.
+    pub sent: u64,
+    /// Whose answer came whole.
+    pub completed: u64,
+    /// By reason.
+    pub shed: BTreeMap<String, u64>,
+    /// By kind.
+    pub errors: BTreeMap<String, u64>,
+    /// By code.
+    pub status: BTreeMap<String, u64>,
+    /// Their traffic.
+    pub bytes: Bytes,
+    /// dispatched − released.
+    pub lag_us: Quantiles,
+    /// released − due of what was held.
+    pub held_us: Quantiles,
+    /// What waited for its connection to be free.
+    pub busy_us: Quantiles,
+    /// done − due (or − released).
+    pub response_us: Quantiles,
+    /// done − dispatched.
+    pub service_us: Quantiles,
+    /// First byte of the answer − dispatched.
+    pub first_byte_us: Quantiles,
+    /// By class of the status.
+    pub classes: BTreeMap<String, Class>,
+}
+
+/// Plan against execution, over everything that was dispatched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// Requests whose lag was over 1 ms.
+    pub late_1ms: u64,
+    /// Requests whose lag was over 10 ms.
+    pub late_10ms: u64,
+    /// Their share of what was dispatched.
+    pub late_1ms_share: f64,
+    /// Likewise.
+    pub late_10ms_share: f64,
+    /// Sum of |due − dispatched| over buckets of 10 ms.
+    pub moved_10ms: u64,
+    /// Over buckets of 100 ms.
+    pub moved_100ms: u64,
+    /// Over buckets of 1 s.
+    pub moved_1s: u64,
+    /// L1 distance of the counts by 10 ms: `moved_10ms / dispatched`, 0 (the same) to 2 (disjoint).
+    pub l1_10ms: f64,
+    /// By 100 ms.
+    pub l1_100ms: f64,
+    /// By 1 s.
+    pub l1_1s: f64,
+    /// Kolmogorov–Smirnov distance of the gaps between requests, due against dispatched; `None` where there are none,
+    /// and for merged shards, whose requests cannot be put into one order any more.
+    pub gap_ks: Option<f64>,
+    /// Gaps that differ by less than this are taken for the same.
+    pub gap_resolution_us: f64,
+    /// Requests that were too late to be put into order, and are in no gap.
+    pub gap_left_out: u64,
 }
 
 /// Bytes on the wire.
@@ -99,6 +254,15 @@ pub struct Connections {
     pub opened: u64,
     /// Of these, opened because a client's own connection was busy at the due instant.
     pub extra: u64,
+    /// Opened because a request came before the one that was made ahead of it.
+    #[serde(default)]
+    pub not_ahead: u64,
+    /// Ended by the target.
+    #[serde(default)]
+    pub closed_by_target: u64,
+    /// TLS handshakes that resumed an earlier session.
+    #[serde(default)]
+    pub resumed: u64,
     /// Most that were open at once.
     pub peak: u64,
 }
@@ -120,9 +284,27 @@ pub struct Quantiles {
     pub max: f64,
 }
 
+impl Quantiles {
+    /// Of each quantile the larger of the two, since quantiles cannot be averaged.
+    #[must_use]
+    pub fn largest(&self, other: &Self) -> Self {
+        // Where nothing was counted there are zeros that mean nothing; being smallest they cannot win.
+        Self {
+            count: self.count.saturating_add(other.count),
+            p50: self.p50.max(other.p50),
+            p90: self.p90.max(other.p90),
+            p99: self.p99.max(other.p99),
+            p999: self.p999.max(other.p999),
+            max: self.max.max(other.max),
+        }
+    }
+}
+
 /// One row by endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
+    /// Its number in the recording; the tags of `histograms.hlog` have it.
+    pub index: u32,
     /// `GET /item/{n}`
     pub endpoint: String,
     /// Requests of this endpoint that the plan holds.
@@ -133,30 +315,52 @@ pub struct Endpoint {
     pub errors: u64,
     /// Answers by status code.
     pub status: BTreeMap<String, u64>,
-    /// done − due.
+    /// done − due (or − released).
     pub response_us: Quantiles,
     /// done − dispatched.
     pub service_us: Quantiles,
+    /// First byte of the answer − dispatched.
+    pub first_byte_us: Quantiles,
     /// The recording's own response times.
     pub recorded_response_us: Quantiles,
+    /// The same over the steady window only.
+    pub steady: EndpointSteady,
 }
 
-/// One second of the run, by due instant for `planned` and by the instant itself for the others.
+/// One endpoint in the steady window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointSteady {
+    /// Answers that came whole.
+    pub completed: u64,
+    /// Requests that failed without a whole answer.
+    pub errors: u64,
+    /// Answers by status code.
+    pub status: BTreeMap<String, u64>,
+    /// done − due (or − released).
+    pub response_us: Quantiles,
+    /// done − dispatched.
+    pub service_us: Quantiles,
+    /// First byte of the answer − dispatched.
+    pub first_byte_us: Quantiles,
+}
+
+/// One row of the timeline, by due instant for `planned` and by the instant itself for the others. A row of several
+/// seconds has for each quantile the largest of its seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Second {
-    /// Start of the second, counted from the first due instant.
+    /// Start of the row, counted from the first due instant.
     pub t_s: u64,
-    /// Requests due in this second.
+    /// Requests due in it.
     pub planned: u64,
-    /// Requests dispatched in this second.
+    /// Requests dispatched in it.
     pub sent: u64,
-    /// Answers that ended in this second.
+    /// Answers that ended in it.
     pub completed: u64,
-    /// Requests that failed in this second.
+    /// Requests that failed in it.
     pub errors: u64,
-    /// Of what ended in this second: done − due.
+    /// Of what ended in it: done − due (or − released).
     pub response_us: Quantiles,
-    /// Of what was dispatched in this second: dispatched − released.
+    /// Of what was dispatched in it: dispatched − released.
     pub lag_us: Quantiles,
 }
 

@@ -4,14 +4,25 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use formats::head;
 
 use crate::contexts::hex;
 use crate::error::ReplayError;
 use crate::job::Job;
+use crate::measure::{Closed, Counted, LogWriter};
 use crate::report;
 use crate::result::RunResult;
+
+/// Response, service time and lag by second, as an interval log.
+pub const LATENCY: &str = "latency.hlog";
+/// Everything that was counted in histograms, over the whole run, as an interval log of one interval.
+pub const HISTOGRAMS: &str = "histograms.hlog";
+/// Requests that left in another bucket of time than they were due in, by second.
+pub const MOVES: &str = "moves.jsonl";
+/// The result.
+pub const RESULT: &str = "run.json";
 
 /// Level of the request log: it is written while the run goes on.
 const LOG_LEVEL: i32 = 1;
@@ -65,7 +76,7 @@ impl RunDirectory {
     /// # Errors
     /// When the system refuses.
     pub fn write_result(&self, result: &RunResult) -> Result<(), ReplayError> {
-        self.write("run.json", &pretty(result))?;
+        self.write(RESULT, &pretty(result))?;
         self.write("report.html", report::html(result).as_bytes())
     }
 
@@ -78,6 +89,74 @@ impl RunDirectory {
     #[must_use]
     pub fn failed(&self, name: &str, source: std::io::Error) -> ReplayError {
         ReplayError::RunDirectory { doing: "write", path: self.path.join(name), source }
+    }
+}
+
+/// Writes the page of a run that is over into its directory, in place of the one that is there.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write_report(directory: &Path, result: &RunResult) -> Result<PathBuf, ReplayError> {
+    let (path, unfinished) = (directory.join("report.html"), directory.join(".report.html.unfinished"));
+    let failed = |source| ReplayError::RunDirectory { doing: "write", path: path.clone(), source };
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
+    written.and_then(|file| file.write_all(report::html(result).as_bytes())).map_err(failed)?;
+    fs::rename(&unfinished, &path).map_err(failed)?;
+    Ok(path)
+}
+
+/// What is counted by second, written while the run goes on, and at its end everything that was counted.
+pub struct MeasureLog {
+    latency: LogWriter<BufWriter<File>>,
+    moves: BufWriter<File>,
+    histograms: LogWriter<BufWriter<File>>,
+}
+
+impl MeasureLog {
+    /// Begins the files of a run whose due instant 0 is at `started`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create(directory: &RunDirectory, started: SystemTime) -> Result<Self, ReplayError> {
+        let begin = |name: &str, what| {
+            LogWriter::begin(directory.file(name)?, what, started).map_err(|source| directory.failed(name, source))
+        };
+        Ok(Self {
+            latency: begin(LATENCY, "reenact: response, service and lag by second")?,
+            moves: directory.file(MOVES)?,
+            histograms: begin(HISTOGRAMS, "reenact: everything counted, over the whole run")?,
+        })
+    }
+
+    /// Adds what no longer changes.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&mut self, closed: &Closed) -> std::io::Result<()> {
+        for second in &closed.seconds {
+            let times = &second.times;
+            for (tag, one) in [("response", &times.response), ("service", &times.service), ("lag", &times.lag)] {
+                self.latency.write(tag, second.second, 1, one)?;
+            }
+        }
+        for second in &closed.moves {
+            serde_json::to_writer(&mut self.moves, second)?;
+            self.moves.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the files with everything that was counted.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self, counted: &Counted) -> std::io::Result<()> {
+        let length_s = (counted.last.done.max(counted.last.due) / 1_000_000_000).saturating_add(1);
+        counted.histograms(|tag, one| self.histograms.write(tag, 0, length_s, one))?;
+        self.latency.finish()?;
+        self.histograms.finish()?;
+        self.moves.flush()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::{Job, RunFacts};
 use crate::result::Spans;
-use crate::target::Target;
+use crate::target::{Secret, Target};
 
 /// Outcomes that may wait for export.
 const QUEUE_SPANS_MAX: usize = 65_536;
@@ -45,16 +45,6 @@ pub struct ExportOptions {
     pub headers: Vec<(String, Secret)>,
     /// `deployment.environment.name`
     pub environment: Option<String>,
-}
-
-/// A value that is never printed.
-#[derive(Clone)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// Hands outcomes to the exporter.
@@ -95,7 +85,7 @@ impl SpanSink {
         for (name, value) in &options.headers {
             let key: MetadataKey<Ascii> = name.parse().map_err(|_| bad(format!("`{name}` is no header name")))?;
             let mut value: MetadataValue<Ascii> = value
-                .0
+                .reveal()
                 .parse()
                 .map_err(|_| bad(format!("the value for `{name}` has bytes that no header may have")))?;
             value.set_sensitive(true);

@@ -39,7 +39,8 @@ type Scoped = (ClientKey, Option<u32>);
 pub struct Survey {
     /// By number, in the order of their keys. Instants count from [`Self::origin_ns`].
     pub clients: Vec<Client>,
-    numbers: HashMap<Scoped, u32>,
+    /// For each client, the session that its key belongs to, if it says nothing outside of it.
+    scopes: Vec<Option<u32>>,
     /// For each session, what its instants are moved by to count from the earliest session's start.
     pub shifts_ns: Vec<u64>,
     /// Recording time 0.
@@ -68,16 +69,19 @@ impl Survey {
         // By time, so that pauses between sessions are seen, whatever order they were given in.
         let mut order: Vec<(u64, u32)> = shifts_ns.iter().copied().zip(0..).collect();
         order.sort_unstable();
-        let mut gather = Gather { selection: *selection, can_be_sent, clients: HashMap::default(), sendable: 0 };
+        let by_index = selection.is_whole() && can_be_sent.is_none();
+        let numbers = HashMap::default();
+        let mut gather = Gather { selection: *selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0 };
         for (shift_ns, number) in order {
             let Some(session) = sessions.get(number as usize) else { continue };
-            let indexes = match selection.is_whole() && gather.can_be_sent.is_none() {
-                true => session.indexes()?,
-                false => None,
+            let clients = if by_index { indexed_clients(session)? } else { None };
+            let Some(clients) = clients else {
+                gather.scan(session, number, shift_ns)?;
+                continue;
             };
-            match indexes {
-                Some(indexes) => indexes.iter().for_each(|index| gather.merge(index, number, shift_ns)),
-                None => gather.scan(session, number, shift_ns)?,
+            gather.clients.reserve_exact(clients);
+            for index in session.indexes() {
+                index?.iter().for_each(|index| gather.merge(index, number, shift_ns));
             }
         }
         Ok(gather.finish(shifts_ns))
@@ -86,8 +90,43 @@ impl Survey {
     /// The number of the client to whom an exchange of a session belongs.
     #[must_use]
     pub fn number(&self, session: u32, key: ClientKey) -> Option<u32> {
-        self.numbers.get(&scoped(session, key)).copied()
+        let (key, scope) = scoped(session, key);
+        let wanted = (key, scope);
+        let of = |at: usize| Some((self.clients.get(at)?.key, *self.scopes.get(at)?));
+        // Identifiers are hashes, so a client stands near where its identifier says. Each probe halves what is left at
+        // least every other time.
+        let (mut from, mut to, mut halve) = (0, self.clients.len(), false);
+        while from < to {
+            let at = if halve { from + (to - from) / 2 } else { self.guess(key, from, to) };
+            halve = !halve;
+            match of(at)?.cmp(&wanted) {
+                std::cmp::Ordering::Equal => return u32::try_from(at).ok(),
+                std::cmp::Ordering::Less => from = at + 1,
+                std::cmp::Ordering::Greater => to = at,
+            }
+        }
+        None
     }
+
+    /// Where a key would stand between two places if the identifiers between them were evenly spread.
+    fn guess(&self, key: ClientKey, from: usize, to: usize) -> usize {
+        let id = |at: usize| self.clients.get(at).map_or(0, |client| client.key.id);
+        let (first, last) = (id(from), id(to - 1));
+        let span = u128::from(last.saturating_sub(first)).max(1);
+        let ahead = u128::from(key.id.saturating_sub(first)).min(span);
+        let step = (ahead * (to - 1 - from) as u128).checked_div(span).unwrap_or(0);
+        from + usize::try_from(step).unwrap_or(0).min(to - 1 - from)
+    }
+}
+
+/// Clients that the indexes of a session's segments hold together, if every segment has one.
+fn indexed_clients(session: &Session) -> Result<Option<usize>, ReplayError> {
+    let mut clients = 0;
+    for index in session.indexes() {
+        let Some(index) = index? else { return Ok(None) };
+        clients += index.clients.len();
+    }
+    Ok(Some(clients))
 }
 
 fn scoped(session: u32, key: ClientKey) -> Scoped {
@@ -97,7 +136,8 @@ fn scoped(session: u32, key: ClientKey) -> Scoped {
 struct Gather<'a> {
     selection: Selection,
     can_be_sent: Option<&'a mut dyn FnMut(&Exchange) -> bool>,
-    clients: HashMap<Scoped, ClientEntry>,
+    numbers: HashMap<Scoped, usize>,
+    clients: Vec<(Scoped, ClientEntry)>,
     sendable: u64,
 }
 
@@ -132,18 +172,26 @@ impl Gather<'_> {
                 last_ns: shift_ns.saturating_add(entry.last_ns),
                 ..*entry
             };
-            self.clients.entry(scoped(number, *key)).and_modify(|known| known.merge(&entry)).or_insert(entry);
+            let scoped = scoped(number, *key);
+            let next = self.clients.len();
+            let at = *self.numbers.entry(scoped).or_insert(next);
+            match self.clients.get_mut(at) {
+                Some((_, known)) => known.merge(&entry),
+                None => self.clients.push((scoped, entry)),
+            }
         }
     }
 
     fn finish(self, shifts_ns: Vec<u64>) -> Survey {
-        let first_ns = self.clients.values().map(|entry| entry.first_ns).min().unwrap_or(0);
-        let last_ns = self.clients.values().map(|entry| entry.last_ns).max().unwrap_or(0);
-        let origin_ns = self.selection.from_ns.unwrap_or(first_ns);
-        let end_ns = self.selection.to_ns.map_or(last_ns, |to| to.saturating_sub(1)).max(last_ns);
-        let mut entries: Vec<(Scoped, ClientEntry)> = self.clients.into_iter().collect();
+        let Self { selection, can_be_sent, numbers, clients: mut entries, sendable } = self;
+        drop(numbers);
+        let first_ns = entries.iter().map(|(_, entry)| entry.first_ns).min().unwrap_or(0);
+        let last_ns = entries.iter().map(|(_, entry)| entry.last_ns).max().unwrap_or(0);
+        let origin_ns = selection.from_ns.unwrap_or(first_ns);
+        let end_ns = selection.to_ns.map_or(last_ns, |to| to.saturating_sub(1)).max(last_ns);
         entries.sort_unstable_by_key(|(scoped, _)| *scoped);
-        let client = |(scoped, entry): &(Scoped, ClientEntry)| Client {
+        let scopes = entries.iter().map(|(scoped, _)| scoped.1).collect();
+        let client = |(scoped, entry): (Scoped, ClientEntry)| Client {
             key: scoped.0,
             first_ns: entry.first_ns.saturating_sub(origin_ns),
             last_ns: entry.last_ns.saturating_sub(origin_ns),
@@ -152,16 +200,17 @@ impl Gather<'_> {
             user_agents: entry.user_agents.count,
             forwarded: entry.forwarded.count,
         };
-        let clients: Vec<Client> = entries.iter().map(client).collect();
+        // In place: the entries' memory becomes the clients'.
+        let clients: Vec<Client> = entries.into_iter().map(client).collect();
         let exchanges = clients.iter().map(|client| client.exchanges).sum();
         Survey {
-            numbers: entries.into_iter().map(|(scoped, _)| scoped).zip(0..).collect(),
             clients,
+            scopes,
             shifts_ns,
             origin_ns,
             recording_ns: end_ns.saturating_sub(origin_ns),
             exchanges,
-            sendable: self.can_be_sent.is_some().then_some(self.sendable),
+            sendable: can_be_sent.is_some().then_some(sendable),
         }
     }
 }

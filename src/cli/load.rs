@@ -14,7 +14,7 @@ pub(crate) struct LoadArgs {
     /// Sessions: directories that `record` wrote, or segments; several are merged by their clocks
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// TOML file: its tables `plan` and `replay` have these flags as their keys, `[[rewrite]]` and `[[unsafe]]` are rules
+    /// TOML file: its tables `plan` and `replay` have these flags as their keys, its tables `rewrite` and `unsafe` are rules
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -34,7 +34,7 @@ pub(crate) struct LoadArgs {
     /// The rate goes from one value to another and stays there, as in 1x..10x/10m
     #[arg(long, env = "REENACT_RAMP", value_name = "FROM..TO/DURATION", conflicts_with_all = ["profile"], help_heading = "Load")]
     pub(crate) ramp: Option<String>,
-    /// The rate over time: CSV with rows AT,RATE, or TOML with [[stage]] and [[spike]]
+    /// The rate over time: CSV with rows AT,RATE, or TOML with tables `stage` and `spike`
     #[arg(long, env = "REENACT_PROFILE", value_name = "FILE", help_heading = "Load")]
     pub(crate) profile: Option<PathBuf>,
     /// Time runs so many times as fast, think times included; multiplies with --rate
@@ -75,7 +75,7 @@ pub(crate) struct LoadArgs {
     /// Where to send, as in http://127.0.0.1:9000, https://staging or unix:/run/app.sock
     #[arg(long, env = "REENACT_TARGET", value_name = "URL", help_heading = "Requests")]
     pub(crate) target: Option<String>,
-    /// Requests recorded for OLD (host[:port], or *) go to NEW (a URL) instead of --target (repeatable)
+    /// Requests recorded for OLD (HOST, HOST:PORT or *) go to NEW (a URL) instead of --target (repeatable)
     #[arg(long, env = "REENACT_MAP", value_name = "OLD=NEW", value_delimiter = ',', help_heading = "Requests")]
     pub(crate) map: Vec<String>,
     /// Send the recorded Host instead of the target's
@@ -106,6 +106,7 @@ pub(crate) enum UnsafeMethods {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reenact plan sessions/monday --rate 3x
+  reenact plan sessions/monday --rate 3x --require-shape --svg plan.svg
   reenact plan sessions/monday --ramp 1x..10x/10m
   reenact plan sessions/monday --rate 1200/s --show 5
   reenact plan sessions/monday --rate 0.5x --json")]
@@ -115,6 +116,9 @@ pub(crate) struct PlanArgs {
     /// Print the plan's summary as JSON
     #[arg(long, env = "REENACT_JSON", conflicts_with = "show")]
     pub(crate) json: bool,
+    /// Draw rate and dispersion of recording and plan into this file
+    #[arg(long, env = "REENACT_SVG", value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
     /// Print the first N requests as they would be sent, instead of the summary
     #[arg(long, env = "REENACT_SHOW", value_name = "N")]
     pub(crate) show: Option<u64>,

@@ -72,7 +72,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) max_connections: Option<usize>,
     /// Requests a second that are sent at most
     #[arg(long, env = "REENACT_MAX_RATE", value_name = "N", help_heading = "Safety")]
-    pub(crate) max_rate: Option<u64>,
+    pub(crate) max_rate: Option<std::num::NonZeroU32>,
     /// Requests that are sent at most
     #[arg(long, env = "REENACT_BUDGET_REQUESTS", value_name = "N", help_heading = "Safety")]
     pub(crate) budget_requests: Option<u64>,
@@ -116,7 +116,7 @@ pub(crate) struct ReplayArgs {
     /// User and password for the proxy (USER:PASSWORD), by reference
     #[arg(long, env = "REENACT_PROXY_AUTH", value_name = "REF", help_heading = "Connections")]
     pub(crate) proxy_auth: Option<Reference>,
-    /// Certificates (PEM) of authorities to trust besides the system's
+    /// Certificates (PEM) of the authorities to trust, instead of the system's
     #[arg(long, env = "REENACT_TLS_CA", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Client certificate chain (PEM)
@@ -125,9 +125,9 @@ pub(crate) struct ReplayArgs {
     /// Its private key (PEM)
     #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Connections")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Make a full handshake for every connection
-    #[arg(long, env = "REENACT_NO_TLS_RESUMPTION", help_heading = "Connections")]
-    pub(crate) no_tls_resumption: bool,
+    /// Resume TLS sessions; without it every connection pays for a full handshake, as those of different users do
+    #[arg(long, env = "REENACT_TLS_RESUMPTION", help_heading = "Connections")]
+    pub(crate) tls_resumption: bool,
     /// Do not verify the target's certificate
     #[arg(long, env = "REENACT_INSECURE", help_heading = "Connections")]
     pub(crate) insecure: bool,

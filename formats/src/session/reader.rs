@@ -89,22 +89,14 @@ impl Session {
         &self.segments
     }
 
-    /// The indexes of all segments, read from their ends; `None` when a segment has none that is intact (its writer was
-    /// killed or is still at work) or one without the facts about clients.
-    ///
-    /// # Errors
-    /// When the system refuses to read.
-    pub fn indexes(&self) -> Result<Option<Vec<Index>>, SessionError> {
-        let mut indexes = Vec::with_capacity(self.segments.len());
-        for path in &self.segments {
+    /// The indexes of the segments in order, read from their ends, one at a time; `None` for a segment that has none that
+    /// is intact (its writer was killed or is still at work) or one without the facts about clients.
+    pub fn indexes(&self) -> impl Iterator<Item = Result<Option<Index>, SessionError>> {
+        self.segments.iter().map(|path| {
             let file = File::open(path).map_err(io("open", path))?;
             let payload = Scanner::new(file).index_at_end().map_err(io("read", path))?;
-            match payload.and_then(|payload| decode_index(&payload).ok()).filter(|index| index.has_facts) {
-                Some(index) => indexes.push(index),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(indexes))
+            Ok(payload.and_then(|payload| decode_index(&payload).ok()).filter(|index| index.has_facts))
+        })
     }
 
     /// Reads everything from the start, in bounded memory (one block).

@@ -158,7 +158,7 @@ proptest! {
         }
 
         // Lives: what a request waits for is the latest-ended answer of its client before it.
-        for job in jobs.iter().filter(|job| job.life < 1 << 63) {
+        for job in jobs.iter().filter(|job| !plan.is_warped((job.life >> 32) as u32)) {
             let at = starts[index(job)];
             let ends = recorded.iter().enumerate().filter(|(_, one)| one.2 == recorded[index(job)].2);
             let ended = ends.map(|(i, one)| starts[i] + one.1 * 1_000_000).filter(|end| *end <= at).max();

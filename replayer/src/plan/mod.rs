@@ -3,7 +3,7 @@
 //! A plan is a function of the recording, the options and the seed, and of nothing else: no clock, socket, file or
 //! thread is here, and no float but in the likelihood that cuts blocks and in Poisson counts, whose logarithms and
 //! exponentials come from the `libm` crate, so that every machine makes the same plan. It is a function that is asked,
-//! not a list that is held: draws are hashes ([`draw`]), so that what a client's exchanges become is computed wherever
+//! not a list that is held: draws are hashes (`draw.rs`), so that what a client's exchanges become is computed wherever
 //! it is needed, in the memory of one small entry a client. Neither is here: reading sessions, files, sending.
 //!
 //! **Time.** Recording time 0 is the start of what was chosen, and T its end. Copy 0 of everything is the original, at
@@ -39,7 +39,6 @@ mod hash;
 mod method;
 mod pools;
 mod profile;
-mod shape;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -52,7 +51,6 @@ pub use error::PlanError;
 pub use factor::{Factor, Rate};
 pub use method::Method;
 pub use profile::{Profile, ProfileSpec};
-pub use shape::{SHAPE_TAUS_NS, dispersion};
 pub use shard::Shard;
 pub use timing::{Length, Timing};
 pub use users::Life;
@@ -167,8 +165,7 @@ impl Plan {
         let mut split = Split::default();
         let mut is_warped = Vec::with_capacity(clients.len());
         let recorded = clients.iter().map(|client| client.exchanges).sum();
-        for client in clients {
-            let is_pool = pools::is_pool(client, recording_ns, recorded);
+        for (client, is_pool) in clients.iter().zip(pools::pools(clients, recording_ns)) {
             let warp = match options.method {
                 Method::Auto => is_pool,
                 Method::Clone | Method::Overlay | Method::Compress => false,

@@ -202,21 +202,6 @@ proptest! {
             prop_assert_eq!(split.warped, split.pools);
         }
     }
-
-    #[test]
-    fn dispersion_is_that_of_a_naive_count(mut times in prop::collection::vec(0..10_000_u64, 0..100), tau in 1..4000_u64) {
-        times.sort_unstable();
-        let windows = 10_000 / tau;
-        let counts: Vec<f64> = (0..windows)
-            .map(|window| times.iter().filter(|at| **at / tau == window).count() as f64)
-            .collect();
-        let mean = counts.iter().sum::<f64>() / windows as f64;
-        let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / windows as f64;
-        match dispersion(times, 10_000, tau) {
-            Some(got) => prop_assert!((got - variance / mean).abs() < 1e-9 * (1.0 + got), "{} is not {}", got, variance / mean),
-            None => prop_assert!(windows < 4 || mean == 0.0),
-        }
-    }
 }
 
 proptest! {

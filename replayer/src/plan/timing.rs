@@ -75,7 +75,8 @@ impl Timing {
     /// The instant of the run at which `unrolled_ns` (recording time over all rounds) comes, `None` at or after the end.
     #[must_use]
     pub fn run_ns(&self, unrolled_ns: u64) -> Option<u64> {
-        Some(self.speed.shrink(unrolled_ns)).filter(|at| *at < self.end_ns)
+        // A clock that stepped may make a recording of centuries: its very last instant is still in it.
+        Some(self.speed.shrink(unrolled_ns)).filter(|at| *at < self.end_ns || self.end_ns == u64::MAX)
     }
 
     /// Where a round begins, in unrolled recording time.

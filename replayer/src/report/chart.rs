@@ -42,6 +42,8 @@ pub(super) enum Unit {
     PerSecond,
     /// Microseconds.
     Micros,
+    /// Parts of a hundred.
+    Percent,
 }
 
 impl Unit {
@@ -49,12 +51,13 @@ impl Unit {
         match self {
             Self::PerSecond => format!("{}/s", rate(value)),
             Self::Micros => time(value),
+            Self::Percent => format!("{} %", rate(value)),
         }
     }
 
     fn mark(self, value: f64) -> String {
         match self {
-            Self::PerSecond => round_number(value),
+            Self::PerSecond | Self::Percent => round_number(value),
             Self::Micros => round_time(value),
         }
     }
@@ -64,14 +67,16 @@ impl Chart {
     /// The chart with its heading, legend and caption.
     pub(super) fn draw(&self, timeline: &Timeline) -> String {
         let (title, what, id) = (self.title, self.what, self.id);
-        if timeline.points.is_empty() {
+        if self.values(timeline).next().is_none() {
+            let why = if timeline.points.is_empty() { "the run has no seconds" } else { "nothing was counted" };
             return format!(
-                r#"<figure id="{id}"><h2>{title}</h2><p class="nothing">Nothing to draw: the run has no seconds.</p></figure>"#
+                r#"<figure id="{id}"><h2>{title}</h2><p class="nothing">Nothing to draw: {why}.</p></figure>"#
             );
         }
         let scale = Scale::of(self.values(timeline), self.unit == Unit::Micros);
         let axis = match (self.unit, scale.log) {
             (Unit::PerSecond, _) => "requests per second",
+            (Unit::Percent, _) => "percent",
             (Unit::Micros, false) => "time",
             (Unit::Micros, true) => "time, logarithmic scale",
         };
@@ -92,7 +97,7 @@ impl Chart {
         });
         json!({
             "id": self.id,
-            "unit": if self.unit == Unit::Micros { "us" } else { "per_s" },
+            "unit": match self.unit { Unit::Micros => "us", Unit::PerSecond => "per_s", Unit::Percent => "percent" },
             "t_s": timeline.points.iter().map(|point| point.t_s).collect::<Vec<_>>(),
             "width_s": timeline.width_s,
             "series": series.collect::<Vec<_>>(),
@@ -142,6 +147,7 @@ impl Chart {
         match self.unit {
             _ if width_s <= 1 => String::new(),
             Unit::PerSecond => format!(" Each point is the mean over {width}."),
+            Unit::Percent => format!(" Each point stands for {width} and shows the largest value in it."),
             Unit::Micros => format!(
                 " Each point stands for {width} and shows the largest value among its seconds, because percentiles cannot be averaged."
             ),

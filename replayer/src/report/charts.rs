@@ -1,12 +1,12 @@
-//! The three charts of a run: did the load come as planned, how did the target answer, was the generator late.
+//! The charts of a run: did the load come as planned, how did the target answer, was the generator late, and why.
 
 use super::chart::{Chart, Series, Unit};
 use super::timeline::Timeline;
 use crate::result::Quantiles;
 
 /// The charts of a timeline, in the order of the page.
-pub(super) fn charts(timeline: &Timeline) -> [Chart; 3] {
-    [rates(timeline), responses(), lags()]
+pub(super) fn charts(timeline: &Timeline) -> [Chart; 4] {
+    [rates(timeline), responses(), lags(), health()]
 }
 
 fn rates(timeline: &Timeline) -> Chart {
@@ -51,6 +51,20 @@ fn lags() -> Chart {
             Series { name: "max", class: "max", value: |point| counted(&point.lag_us, |of| of.max) },
             Series { name: "p99", class: "p99", value: |point| counted(&point.lag_us, |of| of.p99) },
             Series { name: "p50", class: "p50", value: |point| counted(&point.lag_us, |of| of.p50) },
+        ],
+    }
+}
+
+fn health() -> Chart {
+    Chart {
+        id: "health",
+        title: "The generator's machine",
+        what: "CPU of the busiest thread that sends, busy share of the machine by anybody, and what other virtual machines took of it.",
+        unit: Unit::Percent,
+        series: vec![
+            Series { name: "sending thread", class: "p50", value: |point| point.health.map(|of| of.sender * 100.0) },
+            Series { name: "machine", class: "max", value: |point| point.health.map(|of| of.machine * 100.0) },
+            Series { name: "steal", class: "failed", value: |point| point.health.map(|of| of.steal * 100.0) },
         ],
     }
 }

@@ -2,6 +2,7 @@
 
 use super::text::{NOTHING, count, escape, quantile, rate, round_number, share, span};
 use crate::result::{Quantiles, RunResult};
+use crate::verdict::Trust;
 
 /// Sessions that are named; of more, only how many.
 const SESSIONS_MAX: usize = 3;
@@ -33,9 +34,30 @@ pub(super) fn header(result: &RunResult) -> String {
         format!(r#"<ul class="notices" aria-label="Notices">{notices}</ul>"#)
     };
     format!(
-        r#"<header><p class="brand">reenact <span>replay report</span></p><h1>{}× the recording against <span class="target">{}</span></h1><dl class="facts">{facts}</dl>{notices}</header>"#,
+        r#"<header><p class="brand">reenact <span>replay report</span></p><h1>{}× the recording against <span class="target">{}</span></h1>{}<dl class="facts">{facts}</dl>{notices}</header>"#,
         round_number(result.multiplier),
-        escape(&result.target)
+        escape(&result.target),
+        verdict(result),
+    )
+}
+
+/// Whether the rest of the page can be believed, and why not.
+fn verdict(result: &RunResult) -> String {
+    let outcome = result.verdict.outcome;
+    let said = match outcome {
+        Trust::Valid => "the generator kept up; what is slow here is the target",
+        Trust::Strained => "the generator was late for some requests; doubt the tail of the times",
+        Trust::Invalid => "the generator, not the target, was the limit; do not compare these figures",
+    };
+    let reasons: String = result.verdict.reasons.iter().map(|reason| format!("<dd>{}</dd>", escape(reason))).collect();
+    let merged = match result.shards.first() {
+        Some(part) => format!("<dd>Merged from {} of {} shards.</dd>", result.shards.len(), part.shard.of),
+        None => String::new(),
+    };
+    let name = outcome.name();
+    let mark = if outcome == Trust::Valid { "✓" } else { "▲" };
+    format!(
+        r#"<dl class="verdict {name}" aria-label="Verdict"><dt>{mark} {name}<span>{said}</span></dt>{reasons}{merged}</dl>"#
     )
 }
 

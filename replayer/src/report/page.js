@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById('data').textContent);
 
 const digits = value => value.toLocaleString('en', { maximumFractionDigits: value < 9.995 ? 2 : value < 99.95 ? 1 : 0 });
 const time = us => us < 999.5 ? `${digits(us)} µs` : us < 999500 ? `${digits(us / 1e3)} ms` : `${digits(us / 1e6)} s`;
-const say = { us: time, per_s: value => `${digits(value)}/s` };
+const say = { us: time, per_s: value => `${digits(value)}/s`, percent: value => `${digits(value)} %` };
 
 for (const chart of data.charts) readOut(chart, document.getElementById(chart.id));
 for (const table of document.querySelectorAll('table.endpoints')) sortable(table);

@@ -8,7 +8,9 @@ use super::scale::{Scale, second_marks};
 use super::text::{SHOWN_CHARS_MAX, escape, quantile, rate, share, span, time};
 use super::timeline::{POINTS_MAX, Timeline};
 use super::*;
-use crate::result::{Bytes, Connections, Quantiles, Rate, Second, Spans};
+use crate::health::{Moment, Used};
+use crate::result::{Bytes, Connections, Fidelity, Part, Quantiles, Rate, Second, ShardOf, Spans, Steady};
+use crate::verdict::{Trust, Verdict};
 
 fn quantiles(us: f64) -> Quantiles {
     Quantiles { count: 10, p50: us, p90: us * 2.0, p99: us * 4.0, p999: us * 6.0, max: us * 9.0 }
@@ -38,7 +40,7 @@ fn run(seconds: u64) -> RunResult {
         status: BTreeMap::from([("200".into(), 122_099)]),
         bytes: Bytes { sent: 1, received: 2 },
         rate: Rate { planned: 2_040.0, achieved: 2_031.0 },
-        connections: Connections { opened: 88, extra: 7, peak: 66 },
+        connections: Connections { opened: 88, extra: 7, peak: 66, ..Connections::default() },
         response_us: quantiles(1_500.0),
         lag_us: quantiles(17.0),
         recorded_response_us: quantiles(1_250.0),
@@ -103,6 +105,81 @@ fn interruption_and_notices_stand_in_the_header() {
     assert!(header.contains("<li>Interrupted"));
     assert!(header.contains("<li>answers are mostly 401</li>"));
     assert!(!html(&run(3)).contains("<li>"));
+}
+
+#[test]
+fn the_verdict_stands_first_with_its_reasons() {
+    let verdict = |outcome, reason: &str| Verdict { outcome, reasons: vec![reason.into()], ..Verdict::default() };
+    for (outcome, said) in [
+        (Trust::Valid, r#"<dl class="verdict valid" aria-label="Verdict"><dt>✓ valid<span>the generator kept up"#),
+        (
+            Trust::Strained,
+            r#"<dl class="verdict strained" aria-label="Verdict"><dt>▲ strained<span>the generator was late"#,
+        ),
+        (
+            Trust::Invalid,
+            r#"<dl class="verdict invalid" aria-label="Verdict"><dt>▲ invalid<span>the generator, not the"#,
+        ),
+    ] {
+        let page = html(&RunResult { verdict: verdict(outcome, "steal took <23 %>"), ..run(3) });
+        let header = page.split_once("<dl class=\"facts\"").unwrap().0;
+        assert!(header.contains(said), "{outcome:?}");
+        assert!(header.contains("<dd>steal took &lt;23 %&gt;</dd>"));
+    }
+    let part = Part { run_id: "x".into(), shard: ShardOf { number: 1, of: 3 }, verdict: Verdict::default() };
+    assert!(html(&RunResult { shards: vec![part], ..run(3) }).contains("Merged from 1 of 3 shards."));
+}
+
+#[test]
+fn held_busy_and_lag_stand_apart_beside_the_steady_window() {
+    let steady = Steady { settled: 5, to_ns: 2_500_000_000, held_us: quantiles(7_000.0), ..Steady::default() };
+    let result = RunResult { held_us: quantiles(9_000.0), busy_us: quantiles(11_000.0), steady, ..run(3) };
+    let page = html(&result);
+    let row = |name: &str| {
+        page.split_once(&format!(r#"<tr><th scope="row">{name}<small>"#)).unwrap().1.split_once("</tr>").unwrap().0
+    };
+    assert!(page.contains("holds the 5 requests due from 0 s to 2.50 s"));
+    assert_eq!(row("Held").matches("<td>9.00 ms</td>").count() + row("Held").matches("<td>7.00 ms</td>").count(), 2);
+    assert!(row("Busy").contains("<td>11.0 ms</td>") && row("Busy").contains("<td>–</td>"));
+    assert!(row("Lag").contains("<td>17.0 µs</td>"));
+}
+
+#[test]
+fn fidelity_and_health_are_on_the_page() {
+    let moment = |t_s| Moment { t_s, sender_share: 0.5, machine_share: 0.75, ..Moment::default() };
+    let generator = Generator {
+        cpus: 2,
+        steal_share: 0.23,
+        descriptors: Used { peak: 1_000, limit: 4_096 },
+        unread: vec!["/proc/<x>".into()],
+        timeline_s: 2,
+        timeline: vec![moment(0), moment(2)],
+        ..Generator::default()
+    };
+    let fidelity = Fidelity { l1_10ms: 0.125, gap_ks: Some(0.5), late_1ms_share: 0.031, ..Fidelity::default() };
+    let page = html(&RunResult { generator, fidelity, dispatched: 100, ..run(5) });
+    for said in [
+        "<td>0.1250</td>",
+        "<td>0.5000</td>",
+        "<td>3.10 %</td>",
+        "<td>23.0 %</td>",
+        "<td>1,000 of 4,096</td>",
+        "/proc/&lt;x&gt;",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let charts = &data(&page)["charts"];
+    assert_eq!(charts[3]["unit"], "percent");
+    assert_eq!(charts[3]["series"][0]["values"], serde_json::json!([50.0, 50.0, 50.0, 50.0, null]));
+    assert!(html(&run(5)).contains("Nothing to draw: nothing was counted."), "nobody looked at the machine");
+}
+
+#[test]
+fn rows_of_several_seconds_keep_their_rate() {
+    let rows = (0..4).map(|row| Second { t_s: row * 8, planned: 80, ..Second::default() }).collect();
+    let timeline = Timeline::of(&RunResult { timeline_s: 8, timeline: rows, ..RunResult::default() });
+    assert_eq!((timeline.width_s, timeline.points.len()), (8, 4));
+    assert!(timeline.points.iter().all(|point| point.planned_per_s == 10.0));
 }
 
 #[test]
@@ -190,7 +267,7 @@ fn merged_rates_are_means_and_merged_percentiles_the_largest() {
     seconds[1].response_us.max = 90_000.0;
     // Nothing was due in seconds 4 and 5: they have no row.
     seconds.drain(4..6);
-    let timeline = Timeline::of(&seconds);
+    let timeline = Timeline::of(&RunResult { timeline: seconds, ..RunResult::default() });
     assert_eq!(timeline.width_s, 2);
     let point = |number: usize| timeline.points[number];
     assert_eq!((point(0).t_s, point(0).planned_per_s, point(0).response_us.p50), (1_000, 200.0, 9_000.0));

@@ -109,6 +109,15 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// A share of one as a percentage: `12.3 %`; what is not nothing never looks like nothing.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent <= 0.0 => "0 %".to_owned(),
+        percent if percent < 0.01 => "under 0.01 %".to_owned(),
+        percent => format!("{percent:.*} %", if percent < 9.995 { 2 } else { 1 }),
+    }
+}
+
 /// A span of whole seconds: `45 s`, `2 min 30 s`, `1 h`.
 pub(super) fn span(seconds: u64) -> String {
     let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];

@@ -71,7 +71,7 @@ impl RewriteError {
             Self::Map { .. } => {
                 "write it as in --map shop.example=http://127.0.0.1:8080, or --map *=URL for all others"
             }
-            Self::Target { .. } => "write it as in http://127.0.0.1:8080",
+            Self::Target { .. } => "write it as in --target http://127.0.0.1:8080",
             Self::TargetCredentials => "give them with --auth or --credentials",
             Self::NoTarget => "give --target URL, --map OLD=URL, or both",
             Self::MappedTwice { .. } => "keep one of the two",

@@ -1,144 +1,193 @@
-//! One connection to the target: non-blocking, one request at a time.
+//! One connection and the requests that are on it: writing them in order, reading their answers in the same order.
+//!
+//! Nothing here decides what follows from an end: that is `answers`.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 
 use formats::head;
-use formats::wire::{Kind, MessageReader, Step, WireError};
+use formats::wire::{Kind, MessageReader, Step};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, connect, recv, sendmsg,
-    socket_with, sockopt,
-};
 
-use crate::job::{Job, Progress};
+use super::capture::Capture;
+use crate::clock::Clock;
+use crate::dial::{Failure, Sent, Transport};
+use crate::job::{ErrorKind, Job};
+
+/// Most that is written in one go, so that an upload delays no due request.
+const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// How long a body waits for a 100 that does not come (RFC 9110 §10.1.1 leaves it to the client).
+pub(super) const CONTINUE_NS: u64 = 1_000_000_000;
 
 /// A connection and what it is doing.
 pub(super) struct Connection {
-    pub(super) socket: OwnedFd,
+    pub(super) transport: Transport,
     pub(super) slot: u64,
-    /// Never changes: an event for an earlier connection in the same place hits nobody.
-    pub(super) born: u32,
-    /// Changes with every request, so that a timeout set for an earlier one hits nobody.
-    pub(super) serial: u64,
-    pub(super) connecting: bool,
-    pub(super) active: Option<Active>,
+    pub(super) token: u64,
+    /// Requests whose answers are not whole yet, in order.
+    pub(super) exchanges: VecDeque<Exchange>,
+    /// How many of these are written.
+    written: usize,
     reader: MessageReader,
+    /// Whether the poll tells when it can be written to.
+    pub(super) watches_out: bool,
+    /// When it is looked at for a timeout; 0: not at all.
+    pub(super) looked_at_ns: u64,
+    /// Writing failed: only what was answered before that may still be read.
+    pub(super) broken: Option<ErrorKind>,
+    /// It carried a request to its end.
+    pub(super) served: bool,
 }
 
-/// The request that a connection is busy with.
-pub(super) struct Active {
+/// A request on a connection.
+pub(super) struct Exchange {
     pub(super) job: Box<Job>,
-    pub(super) bytes_out: usize,
+    pub(super) capture: Option<Box<Capture>>,
+    pub(super) body: HeldBody,
     close_after: bool,
 }
 
+/// Whether the body may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeldBody {
+    /// It may.
+    No,
+    /// Not before a 100 came.
+    Yes,
+    /// Not before a 100 came, or this instant.
+    Until(u64),
+    /// Not any more: the answer came first.
+    Dropped,
+}
+
+/// What came of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// All that may be written.
+    All,
+    /// More is to be written when the socket takes it.
+    Part,
+    /// All, and the body waits for a 100 until this instant.
+    Held(u64),
+}
+
 /// What came of reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
     /// The answer goes on.
     More,
-    /// The answer is whole; whether the connection can carry another request.
-    Whole { reusable: bool },
-    /// It cannot be read.
+    /// The body may be written now.
+    Continue,
+    /// The answer is whole; whether the connection can carry another request, and if not, whether the target said so.
+    Whole { reusable: bool, said_close: bool },
+    /// It cannot be read, or nobody asked for it.
     Unreadable,
 }
 
-impl Active {
-    pub(super) fn new(mut job: Box<Job>, was_busy: bool) -> Self {
-        let released_ns = job.due_ns;
-        job.progress = Progress { released_ns, was_busy, ..Progress::default() };
-        Self { job, bytes_out: 0, close_after: false }
+impl Exchange {
+    pub(super) fn new(job: Box<Job>, capture: Option<Box<Capture>>) -> Self {
+        let body = if job.expects_continue && !job.body.is_empty() { HeldBody::Yes } else { HeldBody::No };
+        Self { job, capture, body, close_after: false }
+    }
+
+    /// The parts that are still to be written and may be.
+    fn left(&self) -> [&[u8]; 2] {
+        let (head, done) = (&self.job.head, usize::try_from(self.job.progress.bytes_out).unwrap_or(usize::MAX));
+        let body = match self.body {
+            HeldBody::No => self.job.body.get(done.saturating_sub(head.len())..).unwrap_or_default(),
+            _ => &[],
+        };
+        [head.get(done..).unwrap_or_default(), body]
     }
 }
 
 impl Connection {
-    /// Begins to connect.
-    pub(super) fn open(address: SocketAddr, slot: u64, serial: u64) -> Result<Self, Errno> {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        match connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-        let born = u32::try_from(serial & u64::from(u32::MAX)).unwrap_or(0);
-        Ok(Self {
-            socket,
+    pub(super) fn new(transport: Transport, slot: u64, token: u64) -> Self {
+        Self {
+            transport,
             slot,
-            born,
-            serial,
-            connecting: true,
-            active: None,
+            token,
+            exchanges: VecDeque::new(),
+            written: 0,
             reader: MessageReader::new(Kind::Response),
-        })
-    }
-
-    /// How connecting ended, once the socket is writable.
-    pub(super) fn connected(&mut self) -> Result<(), Errno> {
-        sockopt::socket_error(&self.socket)??;
-        self.connecting = false;
-        Ok(())
-    }
-
-    /// Writes as much of the request as the kernel takes; true when all of it is taken.
-    pub(super) fn write(&mut self, now_ns: impl Fn() -> u64) -> Result<bool, Errno> {
-        let Some(active) = &mut self.active else { return Ok(true) };
-        active.job.progress.dispatched_ns.get_or_insert_with(&now_ns);
-        loop {
-            let (head, body) = (&active.job.head, &active.job.body);
-            let done = active.bytes_out;
-            let parts =
-                [head.get(done..).unwrap_or_default(), body.get(done.saturating_sub(head.len())..).unwrap_or_default()];
-            if parts.iter().all(|part| part.is_empty()) {
-                active.job.progress.written_ns.get_or_insert_with(&now_ns);
-                return Ok(true);
-            }
-            let mut control = SendAncillaryBuffer::default();
-            match sendmsg(&self.socket, &parts.map(IoSlice::new), &mut control, SendFlags::NOSIGNAL) {
-                Ok(taken) => active.bytes_out += taken,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(false),
-                Err(errno) => return Err(errno),
-            }
+            watches_out: false,
+            looked_at_ns: 0,
+            broken: None,
+            served: false,
         }
     }
 
-    /// Receives into `buffer`; `None` when nothing is there.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
-        loop {
-            match recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((_, received)) => return Ok(Some(received)),
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+    /// Whether a pipelined request may be written behind what is there.
+    pub(super) fn takes_behind(&self) -> bool {
+        let last = self.exchanges.back();
+        self.broken.is_none() && last.is_some() && self.exchanges.iter().all(|exchange| !exchange.close_after)
     }
 
-    /// Reads the answer's next bytes.
-    pub(super) fn read(&mut self, mut bytes: &[u8], now_ns: u64) -> Read {
-        let Some(active) = &mut self.active else { return Read::Unreadable };
-        active.job.progress.bytes_in += bytes.len() as u64;
-        active.job.progress.first_byte_ns.get_or_insert(now_ns);
-        loop {
-            let step = match self.reader.step(&mut bytes, active.job.to) {
-                Ok(step) => step,
-                Err(WireError::HeadTooLong(_) | _) => return Read::Unreadable,
-            };
-            match step {
-                Step::NeedMore => return Read::More,
-                Step::Head(head, _) => active.take_head(&head),
-                Step::End if active.job.progress.status.is_some() => {
-                    // What follows a whole answer belongs to no request of ours.
-                    let reusable = !active.close_after && bytes.is_empty() && active.job.progress.written_ns.is_some();
-                    return Read::Whole { reusable };
+    /// Writes as much as the kernel takes and may be written; `now` is advanced to after the last byte.
+    pub(super) fn write(&mut self, clock: Clock, start_ns: u64, now: &mut u64) -> Result<Written, Failure> {
+        let mut room = WRITE_BYTES_MAX;
+        while let Some(exchange) = self.exchanges.get_mut(self.written) {
+            exchange.job.progress.dispatched_ns.get_or_insert(now.saturating_sub(start_ns));
+            loop {
+                let [head, body] = exchange.left();
+                let (head, body) = (clip(head, room), clip(body, room.saturating_sub(head.len())));
+                let sent = match (head.is_empty(), body.is_empty()) {
+                    (true, true) => break,
+                    (_, true) => self.transport.send(&[IoSlice::new(head)])?,
+                    _ => self.transport.send(&[IoSlice::new(head), IoSlice::new(body)])?,
+                };
+                let Sent::Bytes(taken) = sent else { return Ok(Written::Part) };
+                exchange.job.progress.bytes_out += taken as u64;
+                room = room.saturating_sub(taken);
+            }
+            if exchange.left().iter().any(|part| !part.is_empty()) || !self.transport.flush()? {
+                return Ok(Written::Part);
+            }
+            *now = clock.now_ns();
+            match exchange.body {
+                HeldBody::Yes => {
+                    exchange.body = HeldBody::Until(*now + CONTINUE_NS);
+                    return Ok(Written::Held(*now + CONTINUE_NS));
                 }
-                Step::Opaque(_) => return Read::Unreadable,
-                Step::Chunk(_) | Step::Data(_) | Step::Trailers(_) | Step::End => {}
+                HeldBody::Until(at) => return Ok(Written::Held(at)),
+                HeldBody::Dropped => return Ok(Written::All),
+                HeldBody::No => {}
             }
+            exchange.job.progress.written_ns.get_or_insert(now.saturating_sub(start_ns));
+            self.written += 1;
         }
+        Ok(Written::All)
+    }
+
+    /// Reads the answer's next bytes, up to its end.
+    pub(super) fn read(&mut self, bytes: &mut &[u8], now_ns: u64) -> Read {
+        let Some(exchange) = self.exchanges.front_mut() else { return Read::Unreadable };
+        let progress = &mut exchange.job.progress;
+        if progress.dispatched_ns.is_none() {
+            return Read::Unreadable;
+        }
+        if !bytes.is_empty() {
+            progress.first_byte_ns.get_or_insert(now_ns);
+        }
+        let before = bytes.len();
+        let read = exchange.read(&mut self.reader, bytes);
+        exchange.job.progress.bytes_in += (before - bytes.len()) as u64;
+        match read {
+            Read::Whole { said_close, .. } if self.broken.is_some() => Read::Whole { reusable: false, said_close },
+            read => read,
+        }
+    }
+
+    /// Takes the first request off, because it has ended.
+    pub(super) fn take_first(&mut self) -> Option<Exchange> {
+        let first = self.exchanges.pop_front();
+        self.written = self.written.saturating_sub(1);
+        first
+    }
+
+    /// Takes off the last request if nothing of it was handed to the socket.
+    pub(super) fn take_unsent(&mut self) -> Option<Exchange> {
+        self.exchanges.pop_back_if(|last| last.job.progress.dispatched_ns.is_none())
     }
 
     /// Whether the end of the stream now is the end of the answer.
@@ -147,17 +196,72 @@ impl Connection {
     }
 }
 
-impl Active {
-    fn take_head(&mut self, head: &[u8]) {
-        let Some(line) = head::status_line(head) else { return };
-        if (100..200).contains(&line.status) && line.status != 101 {
-            return;
+impl Exchange {
+    fn read(&mut self, reader: &mut MessageReader, bytes: &mut &[u8]) -> Read {
+        loop {
+            let Ok(step) = reader.step(bytes, self.job.to) else { return Read::Unreadable };
+            match step {
+                Step::NeedMore => return Read::More,
+                Step::Head(head, framing) => {
+                    let Some(line) = head::status_line(&head) else { return Read::Unreadable };
+                    let status = line.status;
+                    if (100..200).contains(&status) && status != 101 {
+                        if let Some(capture) = &mut self.capture {
+                            capture.informational(head);
+                        }
+                        if status == 100 && matches!(self.body, HeldBody::Yes | HeldBody::Until(_)) {
+                            self.body = HeldBody::No;
+                            return Read::Continue;
+                        }
+                        continue;
+                    }
+                    self.take_head(status, &head, line.version);
+                    if let Some(capture) = &mut self.capture {
+                        capture.head(head, framing);
+                    }
+                    if status == 101 {
+                        // What follows is another protocol, which nobody here speaks.
+                        return Read::Whole { reusable: false, said_close: true };
+                    }
+                }
+                Step::End if self.job.progress.status.is_some() => {
+                    let reusable = !self.close_after && self.job.progress.written_ns.is_some();
+                    return Read::Whole { reusable, said_close: self.close_after };
+                }
+                Step::Opaque(_) => return Read::Unreadable,
+                Step::Chunk(size) => {
+                    if let Some(capture) = &mut self.capture {
+                        capture.chunk(size);
+                    }
+                }
+                Step::Data(data) => {
+                    if let Some(capture) = &mut self.capture {
+                        capture.data(data);
+                    }
+                }
+                Step::Trailers(lines) => {
+                    if let Some(capture) = &mut self.capture {
+                        capture.trailers(lines);
+                    }
+                }
+                Step::End => {}
+            }
         }
-        self.job.progress.status = Some(line.status);
-        self.close_after = closes(line.version, head::value(head, "connection"));
-        self.job.progress.login =
-            (300..400).contains(&line.status) && head::value(head, "location").is_some_and(looks_like_login);
     }
+
+    fn take_head(&mut self, status: u16, head: &[u8], version: &[u8]) {
+        self.job.progress.status = Some(status);
+        self.close_after = closes(version, head::value(head, "connection"));
+        self.job.progress.login =
+            (300..400).contains(&status) && head::value(head, "location").is_some_and(looks_like_login);
+        if matches!(self.body, HeldBody::Yes | HeldBody::Until(_)) {
+            self.body = HeldBody::Dropped;
+        }
+    }
+}
+
+fn clip(bytes: &[u8], most: usize) -> &[u8] {
+    bytes.get(..most).unwrap_or(bytes)
 }
 
 /// Persistence by RFC 9112 §9.3.
@@ -176,4 +280,13 @@ fn looks_like_login(location: &[u8]) -> bool {
     [&b"login"[..], b"signin", b"sign-in", b"sign_in", b"/auth", b"sso", b"oauth"]
         .iter()
         .any(|word| lower.windows(word.len()).any(|window| window == *word))
+}
+
+/// What a failure of an open connection is called.
+pub(super) fn error_of(failure: &Failure) -> ErrorKind {
+    match failure {
+        Failure::System(Errno::TIMEDOUT) => ErrorKind::Timeout,
+        Failure::System(errno) => (*errno).into(),
+        Failure::Tls(_) => ErrorKind::Tls,
+    }
 }

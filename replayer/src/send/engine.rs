@@ -1,418 +1,377 @@
-//! The loop of the sending thread: what is due first, then timeouts, connections ahead of need, and answers.
+//! The loop of a sending thread: what is due first, then what is to be looked after, then sockets.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rtrb::{Consumer, Producer};
-use rustix::io::Errno;
 
-use super::connection::{Active, Connection, Read};
-use super::poll::Poll;
-use super::slots::Slots;
-use super::{Counters, Open, SendOptions, Stop};
+use super::bounds::Bounds;
+use super::deadlines::Deadlines;
+use super::lives::Lives;
+use super::poll::{Events, Poll};
+use super::slots::{OPEN_AHEAD_NS, Policy, Slots};
+use super::table::Table;
+use super::{Counters, LoopModel, Open, Pace, SendOptions, Stop};
 use crate::clock::Clock;
+use crate::dial::DialHandle;
 use crate::error::ReplayError;
-use crate::job::{ErrorKind, Job, Shed};
+use crate::job::{Job, Shed};
 
-/// Connections are opened only when the next request is due later than this, unless they are overdue.
-const OPEN_ROOM_NS: u64 = 100_000;
 /// Longest wait in one go, so that a stop is noticed.
 const WAIT_MAX_NS: u64 = 20_000_000;
-/// Wait when the next request is not known because its preparation is behind.
+/// Wait when the next request is not known because the feed is behind; doubled up to the second value while it stays so.
 const WAIT_UNKNOWN_NS: u64 = 100_000;
-/// Requests sent in one go before sockets are looked at.
+const WAIT_UNKNOWN_NS_MAX: u64 = 1_000_000;
+/// Requests sent in one go before sockets are looked at: when requests come faster than they can be sent, answers are
+/// still read in between, and their connections become free.
 const DISPATCH_BATCH: usize = 32;
-const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Connections that are asked for, and deadlines that are looked at, in one go.
+const CARE_BATCH: usize = 16;
+/// Requests that are shed in one go when nothing more is sent.
+const SHED_BATCH: usize = 1_024;
+/// How long an aborted engine waits for its feed to end, so that what the feed still hands over is counted.
+const ABORT_WAIT_NS: u64 = 1_000_000_000;
+/// Most that is read in one go, so that a long answer delays no due request.
+pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
+/// What the poll calls the dialer.
+pub(super) const DIALER: u64 = u64::MAX;
 
-/// Sends the jobs of one queue on the connections of its slots.
-pub struct Engine {
-    clock: Clock,
-    /// The clock's reading at due instant 0.
-    start_ns: u64,
-    options: SendOptions,
-    jobs: Consumer<Box<Job>>,
-    outcomes: Producer<Box<Job>>,
-    counters: Arc<Counters>,
-    stop: Arc<Stop>,
-    poll: Poll,
-    connections: Vec<Option<Connection>>,
-    free: Vec<u32>,
-    slots: Slots,
-    /// Deadlines in the order in which they were set, which is their order: the timeout is one constant.
-    timeouts: VecDeque<Deadline>,
-    connect_timeouts: VecDeque<Deadline>,
-    serial: u64,
-    open: u64,
-    in_flight: usize,
-    buffer: Vec<u8>,
+/// Everything that an engine works with.
+pub struct EngineParts {
+    /// Which of the `threads` engines this is, from 0.
+    pub index: usize,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Its reading at due instant 0.
+    pub start_ns: u64,
+    /// How to send; the same for all engines.
+    pub options: SendOptions,
+    /// Requests in the order of their due instants, all of a life to the same engine. The engine ends when this is
+    /// abandoned, empty, and everything of it has ended; also after a stop, so that the feed must then let go of it.
+    pub jobs: Consumer<Box<Job>>,
+    /// First requests of slots in the same order, each before its job.
+    pub opens: Consumer<Open>,
+    /// Where requests go when they have ended; never waited for, except when requests are shed in bulk.
+    pub outcomes: Producer<Box<Job>>,
+    /// Makes connections.
+    pub dial: DialHandle,
+    /// Shared by all engines.
+    pub counters: Arc<Counters>,
+    /// Shared by all engines.
+    pub stop: Arc<Stop>,
 }
 
-#[derive(Clone, Copy)]
-struct Deadline {
-    at_ns: u64,
-    connection: u32,
-    serial: u64,
+/// Sends the jobs of one ring on the connections of its slots.
+pub struct Engine {
+    pub(super) clock: Clock,
+    pub(super) start_ns: u64,
+    pub(super) options: SendOptions,
+    pub(super) jobs: Consumer<Box<Job>>,
+    opens: Consumer<Open>,
+    pub(super) outcomes: Producer<Box<Job>>,
+    pub(super) dial: DialHandle,
+    pub(super) counters: Arc<Counters>,
+    stop: Arc<Stop>,
+    pub(super) poll: Poll,
+    pub(super) table: Table,
+    pub(super) slots: Slots,
+    pub(super) lives: Lives,
+    pub(super) bounds: Bounds,
+    pub(super) deadlines: Deadlines,
+    /// Connections whose transport may hold bytes that the poll does not show.
+    pub(super) unread: VecDeque<u64>,
+    /// Connections that the dialer had no room for yet.
+    pub(super) undialed: VecDeque<(u64, u16)>,
+    /// The last reading of the clock.
+    pub(super) now: u64,
+    pub(super) buffer: Vec<u8>,
+    /// Due instant (after the start) of the last request that was taken from the ring.
+    pub(super) taken_due_ns: u64,
+    /// The ring is not read, since when.
+    pub(super) stalled_at_ns: Option<u64>,
+    /// Nothing more is sent, and why.
+    pub(super) closing: Option<Shed>,
+    aborted_at_ns: Option<u64>,
+    parked_shown: u64,
+    wait_unknown_ns: u64,
 }
 
 impl Engine {
-    /// An engine whose due instant 0 is the clock's `start_ns`; `opens` announces the first request of each slot.
+    /// An engine that is ready to run.
     ///
     /// # Errors
     /// When the kernel lacks what it needs.
-    #[expect(clippy::too_many_arguments, reason = "the composition root hands each part over once")]
-    pub fn new(
-        clock: Clock,
-        start_ns: u64,
-        options: SendOptions,
-        opens: Consumer<Open>,
-        jobs: Consumer<Box<Job>>,
-        outcomes: Producer<Box<Job>>,
-        counters: Arc<Counters>,
-        stop: Arc<Stop>,
-    ) -> Result<Self, ReplayError> {
+    pub fn new(parts: EngineParts) -> Result<Self, ReplayError> {
+        let EngineParts { index, clock, start_ns, options, jobs, opens, outcomes, dial, counters, stop } = parts;
+        let poll = Poll::new()?;
+        let failed = |errno: rustix::io::Errno| ReplayError::System { doing: "watch the dialer", source: errno.into() };
+        poll.add(dial.wake(), DIALER).map_err(failed)?;
+        let policy = Policy {
+            when_busy: options.when_busy,
+            in_order: options.pace == Pace::Max,
+            timed: options.pace == Pace::Recorded && options.loop_model != LoopModel::Closed,
+        };
         Ok(Self {
             clock,
             start_ns,
             options,
             jobs,
+            opens,
             outcomes,
+            dial,
+            bounds: Bounds::new(options, Arc::clone(&counters), start_ns, index),
             counters,
             stop,
-            poll: Poll::new()?,
-            connections: Vec::new(),
-            free: Vec::new(),
-            slots: Slots::new(opens, start_ns),
-            timeouts: VecDeque::new(),
-            connect_timeouts: VecDeque::new(),
-            serial: 0,
-            open: 0,
-            in_flight: 0,
-            buffer: vec![0; READ_BUFFER_BYTES],
+            poll,
+            table: Table::default(),
+            slots: Slots::new(policy),
+            lives: Lives::new(options.loop_model, options.pace, start_ns),
+            deadlines: Deadlines::default(),
+            unread: VecDeque::new(),
+            undialed: VecDeque::new(),
+            now: clock.now_ns(),
+            buffer: vec![0; READ_BYTES_MAX],
+            taken_due_ns: 0,
+            stalled_at_ns: None,
+            closing: None,
+            aborted_at_ns: None,
+            parked_shown: 0,
+            wait_unknown_ns: WAIT_UNKNOWN_NS,
         })
     }
 
-    /// Sends everything and returns when the last answer is there, timed out, or was given up.
+    /// Sends everything, on the thread that calls it, and returns when the last answer is there, timed out, or was given
+    /// up.
     ///
     /// # Errors
     /// When the kernel refuses to wait; outcomes so far have been handed over.
     pub fn run(mut self) -> Result<(), ReplayError> {
+        Poll::be_punctual()?;
+        let mut events = Events::new();
         loop {
-            self.dispatch_due(DISPATCH_BATCH);
-            let now = self.clock.now_ns();
-            self.expire(now);
-            let sending = !self.stop.is_draining() && (!self.jobs.is_abandoned() || !self.jobs.is_empty());
-            if !sending && (self.in_flight == 0 || self.stop.is_aborted()) {
-                self.give_up();
+            self.tick();
+            self.send_due(DISPATCH_BATCH);
+            self.look_after();
+            if self.is_over() {
+                self.show_parked();
                 return Ok(());
             }
-            if sending {
-                self.open_ahead(now);
-            }
-            let timeout = self.wait_ns(sending);
-            let count = self.poll.wait(timeout);
+            self.tick();
+            let next = self.next_release_ns();
+            let wait = self.wait_ns(next);
+            let count = self.poll.wait(&mut events, wait.saturating_sub(self.options.spin_ns));
             let count =
                 count.map_err(|errno| ReplayError::System { doing: "wait for sockets", source: errno.into() })?;
+            self.tick();
+            // Before answers set more requests free.
+            self.notice_end();
             for at in 0..count {
-                if let Some((token, readable, writable)) = self.poll.event(at) {
-                    self.ready(token, readable, writable);
+                if let Some(event) = events.get(at) {
+                    self.ready(event);
                 }
-                self.dispatch_due(1);
+                self.send_due(1);
             }
-        }
-    }
-
-    fn next_due(&self) -> Option<u64> {
-        self.jobs.peek().ok().map(|job| self.start_ns + job.due_ns)
-    }
-
-    /// Sends what is due, but no more than `most` in one go: when requests come faster than they can be sent, answers
-    /// are still read in between, and their connections become free.
-    fn dispatch_due(&mut self, most: usize) {
-        for _ in 0..most {
-            let due = self.next_due().is_some_and(|due| due <= self.clock.now_ns());
-            if !due || self.stop.is_draining() {
-                return;
-            }
-            if let Ok(job) = self.jobs.pop() {
-                self.dispatch(job);
-            }
-        }
-    }
-
-    /// How long nothing is to be done.
-    fn wait_ns(&self, sending: bool) -> u64 {
-        let mut until =
-            [self.timeouts.front(), self.connect_timeouts.front()].into_iter().flatten().map(|d| d.at_ns).min();
-        if sending {
-            let next = self.next_due();
-            let open = self.slots.next_open_ns();
-            // A connection that is due to be opened but has no room waits for the request before it.
-            let now = self.clock.now_ns();
-            let open = open.filter(|at| *at > now || next.is_none());
-            until = [until, next, open].into_iter().flatten().min();
-            if next.is_none() {
-                until = Some(until.map_or(u64::MAX, |until| until).min(now + WAIT_UNKNOWN_NS));
-            }
-        }
-        until.map_or(WAIT_MAX_NS, |until| until.saturating_sub(self.clock.now_ns()).min(WAIT_MAX_NS))
-    }
-
-    fn dispatch(&mut self, job: Box<Job>) {
-        let slot = job.slot;
-        self.slots.request(slot, job.next_in_slot_ns.map(|due| self.start_ns + due));
-        if self.in_flight >= self.options.in_flight_max {
-            self.report(Active::new(job, false), None, Some(Shed::MaxInFlight));
-            return;
-        }
-        self.in_flight += 1;
-        let (free, was_busy) = self.slots.take(slot);
-        let active = Active::new(job, was_busy);
-        match free {
-            Some(connection) => self.assign(connection, active),
-            None => self.open(slot, Some(active)),
-        }
-    }
-
-    /// Gives a request to a connection, which writes it at once unless it is still connecting.
-    fn assign(&mut self, at: u32, active: Active) {
-        self.serial += 1;
-        let serial = self.serial;
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        connection.active = Some(active);
-        if connection.connecting {
-            return;
-        }
-        connection.serial = serial;
-        self.write(at);
-    }
-
-    fn write(&mut self, at: u32) {
-        let (clock, start) = (self.clock, self.start_ns);
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        let first = connection.active.as_ref().is_some_and(|active| active.job.progress.dispatched_ns.is_none());
-        let written = connection.write(|| clock.now_ns().saturating_sub(start));
-        if first {
-            let at_ns = clock.now_ns() + self.options.timeout_ns;
-            self.timeouts.push_back(Deadline { at_ns, connection: at, serial: connection.serial });
-        }
-        let token = token(at, connection.born);
-        match written {
-            Ok(whole) => {
-                if !whole || !first {
-                    let _ = self.poll.modify(&connection.socket, token, !whole);
+            for _ in 0..self.unread.len() {
+                if let Some(token) = self.unread.pop_front() {
+                    self.read(token);
                 }
+                self.send_due(1);
             }
-            // The target closed an idle connection and no byte was taken: the request goes out on a new one.
-            Err(Errno::PIPE | Errno::CONNRESET)
-                if connection.active.as_ref().is_some_and(|active| active.bytes_out == 0) =>
-            {
-                let slot = connection.slot;
-                let active = connection.active.take().map(|active| {
-                    let was_busy = active.job.progress.was_busy;
-                    Active::new(active.job, was_busy)
-                });
-                self.close(at);
-                self.open(slot, active);
+            if count == 0 && self.options.spin_ns > 0 {
+                self.spin(next);
             }
-            Err(errno) => self.fail(at, errno.into()),
         }
     }
 
-    /// Opens a connection for a slot, ahead of need when there is no request for it yet.
-    fn open(&mut self, slot: u64, active: Option<Active>) {
-        self.serial += 1;
-        let opened = Connection::open(self.options.address, slot, self.serial);
-        let at = self.free.pop().unwrap_or_else(|| {
-            self.connections.push(None);
-            u32::try_from(self.connections.len() - 1).unwrap_or(u32::MAX)
-        });
-        let added = opened.and_then(|connection| {
-            self.poll.add(&connection.socket, token(at, connection.born), true)?;
-            Ok(connection)
-        });
-        let mut connection = match added {
-            Ok(connection) => connection,
-            Err(errno) => {
-                self.free.push(at);
-                // Ahead of need nobody is hurt yet: the request will try again and say what happened.
-                if let Some(active) = active {
-                    self.in_flight = self.in_flight.saturating_sub(1);
-                    self.report(active, Some(errno.into()), None);
-                }
-                return;
+    /// Reads the clock.
+    #[inline]
+    pub(super) fn tick(&mut self) {
+        self.now = self.clock.now_ns();
+    }
+
+    /// An instant of the clock as one of the run.
+    #[inline]
+    pub(super) fn of_run(&self, at_ns: u64) -> u64 {
+        at_ns.saturating_sub(self.start_ns)
+    }
+
+    /// Spins until the next request may leave, if that is soon.
+    fn spin(&mut self, next: Option<u64>) {
+        self.tick();
+        let Some(until) = next.filter(|next| next.saturating_sub(self.now) <= self.options.spin_ns) else { return };
+        while self.now < until {
+            std::hint::spin_loop();
+            self.tick();
+        }
+    }
+
+    /// When the next request of the ring is due.
+    #[inline]
+    pub(super) fn next_due_ns(&self) -> Option<u64> {
+        self.jobs.peek().ok().map(|job| self.start_ns.saturating_add(job.due_ns))
+    }
+
+    /// Whether as many requests wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.lives.parked() + self.slots.queued() >= self.options.parked_max
+    }
+
+    /// When the next request may leave; 0: at once, `None`: when something happens.
+    fn next_release_ns(&self) -> Option<u64> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let held = self.lives.next_ns();
+        if self.options.pace == Pace::Max {
+            let any = held.is_some() || !self.jobs.is_empty();
+            if !any || !self.bounds.has_room() {
+                return None;
             }
+            let not_before = self.bounds.rate_at(self.now).max(self.start_ns);
+            if not_before > self.now {
+                return Some(not_before);
+            }
+            // What can leave now has been tried: there is more in the ring only if the batch was full.
+            return if self.jobs.is_empty() || self.is_full() { held } else { Some(0) };
+        }
+        let due =
+            if self.options.loop_model == LoopModel::Closed || self.is_full() { None } else { self.next_due_ns() };
+        match (due, held) {
+            (Some(due), Some(held)) => Some(due.min(held)),
+            (due, held) => due.or(held),
+        }
+    }
+
+    /// How long nothing is to be done, given when the next request may leave.
+    fn wait_ns(&mut self, next: Option<u64>) -> u64 {
+        if !self.unread.is_empty() {
+            return 0;
+        }
+        let mut until = self.now + WAIT_MAX_NS;
+        let mut sooner = |at: Option<u64>| until = until.min(at.unwrap_or(u64::MAX));
+        sooner(next);
+        sooner(self.deadlines.next_ns());
+        if self.closing.is_none() {
+            sooner(self.slots.next_reopen_ns());
+            if self.options.pace == Pace::Recorded {
+                sooner(self.opens.peek().ok().map(|open| self.open_at_ns(open)));
+            }
+        }
+        if self.jobs.is_empty() {
+            if !self.jobs.is_abandoned() {
+                sooner(Some(self.now + self.wait_unknown_ns));
+                self.wait_unknown_ns = (self.wait_unknown_ns * 2).min(WAIT_UNKNOWN_NS_MAX);
+            }
+        } else {
+            self.wait_unknown_ns = WAIT_UNKNOWN_NS;
+            if self.closing.is_some() {
+                // There is more to shed, or the results are behind.
+                sooner(Some(self.now + WAIT_UNKNOWN_NS));
+            }
+        }
+        until.saturating_sub(self.now)
+    }
+
+    /// Stops sending when the run was stopped or a budget is used up.
+    fn notice_end(&mut self) {
+        let reason = match self.closing {
+            Some(Shed::Stopped) => return,
+            // A stop also ends what a budget left under way.
+            _ if self.stop.is_draining() => Shed::Stopped,
+            None if self.bounds.is_used_up(self.now) => Shed::Budget,
+            _ => return,
         };
-        self.open += 1;
-        self.counters.opened.fetch_add(1, Ordering::Relaxed);
-        self.counters.peak.fetch_max(self.open, Ordering::Relaxed);
-        if active.as_ref().is_some_and(|active| active.job.progress.was_busy) {
-            self.counters.extra.fetch_add(1, Ordering::Relaxed);
-        }
-        let at_ns = self.clock.now_ns() + self.options.connect_timeout_ns;
-        self.connect_timeouts.push_back(Deadline { at_ns, connection: at, serial: connection.serial });
-        self.slots.opened(slot, at, active.is_none());
-        connection.active = active;
-        if let Some(place) = self.connections.get_mut(at as usize) {
-            *place = Some(connection);
-        }
+        self.closing = Some(reason);
+        self.shed_waiting(reason);
     }
 
-    /// Opens connections whose slots have requests soon, while there is room before the next due instant.
-    fn open_ahead(&mut self, now: u64) {
-        loop {
-            let room = self.next_due().is_none_or(|due| due > self.clock.now_ns() + OPEN_ROOM_NS);
-            let Some(slot) = self.slots.next_to_open(now, room) else { return };
-            self.open(slot, None);
+    /// Everything that is neither sending nor reading.
+    fn look_after(&mut self) {
+        self.notice_end();
+        match self.closing {
+            None => self.ask_ahead(),
+            Some(reason) => self.shed_ring(reason),
         }
-    }
-
-    fn ready(&mut self, token: u64, readable: bool, writable: bool) {
-        let at = u32::try_from(token & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-        let there = self.connections.get(at as usize).and_then(Option::as_ref);
-        let Some(connection) = there.filter(|one| u64::from(one.born) == token >> 32) else { return };
-        if connection.connecting {
-            self.finish_connecting(at);
-        } else {
-            if writable {
-                self.write(at);
-            }
-            if readable {
-                self.read(at);
+        for _ in 0..CARE_BATCH {
+            let Some((at_ns, token)) = self.deadlines.due(self.now) else { break };
+            self.look_at(token, at_ns);
+        }
+        for _ in 0..self.undialed.len().min(CARE_BATCH) {
+            if let Some((slot, target)) = self.undialed.pop_front() {
+                self.ask(slot, target);
             }
         }
+        if let Some(since) = self.stalled_at_ns {
+            self.counters.feed_stalled_ns.fetch_add(self.now.saturating_sub(since), Ordering::Relaxed);
+            self.stalled_at_ns = self.is_full().then_some(self.now);
+        }
+        self.show_parked();
     }
 
-    fn finish_connecting(&mut self, at: u32) {
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        if let Err(errno) = connection.connected() {
-            self.fail(at, errno.into());
-            return;
-        }
-        self.serial += 1;
-        connection.serial = self.serial;
-        let _ = self.poll.modify(&connection.socket, token(at, connection.born), false);
-        if connection.active.is_some() {
-            self.write(at);
-        } else {
-            self.slots.connected(connection.slot, at);
+    fn show_parked(&mut self) {
+        let parked = (self.lives.parked() + self.slots.queued()) as u64;
+        if parked != self.parked_shown {
+            // Wraps around zero as a whole: the sum over all engines is right.
+            self.counters.parked.fetch_add(parked.wrapping_sub(self.parked_shown), Ordering::Relaxed);
+            self.parked_shown = parked;
         }
     }
 
-    fn read(&mut self, at: u32) {
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        let received = connection.receive(&mut self.buffer);
-        let now = self.clock.now_ns().saturating_sub(self.start_ns);
-        match received {
-            Ok(None) => {}
-            Ok(Some(0)) => self.end_of_stream(at),
-            Ok(Some(count)) => {
-                let bytes = self.buffer.get(..count).unwrap_or_default();
-                if connection.active.is_none() {
-                    // The target speaks out of turn: nothing that follows could be told apart.
-                    self.close(at);
-                    return;
-                }
-                match connection.read(bytes, now) {
-                    Read::More => {}
-                    Read::Whole { reusable } => self.complete(at, reusable),
-                    Read::Unreadable => self.fail(at, ErrorKind::Protocol),
-                }
+    /// Whether nothing is left to do; an abort gives up what is under way first.
+    fn is_over(&mut self) -> bool {
+        if self.stop.is_aborted() && self.aborted_at_ns.is_none() {
+            self.aborted_at_ns = Some(self.now);
+            self.give_up();
+        }
+        let idle = self.bounds.in_flight() == 0 && self.lives.parked() + self.slots.queued() == 0;
+        let waited = self.aborted_at_ns.is_some_and(|at| self.now >= at + ABORT_WAIT_NS);
+        idle && ((self.jobs.is_abandoned() && self.jobs.is_empty()) || waited)
+    }
+
+    fn open_at_ns(&self, open: &Open) -> u64 {
+        self.start_ns.saturating_add(open.due_ns).saturating_sub(OPEN_AHEAD_NS)
+    }
+
+    /// Asks for connections ahead of need.
+    fn ask_ahead(&mut self) {
+        for _ in 0..CARE_BATCH {
+            let Ok(open) = self.opens.peek() else { break };
+            let soon = match self.options.pace {
+                Pace::Recorded => self.open_at_ns(open) <= self.now,
+                // As many as may be under way at once; but a feed that waits for room here must be able to go on.
+                Pace::Max => self.slots.ahead() < self.bounds.share() || self.jobs.is_empty(),
+            };
+            if !soon {
+                break;
             }
-            Err(errno) => match connection.active {
-                Some(_) => self.fail(at, errno.into()),
-                None => self.close(at),
-            },
+            if let Ok(open) = self.opens.pop()
+                && open.due_ns >= self.taken_due_ns
+                && self.slots.expect_first(open.slot, open.target)
+                && self.bounds.take_connection()
+            {
+                self.slots.dialing(open.slot);
+                self.ask(open.slot, open.target);
+            }
         }
-    }
-
-    fn end_of_stream(&mut self, at: u32) {
-        let Some(connection) = self.connections.get(at as usize).and_then(Option::as_ref) else { return };
-        match &connection.active {
-            None => self.close(at),
-            Some(_) if connection.ends_with_stream() => self.complete(at, false),
-            Some(active) if active.job.progress.first_byte_ns.is_some() => self.fail(at, ErrorKind::Truncated),
-            Some(_) => self.fail(at, ErrorKind::Closed),
-        }
-    }
-
-    fn complete(&mut self, at: u32, reusable: bool) {
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::as_mut) else { return };
-        let Some(active) = connection.active.take() else { return };
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let slot = connection.slot;
-        self.report(active, None, None);
-        if reusable && self.slots.release(slot, at) {
-            return;
-        }
-        self.close(at);
-        while let Some(idle) = self.slots.useless(slot) {
-            self.close(idle);
-        }
-    }
-
-    fn fail(&mut self, at: u32, kind: ErrorKind) {
-        let active = self.connections.get_mut(at as usize).and_then(Option::as_mut).and_then(|one| one.active.take());
-        if let Some(active) = active {
-            self.in_flight = self.in_flight.saturating_sub(1);
-            self.report(active, Some(kind), None);
-        }
-        self.close(at);
-    }
-
-    fn close(&mut self, at: u32) {
-        let Some(connection) = self.connections.get_mut(at as usize).and_then(Option::take) else { return };
-        self.free.push(at);
-        self.open -= 1;
-        self.slots.closed(connection.slot, at);
-    }
-
-    fn expire(&mut self, now: u64) {
-        for (connecting, kind) in [(false, ErrorKind::Timeout), (true, ErrorKind::ConnectTimeout)] {
-            loop {
-                let queue = if connecting { &mut self.connect_timeouts } else { &mut self.timeouts };
-                let Some(first) = queue.front().copied() else { break };
-                let holds =
-                    self.connections.get(first.connection as usize).and_then(Option::as_ref).is_some_and(|one| {
-                        one.serial == first.serial
-                            && one.connecting == connecting
-                            && (connecting || one.active.is_some())
-                    });
-                if holds && first.at_ns > now {
-                    break;
-                }
-                queue.pop_front();
-                if holds {
-                    self.fail(first.connection, kind);
-                }
+        for _ in 0..CARE_BATCH {
+            let Some((slot, target)) = self.slots.next_reopen(self.now) else { break };
+            if self.bounds.take_connection() {
+                self.slots.dialing(slot);
+                self.ask(slot, target);
             }
         }
     }
 
-    fn give_up(&mut self) {
-        for at in 0..u32::try_from(self.connections.len()).unwrap_or(u32::MAX) {
-            self.fail_if_active(at);
+    /// Sheds what is left in the ring, no faster than the results can take it.
+    fn shed_ring(&mut self, reason: Shed) {
+        while self.opens.pop().is_ok() {}
+        for _ in 0..SHED_BATCH {
+            if self.outcomes.is_full() {
+                return;
+            }
+            let Ok(job) = self.jobs.pop() else { return };
+            self.shed(job, reason);
         }
     }
-
-    fn fail_if_active(&mut self, at: u32) {
-        if self.connections.get(at as usize).and_then(Option::as_ref).is_some_and(|one| one.active.is_some()) {
-            self.fail(at, ErrorKind::Stopped);
-        }
-    }
-
-    fn report(&mut self, active: Active, error: Option<ErrorKind>, shed: Option<Shed>) {
-        let Active { mut job, bytes_out, .. } = active;
-        let progress = &mut job.progress;
-        (progress.error, progress.shed, progress.bytes_out) = (error, shed, bytes_out as u64);
-        progress.done_ns = self.clock.now_ns().saturating_sub(self.start_ns);
-        if self.outcomes.push(job).is_err() {
-            self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// What epoll gives back with an event: the place of the connection, and which one was there.
-fn token(at: u32, born: u32) -> u64 {
-    u64::from(born) << 32 | u64::from(at)
 }

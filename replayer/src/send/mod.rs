@@ -1,43 +1,46 @@
-//! Sending: one thread waits for each due instant, writes the request itself, and reads the answers in between.
+//! Sending: each engine is one thread that waits for each due instant, writes the request itself, and reads the answers
+//! in between.
 //!
-//! Nothing here waits for an answer before it sends, shares a lock, or touches a file. What is late is sent at once and
-//! measured as late.
+//! Nothing here connects (that is `dial`), shares a lock, or touches a file. In open loop nothing waits for an answer
+//! before it sends. What is late is sent at once and measured as late.
+//!
+//! ```text
+//! ring of jobs ─▶ lives (held?) ─▶ bounds ─▶ slots (which connection?) ─▶ connection ─▶ ring of outcomes
+//! ring of opens ─▶ slots ─▶ dial ─▶ connection
+//! ```
 
+mod answers;
+mod bounds;
+mod capture;
 mod connection;
+mod deadlines;
+mod dispatch;
 mod engine;
+mod lives;
+mod opening;
+mod options;
 mod poll;
 mod slots;
+mod table;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-pub use engine::Engine;
+pub use engine::{Engine, EngineParts};
+pub use options::{Budget, LoopModel, Pace, SendOptions, WhenBusy};
 
-/// The first request of a connection, announced so that the connection can be opened ahead of need.
+/// A slot whose first request will be due: its connection is made ahead of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
-    /// Its slot.
+    /// Its number.
     pub slot: u64,
-    /// Index of its target.
+    /// Index of the target.
     pub target: u16,
-    /// When the request is due, nanoseconds since the start of the run.
+    /// When its first request is due, since the start of the run.
     pub due_ns: u64,
 }
 
-/// How requests are sent.
-#[derive(Debug, Clone, Copy)]
-pub struct SendOptions {
-    /// Where to.
-    pub address: SocketAddr,
-    /// From dispatch to the last byte of the answer.
-    pub timeout_ns: u64,
-    /// To establish a connection.
-    pub connect_timeout_ns: u64,
-    /// Requests that may wait for their answers; a due request beyond that is shed.
-    pub in_flight_max: usize,
-}
-
-/// Told to the sender while it works.
+/// Told to the engines while they work.
 #[derive(Debug, Default)]
 pub struct Stop(AtomicU8);
 
@@ -58,23 +61,45 @@ impl Stop {
         self.0.load(Ordering::Relaxed) >= 1
     }
 
-    fn is_aborted(&self) -> bool {
+    /// Whether [`Self::abort`] was called.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= 2
     }
 }
 
-/// Counted while sending, readable at any time.
+/// Counted while sending, by all engines of a run together; readable at any time. Failures to connect are counted by
+/// kind where they happen, in [`crate::dial::DialCounters`].
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Connections that were opened.
     pub opened: AtomicU64,
-    /// Of these, because the client's own connection was busy.
+    /// Connections that were asked for because the client's own connection was busy.
     pub extra: AtomicU64,
+    /// Connections that a request had to ask for, since none had been made ahead of it.
+    pub not_ahead: AtomicU64,
+    /// Connections that are open now.
+    pub open: AtomicU64,
     /// Most connections that were open at once.
     pub peak: AtomicU64,
+    /// Connections that the target ended, by closing or resetting them or by saying that it would.
+    pub closed_by_target: AtomicU64,
+    /// Requests that are under way now: on a connection, or waiting for one to be made.
+    pub in_flight: AtomicU64,
+    /// Requests that wait now for an earlier answer, for a busy connection, or for the end of a pause.
+    pub parked: AtomicU64,
+    /// For how long due requests were not taken from the feed because `parked_max` were waiting; engines add up.
+    pub feed_stalled_ns: AtomicU64,
     /// Outcomes that found no room in the queue to the results.
     pub outcomes_lost: AtomicU64,
+    /// Kept answers whose body was left out because `kept_bytes_max` were held.
+    pub bodies_left_out: AtomicU64,
+    /// Bytes of kept bodies that are in memory now, wherever their requests are.
+    pub kept_bytes: Arc<AtomicU64>,
+    /// What the bounds that engines share are reckoned with.
+    spent: bounds::Spent,
 }
 
 #[cfg(test)]
+#[expect(clippy::vec_box, reason = "requests are boxed wherever they are")]
 mod tests;

@@ -12,52 +12,76 @@ use crate::error::ReplayError;
 
 const EVENTS_MAX: usize = 256;
 
-/// An epoll instance and the events of its last wait.
+/// An epoll instance.
 pub(super) struct Poll {
     epoll: OwnedFd,
-    events: Vec<Event>,
+}
+
+/// What a wait found. It stays on its thread, since the kernel's structure could hold a pointer.
+pub(super) struct Events(Vec<Event>);
+
+impl Events {
+    pub(super) fn new() -> Self {
+        Self(Vec::with_capacity(EVENTS_MAX))
+    }
+
+    /// One of the events.
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> Option<Ready> {
+        let event = self.0.get(at)?;
+        // Copied out of a packed structure.
+        let (data, flags) = (event.data, event.flags);
+        let readable = flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP);
+        Some(Ready { token: data.u64(), readable, writable: flags.contains(EventFlags::OUT) })
+    }
 }
 
 impl Poll {
-    /// Also asks the kernel to wake this thread on the nanosecond (timer slack is 50 µs otherwise).
     pub(super) fn new() -> Result<Self, ReplayError> {
-        let failed = |doing: &'static str| move |errno: Errno| ReplayError::System { doing, source: errno.into() };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed("make an epoll instance"))?;
-        rustix::thread::set_current_timer_slack(NonZeroU64::new(1)).map_err(failed("set the timer slack"))?;
-        let mut poll = Self { epoll, events: Vec::with_capacity(EVENTS_MAX) };
+        let poll = Self { epoll };
         // Kernels before 5.11 do not know the call at all: better said now than at the first due instant.
-        poll.wait(0).map_err(failed("wait with nanoseconds (epoll_pwait2 needs Linux 5.11)"))?;
+        poll.wait(&mut Events::new(), 0).map_err(failed("wait with nanoseconds (epoll_pwait2 needs Linux 5.11)"))?;
         Ok(poll)
     }
 
-    pub(super) fn add(&self, socket: impl AsFd, token: u64, writable: bool) -> Result<(), Errno> {
-        epoll::add(&self.epoll, socket, EventData::new_u64(token), interest(writable))
+    /// Asks the kernel to wake this thread on the nanosecond (timer slack is 50 µs otherwise).
+    pub(super) fn be_punctual() -> Result<(), ReplayError> {
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(1)).map_err(failed("set the timer slack"))
+    }
+
+    pub(super) fn add(&self, socket: impl AsFd, token: u64) -> Result<(), Errno> {
+        epoll::add(&self.epoll, socket, EventData::new_u64(token), interest(false))
     }
 
     pub(super) fn modify(&self, socket: impl AsFd, token: u64, writable: bool) -> Result<(), Errno> {
         epoll::modify(&self.epoll, socket, EventData::new_u64(token), interest(writable))
     }
 
-    /// Waits at most `timeout_ns`; returns how many events [`Self::event`] has.
-    pub(super) fn wait(&mut self, timeout_ns: u64) -> Result<usize, Errno> {
-        self.events.clear();
+    /// Waits at most `timeout_ns`; returns how many events there are.
+    pub(super) fn wait(&self, events: &mut Events, timeout_ns: u64) -> Result<usize, Errno> {
+        events.0.clear();
         let nanos = i64::try_from(timeout_ns).unwrap_or(i64::MAX);
         let timeout = Timespec { tv_sec: nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 };
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
+        match epoll::wait(&self.epoll, spare_capacity(&mut events.0), Some(&timeout)) {
             Ok(count) => Ok(count),
             Err(Errno::INTR) => Ok(0),
             Err(errno) => Err(errno),
         }
     }
+}
 
-    /// Token, readable (or ended), writable.
-    pub(super) fn event(&self, at: usize) -> Option<(u64, bool, bool)> {
-        let event = self.events.get(at)?;
-        // Copied out of a packed structure.
-        let (data, flags) = (event.data, event.flags);
-        let readable = flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP);
-        Some((data.u64(), readable, flags.contains(EventFlags::OUT)))
-    }
+/// What a socket is ready for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ready {
+    pub(super) token: u64,
+    /// Or ended, or broken.
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(Errno) -> ReplayError {
+    move |errno| ReplayError::System { doing, source: errno.into() }
 }
 
 fn interest(writable: bool) -> EventFlags {

@@ -1,16 +1,28 @@
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+//! Engines against real loopback sockets. Order and relations are tested, not durations.
 
-use rtrb::RingBuffer;
+mod answers;
+mod busy;
+mod hostile;
+mod loops;
+mod stops;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use rtrb::{Producer, RingBuffer};
 
 use super::*;
 use crate::clock::Clock;
+use crate::dial::{DialOptions, Dialer};
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Shed};
+use crate::target::Target;
 
 const MS: u64 = 1_000_000;
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
 /// A target whose every connection is served by `serve` on a thread of its own, with its number.
 fn target(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
@@ -41,59 +53,147 @@ fn read_head(socket: &mut TcpStream) -> String {
 
 fn ok(mut socket: TcpStream) {
     while !read_head(&mut socket).is_empty() {
-        if socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").is_err() {
+        if socket.write_all(OK).is_err() {
             break;
         }
     }
 }
 
-fn options(address: SocketAddr) -> SendOptions {
-    SendOptions { address, timeout_ns: 2_000 * MS, connect_timeout_ns: 2_000 * MS, in_flight_max: 1_000 }
+fn path(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap_or("")
 }
 
-/// Sends GETs: each (due in ms, slot, path).
-fn send(options: SendOptions, requests: &[(u64, u32, &str)]) -> (Vec<Job>, Arc<Counters>) {
-    let (mut opens_in, opens) = RingBuffer::new(1_000);
-    let (mut jobs_in, jobs) = RingBuffer::new(1_000);
-    let (outcomes_in, mut outcomes) = RingBuffer::new(1_000);
-    for (position, (due_ms, slot, path)) in requests.iter().enumerate() {
-        if !requests[..position].iter().any(|earlier| earlier.1 == *slot) {
-            opens_in.push(Open { slot: u64::from(*slot), target: 0, due_ns: due_ms * MS }).unwrap();
-        }
-        let next = requests[position + 1..].iter().find(|later| later.1 == *slot).map(|later| later.0 * MS);
-        let mut job = job(due_ms * MS, u64::from(*slot), format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+fn options() -> SendOptions {
+    SendOptions { timeout_ns: 2_000 * MS, in_flight_max: 1_000, ..SendOptions::new() }
+}
+
+/// GETs: each (due in ms, slot, path), one life for each slot.
+fn requests(all: &[(u64, u64, &str)]) -> Vec<Box<Job>> {
+    let jobs = all.iter().map(|(due_ms, slot, path)| {
+        job(due_ms * MS, *slot, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+    });
+    jobs.collect()
+}
+
+/// An engine with a feed that the test holds.
+struct Rig {
+    engine: Engine,
+    outcomes: rtrb::Consumer<Box<Job>>,
+    counters: Arc<Counters>,
+    stop: Arc<Stop>,
+}
+
+fn rig(options: SendOptions, address: SocketAddr) -> (Rig, Producer<Box<Job>>, Producer<Open>) {
+    rigs(options, vec![Target::resolve(&format!("http://{address}")).unwrap()], |_| {}).remove(0)
+}
+
+/// As many engines as the options say.
+fn rigs(
+    options: SendOptions,
+    targets: Vec<Target>,
+    change: impl FnOnce(&mut DialOptions),
+) -> Vec<(Rig, Producer<Box<Job>>, Producer<Open>)> {
+    let clock = Clock::start();
+    let mut dial = DialOptions::new(clock);
+    change(&mut dial);
+    let (counters, stop) = (Arc::new(Counters::default()), Arc::new(Stop::default()));
+    let handles = Dialer::start(targets, dial, options.threads.get()).unwrap();
+    let one = |(index, dial)| {
+        let (jobs_in, jobs) = RingBuffer::new(10_000);
+        let (opens_in, opens) = RingBuffer::new(10_000);
+        let (outcomes_in, outcomes) = RingBuffer::new(10_000);
+        let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
+        let parts = EngineParts {
+            index,
+            clock,
+            start_ns: 50 * MS,
+            options,
+            jobs,
+            opens,
+            outcomes: outcomes_in,
+            dial,
+            counters: Arc::clone(&counters),
+            stop: Arc::clone(&stop),
+        };
+        (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop }, jobs_in, opens_in)
+    };
+    handles.into_iter().enumerate().map(one).collect()
+}
+
+/// Hands requests over as a feed does: with their positions, the slots' next requests, and, `ahead`, their opens.
+fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, opens: Option<&mut Producer<Open>>) {
+    let due: Vec<(u64, u64, u64)> = jobs.iter().map(|job| (job.slot, job.due_ns, job.life)).collect();
+    for (position, job) in jobs.iter_mut().enumerate() {
         job.facts.position = position as u64;
-        job.next_in_slot_ns = next;
-        jobs_in.push(job).unwrap();
+        job.facts.seq = 100 + position as u64;
+        job.next_in_slot_ns = due[position + 1..].iter().find(|later| later.0 == job.slot).map(|later| later.1);
+        job.last_in_life = due[position + 1..].iter().all(|later| later.2 != job.life);
     }
-    drop(jobs_in);
-    let counters = Arc::new(Counters::default());
-    let (clock, stop) = (Clock::start(), Arc::new(Stop::default()));
-    Engine::new(clock, 50 * MS, options, opens, jobs, outcomes_in, Arc::clone(&counters), stop).unwrap().run().unwrap();
-    let mut out: Vec<Job> = std::iter::from_fn(|| outcomes.pop().ok().map(|job| *job)).collect();
-    out.sort_by_key(|outcome| outcome.facts.position);
-    (out, counters)
+    if let Some(opens) = opens {
+        for (position, job) in jobs.iter().enumerate() {
+            if due[..position].iter().all(|earlier| earlier.0 != job.slot) {
+                opens.push(Open { slot: job.slot, target: job.target, due_ns: job.due_ns }).unwrap();
+            }
+        }
+    }
+    jobs.into_iter().for_each(|job| ring.push(job).unwrap());
 }
 
-fn errors(outcomes: &[Job]) -> Vec<Option<ErrorKind>> {
+impl Rig {
+    /// Runs to the end; outcomes in the order in which they were fed.
+    fn run(self) -> (Vec<Box<Job>>, Arc<Counters>) {
+        let Self { engine, mut outcomes, counters, .. } = self;
+        engine.run().unwrap();
+        let mut out: Vec<Box<Job>> = std::iter::from_fn(|| outcomes.pop().ok()).collect();
+        out.sort_by_key(|outcome| outcome.facts.position);
+        let now =
+            [&counters.in_flight, &counters.parked, &counters.outcomes_lost].map(|one| one.load(Ordering::Relaxed));
+        assert_eq!(now, [0; 3], "in flight, parked, lost after the end");
+        (out, counters)
+    }
+}
+
+fn send_all(options: SendOptions, address: SocketAddr, jobs: Vec<Box<Job>>) -> (Vec<Box<Job>>, Arc<Counters>) {
+    let count = jobs.len();
+    let (rig, mut ring, mut opens) = rig(options, address);
+    feed(jobs, &mut ring, Some(&mut opens));
+    drop((ring, opens));
+    let (outcomes, counters) = rig.run();
+    assert_eq!(outcomes.len(), count, "each request has one outcome");
+    (outcomes, counters)
+}
+
+fn send(options: SendOptions, address: SocketAddr, all: &[(u64, u64, &str)]) -> (Vec<Box<Job>>, Arc<Counters>) {
+    send_all(options, address, requests(all))
+}
+
+fn errors(outcomes: &[Box<Job>]) -> Vec<Option<ErrorKind>> {
     outcomes.iter().map(|outcome| outcome.progress.error).collect()
 }
 
-fn opened(counters: &Counters) -> (u64, u64) {
-    (counters.opened.load(Ordering::Relaxed), counters.extra.load(Ordering::Relaxed))
+fn sheds(outcomes: &[Box<Job>]) -> Vec<Option<Shed>> {
+    outcomes.iter().map(|outcome| outcome.progress.shed).collect()
+}
+
+fn opened(counters: &Counters) -> (u64, u64, u64) {
+    let [opened, extra, not_ahead] =
+        [&counters.opened, &counters.extra, &counters.not_ahead].map(|one| one.load(Ordering::Relaxed));
+    (opened, extra, not_ahead)
+}
+
+fn dispatched(job: &Job) -> u64 {
+    job.progress.dispatched_ns.unwrap()
 }
 
 #[test]
 fn one_slot_keeps_one_connection_and_sends_no_request_early() {
-    let (outcomes, counters) =
-        send(options(target(|_, socket| ok(socket))), &[(0, 0, "/a"), (20, 0, "/b"), (40, 0, "/c")]);
-    assert_eq!(opened(&counters), (1, 0));
+    let address = target(|_, socket| ok(socket));
+    let (outcomes, counters) = send(options(), address, &[(0, 0, "/a"), (20, 0, "/b"), (40, 0, "/c")]);
+    assert_eq!(opened(&counters), (1, 0, 0));
     for outcome in &outcomes {
-        assert_eq!(
-            (outcome.progress.status, outcome.progress.error, outcome.progress.was_busy),
-            (Some(200), None, false)
-        );
-        let (due_ns, outcome) = (outcome.due_ns, outcome.progress);
+        let (due_ns, outcome) = (outcome.due_ns, &outcome.progress);
+        assert_eq!((outcome.status, outcome.error, outcome.was_busy), (Some(200), None, false));
+        assert_eq!((outcome.released_ns, outcome.held_by_seq, outcome.busy_ns), (due_ns, None, 0));
         let dispatched = outcome.dispatched_ns.unwrap();
         assert!(due_ns <= dispatched && dispatched <= outcome.written_ns.unwrap(), "{outcome:?}");
         assert!(outcome.written_ns.unwrap() <= outcome.first_byte_ns.unwrap(), "{outcome:?}");
@@ -103,57 +203,86 @@ fn one_slot_keeps_one_connection_and_sends_no_request_early() {
 }
 
 #[test]
-fn a_busy_connection_gets_company_and_a_hanging_one_delays_nobody() {
-    let hangs_once = |mut socket: TcpStream| {
-        if read_head(&mut socket).contains("/hang") {
-            read_head(&mut socket); // until the sender gives up
-        } else {
-            socket.write_all(b"HTTP/1.1 204 No\r\n\r\n").unwrap();
-            ok(socket);
-        }
-    };
-    let slow = SendOptions { timeout_ns: 300 * MS, ..options(target(move |_, socket| hangs_once(socket))) };
-    let (outcomes, counters) = send(slow, &[(0, 0, "/hang"), (20, 0, "/b"), (40, 0, "/c"), (60, 1, "/d")]);
-    assert_eq!(errors(&outcomes), [Some(ErrorKind::Timeout), None, None, None]);
-    assert_eq!(opened(&counters), (3, 1));
-    assert!(outcomes[1].progress.was_busy && !outcomes[2].progress.was_busy);
-    // The one that hung ends at its timeout, with its full age; the others long before.
-    assert!(outcomes[0].progress.done_ns >= 300 * MS, "{:?}", outcomes[0]);
-    assert!(outcomes[1..].iter().all(|outcome| outcome.progress.done_ns < 300 * MS), "{outcomes:?}");
+fn no_request_is_early_however_close_it_is_to_others() {
+    let address = target(|_, socket| ok(socket));
+    let all: Vec<_> = (0..100).map(|number| (number, number % 10, "/")).collect();
+    let (outcomes, _) = send(options(), address, &all);
+    assert_eq!(errors(&outcomes), vec![None; 100]);
+    assert!(outcomes.iter().all(|outcome| outcome.due_ns <= dispatched(outcome)), "{outcomes:?}");
 }
 
 #[test]
-fn every_way_to_fail_has_its_name() {
-    let address = target(|_, mut socket| {
+fn spinning_sends_no_request_early_either() {
+    let address = target(|_, socket| ok(socket));
+    let (outcomes, _) = send(SendOptions { spin_ns: 5 * MS, ..options() }, address, &[(0, 0, "/"), (20, 0, "/")]);
+    assert_eq!(errors(&outcomes), [None; 2]);
+    assert!(outcomes.iter().all(|outcome| outcome.due_ns <= dispatched(outcome)), "{outcomes:?}");
+}
+
+#[test]
+fn an_endless_answer_and_many_readable_sockets_delay_nobody() {
+    // The endless answer ends only after the last of the others was answered: whoever reads it to its end first hangs.
+    let (last, is_last): (_, Receiver<()>) = sync_channel(1);
+    let is_last = Mutex::new(is_last);
+    let address = target(move |_, mut socket| {
         let head = read_head(&mut socket);
-        let answer: &[u8] = match head.split(' ').nth(1).unwrap_or("") {
-            "/closed" => b"",
-            "/truncated" => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-            "/protocol" => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "/until-close" => b"HTTP/1.1 200 OK\r\n\r\nall of it",
-            _ => b"HTTP/1.1 302 Found\r\nLocation: /Login?x\r\nContent-Length: 0\r\n\r\n",
-        };
-        socket.write_all(answer).unwrap();
-        socket.shutdown(Shutdown::Write).unwrap();
-        while !read_head(&mut socket).is_empty() {}
+        if path(&head) == "/endless" {
+            socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let is_last = is_last.lock().unwrap();
+            while is_last.try_recv().is_err() {
+                socket.write_all(&[b'x'; 1 << 20]).unwrap();
+            }
+        } else {
+            socket.write_all(OK).unwrap();
+            if path(&head) == "/last" {
+                last.send(()).unwrap();
+            }
+            ok(socket);
+        }
     });
-    let paths = ["/closed", "/truncated", "/protocol", "/until-close", "/login"];
-    let requests: Vec<_> = (0..).zip(paths).map(|(slot, path)| (5, slot, path)).collect();
-    let (outcomes, _) = send(options(address), &requests);
-    let expected = [Some(ErrorKind::Closed), Some(ErrorKind::Truncated), Some(ErrorKind::Protocol), None, None];
-    assert_eq!(errors(&outcomes), expected);
-    assert_eq!(
-        outcomes.iter().map(|outcome| outcome.progress.login).collect::<Vec<_>>(),
-        [false, false, false, false, true]
-    );
+    let mut all = vec![(0, 0, "/endless")];
+    all.extend((1..100).map(|number| (20 + number / 10, number, "/")));
+    all.push((40, 100, "/last"));
+    let (outcomes, _) = send(SendOptions { timeout_ns: 20_000 * MS, ..options() }, address, &all);
+    assert_eq!(errors(&outcomes), vec![None; 101]);
+    assert!(outcomes[0].progress.bytes_in > 1 << 20);
+    assert!(outcomes[1..].iter().all(|outcome| outcome.progress.done_ns < outcomes[0].progress.done_ns));
 }
 
 #[test]
 fn a_refusing_target_is_an_error_of_each_request() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (outcomes, _) = send(options(address), &[(0, 0, "/"), (10, 0, "/")]);
+    let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (10, 0, "/")]);
     assert_eq!(errors(&outcomes), [Some(ErrorKind::Refused); 2]);
     assert!(outcomes.iter().all(|outcome| outcome.progress.dispatched_ns.is_none() && outcome.progress.bytes_out == 0));
+    assert_eq!(opened(&counters).0, 0);
+}
+
+#[test]
+fn a_connection_is_there_before_its_request_is_due_and_a_request_that_finds_none_says_so() {
+    let (came, comes): (_, Receiver<()>) = sync_channel(1);
+    let address = target(move |_, socket| {
+        came.send(()).unwrap();
+        ok(socket);
+    });
+    let (one, mut ring, mut opens) = rig(options(), address);
+    let fed = std::thread::spawn(move || {
+        // The request is handed over only when the connection is there.
+        opens.push(Open { slot: 0, target: 0, due_ns: 450 * MS }).unwrap();
+        comes.recv().unwrap();
+        feed(requests(&[(450, 0, "/")]), &mut ring, None);
+    });
+    let (outcomes, counters) = one.run();
+    fed.join().unwrap();
+    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None], (1, 0, 0)));
+
+    let (rig, mut ring, opens) = rig(options(), target(|_, socket| ok(socket)));
+    feed(requests(&[(0, 0, "/"), (30, 0, "/")]), &mut ring, None);
+    drop((ring, opens));
+    let (outcomes, counters) = rig.run();
+    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 2], (1, 0, 1)));
+    let first = &outcomes[0];
+    assert!(first.progress.released_ns == first.due_ns && first.due_ns < dispatched(first), "its wait is lag");
 }
 
 #[test]
@@ -162,8 +291,9 @@ fn a_target_that_closes_after_each_answer_gets_a_new_connection_ahead_of_the_nex
         read_head(&mut socket);
         socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
-    let (outcomes, counters) = send(options(address), &[(0, 0, "/"), (30, 0, "/"), (60, 0, "/")]);
-    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (3, 0)));
+    let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (100, 0, "/"), (200, 0, "/")]);
+    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (3, 0, 0)));
+    assert_eq!(counters.closed_by_target.load(Ordering::Relaxed), 3);
 }
 
 #[test]
@@ -179,19 +309,40 @@ fn an_idle_connection_that_the_target_closed_is_replaced() {
             ok(socket);
         }
     });
-    let (outcomes, counters) = send(options(address), &[(0, 0, "/a"), (80, 0, "/b")]);
+    let (outcomes, counters) = send(options(), address, &[(0, 0, "/a"), (80, 0, "/b")]);
     is_closed.recv().unwrap();
-    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 2], (2, 0)));
+    assert_eq!((errors(&outcomes), opened(&counters).0), (vec![None; 2], 2));
+    assert_eq!(counters.closed_by_target.load(Ordering::Relaxed), 1);
 }
 
 #[test]
-fn the_bound_on_requests_in_flight_sheds_and_says_so() {
-    let address = target(|_, mut socket| while !read_head(&mut socket).is_empty() {});
-    let bounded = SendOptions { in_flight_max: 2, timeout_ns: 200 * MS, ..options(address) };
-    let (outcomes, _) = send(bounded, &[(0, 0, "/"), (1, 1, "/"), (2, 2, "/")]);
-    assert_eq!(
-        outcomes.iter().map(|outcome| outcome.progress.shed).collect::<Vec<_>>(),
-        [None, None, Some(Shed::MaxInFlight)]
-    );
-    assert_eq!(outcomes[2].progress.error, None);
+fn a_target_that_hangs_up_on_everybody_is_not_called_in_a_circle() {
+    let address = target(|_, socket| drop(socket));
+    let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (300, 0, "/")]);
+    assert_eq!(errors(&outcomes).iter().filter(|error| error.is_some()).count(), 2);
+    assert!(opened(&counters).0 <= 6, "{counters:?}");
+}
+
+#[test]
+fn several_engines_send_apart_and_count_together() {
+    let address = target(|_, socket| ok(socket));
+    let options = SendOptions { threads: NonZeroUsize::new(2).unwrap(), ..options() };
+    let all = rigs(options, vec![Target::resolve(&format!("http://{address}")).unwrap()], |_| {});
+    let counters = Arc::clone(&all[0].0.counters);
+    let threads: Vec<_> = (0..)
+        .zip(all)
+        .map(|(number, (rig, mut ring, mut opens))| {
+            feed(requests(&[(0, number, "/"), (20, number, "/")]), &mut ring, Some(&mut opens));
+            drop((ring, opens));
+            std::thread::spawn(move || {
+                let Rig { engine, mut outcomes, .. } = rig;
+                engine.run().unwrap();
+                std::iter::from_fn(|| outcomes.pop().ok()).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(errors(&thread.join().unwrap()), [None; 2]);
+    }
+    assert_eq!((opened(&counters), counters.in_flight.load(Ordering::Relaxed)), ((2, 0, 0), 0));
 }

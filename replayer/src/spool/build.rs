@@ -366,7 +366,8 @@ impl<'a> Builder<'a> {
         warped.each(|one| self.plan_warped(&one)).map_err(|source: io::Error| self.failed("write", source))?;
         self.summary.found(found);
         let copies = self.plan.copies_at_most();
-        self.summary.open = self.open.open(self.warped_connections.saturating_mul(copies));
+        let always = self.warped_connections.saturating_mul(copies);
+        self.summary.open = self.open.open(always, self.summary.seconds.len());
         self.summary.connections = self.connections.seen;
         self.summary.connections_forgotten = self.connections.forgotten;
         let directory = self.options.directory;

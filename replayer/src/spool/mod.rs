@@ -1,9 +1,9 @@
 //! The spool: a plan's requests, made ready and put where sending finds them one after the other.
 //!
 //! A copy may stand far from its original, so sending in the order of the recording would jump about in it. The spool
-//! holds each client's requests in small pages ([`pages`]), each page once, and a list in the order of due instants of
-//! which page is needed when and for which copy ([`due`], sorted outside of memory). It is made before the run by one
-//! pass over the sessions ([`build`]) and read during it by the feed. Small spools stay in memory; larger ones are files
+//! holds each client's requests in small pages (`pages.rs`), each page once, and a list in the order of due instants of
+//! which page is needed when and for which copy (`due.rs`, sorted outside of memory). It is made before the run by one
+//! pass over the sessions (`build.rs`) and read during it by the feed. Small spools stay in memory; larger ones are files
 //! without a name, which the system removes whatever happens to this process.
 
 mod build;

@@ -147,10 +147,11 @@ impl Spans {
         }
     }
 
-    /// What is there in each second, and `always` besides.
-    pub(super) fn open(&self, always: u64) -> Vec<u64> {
+    /// What is there in each of so many seconds, and `always` besides.
+    pub(super) fn open(&self, always: u64, seconds: usize) -> Vec<u64> {
         let mut now = 0_i64;
-        let each = self.changes.iter().map(|change| {
+        let changes = self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len()));
+        let each = changes.map(|change| {
             now += change;
             always.saturating_add(u64::try_from(now).unwrap_or(0))
         });

@@ -1,5 +1,7 @@
-//! The shape of plans in worlds whose truth is known: the worlds of `shape_of_clones.py`, and sessions that are long
-//! against the recording. 'truth' is the same world with three times the clients.
+//! Worlds whose truth is known, and what plans make of them. `worlds/shape.rs` has their shape; here is that the mean rate
+//! is right up to the edges, in sessions that are long against the recording.
+
+mod shape;
 
 use super::*;
 
@@ -32,79 +34,6 @@ impl Random {
             count += 1;
         }
         count
-    }
-}
-
-/// Clients a second in each cell.
-fn rate(world: &str) -> Vec<f64> {
-    let cells = (LENGTH_S / CELL_S) as usize;
-    let at = |cell: usize| cell as f64 * CELL_S;
-    match world {
-        "flat" => vec![10.0; cells],
-        "flash" => (0..cells).map(|cell| if at(cell) > 900.0 && at(cell) < 930.0 { 80.0 } else { 8.0 }).collect(),
-        // Everyone at once for 2 s, every 40 s or so, at the same instants in recording and truth.
-        "bursts" => {
-            let mut rate = vec![6.0; cells];
-            let (mut random, mut burst) = (Random(99), 0.0);
-            while burst < LENGTH_S {
-                burst += random.exponential(40.0);
-                rate.iter_mut().skip((burst / CELL_S) as usize).take(40).for_each(|rate| *rate = 90.0);
-            }
-            rate
-        }
-        _ => unreachable!("no world {world}"),
-    }
-}
-
-/// What a recorder sees of a world in `LENGTH_S`: about five requests a client, a second apart.
-fn world(name: &str, seed: u64, scale: f64) -> (Vec<Client>, Vec<Arrival>) {
-    let mut random = Random(seed.wrapping_mul(0x1234_5678_9abc_def1));
-    let mut events = Vec::new();
-    let mut client = 0;
-    for (cell, rate) in rate(name).into_iter().enumerate() {
-        for _ in 0..random.poisson(rate * scale * CELL_S) {
-            let mut at = (cell as f64 + random.uniform()) * CELL_S;
-            while at < LENGTH_S {
-                events.push(((at * SECOND) as u64, client));
-                if random.uniform() < 0.2 {
-                    break;
-                }
-                at += random.exponential(1.0);
-            }
-            client += 1;
-        }
-    }
-    let (mut clients, arrivals) = recording(events);
-    clients.iter_mut().for_each(|client| client.user_agents = 1);
-    (clients, arrivals)
-}
-
-fn dispersions(arrivals: &[Arrival]) -> Vec<f64> {
-    let times = || arrivals.iter().map(|arrival| arrival.at_ns);
-    SHAPE_TAUS_NS.iter().filter_map(|tau_ns| dispersion(times(), (LENGTH_S * SECOND) as u64, *tau_ns)).collect()
-}
-
-#[test]
-#[cfg_attr(debug_assertions, ignore = "15 plans of 10,000 cells: 3 s with --release, 40 s without")]
-fn clone_plans_have_the_shape_of_three_times_the_clients() {
-    // As many plans as bring the standard error of their mean, with that of the truth, well below the bound.
-    for (name, seeds) in [("flat", 8), ("bursts", 3), ("flash", 4)] {
-        let truths: Vec<_> = (100..124).map(|seed| dispersions(&world(name, seed, 3.0).1)).collect();
-        let plans: Vec<_> = (0..seeds)
-            .map(|seed| {
-                let (clients, arrivals) = world(name, seed, 1.0);
-                let plan = plan(&clients, &arrivals, &options("3x", Method::Auto, seed)).unwrap();
-                assert_eq!(plan.items.len(), 3 * arrivals.len());
-                let due = || plan.items.iter().map(|item| item.due_ns);
-                SHAPE_TAUS_NS.map(|tau_ns| dispersion(due(), plan.duration_ns, tau_ns))
-            })
-            .collect();
-        for (row, tau_ns) in SHAPE_TAUS_NS.into_iter().enumerate().take(4) {
-            let truth = truths.iter().map(|rows| rows[row]).sum::<f64>() / truths.len() as f64;
-            let off = plans.iter().map(|rows| (rows[row].unwrap() / truth).log2()).sum::<f64>() / plans.len() as f64;
-            println!("{name:7} {:>6} ms: truth {truth:7.2}, plans off by 2^{off:+.3}", tau_ns / 1_000_000);
-            assert!(off.abs() < 1.15_f64.log2(), "{name} at {tau_ns} ns: off by 2^{off}");
-        }
     }
 }
 

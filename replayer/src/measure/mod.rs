@@ -1,0 +1,353 @@
+//! Counting what became of the requests: by endpoint, by class of status, by second, in the steady window and overall.
+//!
+//! Nothing is averaged and nothing is left out: a request that failed counts with its full age. Counting a request
+//! allocates nothing (but a tree's node for the first of its kind) and touches no file; memory grows with the endpoints
+//! and the range of the values, not with the length of the run. What is done with the numbers is in `counted.rs`,
+//! `merge.rs`, `verdict.rs` and `report/`.
+
+mod counted;
+mod distribution;
+mod executed;
+mod log;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::collections::BTreeMap;
+
+pub(crate) use counted::add_counts;
+pub use counted::{Answered, CLASSES, Counted, EndpointCount, Late, PlannedEndpoint, Tally, Waited, Word};
+pub use distribution::{Distribution, VALUE_NS_MAX};
+pub use executed::{Moved, Moves};
+pub use log::{LogLine, LogReader, LogWriter};
+pub use timeline::{ROWS_MAX, Timeline};
+
+use executed::{Gaps, MoveCount};
+
+use crate::job::{Job, Progress};
+use crate::result::{LastInstants, Quantiles};
+use crate::verdict::LagLimit;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Seconds whose histograms are kept open beyond the longest possible answer.
+const OPEN_SECONDS_MARGIN: u64 = 2;
+
+/// A stretch of due instants, from the first to before the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its first instant.
+    pub from_ns: u64,
+    /// The instant after it.
+    pub to_ns: u64,
+}
+
+impl Window {
+    /// Everything.
+    pub const ALL: Self = Self { from_ns: 0, to_ns: u64::MAX };
+}
+
+/// From when on a request's response time counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoopModel {
+    /// From its due instant.
+    #[default]
+    Open,
+    /// From its release, which may wait for an answer.
+    Causal,
+    /// From its release, which follows the answers.
+    Closed,
+}
+
+impl LoopModel {
+    /// The word used for it in files and on screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Causal => "causal",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What counting depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasureOptions {
+    /// Endpoints of the recording.
+    pub endpoints: usize,
+    /// No answer takes longer, connecting included.
+    pub timeout_ns: u64,
+    /// Due instants between warm-up and drain.
+    pub steady: Window,
+    /// From when on response times count.
+    pub loop_model: LoopModel,
+    /// From which lag on a request is late.
+    pub limits: LagLimit,
+}
+
+/// Response, service time and lag of one second.
+#[derive(Default)]
+pub struct Times {
+    /// Of what ended in it: done − due (or − released)
+    pub response: Distribution,
+    /// Of what ended in it: done − dispatched
+    pub service: Distribution,
+    /// Of what was dispatched in it: dispatched − released
+    pub lag: Distribution,
+}
+
+/// A second whose numbers no longer change.
+pub struct ClosedSecond {
+    /// Which one, counted from due instant 0.
+    pub second: u64,
+    /// Its distributions.
+    pub times: Times,
+}
+
+/// What no longer changes.
+#[derive(Default)]
+pub struct Closed {
+    /// Upwards.
+    pub seconds: Vec<ClosedSecond>,
+    /// Upwards; only seconds in which something moved.
+    pub moves: Vec<Moves>,
+}
+
+/// What can be said while a run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SoFar {
+    /// Requests of which the kernel took a byte.
+    pub sent: u64,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Over everything.
+    pub response_us: Quantiles,
+    /// Over everything.
+    pub lag_us: Quantiles,
+}
+
+/// Everything that is counted during a run.
+pub struct Measure {
+    options: MeasureOptions,
+    /// What is due in the steady window; what is due outside it. Each request is counted in one of the two.
+    steady: Tally,
+    outside: Tally,
+    planned: Vec<PlannedEndpoint>,
+    timeline: Timeline,
+    recorded_2xx: u64,
+    turned_away: u64,
+    last: LastInstants,
+    late: Late,
+    moves: MoveCount,
+    gaps: Gaps,
+    open: BTreeMap<u64, Times>,
+}
+
+impl Measure {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(options: MeasureOptions) -> Self {
+        let open_ns = options.timeout_ns.saturating_add(OPEN_SECONDS_MARGIN * SECOND_NS);
+        Self {
+            options,
+            steady: Tally::new(options.endpoints),
+            outside: Tally::new(options.endpoints),
+            planned: vec![PlannedEndpoint::default(); options.endpoints],
+            timeline: Timeline::default(),
+            recorded_2xx: 0,
+            turned_away: 0,
+            last: LastInstants::default(),
+            late: Late::default(),
+            moves: MoveCount::default(),
+            gaps: Gaps::new(open_ns),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Notes how many requests are due in a second; may be called at any time, also bit by bit.
+    pub fn planned_second(&mut self, second: u64, requests: u64) {
+        self.timeline.row(second).planned += requests;
+    }
+
+    /// Notes how many requests the plan holds of an endpoint, and their response times in the recording; also bit by
+    /// bit. An endpoint beyond those announced is not counted.
+    pub fn planned_endpoint(&mut self, endpoint: u32, requests: u64, recorded: &Distribution) {
+        if let Some(row) = self.planned.get_mut(endpoint as usize) {
+            row.planned += requests;
+            row.recorded.add(recorded);
+        }
+    }
+
+    /// Notes the last due instant of the plan.
+    pub fn planned_until(&mut self, due_ns: u64) {
+        self.last.due = self.last.due.max(due_ns);
+    }
+
+    /// Counts an outcome.
+    pub fn take(&mut self, job: &Job) {
+        let (end, due_ns) = (&job.progress, job.due_ns);
+        let window = self.options.steady;
+        let tally = if (window.from_ns..window.to_ns).contains(&due_ns) { &mut self.steady } else { &mut self.outside };
+        tally.settled += 1;
+        self.last.due = self.last.due.max(due_ns);
+        self.last.done = self.last.done.max(end.done_ns);
+        if let Some(reason) = end.shed {
+            *tally.shed.entry(reason.name().into()).or_default() += 1;
+            return;
+        }
+        let from_ns = if self.options.loop_model == LoopModel::Open { due_ns } else { end.released_ns };
+        let response = end.done_ns.saturating_sub(from_ns);
+        let service = end.dispatched_ns.map(|dispatched| end.done_ns.saturating_sub(dispatched));
+        tally.take(job, response, service);
+
+        let done_s = end.done_ns / SECOND_NS;
+        let row = self.timeline.row(done_s);
+        row.completed += u64::from(end.error.is_none());
+        row.errors += u64::from(end.error.is_some());
+        let open = self.open.entry(done_s).or_default();
+        open.response.record(response);
+        if let Some(service) = service {
+            open.service.record(service);
+        }
+        if let Some(dispatched) = end.dispatched_ns {
+            self.take_dispatch(due_ns, end, dispatched);
+        }
+        let was_2xx = job.facts.status.is_some_and(|status| (200..300).contains(&status));
+        if was_2xx && end.status.is_some() {
+            self.recorded_2xx += 1;
+            self.turned_away += u64::from(matches!(end.status, Some(401 | 403)) || end.login);
+        }
+    }
+
+    fn take_dispatch(&mut self, due_ns: u64, end: &Progress, dispatched: u64) {
+        let lag = dispatched.saturating_sub(end.released_ns);
+        let limits = self.options.limits;
+        self.late.by_1ms += u64::from(lag > 1_000_000);
+        self.late.by_10ms += u64::from(lag > 10_000_000);
+        self.late.strained += u64::from(lag > limits.strained_ns);
+        self.late.invalid += u64::from(lag > limits.invalid_ns);
+        self.last.dispatched = self.last.dispatched.max(dispatched);
+        let second = dispatched / SECOND_NS;
+        self.timeline.row(second).sent += 1;
+        self.open.entry(second).or_default().lag.record(lag);
+        self.moves.take(due_ns, dispatched);
+        self.gaps.take(due_ns, dispatched);
+    }
+
+    /// What can no longer change at `now_ns`; everything at the end ([`u64::MAX`]).
+    pub fn close(&mut self, now_ns: u64) -> Closed {
+        let open_ns = if now_ns == u64::MAX { 0 } else { self.options.timeout_ns + OPEN_SECONDS_MARGIN * SECOND_NS };
+        let limit_ns = now_ns.saturating_sub(open_ns);
+        self.gaps.close(limit_ns);
+        if now_ns == u64::MAX {
+            self.moves.close_all();
+        }
+        let still_open = self.open.split_off(&(limit_ns / SECOND_NS));
+        let closed = std::mem::replace(&mut self.open, still_open);
+        let mut seconds = Vec::with_capacity(closed.len());
+        for (second, times) in closed {
+            let row = self.timeline.row(second);
+            row.response_us = row.response_us.largest(&times.response.quantiles());
+            row.lag_us = row.lag_us.largest(&times.lag.quantiles());
+            seconds.push(ClosedSecond { second, times });
+        }
+        Closed { seconds, moves: self.moves.closed() }
+    }
+
+    /// What can be said by now.
+    #[must_use]
+    pub fn so_far(&self) -> SoFar {
+        let both = |pick: fn(&Tally) -> &Distribution| {
+            let mut all = pick(&self.steady).clone();
+            all.add(pick(&self.outside));
+            all.quantiles()
+        };
+        SoFar {
+            sent: self.steady.sent + self.outside.sent,
+            errors: [&self.steady, &self.outside].iter().flat_map(|tally| tally.errors.values()).sum(),
+            response_us: both(|tally| &tally.times.response),
+            lag_us: both(|tally| &tally.waited.lag),
+        }
+    }
+
+    /// The rows over time, as far as they are known.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Everything, after [`Self::close`] at the end.
+    #[must_use]
+    pub fn finish(self) -> Counted {
+        let Self { options, steady, mut outside, .. } = self;
+        outside.add(&steady);
+        let end_ns = options.steady.to_ns.min(self.last.due.saturating_add(1));
+        Counted {
+            whole: outside,
+            steady,
+            steady_ns: (options.steady.from_ns.min(end_ns), end_ns),
+            planned: self.planned,
+            recorded_2xx: self.recorded_2xx,
+            turned_away: self.turned_away,
+            last: self.last,
+            timeline: self.timeline,
+            late: self.late,
+            limits: options.limits,
+            moved: self.moves.moved,
+            gap: (self.gaps.distance(), self.gaps.resolution_ns(), self.gaps.left_out),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts what was not shed.
+    fn take(&mut self, job: &Job, response: u64, service: Option<u64>) {
+        let end = &job.progress;
+        self.bytes.sent += end.bytes_out;
+        self.bytes.received += end.bytes_in;
+        self.sent += u64::from(end.bytes_out > 0);
+        let first_byte = end.first_byte_ns.zip(end.dispatched_ns).map(|(first, from)| first.saturating_sub(from));
+        self.times.take(response, service, first_byte);
+        match end.error {
+            None => self.completed += 1,
+            Some(kind) => *self.errors.entry(kind.name().into()).or_default() += 1,
+        }
+        if let Some(status) = end.status {
+            *self.status.entry(status).or_default() += 1;
+        }
+        let class = usize::from(end.status.map_or(0, |status| status / 100));
+        if let Some(times) = self.classes.get_mut(if class < CLASSES.len() { class } else { 0 }) {
+            times.take(response, service, first_byte);
+        }
+        if let Some(dispatched) = end.dispatched_ns {
+            self.dispatched += 1;
+            self.waited.lag.record(dispatched.saturating_sub(end.released_ns));
+        }
+        if end.held_by_seq.is_some() {
+            self.waited.held.record(end.released_ns.saturating_sub(job.due_ns));
+        }
+        if end.busy_ns > 0 {
+            self.waited.busy.record(end.busy_ns);
+        }
+        if let Some(row) = self.endpoints.get_mut(job.facts.endpoint as usize) {
+            row.completed += u64::from(end.error.is_none());
+            row.errors += u64::from(end.error.is_some());
+            if let Some(status) = end.status {
+                *row.status.entry(status).or_default() += 1;
+            }
+            row.times.take(response, service, first_byte);
+        }
+    }
+}
+
+impl Answered {
+    fn take(&mut self, response: u64, service: Option<u64>, first_byte: Option<u64>) {
+        self.response.record(response);
+        if let Some(service) = service {
+            self.service.record(service);
+        }
+        if let Some(first_byte) = first_byte {
+            self.first_byte.record(first_byte);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What is counted where, when it is final, and that it is bounded.
+
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use proptest::prelude::*;
+
+use super::executed::{Gaps, MoveCount};
+use super::*;
+use crate::job::tests::job;
+use crate::job::{ErrorKind, Shed};
+use crate::result::{Fidelity, RunResult, Second};
+
+const MS: u64 = 1_000_000;
+const OPTIONS: MeasureOptions = MeasureOptions {
+    endpoints: 1,
+    timeout_ns: 5_000 * MS,
+    steady: Window::ALL,
+    loop_model: LoopModel::Open,
+    limits: LagLimit { strained_ns: 10 * MS, invalid_ns: 100 * MS },
+};
+
+fn outcome(due_ms: u64, dispatched_ms: Option<u64>, done_ms: u64) -> Job {
+    let mut job = job(due_ms * MS, 0, b"GET / HTTP/1.1\r\n\r\n");
+    job.progress = Progress {
+        released_ns: due_ms * MS,
+        dispatched_ns: dispatched_ms.map(|ms| ms * MS),
+        done_ns: done_ms * MS,
+        status: Some(200),
+        bytes_in: 10,
+        bytes_out: 5,
+        ..Progress::default()
+    };
+    *job
+}
+
+fn with(mut job: Job, change: impl FnOnce(&mut Progress)) -> Job {
+    change(&mut job.progress);
+    job
+}
+
+fn close_to(us: f64, expected: f64) {
+    assert!((us - expected).abs() <= expected * 0.001 + 0.001, "{us} is not {expected}");
+}
+
+fn ended(mut measure: Measure) -> RunResult {
+    measure.close(u64::MAX);
+    let mut result = RunResult::default();
+    measure.finish().fill(&["GET /".to_owned()], &mut result);
+    result
+}
+
+fn counted(options: MeasureOptions, jobs: &[Job]) -> RunResult {
+    let mut measure = Measure::new(options);
+    jobs.iter().for_each(|job| measure.take(job));
+    ended(measure)
+}
+
+#[test]
+fn response_counts_from_due_and_lag_from_released() {
+    let result = counted(OPTIONS, &[with(outcome(100, Some(130), 180), |one| one.first_byte_ns = Some(150 * MS))]);
+    for (us, expected) in [
+        (result.response_us.p50, 80_000.0),
+        (result.service_us.p50, 50_000.0),
+        (result.first_byte_us.p50, 20_000.0),
+        (result.lag_us.p50, 30_000.0),
+        (result.classes["2xx"].response_us.max, 80_000.0),
+        (result.endpoints[0].first_byte_us.max, 20_000.0),
+    ] {
+        close_to(us, expected);
+    }
+    assert_eq!((result.held_us.count, result.busy_us.count), (0, 0));
+}
+
+#[test]
+fn held_and_busy_are_no_lag() {
+    let held = with(outcome(100, Some(301), 400), |one| {
+        (one.released_ns, one.held_by_seq, one.busy_ns) = (300 * MS, Some(7), 40 * MS);
+    });
+    let open = counted(OPTIONS, &[with(held, |_| ())]);
+    close_to(open.lag_us.max, 1_000.0);
+    close_to(open.held_us.max, 200_000.0);
+    close_to(open.busy_us.max, 40_000.0);
+    close_to(open.response_us.max, 300_000.0);
+    assert_eq!((open.fidelity.late_1ms, open.fidelity.late_10ms), (0, 0), "1 ms is not over 1 ms");
+    for loop_model in [LoopModel::Causal, LoopModel::Closed] {
+        let job = with(outcome(100, Some(301), 400), |one| one.released_ns = 300 * MS);
+        close_to(counted(MeasureOptions { loop_model, ..OPTIONS }, &[job]).response_us.max, 100_000.0);
+    }
+}
+
+#[test]
+fn failures_count_with_their_full_age() {
+    let failed = with(outcome(0, Some(10), 30_000), |one| (one.status, one.error) = (None, Some(ErrorKind::Timeout)));
+    let result = counted(OPTIONS, &[failed, outcome(0, Some(0), 1)]);
+    assert_eq!((result.completed, result.errors["timeout"], result.response_us.count), (1, 1, 2));
+    close_to(result.response_us.max, 30_000_000.0);
+    close_to(result.classes["none"].service_us.max, 29_990_000.0);
+    assert_eq!((result.endpoints[0].errors, result.endpoints[0].completed), (1, 1));
+}
+
+#[test]
+fn what_was_shed_is_counted_apart() {
+    let shed = with(outcome(0, None, 0), |one| (one.shed, one.bytes_out) = (Some(Shed::MaxInFlight), 0));
+    let result = counted(OPTIONS, &[shed]);
+    assert_eq!((result.shed["max_in_flight"], result.settled, result.response_us.count), (1, 1, 0));
+    assert_eq!((result.dispatched, result.sent, result.completed), (0, 0, 0));
+}
+
+#[test]
+fn the_steady_window_is_of_due_instants_and_ends_before_its_end() {
+    let steady = Window { from_ns: 100 * MS, to_ns: 200 * MS };
+    let jobs = [99, 100, 199, 200].map(|due| outcome(due, Some(due + 5), 300));
+    let result = counted(MeasureOptions { steady, ..OPTIONS }, &jobs);
+    assert_eq!((result.settled, result.completed, result.lag_us.count), (4, 4, 4));
+    assert_eq!((result.steady.settled, result.steady.completed, result.steady.lag_us.count), (2, 2, 2));
+    assert_eq!((result.endpoints[0].completed, result.endpoints[0].steady.completed), (4, 2));
+    assert_eq!((result.steady.from_ns, result.steady.to_ns), (100 * MS, 200 * MS));
+    let whole = counted(OPTIONS, &[outcome(7, Some(7), 9)]).steady;
+    assert_eq!((whole.from_ns, whole.to_ns), (0, 7 * MS + 1), "without warm-up and drain: the plan");
+}
+
+#[test]
+fn seconds_count_by_their_own_instants_and_close_when_nothing_can_come() {
+    let mut measure = Measure::new(OPTIONS);
+    measure.planned_second(0, 1);
+    let mut recorded = Distribution::new();
+    recorded.record(7 * MS);
+    measure.planned_endpoint(0, 1, &recorded);
+    measure.take(&outcome(900, Some(1_100), 2_200));
+    let rows: Vec<_> = measure.timeline().rows().iter().map(|row| (row.planned, row.sent, row.completed)).collect();
+    assert_eq!(rows, [(1, 0, 0), (0, 1, 0), (0, 0, 1)]);
+    assert!(measure.close(7_900 * MS).seconds.is_empty());
+    let closed: Vec<u64> = measure.close(9_000 * MS).seconds.iter().map(|one| one.second).collect();
+    assert_eq!(closed, [1]);
+    close_to(measure.timeline().rows()[1].lag_us.p50, 200_000.0);
+    assert_eq!(measure.close(u64::MAX).seconds.len(), 1);
+    close_to(measure.timeline().rows()[2].response_us.p50, 1_300_000.0);
+    let result = ended(measure);
+    close_to(result.recorded_response_us.p50, 7_000.0);
+    assert_eq!((result.last_ns.due, result.last_ns.dispatched), (900 * MS, 1_100 * MS));
+}
+
+#[test]
+fn answers_that_turn_a_replay_away_are_noticed() {
+    let cases = [(200, 401, false), (204, 302, true), (200, 302, false), (401, 401, false), (200, 200, false)];
+    let jobs = cases.map(|(recorded, status, login)| {
+        let mut job = with(outcome(0, Some(0), 1), |one| (one.status, one.login) = (Some(status), login));
+        job.facts.status = Some(recorded);
+        job
+    });
+    let result = counted(OPTIONS, &jobs);
+    assert_eq!((result.recorded_2xx, result.turned_away), (4, 2));
+}
+
+#[test]
+fn late_is_over_the_limit_and_not_at_it() {
+    let jobs = [1, 2, 10, 11, 100, 101].map(|lag| outcome(0, Some(lag), 200));
+    let result = counted(OPTIONS, &jobs);
+    assert_eq!((result.fidelity.late_1ms, result.fidelity.late_10ms), (5, 3));
+    assert_eq!((result.verdict.late_strained, result.verdict.late_invalid), (3, 1));
+}
+
+#[test]
+fn moves_between_buckets_are_a_distance_from_0_to_2() {
+    let fidelity = |pairs: &[(u64, u64)]| -> Fidelity {
+        let jobs: Vec<Job> = pairs.iter().map(|(due, sent)| outcome(*due, Some(*sent), 5_000)).collect();
+        counted(OPTIONS, &jobs).fidelity
+    };
+    let l1 = |of: Fidelity| (of.l1_10ms, of.l1_100ms, of.l1_1s);
+    assert_eq!(l1(fidelity(&[(0, 9), (10, 19)])), (0.0, 0.0, 0.0));
+    assert_eq!(l1(fidelity(&[(0, 10)])), (2.0, 0.0, 0.0));
+    assert_eq!(l1(fidelity(&[(0, 10), (10, 20)])), (1.0, 0.0, 0.0), "the middle one is filled by another");
+    assert_eq!(l1(fidelity(&[(990, 1_090), (500, 501)])), (1.0, 1.0, 1.0));
+}
+
+#[test]
+fn moves_are_forgotten_by_second_and_found_again() {
+    let mut count = MoveCount::default();
+    count.take(5 * MS, 15 * MS);
+    assert!(count.closed().is_empty());
+    // Past the bound the first second closes; what comes for it later is counted once more on each scale.
+    count.take(4_096_000 * MS, 4_096_015 * MS);
+    assert_eq!(count.closed(), [Moves { t_s: 0, moves: vec![(0, 1), (1, -1)] }]);
+    count.take(25 * MS, 4_096_025 * MS);
+    assert_eq!(count.closed(), [Moves { t_s: 0, moves: vec![(2, 1)] }]);
+    count.close_all();
+    assert_eq!(count.moved, Moved { by_10ms: 2 + 1 + 3, by_100ms: 1 + 1, by_1s: 1 + 1 });
+}
+
+#[test]
+fn gaps_are_in_the_order_of_instants_whatever_the_order_of_the_ends() {
+    let distance = |pairs: &[(u64, u64)]| {
+        let mut gaps = Gaps::new(30_000 * MS);
+        assert_eq!(gaps.resolution_ns(), 10_000);
+        pairs.iter().for_each(|(due, sent)| gaps.take(due * MS, sent * MS));
+        gaps.close(u64::MAX);
+        gaps.distance()
+    };
+    assert_eq!(distance(&[(30, 31), (10, 11), (20, 21)]), Some(0.0), "all equally late");
+    assert_eq!(distance(&[(10, 30), (20, 30), (30, 30)]), Some(1.0), "gaps of 10 ms became none");
+    assert_eq!(distance(&[(0, 0), (10, 10), (20, 21), (30, 31)]).map(|one| (one * 3.0).round()), Some(1.0));
+    assert_eq!(distance(&[(10, 10)]), None);
+    let mut gaps = Gaps::new(30_000 * MS);
+    gaps.close(1_000 * MS);
+    gaps.take(999 * MS, 1_001 * MS);
+    assert_eq!(gaps.left_out, 1, "its place in the order is over");
+}
+
+#[test]
+fn the_timeline_is_bounded_and_says_its_width() {
+    let mut timeline = Timeline::default();
+    for second in [0, 1, ROWS_MAX - 1] {
+        timeline.row(second).planned += 1;
+    }
+    assert_eq!((timeline.width_s(), timeline.rows().len() as u64), (1, ROWS_MAX));
+    timeline.row(0).response_us = Quantiles { count: 1, max: 5.0, ..Quantiles::default() };
+    timeline.row(1).response_us = Quantiles { count: 2, max: 3.0, ..Quantiles::default() };
+    timeline.row(ROWS_MAX).planned += 1;
+    assert_eq!((timeline.width_s(), timeline.rows().len() as u64), (2, ROWS_MAX / 2 + 1));
+    let first = timeline.rows()[0];
+    assert_eq!((first.planned, first.response_us.count, first.response_us.max), (2, 3, 5.0));
+    assert_eq!(timeline.rows()[1].t_s, 2);
+    timeline.row(u64::MAX).sent += 1;
+    assert!(timeline.rows().len() as u64 <= ROWS_MAX);
+    assert_eq!(timeline.rows().iter().map(|row: &Second| row.planned).sum::<u64>(), 4);
+    assert_eq!(Timeline::of(timeline.width_s(), timeline.rows()), Some(timeline.clone()));
+    assert_eq!(Timeline::of(1, &timeline.rows()[1..]), None);
+}
+
+#[test]
+fn the_librarys_own_reader_reads_the_log() {
+    let mut distribution = Distribution::new();
+    [5 * MS, 7 * MS, 30_000 * MS].into_iter().for_each(|value| distribution.record(value));
+    let mut log = LogWriter::begin(Vec::new(), "test", std::time::UNIX_EPOCH).unwrap();
+    log.write("whole/response", 3, 1, &distribution).unwrap();
+    let bytes = log.finish().unwrap();
+    let intervals: Vec<_> = IntervalLogIterator::new(&bytes).map(Result::unwrap).collect();
+    let Some(LogEntry::Interval(interval)) = intervals.last() else { panic!("{intervals:?}") };
+    assert_eq!((interval.tag().unwrap().as_str(), interval.start_timestamp().as_secs()), ("whole/response", 3));
+    close_to(interval.max(), 30_000.0);
+    let line = LogReader::new(&bytes[..]).next().unwrap().unwrap();
+    assert_eq!((line.tag.as_str(), line.start_s, line.distribution), ("whole/response", 3, distribution));
+    let damaged = String::from_utf8(bytes).unwrap().replace("HIST", "HISX");
+    let first = LogReader::new(damaged.as_bytes()).next().unwrap();
+    assert!(first.is_err_and(|error| error.to_string().contains("line 5")));
+}
+
+proptest! {
+    #[test]
+    fn distributions_add_up_exactly(a in values(), b in values()) {
+        let of = |values: &[u64]| {
+            let mut one = Distribution::new();
+            values.iter().for_each(|value| one.record(*value));
+            one
+        };
+        let mut sum = of(&a);
+        sum.add(&of(&b));
+        let all = of(&[a, b].concat());
+        prop_assert_eq!(sum.quantiles(), all.quantiles());
+        prop_assert_eq!(all.distance(&sum).unwrap_or(0.0), 0.0);
+    }
+}
+
+fn values() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec((0u32..42, 0u64..1_000).prop_map(|(size, more)| (1 << size) + more), 0..40)
+}

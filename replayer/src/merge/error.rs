@@ -1,0 +1,99 @@
+//! Why runs cannot be merged.
+
+use std::path::PathBuf;
+
+/// What is wrong with the run directories that were given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// A file cannot be read, or is damaged.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what a run writes.
+    #[error("{} is not what a run writes", path.display())]
+    Json {
+        /// Which one.
+        path: PathBuf,
+        /// Where.
+        source: serde_json::Error,
+    },
+    /// The result of another version.
+    #[error("{} has schema {found}, and this version reads schema {known}", path.display())]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// What it says; 0 if nothing.
+        found: u64,
+        /// What can be read.
+        known: u32,
+    },
+    /// A run of a whole plan.
+    #[error("{} is no shard: it sent its whole plan", path.display())]
+    NotShard {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Runs of different plans.
+    #[error("{} and {} are runs of different plans", one.display(), other.display())]
+    DifferentPlans {
+        /// One.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
+    },
+    /// The same shard twice.
+    #[error("shard {number} is there twice: {} and {}", one.display(), other.display())]
+    Twice {
+        /// Its number.
+        number: u32,
+        /// One.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
+    },
+    /// Not all shards.
+    #[error("of {of} shards these are missing: {}", list(missing))]
+    Missing {
+        /// Their numbers.
+        missing: Vec<u32>,
+        /// How many there should be.
+        of: u32,
+    },
+    /// Shards that were not made or measured in the same way.
+    #[error("{what} in {} does not fit the other shards", path.display())]
+    Differs {
+        /// What.
+        what: String,
+        /// Where.
+        path: PathBuf,
+    },
+    /// No directory.
+    #[error("there is nothing to merge")]
+    Nothing,
+}
+
+impl MergeError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Read { .. } | Self::Json { .. } => "give directories that `reenact replay` wrote to their end",
+            Self::Schema { .. } => "use the version of reenact that wrote it",
+            Self::NotShard { .. } => "runs that are no shards of one plan are compared, not merged",
+            Self::DifferentPlans { .. } => "shards of one plan have the same plan_hash in their run.json",
+            Self::Twice { .. } => "leave one of the two out",
+            Self::Missing { .. } => "add them, or merge what there is with --partial",
+            Self::Differs { .. } => "all shards must run with the same options and the same version",
+            Self::Nothing => return None,
+        })
+    }
+}
+
+fn list(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,36 @@
+//! The whole run beside its steady window: each kind of time by itself, so that none hides in another.
+
+use super::text::{count, float, quantile, rate};
+use crate::result::{Quantiles, RunResult};
+
+const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2">Time</th><th scope="colgroup" colspan="5">Whole run</th><th scope="colgroup" colspan="5">Steady window</th></tr>
+<tr><th scope="col" class="first">count</th><th scope="col">p50</th><th scope="col">p99</th><th scope="col">p99.9</th><th scope="col">max</th><th scope="col" class="first">count</th><th scope="col">p50</th><th scope="col">p99</th><th scope="col">p99.9</th><th scope="col">max</th></tr></thead>"#;
+
+/// One row for each kind of time.
+pub(super) fn windows(result: &RunResult) -> String {
+    let steady = &result.steady;
+    let rows = [
+        ("Response", "due to done", &result.response_us, &steady.response_us),
+        ("Service", "dispatched to done", &result.service_us, &steady.service_us),
+        ("First byte", "dispatched to first byte", &result.first_byte_us, &steady.first_byte_us),
+        ("Lag", "released to dispatched: the generator", &result.lag_us, &steady.lag_us),
+        ("Held", "due to released: the loop model", &result.held_us, &steady.held_us),
+        ("Busy", "waiting for its connection", &result.busy_us, &steady.busy_us),
+    ];
+    let body: String = rows.iter().map(|(name, what, whole, steady)| row(name, what, whole, steady)).collect();
+    let [from, to] = [steady.from_ns, steady.to_ns].map(|nanos| rate(float(nanos) / 1e9));
+    let due = count(steady.settled);
+    format!(
+        r#"<section><h2>Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>The steady window holds the {due} requests due from {from} s to {to} s, between warm-up and drain. Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+    )
+}
+
+fn row(name: &str, what: &str, whole: &Quantiles, steady: &Quantiles) -> String {
+    format!(r#"<tr><th scope="row">{name}<small>{what}</small></th>{}{}</tr>"#, cells(whole), cells(steady))
+}
+
+fn cells(of: &Quantiles) -> String {
+    let times: String =
+        [of.p50, of.p99, of.p999, of.max].iter().map(|value| format!("<td>{}</td>", quantile(of, *value))).collect();
+    format!(r#"<td class="first">{}</td>{times}"#, count(of.count))
+}

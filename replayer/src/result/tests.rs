@@ -1,0 +1,91 @@
+//! `docs/run.schema.json` says exactly what is written.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::health::{Machine, Moment, Sampler, Thread, TimerNoise};
+
+fn schema() -> jsonschema::Validator {
+    let text: Value = serde_json::from_str(include_str!("../../../docs/run.schema.json")).unwrap();
+    jsonschema::validator_for(&text).unwrap()
+}
+
+/// Whether a result is what the schema says; what is not is named.
+#[track_caller]
+pub(crate) fn is_valid(value: &Value) {
+    let errors: Vec<String> =
+        schema().iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert_eq!(errors, Vec::<String>::new());
+}
+
+/// A result in which every list and map has something.
+fn full() -> RunResult {
+    let quantiles = Quantiles { count: 3, p50: 1.0, p90: 2.0, p99: 3.0, p999: 4.0, max: 5.5 };
+    let counts = || BTreeMap::from([("timeout".to_owned(), 3)]);
+    let codes = || BTreeMap::from([("200".to_owned(), 3)]);
+    let classes = || BTreeMap::from([("2xx".to_owned(), Class { response_us: quantiles, service_us: quantiles })]);
+    let shard = ShardOf { number: 1, of: 2 };
+    let steady = EndpointSteady { status: codes(), response_us: quantiles, ..EndpointSteady::default() };
+    RunResult {
+        schema: SCHEMA,
+        loop_model: "causal".into(),
+        shard: Some(shard),
+        shards: vec![Part { run_id: "00".into(), shard, verdict: Verdict::default() }],
+        left_out: counts(),
+        shed: counts(),
+        errors: counts(),
+        status: codes(),
+        classes: classes(),
+        steady: Steady { shed: counts(), errors: counts(), status: codes(), classes: classes(), ..Steady::default() },
+        fidelity: Fidelity { gap_ks: Some(0.5), ..Fidelity::default() },
+        endpoints: vec![Endpoint { status: codes(), steady, ..Endpoint::default() }],
+        timeline_s: 2,
+        timeline: vec![Second { response_us: quantiles, ..Second::default() }],
+        generator: Generator {
+            threads: vec![Thread::default()],
+            timeline: vec![Moment::default()],
+            timer_noise: Some(TimerNoise::default()),
+            ..Generator::default()
+        },
+        spans: Spans { dropped: counts(), ..Spans::default() },
+        ..RunResult::default()
+    }
+}
+
+#[test]
+fn a_full_result_is_what_the_schema_says() {
+    is_valid(&serde_json::to_value(full()).unwrap());
+}
+
+#[test]
+fn a_result_of_this_machine_is_what_the_schema_says() {
+    let mut sampler = Sampler::new(Machine::this());
+    [1, 2, 3].into_iter().for_each(|second| sampler.sample(second * 1_000_000_000, 0));
+    let result = RunResult { generator: sampler.generator(), shard: None, ..full() };
+    is_valid(&serde_json::to_value(result).unwrap());
+}
+
+#[test]
+fn what_is_missing_added_or_of_another_kind_is_found() {
+    let schema = schema();
+    let whole = serde_json::to_value(full()).unwrap();
+    for name in whole.as_object().unwrap().keys() {
+        let mut less = whole.clone();
+        less.as_object_mut().unwrap().remove(name);
+        assert!(!schema.is_valid(&less), "{name} is not required");
+    }
+    let changes: [(&str, Value); 6] = [
+        ("/unknown", json!(1)),
+        ("/schema", json!(1)),
+        ("/planned", json!(-1)),
+        ("/verdict/outcome", json!("green")),
+        ("/steady/response_us/p50", json!("1 ms")),
+        ("/status/teapot", json!(1)),
+    ];
+    for (place, value) in changes {
+        let mut other = whole.clone();
+        let (object, name) = place.rsplit_once('/').unwrap();
+        other.pointer_mut(object).unwrap().as_object_mut().unwrap().insert(name.into(), value);
+        assert!(!schema.is_valid(&other), "{place}");
+    }
+}

@@ -1,0 +1,342 @@
+//! A run from its first due instant to its result: feeding, sending, counting and exporting, each on its own threads.
+//!
+//! ```text
+//! feed ═▶ engines ═▶ count ═▶ spans        (═▶ bounded queue)
+//! ```
+//!
+//! This is the composition root of a run: it starts the threads, gives each what it needs, and puts the result together
+//! when they are over. What each does is its own.
+
+mod count;
+mod watch;
+
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use rtrb::RingBuffer;
+
+use crate::clock::Clock;
+use crate::dial::{DialCounters, DialOptions, Dialer};
+use crate::error::ReplayError;
+use crate::feed::{Feed, Lane, Start};
+use crate::health::Preflight;
+use crate::job::RunFacts;
+use crate::measure::{LoopModel, MeasureOptions, Window};
+use crate::plan::{Client, Plan};
+use crate::result::{Connections, Quantiles, RunResult, SCHEMA};
+use crate::rewrite::Secrets;
+use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
+use crate::safety::{AbortRule, KillFile};
+use crate::send::{Counters, Engine, EngineParts, Pace, SendOptions, Stop};
+use crate::spans::{ExportOptions, SpanSink};
+use crate::spool::Spool;
+use crate::verdict::{self, LagLimit};
+
+use count::{Count, Ended};
+use watch::Watch;
+
+/// Requests on their way to one engine.
+const JOBS_MAX: usize = 65_536;
+/// The same where they are not made ready ahead of due instants, but of room.
+const JOBS_AT_ONCE_MAX: usize = 4_096;
+/// Outcomes of one engine that may wait to be counted.
+const OUTCOMES_MAX: usize = 131_072;
+/// Time to open the first connections before due instant 0.
+const LEAD_NS: u64 = 300_000_000;
+/// More of it for each connection that is needed at once.
+const LEAD_PER_CONNECTION_NS: u64 = 150_000;
+/// Answers that must be there before it is said that the target turns the replay away.
+const TURNED_AWAY_MIN: u64 = 10;
+
+/// What is sent: everything that is known before the first request.
+pub struct RunPlan {
+    /// The requests.
+    pub spool: Spool,
+    /// When they are due.
+    pub plan: Arc<Plan>,
+    /// The clients by number.
+    pub clients: Vec<Client>,
+    /// What all requests have in common.
+    pub facts: Arc<RunFacts>,
+    /// What is filled into requests.
+    pub secrets: Secrets,
+}
+
+/// What a run needs besides its plan.
+pub struct RunOptions {
+    /// How to send.
+    pub send: SendOptions,
+    /// How connections are made.
+    pub dial: DialOptions,
+    /// Where spans go; `None`: nowhere.
+    pub export: Option<ExportOptions>,
+    /// Whether every request gets a line in the request log.
+    pub log_requests: bool,
+    /// Due instants between warm-up and drain.
+    pub steady: Window,
+    /// From which lag on a run is not to be trusted.
+    pub limits: LagLimit,
+    /// From when on response times count.
+    pub loop_model: LoopModel,
+    /// When due instant 0 is; `None`: as soon as everything is ready.
+    pub start_at: Option<SystemTime>,
+    /// When to stop by the run's own figures.
+    pub abort_if: Vec<AbortRule>,
+    /// When to stop by somebody else's decision.
+    pub kill_file: Option<KillFile>,
+    /// What was found out about this machine.
+    pub preflight: Preflight,
+}
+
+/// What a person sees while a run goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// Since due instant 0.
+    pub elapsed_ns: u64,
+    /// Until due instant 0.
+    pub waiting_ns: u64,
+    /// Requests due so far.
+    pub planned: u64,
+    /// Dispatched so far.
+    pub sent: u64,
+    /// Requests a second over the last whole second, by the plan and in fact.
+    pub rate: (u64, u64),
+    /// Over everything so far.
+    pub response_us: Quantiles,
+    /// Over everything so far.
+    pub lag_us: Quantiles,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Whether the run is over.
+    pub over: bool,
+}
+
+/// A run that goes on.
+pub struct Running {
+    live: Arc<Mutex<Live>>,
+    stop: Arc<Stop>,
+    thread: std::thread::JoinHandle<Result<RunResult, ReplayError>>,
+}
+
+impl Running {
+    /// How it goes.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        self.live.lock().map(|live| live.clone()).unwrap_or_default()
+    }
+
+    /// With this the run can be stopped early.
+    #[must_use]
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Whether [`Self::join`] would return at once.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end and returns the result, which is also in the run directory.
+    ///
+    /// # Errors
+    /// When the run failed as a whole.
+    pub fn join(self) -> Result<RunResult, ReplayError> {
+        self.thread.join().map_err(|_| panicked())?
+    }
+}
+
+/// Starts a run; `result` holds what is known already (sessions, seed, method …) and is completed by the run.
+///
+/// # Errors
+/// When a thread, the exporter or a file cannot be set up, or the time to start is over; nothing has been sent then.
+pub fn start(
+    mut run: RunPlan,
+    options: RunOptions,
+    directory: RunDirectory,
+    result: RunResult,
+) -> Result<Running, ReplayError> {
+    crate::raise_descriptor_limit();
+    let facts = Arc::clone(&run.facts);
+    let summary = std::mem::take(&mut run.spool.summary);
+    let clock = Clock::start();
+    let soon = summary.open.first().copied().unwrap_or(0);
+    let lead_ns = LEAD_NS + soon * LEAD_PER_CONNECTION_NS;
+    let start_ns = match options.start_at {
+        None => lead_ns,
+        Some(at) => clock.at(at).filter(|at| *at >= lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })?,
+    };
+    let stop = Arc::new(Stop::default());
+    let counters = Arc::new(Counters::default());
+    let live = Arc::new(Mutex::new(Live::default()));
+
+    let spans = match &options.export {
+        Some(export) => SpanSink::start(export, Arc::clone(&facts), clock, start_ns)?,
+        None => SpanSink::none(),
+    };
+    let log = if options.log_requests { Some(RequestLog::create(&directory, &facts.endpoints)?) } else { None };
+    let intervals = MeasureLog::create(&directory, clock.wall(start_ns))?;
+    let watch = Watch::new(
+        options.abort_if,
+        options.kill_file,
+        run.secrets.clone(),
+        clock,
+        Arc::clone(&stop),
+        Arc::clone(&counters),
+    )?;
+
+    let at_once = options.send.pace == Pace::Max;
+    let threads = options.send.threads.get();
+    let connect_timeout = options.dial.connect_timeout;
+    let handles = Dialer::start(facts.targets.clone(), DialOptions { clock, ..options.dial }, threads)?;
+    let dials: Vec<_> = handles.first().map(|handle| handle.counters()).into_iter().collect();
+    let (mut lanes, mut outcomes, mut engines) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, dial) in handles.into_iter().enumerate() {
+        let jobs_max = if at_once { JOBS_AT_ONCE_MAX } else { JOBS_MAX };
+        let (jobs_in, jobs) = RingBuffer::new(jobs_max);
+        let (opens_in, opens) = RingBuffer::new(jobs_max);
+        let (outcomes_in, outcomes_out) = RingBuffer::new(OUTCOMES_MAX);
+        lanes.push(Lane { jobs: jobs_in, opens: opens_in });
+        outcomes.push(outcomes_out);
+        let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
+        let (options, outcomes) = (options.send, outcomes_in);
+        let parts = EngineParts { index, clock, start_ns, options, jobs, opens, outcomes, dial, counters, stop };
+        let name = if threads == 1 { "send".to_owned() } else { format!("send-{index}") };
+        // Made on its own thread: what it asks of the kernel is for the thread that asks.
+        engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
+    }
+    let feed = {
+        let stop = Arc::clone(&stop);
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
+        let start = Start { clock, at_ns: start_ns, at_once };
+        spawn("feed", move || {
+            let failed = |source| ReplayError::Spool { doing: "read", directory: std::env::temp_dir(), source };
+            feed.run(start, &stop).map_err(failed)
+        })?
+    };
+    let measure = MeasureOptions {
+        endpoints: facts.endpoints.len(),
+        timeout_ns: options.send.timeout_ns.saturating_add(nanos(connect_timeout)),
+        steady: options.steady,
+        loop_model: options.loop_model,
+        limits: options.limits,
+    };
+    let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
+    let known = Known { result, facts, loop_model: options.loop_model, preflight: options.preflight };
+    let thread = {
+        let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
+        spawn("count", move || {
+            crate::yield_to_sender();
+            let ended = count.run(measure, outcomes, spans, log, intervals, watch, &directory);
+            let joined =
+                |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
+            let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
+            let fed = joined(feed);
+            if let Ok(mut live) = live.lock() {
+                live.over = true;
+            }
+            let result = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            directory.write_result(&result)?;
+            sent.and(fed).map(|()| result)
+        })?
+    };
+    Ok(Running { live, stop, thread })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<std::thread::JoinHandle<T>, ReplayError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })
+}
+
+fn panicked() -> ReplayError {
+    ReplayError::System { doing: "finish the run", source: std::io::Error::other("a thread panicked") }
+}
+
+fn nanos(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What is known of a run before it begins.
+struct Known {
+    result: RunResult,
+    facts: Arc<RunFacts>,
+    loop_model: LoopModel,
+    preflight: Preflight,
+}
+
+fn complete(
+    known: Known,
+    ended: Ended,
+    counters: &Counters,
+    dials: &[Arc<DialCounters>],
+    started: SystemTime,
+    stop: &Stop,
+) -> RunResult {
+    use std::sync::atomic::Ordering::Relaxed;
+    let Known { result: known, facts, loop_model, preflight } = known;
+    let Ended { counted, spans, mut generator, aborted } = ended;
+    let mut notices = known.notices.clone();
+    notices.extend(aborted.iter().cloned());
+    let (away, of) = (counted.turned_away, counted.recorded_2xx);
+    if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
+        notices.insert(
+            0,
+            format!("the target turned the replay away: {away} of {of} requests that were answered 2xx in the recording got 401, 403 or a redirect to a login; the load did not reach what it was recorded on"),
+        );
+    }
+    let lost = counters.outcomes_lost.load(Relaxed);
+    if lost > 0 {
+        notices.push(format!("{lost} outcomes could not be counted: this machine was too slow for its own results"));
+    }
+    let stalled = counters.feed_stalled_ns.load(Relaxed);
+    if stalled > 0 {
+        notices.push(format!(
+            "the feed waited {} ms because as many requests as may wait were waiting",
+            stalled / 1_000_000
+        ));
+    }
+    let left_out = counters.bodies_left_out.load(Relaxed);
+    if left_out > 0 {
+        notices.push(format!("{left_out} answers were kept without their bodies, for want of memory"));
+    }
+    for (count, what) in dials.iter().flat_map(|dial| {
+        [
+            (dial.lookups_failed(), "lookups of targets' names failed, and the addresses before them went on"),
+            (dial.addresses_refused(), "addresses that targets' names led to were refused, since they are not allowed"),
+        ]
+    }) {
+        if count > 0 {
+            notices.push(format!("{count} {what}"));
+        }
+    }
+    notices.extend(preflight.notices);
+    generator.timer_noise = Some(preflight.noise);
+    let mut result = RunResult {
+        schema: SCHEMA,
+        run_id: facts.contexts.run_id().to_owned(),
+        target: facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
+        started_at: humantime::format_rfc3339_millis(started).to_string(),
+        multiplier: facts.multiplier,
+        loop_model: loop_model.name().to_owned(),
+        interrupted: stop.is_draining() && aborted.is_none(),
+        aborted,
+        notices,
+        connections: Connections {
+            opened: counters.opened.load(Relaxed),
+            extra: counters.extra.load(Relaxed),
+            not_ahead: counters.not_ahead.load(Relaxed),
+            closed_by_target: counters.closed_by_target.load(Relaxed),
+            resumed: dials.iter().map(|dial| dial.resumed()).sum(),
+            peak: counters.peak.load(Relaxed),
+        },
+        spans,
+        generator,
+        ..known
+    };
+    counted.fill(&facts.endpoints, &mut result);
+    result.verdict = verdict::judge(&result);
+    result
+}

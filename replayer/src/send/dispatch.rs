@@ -1,0 +1,265 @@
+//! A request's way onto a connection: from the ring or a wait, past the bounds, to its slot's connection.
+
+use rustix::io::Errno;
+
+use super::capture::Capture;
+use super::connection::{Exchange, Written, error_of};
+use super::engine::Engine;
+use super::slots::Route;
+use super::{LoopModel, Pace};
+use crate::dial::Failure;
+use crate::job::{Job, Progress, Shed};
+
+/// A request that is not longer than one record of TLS is taken whole or not at all.
+const RECORD_BYTES_MAX: usize = 16_000;
+
+impl Engine {
+    /// Sends what may leave, but no more than `most` in one go.
+    #[inline]
+    pub(super) fn send_due(&mut self, most: usize) {
+        if self.closing.is_some() {
+            return;
+        }
+        if self.options.pace == Pace::Max {
+            self.send_max(most);
+        } else {
+            self.send_recorded(most);
+        }
+    }
+
+    fn send_recorded(&mut self, most: usize) {
+        let ahead = self.options.loop_model == LoopModel::Closed;
+        if ahead {
+            self.take_ahead();
+        }
+        for _ in 0..most {
+            let held = self.lives.next_ns().filter(|at| *at <= self.now);
+            let due = if ahead { None } else { self.next_due_ns().filter(|at| *at <= self.now) };
+            let due = due.filter(|_| !self.must_stall());
+            match (due, held) {
+                (Some(due), held) if held.is_none_or(|held| due <= held) => {
+                    if let Some(job) = self.take() {
+                        self.go(job, true);
+                    }
+                }
+                (_, Some(_)) => {
+                    if let Some(job) = self.lives.next(self.now) {
+                        self.go(job, false);
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// In closed loop requests may leave before they are due: all that come are taken up.
+    fn take_ahead(&mut self) {
+        while !self.jobs.is_empty() && !self.must_stall() {
+            if let Some(job) = self.take() {
+                self.go(job, true);
+            }
+        }
+    }
+
+    fn send_max(&mut self, most: usize) {
+        if self.now < self.start_ns {
+            return;
+        }
+        for _ in 0..most {
+            if !self.bounds.has_room() || self.bounds.rate_at(self.now) > self.now {
+                return;
+            }
+            if self.lives.next_ns().is_some_and(|at| at <= self.now) {
+                if let Some(job) = self.lives.next(self.now) {
+                    let life = job.life;
+                    if self.go(job, false) {
+                        self.lives.poke(life, self.now);
+                    }
+                }
+            } else if self.jobs.is_empty() || self.must_stall() {
+                return;
+            } else if let Some(job) = self.take() {
+                self.go(job, true);
+            }
+        }
+    }
+
+    /// Whether the ring must not be read, since too many requests wait already; from then on that is counted.
+    fn must_stall(&mut self) -> bool {
+        let full = self.is_full();
+        if full && self.stalled_at_ns.is_none() {
+            self.stalled_at_ns = Some(self.now);
+        }
+        full
+    }
+
+    /// The ring's next request, unless it has to wait for an answer or a pause.
+    fn take(&mut self) -> Option<Box<Job>> {
+        let job = self.jobs.pop().ok()?;
+        self.taken_due_ns = job.due_ns;
+        if self.options.loop_model == LoopModel::Open && self.options.pace == Pace::Recorded {
+            return self.lives.arrive(job, self.now);
+        }
+        let (slot, target, next) = (job.slot, job.target, self.next_in_slot(&job));
+        let free = self.lives.arrive(job, self.now);
+        if free.is_none() {
+            self.slots.hold(slot, target, next);
+        }
+        free
+    }
+
+    fn next_in_slot(&self, job: &Job) -> Option<u64> {
+        job.next_in_slot_ns.map(|due| self.start_ns.saturating_add(due))
+    }
+
+    /// Sends a request that may leave, or finds out what it waits for; false when it was put back. `fresh`: it comes
+    /// straight from the ring.
+    fn go(&mut self, mut job: Box<Job>, fresh: bool) -> bool {
+        let behind = job.pipelined && self.takes_behind(job.slot);
+        let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind);
+        match route {
+            Route::NotNow => {
+                self.lives.put_back(job);
+                return false;
+            }
+            Route::Queue => {
+                job.progress.was_busy = true;
+                self.slots.wait(job, route);
+                return true;
+            }
+            Route::Join if self.slots.joins_parked(job.slot) => {
+                job.progress.was_busy = true;
+                self.slots.wait(job, route);
+                return true;
+            }
+            Route::Shed => {
+                job.progress.was_busy = true;
+                self.shed_one(job, Shed::Busy);
+                return true;
+            }
+            Route::Behind(_) | Route::Join | Route::Dial { extra: true } => job.progress.was_busy = true,
+            Route::Idle(_) | Route::Await | Route::Dial { extra: false } => {}
+        }
+        if let Err(reason) = self.bounds.enter(self.now) {
+            if let Route::Idle(at) = route {
+                self.free(job.slot, at);
+            }
+            self.shed_one(job, reason);
+            return true;
+        }
+        if self.options.pace == Pace::Max {
+            job.progress.released_ns = self.of_run(self.now);
+        }
+        match route {
+            Route::Idle(at) | Route::Behind(at) => {
+                self.put(at, job);
+                self.write(at);
+            }
+            Route::Dial { extra } => self.wait_for_new(job, route, extra),
+            _ => {
+                self.lives.block(job.life, job.number);
+                self.slots.wait(job, route);
+            }
+        }
+        true
+    }
+
+    fn takes_behind(&mut self, slot: u64) -> bool {
+        self.slots.current(slot).and_then(|at| self.table.get_mut(at)).is_some_and(|one| one.takes_behind())
+    }
+
+    /// A request under way waits for a connection that is asked for now.
+    fn wait_for_new(&mut self, job: Box<Job>, route: Route, extra: bool) {
+        if !self.bounds.take_connection() {
+            self.bounds.leave(0);
+            self.shed_one(job, Shed::MaxConnections);
+            return;
+        }
+        let (slot, target) = (job.slot, job.target);
+        self.lives.block(job.life, job.number);
+        self.slots.wait(job, route);
+        self.count_need(extra);
+        self.slots.dialing(slot);
+        self.ask(slot, target);
+    }
+
+    /// Puts a request onto a connection, to be written.
+    pub(super) fn put(&mut self, at: u32, job: Box<Job>) {
+        let capture = Capture::new(&self.options, &self.counters);
+        if let Some(connection) = self.table.get_mut(at) {
+            connection.exchanges.push_back(Exchange::new(job, capture));
+        }
+    }
+
+    /// Writes what a connection has to write.
+    pub(super) fn write(&mut self, at: u32) {
+        let Some(connection) = self.table.get_mut(at) else { return };
+        if connection.broken.is_some() {
+            return;
+        }
+        match connection.write(self.clock, self.start_ns, &mut self.now) {
+            Ok(written) => {
+                let token = connection.token;
+                if connection.looked_at_ns == 0 && !connection.exchanges.is_empty() {
+                    connection.looked_at_ns = self.now + self.options.timeout_ns;
+                    self.deadlines.set(connection.looked_at_ns, token);
+                }
+                if let Written::Held(until) = written {
+                    self.deadlines.set(until, token);
+                }
+                let watch = written == Written::Part;
+                if watch != connection.watches_out {
+                    connection.watches_out = watch;
+                    // It fails only for a descriptor that is not watched at all.
+                    let _ = self.poll.modify(&connection.transport, token, watch);
+                }
+            }
+            Err(failure) => self.cannot_write(at, &failure),
+        }
+    }
+
+    fn cannot_write(&mut self, at: u32, failure: &Failure) {
+        let Some(connection) = self.table.get_mut(at) else { return };
+        let gone = matches!(failure, Failure::System(Errno::PIPE | Errno::CONNRESET));
+        let untouched = connection.exchanges.len() == 1
+            && connection.exchanges.front().is_some_and(|exchange| {
+                let job = &exchange.job;
+                let one_record = !connection.transport.is_tls() || job.head.len() + job.body.len() <= RECORD_BYTES_MAX;
+                job.progress.bytes_out == 0 && one_record
+            });
+        if gone && untouched {
+            // The target closed an idle connection and no byte was taken: the request goes out on a new one.
+            let exchange = connection.take_first();
+            let slot = connection.slot;
+            self.remove(at, true);
+            if let Some(Exchange { mut job, .. }) = exchange {
+                let (released_ns, was_busy) = (job.progress.released_ns, job.progress.was_busy);
+                let (held_by_seq, busy_ns) = (job.progress.held_by_seq, job.progress.busy_ns);
+                job.progress = Progress { released_ns, held_by_seq, busy_ns, was_busy, ..Progress::default() };
+                if self.bounds.take_connection() {
+                    let target = job.target;
+                    self.lives.block(job.life, job.number);
+                    self.slots.wait_first(slot, target, [job]);
+                    self.count_need(false);
+                    self.slots.dialing(slot);
+                    self.ask(slot, target);
+                } else {
+                    self.bounds.leave(0);
+                    self.shed_one(job, Shed::MaxConnections);
+                }
+            }
+            return;
+        }
+        // An answer may have come before that, as when an upload is refused.
+        connection.broken = Some(error_of(failure));
+        let token = connection.token;
+        self.unread.push_back(token);
+    }
+
+    /// Sheds a request and whatever its slot kept only for it.
+    fn shed_one(&mut self, job: Box<Job>, reason: Shed) {
+        let slot = job.slot;
+        self.shed(job, reason);
+        self.settle(slot, false);
+    }
+}

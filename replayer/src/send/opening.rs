@@ -1,0 +1,158 @@
+//! Connections that are asked for, are there, are free again, or are missing: who gets them, and what a slot needs then.
+
+use std::sync::atomic::Ordering;
+
+use super::connection::Connection;
+use super::engine::Engine;
+use super::slots::{Freed, Settled, Waiting};
+use crate::dial::{Dial, DialErrorKind, Dialed};
+use crate::job::{ErrorKind, Job, Shed};
+
+/// Finished connections that are taken over in one go.
+const DIALED_BATCH: usize = 16;
+
+impl Engine {
+    /// A request needs a connection that was not made ahead of it.
+    pub(super) fn count_need(&self, extra: bool) {
+        let counter = if extra { &self.counters.extra } else { &self.counters.not_ahead };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks the dialer for a connection, or does so later when it has no room.
+    pub(super) fn ask(&mut self, slot: u64, target: u16) {
+        if self.dial.request(Dial { id: slot, target }).is_err() {
+            self.undialed.push_back((slot, target));
+        }
+    }
+
+    /// Takes over connections that are finished.
+    pub(super) fn take_dialed(&mut self) {
+        for _ in 0..DIALED_BATCH {
+            let Some(Dialed { id, result, .. }) = self.dial.next() else { break };
+            match result {
+                Ok(transport) => {
+                    let is_tls = transport.is_tls();
+                    let at = self.table.insert(|token| Connection::new(transport, id, token));
+                    let Some(connection) = self.table.get_mut(at) else { continue };
+                    let token = connection.token;
+                    if let Err(errno) = self.poll.add(&connection.transport, token) {
+                        self.table.remove(at);
+                        self.not_opened(id, errno.into());
+                        continue;
+                    }
+                    if is_tls {
+                        self.unread.push_back(token);
+                    }
+                    let open = self.counters.open.fetch_add(1, Ordering::Relaxed) + 1;
+                    self.counters.opened.fetch_add(1, Ordering::Relaxed);
+                    self.counters.peak.fetch_max(open, Ordering::Relaxed);
+                    let freed = self.slots.opened(id, at);
+                    self.hand_on(id, at, freed);
+                }
+                Err(error) => self.not_opened(id, error.kind.into()),
+            }
+        }
+        self.tick();
+    }
+
+    fn not_opened(&mut self, slot: u64, kind: ErrorKind) {
+        self.bounds.connection_gone();
+        for Waiting { job, queued, .. } in self.slots.not_opened(slot) {
+            debug_assert!(!queued, "a queued request waits for an open connection");
+            self.finish(job, None, Some(kind));
+        }
+        self.settle(slot, false);
+    }
+
+    /// A connection carries nothing now: it goes to those who wait for it, or is kept, or is closed.
+    pub(super) fn free(&mut self, slot: u64, at: u32) {
+        let freed = self.slots.freed(slot, at);
+        self.hand_on(slot, at, freed);
+    }
+
+    fn hand_on(&mut self, slot: u64, at: u32, mut freed: Freed) {
+        loop {
+            match freed {
+                Freed::Kept => return,
+                Freed::Useless => {
+                    self.close(at, false);
+                    return;
+                }
+                Freed::For(waiting) => {
+                    let mut any = false;
+                    for Waiting { mut job, queued, .. } in waiting {
+                        if queued && let Err(reason) = self.leave_queue(&mut job) {
+                            self.shed(job, reason);
+                            continue;
+                        }
+                        self.lives.unblock(&job, self.now);
+                        self.put(at, job);
+                        any = true;
+                    }
+                    if any {
+                        self.write(at);
+                        return;
+                    }
+                    freed = self.slots.freed(slot, at);
+                }
+            }
+        }
+    }
+
+    /// A queued request may leave now: its connection is free.
+    fn leave_queue(&mut self, job: &mut Job) -> Result<(), Shed> {
+        self.bounds.enter(self.now)?;
+        let released_ns = self.of_run(self.now).max(job.progress.released_ns);
+        job.progress.busy_ns = released_ns - job.progress.released_ns;
+        job.progress.released_ns = released_ns;
+        Ok(())
+    }
+
+    /// Does what a slot needs after something of it ended.
+    pub(super) fn settle(&mut self, slot: u64, reopen: bool) {
+        loop {
+            match self.slots.settle(slot, reopen) {
+                Settled::Fine => return,
+                Settled::Close(at) => {
+                    self.remove(at, false);
+                }
+                Settled::Promote(waiting) => {
+                    let mut promoted = Vec::with_capacity(waiting.len());
+                    for Waiting { mut job, .. } in waiting {
+                        let left = self.leave_queue(&mut job);
+                        match left {
+                            Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
+                            Ok(()) => {
+                                self.bounds.leave(0);
+                                self.shed(job, Shed::MaxConnections);
+                            }
+                            Err(reason) => self.shed(job, reason),
+                        }
+                    }
+                    if let Some(target) = promoted.first().map(|job| job.target) {
+                        self.slots.wait_first(slot, target, promoted);
+                        self.count_need(false);
+                        self.slots.dialing(slot);
+                        self.ask(slot, target);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl From<DialErrorKind> for ErrorKind {
+    fn from(kind: DialErrorKind) -> Self {
+        match kind {
+            DialErrorKind::Refused => Self::Refused,
+            DialErrorKind::ConnectTimeout => Self::ConnectTimeout,
+            DialErrorKind::Unreachable => Self::Unreachable,
+            DialErrorKind::NoPorts | DialErrorKind::NoDescriptors => Self::NoDescriptors,
+            DialErrorKind::Tls => Self::Tls,
+            DialErrorKind::Proxy => Self::Proxy,
+            DialErrorKind::NotAllowed => Self::NotAllowed,
+            DialErrorKind::Io => Self::Io,
+        }
+    }
+}

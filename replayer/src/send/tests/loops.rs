@@ -1,0 +1,217 @@
+//! The loop models and the highest pace.
+
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::job::After;
+
+/// Makes `jobs[later]` depend on `jobs[earlier]`, `pause_ms` after its end.
+fn depends(jobs: &mut [Box<Job>], later: usize, earlier: usize, pause_ms: u64) {
+    let recorded_end_ns = jobs[later].due_ns.saturating_sub(pause_ms * MS);
+    jobs[earlier].recorded_end_ns = recorded_end_ns;
+    let (number, seq) = (jobs[earlier].number, 100 + earlier as u64);
+    jobs[later].after = Some(After { number, seq, recorded_end_ns, pause_ns: pause_ms * MS });
+}
+
+/// Requests of one life, each on a slot of its own.
+fn life(all: &[(u64, &str)]) -> Vec<Box<Job>> {
+    let mut jobs = requests(&(0..).zip(all).map(|(slot, (due, path))| (*due, slot, *path)).collect::<Vec<_>>());
+    for (number, job) in (0..).zip(&mut jobs) {
+        (job.life, job.number) = (7, number);
+    }
+    jobs
+}
+
+/// `/slow` is answered after 150 ms, `/hang` never.
+fn slow_target() -> SocketAddr {
+    target(|_, mut socket| {
+        loop {
+            let head = read_head(&mut socket);
+            match path(&head) {
+                "" => return,
+                "/hang" => {
+                    read_head(&mut socket);
+                    return;
+                }
+                "/slow" => Clock::start().sleep_until(150 * MS),
+                _ => {}
+            }
+            socket.write_all(OK).unwrap();
+        }
+    })
+}
+
+const CAUSAL: LoopModel = LoopModel::Causal { think_min_ns: 20 * MS };
+
+#[test]
+fn a_causal_request_is_held_for_the_answer_that_it_depends_on() {
+    let mut jobs = life(&[(0, "/slow"), (10, "/free"), (40, "/held"), (400, "/on-time")]);
+    depends(&mut jobs, 2, 0, 30);
+    depends(&mut jobs, 3, 2, 300);
+    let (outcomes, _) = send_all(SendOptions { loop_model: CAUSAL, ..options() }, slow_target(), jobs);
+    assert_eq!(errors(&outcomes), [None; 4]);
+    let [slow, free, held, on_time] = &outcomes[..] else { panic!() };
+    assert_eq!((free.progress.held_by_seq, free.progress.released_ns), (None, free.due_ns));
+    assert!(free.progress.done_ns < slow.progress.done_ns);
+    // The pause of 30 ms is kept for 20 only.
+    assert_eq!(held.progress.released_ns, slow.progress.done_ns + 20 * MS);
+    assert_eq!((held.progress.held_by_seq, held.progress.busy_ns), (Some(100), 0));
+    assert!(dispatched(held) >= held.progress.released_ns);
+    assert_eq!((on_time.progress.held_by_seq, on_time.progress.released_ns), (None, on_time.due_ns));
+}
+
+#[test]
+fn in_closed_loop_think_time_runs_from_the_answer_whatever_is_due() {
+    let mut jobs = life(&[(0, "/slow"), (20, "/late"), (60_000, "/early")]);
+    depends(&mut jobs, 1, 0, 10);
+    depends(&mut jobs, 2, 1, 30);
+    let (outcomes, _) = send_all(SendOptions { loop_model: LoopModel::Closed, ..options() }, slow_target(), jobs);
+    assert_eq!(errors(&outcomes), [None; 3]);
+    for (earlier, later, pause) in [(0, 1, 10), (1, 2, 30)] {
+        let (earlier, later) = (&outcomes[earlier].progress, &outcomes[later].progress);
+        assert_eq!(later.released_ns, earlier.done_ns + pause * MS);
+        assert!(later.held_by_seq.is_some() && later.dispatched_ns.unwrap() >= later.released_ns);
+    }
+}
+
+#[test]
+fn answers_that_fail_or_are_shed_let_go_as_well() {
+    for loop_model in [CAUSAL, LoopModel::Closed] {
+        let mut jobs = life(&[(0, "/hang"), (10, "/a"), (20, "/b")]);
+        jobs[1].slot = jobs[0].slot;
+        depends(&mut jobs, 2, 0, 5);
+        let shed = SendOptions { loop_model, timeout_ns: 100 * MS, when_busy: WhenBusy::Shed, ..options() };
+        let (outcomes, _) = send_all(shed, slow_target(), jobs);
+        assert_eq!(errors(&outcomes), [Some(ErrorKind::Timeout), None, None]);
+        assert_eq!(sheds(&outcomes), [None, Some(Shed::Busy), None]);
+        assert_eq!(outcomes[2].progress.released_ns, outcomes[0].progress.done_ns + 5 * MS);
+    }
+}
+
+#[test]
+fn what_waits_is_bounded_and_then_the_feed_stands_still_and_that_is_counted() {
+    let mut jobs = life(&[(0, "/slow"), (10, "/a"), (11, "/b"), (12, "/c"), (13, "/d")]);
+    (1..4).for_each(|later| depends(&mut jobs, later, 0, 0));
+    let bounded = |parked_max| SendOptions { loop_model: CAUSAL, parked_max, ..options() };
+    let stalled = |counters: &Counters| counters.feed_stalled_ns.load(Ordering::Relaxed);
+    let (outcomes, counters) = send_all(bounded(3), slow_target(), jobs);
+    assert_eq!(errors(&outcomes), [None; 5]);
+    assert!(stalled(&counters) > 0);
+    assert!(dispatched(&outcomes[4]) >= outcomes[0].progress.done_ns && outcomes[4].progress.released_ns == 13 * MS);
+
+    let mut jobs = life(&[(0, "/slow"), (10, "/a"), (11, "/b"), (12, "/c"), (13, "/d")]);
+    (1..4).for_each(|later| depends(&mut jobs, later, 0, 0));
+    let (outcomes, counters) = send_all(bounded(4), slow_target(), jobs);
+    assert_eq!(stalled(&counters), 0);
+    assert!(dispatched(&outcomes[4]) < outcomes[0].progress.done_ns);
+}
+
+#[test]
+fn at_the_highest_pace_order_is_kept_and_due_instants_are_not() {
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let address = {
+        let (most, seen) = (Arc::clone(&most), Arc::clone(&seen));
+        target(move |_, mut socket| {
+            loop {
+                let head = read_head(&mut socket);
+                if head.is_empty() {
+                    return;
+                }
+                most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                seen.lock().unwrap().push(path(&head).to_owned());
+                std::thread::yield_now();
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                socket.write_all(OK).unwrap();
+            }
+        })
+    };
+    // Ten lives of two slots each, an hour between requests.
+    let paths: Vec<String> = (0..400).map(|number| format!("/{}/{number}", number % 10)).collect();
+    let all: Vec<_> =
+        (0..).zip(&paths).map(|(number, path)| (number * 3_600_000, number % 20, path.as_str())).collect();
+    let mut jobs = requests(&all);
+    for (number, job) in (0..).zip(&mut jobs) {
+        (job.life, job.number) = (u64::from(number) % 10, number / 10);
+    }
+    let fast = SendOptions { pace: Pace::Max, in_flight_max: 4, parked_max: 50, ..options() };
+    let (outcomes, counters) = send_all(fast, address, jobs);
+    assert_eq!(errors(&outcomes), vec![None; 400]);
+    assert_eq!(opened(&counters).0, 20, "{counters:?}");
+    assert!(most.load(Ordering::SeqCst) <= 4);
+    let seen = seen.lock().unwrap();
+    for slot in 0..20 {
+        let of_slot = |path: &String| path.rsplit('/').next().unwrap().parse::<u32>().unwrap() % 20 == slot;
+        let expected: Vec<&String> = paths.iter().filter(|path| of_slot(path)).collect();
+        assert_eq!(seen.iter().filter(|path| of_slot(path)).collect::<Vec<_>>(), expected);
+    }
+    for life in 0..10 {
+        let left: Vec<u64> = outcomes.iter().filter(|one| one.life == life).map(|one| dispatched(one)).collect();
+        assert!(left.is_sorted(), "{left:?}");
+        assert!(outcomes.iter().all(|one| one.progress.released_ns <= dispatched(one)));
+    }
+}
+
+#[test]
+fn at_the_highest_pace_no_request_overtakes_one_of_its_life_that_waits_for_a_connection() {
+    for asked_ahead in [false, true] {
+        let (came, comes) = sync_channel(9);
+        let address = target(move |_, socket| {
+            // Nobody listens for the second one.
+            let _ = came.send(());
+            ok(socket);
+        });
+        let (rig, mut ring, mut opens) = rig(SendOptions { pace: Pace::Max, ..options() }, address);
+        let fed = std::thread::spawn(move || {
+            opens.push(Open { slot: 1, target: 0, due_ns: 0 }).unwrap();
+            comes.recv().unwrap();
+            // The second request's connection is there, the first one's is not.
+            if asked_ahead {
+                opens.push(Open { slot: 0, target: 0, due_ns: 0 }).unwrap();
+            }
+            feed(life(&[(0, "/a"), (0, "/b")]), &mut ring, None);
+        });
+        let (outcomes, counters) = rig.run();
+        fed.join().unwrap();
+        assert_eq!((errors(&outcomes), opened(&counters).0), (vec![None; 2], 2));
+        assert!(dispatched(&outcomes[0]) < dispatched(&outcomes[1]));
+    }
+}
+
+#[test]
+fn the_highest_pace_waits_for_answers_in_the_models_that_do() {
+    let mut jobs = life(&[(0, "/slow"), (10_000, "/a"), (20_000, "/b")]);
+    depends(&mut jobs, 1, 0, 5_000);
+    depends(&mut jobs, 2, 1, 0);
+    let fast = SendOptions { pace: Pace::Max, loop_model: CAUSAL, ..options() };
+    let (outcomes, _) = send_all(fast, slow_target(), jobs);
+    assert_eq!(errors(&outcomes), [None; 3]);
+    assert!(dispatched(&outcomes[1]) >= outcomes[0].progress.done_ns + 20 * MS);
+    assert!(dispatched(&outcomes[2]) >= outcomes[1].progress.done_ns);
+    assert_eq!(outcomes[1].progress.held_by_seq, Some(100));
+}
+
+#[test]
+fn at_the_highest_pace_connections_are_made_ahead_but_a_full_ring_of_opens_stops_nobody() {
+    let address = target(|_, socket| ok(socket));
+    let all: Vec<_> = (0..100).map(|number| (number * 1_000, number, "/")).collect();
+    let fast = SendOptions { pace: Pace::Max, in_flight_max: 2, ..options() };
+    let (rig, mut ring, mut opens) = rig(fast, address);
+    let jobs = requests(&all);
+    let fed = std::thread::spawn(move || {
+        let mut jobs = jobs.into_iter();
+        for some in all.chunks(10) {
+            for (due_ms, slot, _) in some {
+                opens.push(Open { slot: *slot, target: 0, due_ns: due_ms * MS }).unwrap();
+                // As if there were one place: the feed cannot go on before the engine has taken it.
+                while opens.slots() < 10_000 {
+                    std::thread::yield_now();
+                }
+            }
+            jobs.by_ref().take(10).for_each(|job| ring.push(job).unwrap());
+        }
+    });
+    let (outcomes, _) = rig.run();
+    fed.join().unwrap();
+    assert_eq!(errors(&outcomes), vec![None; 100]);
+}

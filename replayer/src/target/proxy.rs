@@ -1,0 +1,119 @@
+//! An HTTP proxy on the way to a target: `http://HOST[:PORT]`, with credentials given apart.
+
+use url::{Host, Url};
+
+use super::Secret;
+use crate::error::ReplayError;
+
+/// The alphabet of RFC 4648 §4.
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A proxy that is asked in clear text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its host, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    authorization: Option<Secret>,
+}
+
+impl Proxy {
+    /// Reads `http://HOST[:PORT]` (port 80 when none is given, as the scheme says); `credentials` is `user:password`.
+    ///
+    /// # Errors
+    /// [`ReplayError::Proxy`] for other schemes, credentials in the address, or a credential without a colon.
+    pub fn new(given: &str, credentials: Option<&Secret>) -> Result<Self, ReplayError> {
+        // An address that may hold a password is not repeated.
+        let hides = given.contains('@');
+        let shown = if hides { "***" } else { given };
+        let bad = |why: String| ReplayError::Proxy { given: shown.to_owned(), why };
+        if hides {
+            return Err(bad("credentials do not belong into a command line".into()));
+        }
+        let url = Url::parse(given).map_err(|error| bad(error.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(bad(format!("`{}` proxies are not supported", url.scheme())));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("a proxy has no path".into()));
+        }
+        let host = match url.host() {
+            Some(Host::Ipv6(address)) => address.to_string(),
+            Some(host) => host.to_string(),
+            None => return Err(bad("it has no host".into())),
+        };
+        let authorization = match credentials {
+            Some(credentials) if !credentials.reveal().contains(':') => {
+                return Err(bad("its credentials are not `user:password`".into()));
+            }
+            // The field's value is one line whatever the credentials are: base64 has no line ends.
+            Some(credentials) => Some(Secret::new(format!("Basic {}", base64(credentials.reveal().as_bytes())))),
+            None => None,
+        };
+        Ok(Self { host, port: url.port().unwrap_or(80), authorization })
+    }
+
+    /// `HOST:PORT`, to be shown.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The value of Proxy-Authorization.
+    #[must_use]
+    pub const fn authorization(&self) -> Option<&Secret> {
+        self.authorization.as_ref()
+    }
+}
+
+/// Base64 with padding: eight lines are less than a dependency.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(group.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let letter = BASE64.get(bits >> (18 - 6 * at) & 63).copied().map_or('=', char::from);
+            text.push(if at <= group.len() { letter } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_read_and_keep_their_password() {
+        let secret = Secret::new("Aladdin:open sesame".into());
+        let proxy = Proxy::new("http://proxy.test:3128", Some(&secret)).unwrap();
+        assert_eq!(proxy.authority(), "proxy.test:3128");
+        // The example of RFC 7617 §2.
+        assert_eq!(proxy.authorization().unwrap().reveal(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(!format!("{proxy:?}").contains("QWx"));
+        assert_eq!(Proxy::new("http://[::1]", None).unwrap().authority(), "[::1]:80");
+        for (given, expected) in [
+            ("https://a", "`https` proxies"),
+            ("socks5://a", "`socks5` proxies"),
+            ("http://u:hunter2@a", "credentials"),
+            ("http://a/x", "no path"),
+            ("a", "relative"),
+        ] {
+            let error = Proxy::new(given, None).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{given}: {error}");
+        }
+        assert!(Proxy::new("http://a", Some(&Secret::new("lonely".into()))).is_err());
+    }
+
+    #[test]
+    fn base64_of_every_length() {
+        for (bytes, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(base64(bytes.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a person reads when a run is over.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use replayer::result::{Quantiles, RunResult};
+use replayer::verdict::Trust;
+
+use crate::units;
+
+/// The dozen lines that a run ends with.
+pub(super) fn summary(result: &RunResult, out: &Path) -> String {
+    let mut text = String::new();
+    for notice in &result.notices {
+        text += &format!("NOTE: {notice}\n");
+    }
+    let mut line = |name: &str, value: String| text += &format!("  {name:<11}{value}\n");
+    let total = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+    let each = |counts: &BTreeMap<String, u64>| {
+        counts.iter().map(|(name, count)| format!("{name} {}", units::count(*count))).collect::<Vec<_>>().join(", ")
+    };
+    line(
+        "requests",
+        format!(
+            "{} planned, {} sent, {} answered",
+            units::count(result.planned),
+            units::count(result.sent),
+            units::count(result.completed)
+        ),
+    );
+    if !result.errors.is_empty() {
+        line("errors", format!("{}: {}", units::count(total(&result.errors)), each(&result.errors)));
+    }
+    if !result.shed.is_empty() {
+        line("not sent", format!("{}: {}", units::count(total(&result.shed)), each(&result.shed)));
+    }
+    if !result.left_out.is_empty() {
+        line(
+            "left out",
+            format!("{} recorded exchanges: {}", units::count(total(&result.left_out)), each(&result.left_out)),
+        );
+    }
+    line("status", if result.status.is_empty() { "–".into() } else { each(&result.status) });
+    line(
+        "rate",
+        format!(
+            "{:.1}/s planned, {:.1}/s achieved, for {}",
+            result.rate.planned,
+            result.rate.achieved,
+            units::seconds(result.duration_s)
+        ),
+    );
+    let quantiles = |one: &Quantiles| match one.count {
+        0 => "–".to_owned(),
+        _ => format!(
+            "p50 {}  p99 {}  p99.9 {}  max {}",
+            units::micros(one.p50),
+            units::micros(one.p99),
+            units::micros(one.p999),
+            units::micros(one.max)
+        ),
+    };
+    line("response", quantiles(&result.response_us));
+    line("recorded", quantiles(&result.recorded_response_us));
+    line("lag", quantiles(&result.lag_us));
+    for (name, waited) in [("held", &result.held_us), ("busy", &result.busy_us)] {
+        if waited.count > 0 {
+            line(name, format!("{} requests  {}", units::count(waited.count), quantiles(waited)));
+        }
+    }
+    if result.steady.from_ns > 0 || result.steady.settled < result.settled {
+        line(
+            "steady",
+            format!("{} requests  {}", units::count(result.steady.settled), quantiles(&result.steady.response_us)),
+        );
+    }
+    let dropped = match total(&result.spans.dropped) {
+        0 => String::new(),
+        some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
+    };
+    let no_exporter = result.spans.dropped.contains_key("no_exporter");
+    line(
+        "spans",
+        match no_exporter {
+            true => "none exported: no --otlp-endpoint was given".to_owned(),
+            false => format!("{} exported{dropped}", units::count(result.spans.exported)),
+        },
+    );
+    let verdict = &result.verdict;
+    let why = if verdict.reasons.is_empty() { String::new() } else { format!(": {}", verdict.reasons.join("; ")) };
+    match verdict.outcome {
+        Trust::Valid => line("verdict", format!("valid{why}")),
+        Trust::Strained => line("verdict", format!("STRAINED{why}")),
+        Trust::Invalid => line("verdict", format!("INVALID{why}")),
+    }
+    line("report", out.join("report.html").display().to_string());
+    text
+}
