@@ -165,7 +165,8 @@ impl Plan {
         let mut split = Split::default();
         let mut is_warped = Vec::with_capacity(clients.len());
         let recorded = clients.iter().map(|client| client.exchanges).sum();
-        for (client, is_pool) in clients.iter().zip(pools::pools(clients, recording_ns)) {
+        for client in clients {
+            let is_pool = pools::is_pool(client, recording_ns, recorded);
             let warp = match options.method {
                 Method::Auto => is_pool,
                 Method::Clone | Method::Overlay | Method::Compress => false,

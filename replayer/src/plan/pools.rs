@@ -15,27 +15,26 @@ use super::{Client, Method, Options, Profile, Timing};
 
 /// A pool lives longer than one part in so many of the recording …
 const LIFE_PARTS: u128 = 10;
-/// … and all such clients together carry more than one part in so many of its exchanges.
+/// … and carries more than one part in so many of its exchanges.
 const EXCHANGES_PARTS: u128 = 20;
 /// Mean up to which a Poisson count is drawn at once: e⁻ᵏ is a normal float far beyond it.
 const POISSON_MEAN_MAX: f64 = 16.0;
 
-/// Which clients are pools: those whose keys show several User-Agents or forwarded addresses; and, of the keys that were
-/// made from a peer's address or a connection only, those that live longer than a tenth of the recording, if together
-/// they carry over 5 % of the exchanges. (A client that is alone in its recording is then a pool, unless it has a name.)
-pub(super) fn pools(clients: &[Client], duration_ns: u64) -> Vec<bool> {
-    let is_long_lived = |client: &&Client| {
-        let length_ns = client.last_ns.saturating_sub(client.first_ns);
-        matches!(client.key.source, KeySource::Peer | KeySource::Connection)
-            && u128::from(length_ns) * LIFE_PARTS > u128::from(duration_ns)
-    };
-    let exchanges =
-        |some: &mut dyn Iterator<Item = &Client>| some.map(|client| u128::from(client.exchanges)).sum::<u128>();
-    let (all, long_lived) = (exchanges(&mut clients.iter()), exchanges(&mut clients.iter().filter(is_long_lived)));
-    let are_many = long_lived * EXCHANGES_PARTS > all;
-    let is_pool =
-        |client: &Client| client.user_agents > 1 || client.forwarded > 1 || (are_many && is_long_lived(&client));
-    clients.iter().map(is_pool).collect()
+/// Whether `client` is a pool: its key shows several User-Agents or forwarded addresses; or, where the key was made from a
+/// peer's address or a connection only, it lives longer than a tenth of the recording and carries over 5 % of the
+/// `recorded` exchanges. (A client that is alone in its recording is then a pool, unless it has a name.)
+pub(super) fn is_pool(client: &Client, duration_ns: u64, recorded: u64) -> bool {
+    if client.user_agents > 1 || client.forwarded > 1 {
+        return true;
+    }
+    let length_ns = client.last_ns.saturating_sub(client.first_ns);
+    match client.key.source {
+        KeySource::Named | KeySource::Forwarded => false,
+        KeySource::Peer | KeySource::Connection => {
+            u128::from(length_ns) * LIFE_PARTS > u128::from(duration_ns)
+                && u128::from(client.exchanges) * EXCHANGES_PARTS > u128::from(recorded)
+        }
+    }
 }
 
 /// How the exchanges of pools are multiplied.
