@@ -16,7 +16,7 @@ use rtrb::{Producer, RingBuffer};
 
 use super::*;
 use crate::clock::Clock;
-use crate::dial::{DialOptions, Dialer};
+use crate::dial::{DialOptions, Dialer, TlsOptions};
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Shed};
 use crate::target::Target;
@@ -73,6 +73,41 @@ fn requests(all: &[(u64, u64, &str)]) -> Vec<Box<Job>> {
         job(due_ms * MS, *slot, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
     });
     jobs.collect()
+}
+
+type Secured = rustls::StreamOwned<rustls::ServerConnection, TcpStream>;
+
+/// A target that speaks TLS with a certificate of its own making.
+fn secured(serve: impl Fn(Secured) + Send + Sync + 'static) -> SocketAddr {
+    let own = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    target(move |_, socket| {
+        let server = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        serve(rustls::StreamOwned::new(server, socket));
+    })
+}
+
+fn read_secured_head(stream: &mut Secured) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A target that is known by the name in that certificate.
+fn https(address: SocketAddr) -> Target {
+    let there = format!("shop.test:{}:{}", address.port(), address.ip()).parse().unwrap();
+    Target::parse(&format!("https://shop.test:{}", address.port())).unwrap().look_up(&[there]).unwrap()
+}
+
+fn insecure(dial: &mut DialOptions) {
+    dial.tls = TlsOptions { insecure: true, ..TlsOptions::default() };
 }
 
 /// An engine with a feed that the test holds.

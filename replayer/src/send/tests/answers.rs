@@ -3,7 +3,6 @@
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::dial::TlsOptions;
 use formats::model::Framing;
 
 fn digest(bytes: &[u8]) -> [u8; 32] {
@@ -58,31 +57,6 @@ fn bodies_beyond_what_may_be_held_are_left_out_and_counted() {
     }
 }
 
-type Secured = rustls::StreamOwned<rustls::ServerConnection, TcpStream>;
-
-/// A target that speaks TLS with a certificate of its own making.
-fn secured(serve: impl Fn(Secured) + Send + Sync + 'static) -> SocketAddr {
-    let own = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
-    let config = Arc::new(config);
-    target(move |_, socket| {
-        let server = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        serve(rustls::StreamOwned::new(server, socket));
-    })
-}
-
-fn read_secured_head(stream: &mut Secured) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
-}
-
 #[test]
 fn tls_is_spoken_and_an_end_that_was_not_announced_cuts_an_answer_off() {
     let address = secured(|mut stream| {
@@ -111,11 +85,7 @@ fn tls_is_spoken_and_an_end_that_was_not_announced_cuts_an_answer_off() {
             stream.flush().unwrap();
         }
     });
-    let there = format!("shop.test:{}:{}", address.port(), address.ip()).parse().unwrap();
-    let target = Target::parse(&format!("https://shop.test:{}", address.port())).unwrap().look_up(&[there]).unwrap();
-    let (rig, mut ring, mut opens) =
-        rigs(options(), vec![target], |dial| dial.tls = TlsOptions { insecure: true, ..TlsOptions::default() })
-            .remove(0);
+    let (rig, mut ring, mut opens) = rigs(options(), vec![https(address)], insecure).remove(0);
     let all = [(400, 0, "/a"), (420, 0, "/large"), (800, 0, "/b"), (400, 1, "/until-close"), (400, 2, "/cut")];
     let mut all = requests(&all);
     all.sort_by_key(|job| job.due_ns);

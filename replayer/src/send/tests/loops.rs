@@ -156,20 +156,33 @@ fn at_the_highest_pace_order_is_kept_and_due_instants_are_not() {
 fn at_the_highest_pace_no_request_overtakes_one_of_its_life_that_waits_for_a_connection() {
     for asked_ahead in [false, true] {
         let (came, comes) = sync_channel(9);
-        let address = target(move |_, socket| {
-            // Nobody listens for the second one.
-            let _ = came.send(());
+        let quick = target(move |_, socket| {
+            came.send(()).unwrap();
             ok(socket);
         });
-        let (rig, mut ring, mut opens) = rig(SendOptions { pace: Pace::Max, ..options() }, address);
+        let slow = secured(|mut stream| {
+            // The handshake is made when something is read.
+            Clock::start().sleep_until(100 * MS);
+            read_secured_head(&mut stream);
+            stream.write_all(OK).unwrap();
+            read_secured_head(&mut stream);
+        });
+        let targets = vec![https(slow), Target::resolve(&format!("http://{quick}")).unwrap()];
+        let (rig, mut ring, mut opens) =
+            rigs(SendOptions { pace: Pace::Max, ..options() }, targets, insecure).remove(0);
         let fed = std::thread::spawn(move || {
-            opens.push(Open { slot: 1, target: 0, due_ns: 0 }).unwrap();
+            opens.push(Open { slot: 1, target: 1, due_ns: 0 }).unwrap();
             comes.recv().unwrap();
             // The second request's connection is there, the first one's is not.
             if asked_ahead {
                 opens.push(Open { slot: 0, target: 0, due_ns: 0 }).unwrap();
+                while opens.slots() < 10_000 {
+                    std::thread::yield_now();
+                }
             }
-            feed(life(&[(0, "/a"), (0, "/b")]), &mut ring, None);
+            let mut jobs = life(&[(0, "/a"), (0, "/b")]);
+            jobs[1].target = 1;
+            feed(jobs, &mut ring, None);
         });
         let (outcomes, counters) = rig.run();
         fed.join().unwrap();

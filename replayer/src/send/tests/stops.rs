@@ -126,6 +126,26 @@ fn an_abort_gives_up_what_is_under_way() {
 }
 
 #[test]
+fn an_abort_also_ends_what_a_budget_left_under_way() {
+    // The handshake never comes.
+    let hangs = target(|_, mut socket| while socket.read(&mut [0; 999]).is_ok_and(|count| count > 0) {});
+    let budget = Budget { requests: Some(1), ..Budget::default() };
+    let (rig, mut ring, opens) = rigs(SendOptions { budget, ..options() }, vec![https(hangs)], insecure).remove(0);
+    feed(requests(&[(0, 0, "/"), (0, 1, "/")]), &mut ring, None);
+    let stop = Arc::clone(&rig.stop);
+    let feeder = std::thread::spawn(move || {
+        while ring.slots() < 10_000 {
+            std::thread::yield_now();
+        }
+        stop.abort();
+        drop((ring, opens));
+    });
+    let (outcomes, _) = rig.run();
+    feeder.join().unwrap();
+    assert_eq!((sheds(&outcomes), errors(&outcomes)), (vec![Some(Shed::Stopped), Some(Shed::Budget)], vec![None; 2]));
+}
+
+#[test]
 fn an_abort_does_not_wait_for_a_feed_that_hangs() {
     let (rig, ring, opens) = rig(options(), silent());
     rig.stop.abort();
