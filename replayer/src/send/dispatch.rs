@@ -66,7 +66,7 @@ impl Engine {
             return;
         }
         for _ in 0..most {
-            if !self.bounds.has_room() || self.bounds.rate_at(self.now) > self.now {
+            if !self.bounds.has_room() || self.counting_is_behind() || self.bounds.rate_at(self.now) > self.now {
                 return;
             }
             if self.lives.next_ns().is_some_and(|at| at <= self.now) {

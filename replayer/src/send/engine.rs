@@ -32,6 +32,10 @@ const CARE_BATCH: usize = 16;
 const SHED_BATCH: usize = 1_024;
 /// How long an aborted engine waits for its feed to end, so that what the feed still hands over is counted.
 const ABORT_WAIT_NS: u64 = 1_000_000_000;
+/// Room in the ring of outcomes that is left at the highest pace.
+const OUTCOMES_RESERVE: usize = 16;
+/// How long the highest pace waits for counting before it looks again.
+const COUNTING_WAIT_NS: u64 = 200_000;
 /// Most that is read in one go, so that a long answer delays no due request.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// What the poll calls the dialer.
@@ -217,6 +221,12 @@ impl Engine {
         self.lives.parked() + self.slots.queued() >= self.options.parked_max
     }
 
+    /// Whether the ring of outcomes has no room for everything under way and a little more. At the highest pace nothing is
+    /// due, so sending waits for counting, and no outcome is lost; at the recorded pace it never does.
+    pub(super) fn counting_is_behind(&self) -> bool {
+        self.outcomes.slots() < self.bounds.share() + OUTCOMES_RESERVE
+    }
+
     /// When the next request may leave; 0: at once, `None`: when something happens.
     fn next_release_ns(&self) -> Option<u64> {
         if self.closing.is_some() {
@@ -227,6 +237,9 @@ impl Engine {
             let any = held.is_some() || !self.jobs.is_empty();
             if !any || !self.bounds.has_room() {
                 return None;
+            }
+            if self.counting_is_behind() {
+                return Some(self.now + COUNTING_WAIT_NS);
             }
             let not_before = self.bounds.rate_at(self.now).max(self.start_ns);
             if not_before > self.now {
