@@ -228,3 +228,27 @@ fn at_the_highest_pace_connections_are_made_ahead_but_a_full_ring_of_opens_stops
     fed.join().unwrap();
     assert_eq!(errors(&outcomes), vec![None; 100]);
 }
+
+#[test]
+fn at_the_highest_pace_sending_waits_for_counting() {
+    let options = SendOptions { pace: Pace::Max, in_flight_max: 4, ..options() };
+    let (mut rig, mut jobs, mut opens) = rig(options, target(|_, socket| ok(socket)));
+    // Room for a tenth of the outcomes.
+    let (outcomes_in, mut outcomes) = RingBuffer::new(30);
+    rig.engine.outcomes = outcomes_in;
+    let all: Vec<_> = (0..300).map(|number| (number, number % 4, "/")).collect();
+    feed(requests(&all), &mut jobs, Some(&mut opens));
+    drop((jobs, opens));
+    let (engine, counters) = (rig.engine, rig.counters);
+    let sending = std::thread::spawn(move || engine.run());
+    let mut counted = 0;
+    while !sending.is_finished() || !outcomes.is_empty() {
+        // Counted only when nothing is under way: the engine waits for it, or has just begun.
+        if counters.in_flight.load(Ordering::Relaxed) == 0 && outcomes.pop().is_ok() {
+            counted += 1;
+        }
+        std::thread::yield_now();
+    }
+    sending.join().unwrap().unwrap();
+    assert_eq!((counted, counters.outcomes_lost.load(Ordering::Relaxed)), (300, 0));
+}
