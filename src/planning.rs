@@ -61,7 +61,11 @@ impl Preparation {
                 .map_err(|error| Failure::new(format!("cannot read the config {}: {error}", path.display())))?,
             None => String::new(),
         };
-        Ok(Self { rewriter: rewriter(args, &rules)?, policy: policy(args, &rules)?, rules })
+        let (rewriter, policy) = (rewriter(args, &rules)?, policy(args, &rules)?);
+        // The other tables of the file change no plan.
+        let mut tables: toml::Table = rules.parse().unwrap_or_default();
+        tables.retain(|name, _| [Rules::TABLE, UnsafePolicy::TABLE].contains(&name));
+        Ok(Self { rewriter, policy, rules: tables.to_string() })
     }
 }
 
@@ -129,8 +133,8 @@ impl Planned {
             let endpoint = formats::endpoint::endpoint(line.method, line.target);
             policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(exchange).is_ok()
         };
-        let count: Option<&mut dyn FnMut(&Exchange) -> bool> = if needs_count { Some(&mut can_be_sent) } else { None };
-        let survey = Survey::of(&sessions, &selection, count)?;
+        let asked: Option<&mut dyn FnMut(&Exchange) -> bool> = if needs_count { Some(&mut can_be_sent) } else { None };
+        let survey = Survey::of(&sessions, &selection, asked)?;
         let requests = survey.sendable.unwrap_or(survey.exchanges);
         let length = Length { speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
         let run_ns = run_ns(survey.recording_ns, speed);
@@ -144,29 +148,26 @@ impl Planned {
         let mut rates = Rates::new(survey.recording_ns, plan.timing().end_ns);
         let directory = args.spool.clone().unwrap_or_else(std::env::temp_dir);
         let spool_options = SpoolOptions { directory, bytes_max: args.spool_max, kept, shard };
-        let mut shape = ShapeCounter::new(survey.recording_ns, survey.clients.len());
+        // Of a recording that is repeated its first round is compared, and of one that is cut off what is sent of it.
+        let compared_ns = survey.recording_ns.min(plan.timing().end_ns.saturating_sub(1));
+        let mut shape = ShapeCounter::new(compared_ns, survey.clients.len());
         let is_named = |client: &Client| matches!(client.key.source, KeySource::Named | KeySource::Forwarded);
         for (number, _) in (0..).zip(&survey.clients).filter(|(_, client)| is_named(client)) {
             shape.is_user(number);
         }
-        let mut endpoints_recorded = Vec::new();
-        let recording_ns = survey.recording_ns;
+        let (mut endpoints_recorded, mut endpoints_planned) = (Vec::new(), Vec::new());
         let mut watch = |seen: Seen| {
             rates.see(seen);
             match seen {
-                Seen::Recorded { client, endpoint, at_ns } => {
+                Seen::Recorded { client, endpoint, at_ns } if at_ns <= compared_ns => {
                     shape.recorded(client, at_ns);
-                    let at = endpoint as usize;
-                    if endpoints_recorded.len() <= at {
-                        endpoints_recorded.resize(at + 1, 0);
-                    }
-                    if let Some(count) = endpoints_recorded.get_mut(at) {
-                        *count += 1;
-                    }
+                    count(&mut endpoints_recorded, endpoint);
                 }
-                // Of a recording that is repeated its first round is compared.
-                Seen::Planned { due_ns, .. } if due_ns <= recording_ns => shape.planned(due_ns),
-                Seen::Planned { .. } => {}
+                Seen::Planned { endpoint, due_ns } if due_ns <= compared_ns => {
+                    shape.planned(due_ns);
+                    count(&mut endpoints_planned, endpoint);
+                }
+                Seen::Recorded { .. } | Seen::Planned { .. } => {}
             }
         };
         let mut progress = Progress::new(survey.exchanges);
@@ -185,8 +186,8 @@ impl Planned {
             pooled_share: pooled.share_of(&clients.recorded),
             constant_rate: plan.profile().as_constant().is_some(),
             time_scaled: plan.timing().speed != Factor::ONE,
-            endpoints_planned: spool.summary.endpoints.iter().map(|row| row.planned).collect(),
             endpoints_recorded,
+            endpoints_planned,
         };
         let shape = shape.finish(&facts);
         let unused = rewriter.unused().into_iter().chain(policy.unused()).collect();
@@ -345,6 +346,17 @@ fn run_ns(recording_ns: u64, speed: replayer::plan::Factor) -> u64 {
 fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey, rules: &str) -> String {
     let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
     format!("{ids:?} {} {:?} {:?} {:?} {rules}", survey.exchanges, args.from, args.to, args.unsafe_methods)
+}
+
+/// Counts one more of what has this index.
+fn count(counts: &mut Vec<u64>, index: u32) {
+    let at = index as usize;
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    if let Some(count) = counts.get_mut(at) {
+        *count += 1;
+    }
 }
 
 /// How far the spool is, on a terminal.

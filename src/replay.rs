@@ -118,7 +118,7 @@ impl Replay {
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         connect::probe(&targets, &dial)?;
         let peak = planned.spool.summary.peak_open();
-        let demand = Demand { connections_peak: peak, same_address_peak: peak };
+        let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         Ok(Self { args, targets, planned, export, dial, safety, limits, sampling, preflight })
@@ -191,6 +191,12 @@ impl Replay {
     }
 }
 
+/// Pairs of source and target address that connections are spread over: each has ports of its own.
+fn ways(targets: &[Target], dial: &DialOptions) -> u64 {
+    let addresses: usize = targets.iter().map(|target| target.addresses().len().max(1)).sum();
+    (addresses.max(1) * dial.sources.len().max(1)) as u64
+}
+
 /// Requests under way with `--rate max`, unless somebody says otherwise.
 const IN_FLIGHT_AT_ONCE: usize = 64;
 /// The same at the recorded pace: those due beyond that are shed.
@@ -257,6 +263,11 @@ fn watch(running: Running) -> Result<RunResult, Failure> {
 }
 
 fn show(live: &Live) {
+    if live.waiting_ns > 0 {
+        eprint!("\r\x1b[Kbegins in {} s", live.waiting_ns.div_ceil(1_000_000_000));
+        let _ = std::io::stderr().flush();
+        return;
+    }
     let elapsed = live.elapsed_ns / 1_000_000_000;
     eprint!(
         "\r\x1b[K{elapsed:>4} s  {} of {} sent  {}/s of {}/s  response p50 {} p99 {}  lag p99 {}  errors {}",

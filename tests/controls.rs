@@ -79,6 +79,34 @@ fn a_plan_is_the_same_again_and_another_with_every_option() {
 }
 
 #[test]
+fn of_a_config_only_its_rules_are_part_of_the_plan() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 20);
+    let config = inside(&folder, "c.toml");
+    let hash = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        plan(&session, &["--config", &support::text(&config)])["plan_hash"].clone()
+    };
+    let rule = "[[rewrite]]\nset_header = { X = \"1\" }\n";
+    assert_eq!(hash(rule), hash(&format!("{rule}# a word\n[replay]\ntimeout = \"9s\"\n")));
+    assert_ne!(hash(rule), hash(&rule.replace('1', "2")));
+}
+
+#[test]
+fn a_plan_that_is_cut_off_is_compared_as_far_as_it_goes() {
+    let folder = folder();
+    let lines: Vec<String> =
+        (0..4_000_u64).map(|i| line(i * i % 40_000, i, "GET", "/").replace("peer-", "named-")).collect();
+    let session = session(folder.path(), "s", &lines);
+    let shape = |more: &[&str]| plan(&session, more)["shape"].clone();
+    for more in [&["--duration", "10s"][..], &["--duration", "100s"]] {
+        let shape = shape(more);
+        assert_eq!(shape["mean_rate"], 1.0, "{shape}");
+        assert_ne!(shape["verdict"], "not_kept", "{shape}");
+    }
+}
+
+#[test]
 fn a_plan_says_how_much_comes_of_each_option() {
     let folder = folder();
     // 200 requests, one every 5 ms: 995 ms, 200 a second.

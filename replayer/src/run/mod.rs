@@ -206,11 +206,11 @@ pub fn start(
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
     }
     let feed = {
-        let stop = Arc::clone(&stop);
+        let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
-            let failed = |source| ReplayError::Spool { doing: "read", directory: std::env::temp_dir(), source };
+            let failed = |source| ReplayError::Spool { doing: "read", directory, source };
             feed.run(start, &stop).map_err(failed)
         })?
     };

@@ -372,8 +372,8 @@ impl<'a> Builder<'a> {
         self.summary.connections_forgotten = self.connections.forgotten;
         let directory = self.options.directory;
         let due = self.due.finish();
-        let due = due.map_err(|source| ReplayError::Spool { doing: "write", directory, source })?;
-        Ok(Spool { pages: store, due, summary: self.summary })
+        let due = due.map_err(|source| ReplayError::Spool { doing: "write", directory: directory.clone(), source })?;
+        Ok(Spool { directory, pages: store, due, summary: self.summary })
     }
 
     /// Lists and counts the copies of one exchange.

@@ -22,10 +22,13 @@ pub use due::{DueEntry, DueList, DueReader};
 pub use record::Record;
 pub use summary::{EndpointPlan, Summary};
 
+use std::path::{Path, PathBuf};
+
 use store::Store;
 
 /// A plan's requests.
 pub struct Spool {
+    directory: PathBuf,
     pages: Store,
     due: DueList,
     /// What is in it.
@@ -33,6 +36,12 @@ pub struct Spool {
 }
 
 impl Spool {
+    /// Where its files are, if it needs any.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The list of pages in the order of their first due instants.
     ///
     /// # Errors
