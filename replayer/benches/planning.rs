@@ -18,7 +18,7 @@ use std::time::Instant;
 use formats::model::{Body, ClientKey, End, Exchange, Framing, Instants, KeySource, Message, Protocol};
 use formats::session::{Session, SessionHeader, SessionWriter, WriterOptions};
 use replayer::plan::{Length, Options, Plan, Profile, Shard};
-use replayer::rewrite::{Rewrite, template};
+use replayer::rewrite::{RewriteOptions, Rewriter};
 use replayer::spool::{Builder, SpoolOptions};
 use replayer::survey::{Selection, Survey};
 
@@ -104,10 +104,11 @@ fn main() {
 
     let directory = folder.path().to_owned();
     let options = SpoolOptions { directory, bytes_max: u64::MAX, kept: true, shard: Shard::WHOLE };
-    let rewrite = Rewrite { authority: Some("127.0.0.1:8080".into()) };
+    let target = Some("http://127.0.0.1:8080".parse().unwrap());
+    let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
     let started = Instant::now();
     let spool = Builder::new(&survey, &mut plan, Selection::default(), options, &mut |_| ())
-        .build(&sessions, &mut |exchange, _| template(exchange, &rewrite), &mut |_| {})
+        .build(&sessions, &mut |exchange, _| rewriter.template(exchange), &mut |_| {})
         .unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = spool.bytes() as f64 / 1e6 / started.elapsed().as_secs_f64();

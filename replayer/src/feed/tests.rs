@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::contexts::Contexts;
 use crate::plan::{Length, Method, Options, Profile, Shard};
-use crate::rewrite::{Rewrite, template};
+use crate::rewrite::{RewriteOptions, Rewriter};
 use crate::spool::{Builder, Seen, SpoolOptions};
 use crate::survey::{Selection, Survey};
 
@@ -63,8 +63,10 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> (V
     let mut planned = 0;
     let mut watch = |seen: Seen| planned += u64::from(matches!(seen, Seen::Planned { .. }));
     let spool_options = SpoolOptions { directory: directory.to_owned(), bytes_max: 1 << 30, kept: true, shard };
+    let target = Some("http://127.0.0.1:1".parse().unwrap());
+    let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
     let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
-        .build(&sessions, &mut |exchange, _| template(exchange, &Rewrite::default()), &mut |_| {})
+        .build(&sessions, &mut |exchange, _| rewriter.template(exchange), &mut |_| {})
         .unwrap();
     let facts = RunFacts {
         contexts: Contexts::random().unwrap(),

@@ -139,12 +139,6 @@ impl Hosts {
         }
         Ok(hosts)
     }
-
-    /// Everything goes to one target.
-    pub(super) fn plain(target: TargetUrl, keep_host: bool) -> Self {
-        Self { targets: vec![target], maps: Vec::new(), default: Some(0), keep_host }
-    }
-
     pub(super) fn targets(&self) -> &[TargetUrl] {
         &self.targets
     }

@@ -176,21 +176,3 @@ fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     }
     Ok(request)
 }
-
-/// What of a request depends on where it goes. The door of callers that have neither rules nor maps.
-#[derive(Debug, Clone, Default)]
-pub struct Rewrite {
-    /// The target's authority; `None` keeps the recorded Host.
-    pub authority: Option<String>,
-}
-
-/// Makes the request of `exchange` ready for one plain target.
-///
-/// # Errors
-/// When it cannot be sent as it was.
-pub fn template(exchange: &Exchange, rewrite: &Rewrite) -> Result<Template, LeftOut> {
-    let authority = rewrite.authority.clone().unwrap_or_default();
-    let target = TargetUrl { given: String::new(), scheme: Scheme::Http, authority };
-    let hosts = Hosts::plain(target, rewrite.authority.is_none());
-    Rewriter { hosts, rules: Rules::default(), secrets: Secrets::default() }.template(exchange)
-}
