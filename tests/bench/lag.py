@@ -51,7 +51,8 @@ def judged(folder, sink, rate, command):
     stop(judge)
     at = sorted(int(line.split()[0]) for line in arrivals.read_text().splitlines())
     grid = [instant - i * 1_000_000_000 // rate for i, instant in enumerate(at)]
-    late = sorted((offset - min(grid)) / 1e6 for offset in grid)
+    first = min(grid)
+    late = sorted((offset - first) / 1e6 for offset in grid)
     quantile = lambda q: late[min(int(len(late) * q), len(late) - 1)]
     return len(at) / (rate * SECONDS), quantile(0.5), quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024
 
