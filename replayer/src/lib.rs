@@ -25,13 +25,8 @@ pub mod spans;
 pub mod spool;
 pub mod survey;
 pub mod target;
+mod turns;
 pub mod verdict;
-
-/// Lets the sending thread go first on a busy machine.
-fn yield_to_sender() {
-    // Not allowed everywhere, and the run is right without it.
-    let _ = rustix::process::nice(10);
-}
 
 /// Every connection takes a descriptor: the soft limit goes up to the hard one.
 fn raise_descriptor_limit() {

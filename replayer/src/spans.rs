@@ -106,7 +106,7 @@ impl SpanSink {
         let thread = std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
-                crate::yield_to_sender();
+                crate::turns::go_last();
                 runtime.block_on(export.run())
             })
             .map_err(|source| ReplayError::System { doing: "start the exporter's thread", source })?;

@@ -1,5 +1,6 @@
 /* An independent judge of pacing: answers every HTTP/1.1 request without a body with 200 and notes when its head was
- * complete. Usage: sink PORT FILE; on SIGTERM it writes one line for each request: nanoseconds of CLOCK_MONOTONIC. */
+ * complete. Usage: sink PORT FILE; on SIGTERM it writes one line for each request: nanoseconds of CLOCK_REALTIME, as the
+ * kernel stamped the packet that completed it, so that this process may be late without anybody being blamed. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,18 +25,29 @@ static size_t count;
 
 static void on_signal(int signal) { (void)signal; stop = 1; }
 
-static uint64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+static uint64_t nanoseconds(struct timespec t) { return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec; }
+
+/* Reads what is there; *at becomes the instant at which the kernel got the last of it. */
+static ssize_t receive(int fd, void *bytes, size_t size, uint64_t *at) {
+    char control[CMSG_SPACE(sizeof(struct timespec))];
+    struct iovec part = {.iov_base = bytes, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(fd, &message, 0);
+    struct timespec stamp;
+    clock_gettime(CLOCK_REALTIME, &stamp);
+    if (got > 0)
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+    *at = nanoseconds(stamp);
+    return got;
 }
 
 static void serve(int fd) {
     static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     static const char end[] = "\r\n\r\n";
     char bytes[65536];
-    ssize_t got = read(fd, bytes, sizeof bytes);
-    uint64_t at = now();
+    uint64_t at;
+    ssize_t got = receive(fd, bytes, sizeof bytes, &at);
     if (got <= 0) {
         if (got == 0 || (errno != EAGAIN && errno != EINTR)) close(fd);
         return;
@@ -71,6 +83,7 @@ int main(int argc, char **argv) {
             if (fd < 0) continue;
             if (fd >= DESCRIPTORS_MAX) { close(fd); continue; }
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
             matched[fd] = 0;
             event = (struct epoll_event){.events = EPOLLIN, .data.fd = fd};
             epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);

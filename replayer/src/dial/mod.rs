@@ -153,8 +153,7 @@ impl Dialer {
 /// Starts a thread that lets everybody else go first.
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<std::thread::Thread, ReplayError> {
     let nice = || {
-        // Not allowed everywhere, and the run is right without it.
-        let _ = rustix::process::nice(19);
+        crate::turns::go_second();
         work();
     };
     let spawned = std::thread::Builder::new().name(name).spawn(nice);

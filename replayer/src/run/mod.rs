@@ -210,6 +210,7 @@ pub fn start(
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
+            crate::turns::go_second();
             let failed = |source| ReplayError::Spool { doing: "read", directory, source };
             feed.run(start, &stop).map_err(failed)
         })?
@@ -226,7 +227,7 @@ pub fn start(
     let thread = {
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
         spawn("count", move || {
-            crate::yield_to_sender();
+            crate::turns::go_last();
             let ended = count.run(measure, outcomes, spans, log, intervals, watch, &directory);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;

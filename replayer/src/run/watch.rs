@@ -59,7 +59,7 @@ impl Watch {
                 let flag = Arc::new(AtomicBool::new(false));
                 let ours = Arc::downgrade(&flag);
                 super::spawn("secrets", move || {
-                    crate::yield_to_sender();
+                    crate::turns::go_last();
                     let (mut again_ns, mut poll_ns) = (clock.now_ns() + REFRESH_NS, clock.now_ns());
                     // Ends with the run: nobody holds the flag any more.
                     while let Some(flag) = ours.upgrade() {

@@ -152,6 +152,7 @@ impl Engine {
     /// When the kernel refuses to wait; outcomes so far have been handed over.
     pub fn run(mut self) -> Result<(), ReplayError> {
         Poll::be_punctual()?;
+        crate::turns::go_first();
         let mut events = Events::new();
         loop {
             self.tick();
