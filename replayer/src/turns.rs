@@ -29,12 +29,8 @@ pub(crate) fn go_first() {
     let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, no_flags) };
 }
 
-/// For a thread that makes ready what is sent next.
-pub(crate) fn go_second() {
-    let _ = rustix::process::nice(10);
-}
-
-/// For a thread that looks at what has been sent.
+/// For a thread that looks at what has been sent. A little behind, no more: at 50,000/s on one processor the requests' p99 of
+/// lateness is 0.44 ms like this and 1.5 ms with helpers at nice 15, which then fall behind and fill memory.
 pub(crate) fn go_last() {
-    let _ = rustix::process::nice(15);
+    let _ = rustix::process::nice(5);
 }

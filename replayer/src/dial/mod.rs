@@ -150,13 +150,8 @@ impl Dialer {
     }
 }
 
-/// Starts a thread that lets everybody else go first.
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<std::thread::Thread, ReplayError> {
-    let nice = || {
-        crate::turns::go_second();
-        work();
-    };
-    let spawned = std::thread::Builder::new().name(name).spawn(nice);
+    let spawned = std::thread::Builder::new().name(name).spawn(work);
     let handle = spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })?;
     Ok(handle.thread().clone())
 }

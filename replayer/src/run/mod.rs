@@ -210,7 +210,6 @@ pub fn start(
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
-            crate::turns::go_second();
             let failed = |source| ReplayError::Spool { doing: "read", directory, source };
             feed.run(start, &stop).map_err(failed)
         })?
