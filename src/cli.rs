@@ -120,7 +120,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, env = "REENACT_QUEUE_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = units::size)]
     pub(crate) queue_bytes: u64,
     /// Kept of each body; the true length is kept in any case
-    #[arg(long, env = "REENACT_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::size)]
+    #[arg(long, env = "REENACT_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::body_size)]
     pub(crate) body_max: u64,
     /// How often what was captured is made durable
     #[arg(long, env = "REENACT_FLUSH_INTERVAL", value_name = "DURATION", default_value = "1s", value_parser = units::duration)]

@@ -18,12 +18,10 @@ use serde_json::json;
 use crate::cli::{RecordArgs, Switch};
 use crate::outcome::{self, Failure, Outcome};
 use crate::signals::{Asked, Signals};
-use crate::units;
+use crate::{secret, units};
 
 /// How long traffic is passed on after SIGTERM, unless `--drain` says otherwise.
 const DRAIN_ON_TERMINATE: Duration = Duration::from_secs(30);
-/// A block holds both bodies of an exchange.
-const BODY_BYTES_MAX: u64 = 30 << 20;
 /// Exchanges under way may hold this many times the queue's bytes.
 const PARSER_SHARE: usize = 4;
 
@@ -81,21 +79,10 @@ impl Config {
             (true, out) => out,
             (false, _) => None,
         };
-        if args.body_max > BODY_BYTES_MAX {
-            return Err(Failure::new(format!("--body-max {} is too large", units::bytes(args.body_max))).hint(
-                format!(
-                    "at most {}; larger bodies are kept up to it, with their true length",
-                    units::bytes(BODY_BYTES_MAX)
-                ),
-            ));
-        }
         if args.threads == 0 || args.flush_interval.is_zero() {
             return Err(Failure::new("--threads and --flush-interval must be above zero"));
         }
-        let key = match &args.redact_key {
-            Some(reference) => RedactionKey::from_secret(&reference.resolve()?),
-            None => RedactionKey::random(),
-        };
+        let key = secret::redaction_key(args.redact_key.as_ref())?;
         Ok(Self {
             relay: RelayConfig {
                 listen,
@@ -111,7 +98,7 @@ impl Config {
             limits: Limits { body_bytes_max: to_usize(args.body_max), ..Limits::default() },
             flush_interval_ns: units::nanos(args.flush_interval),
             record_replays: args.record_replays,
-            key: key.map_err(|error| Failure::of(&error))?,
+            key,
             rules: args.client_key,
         })
     }

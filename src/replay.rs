@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use formats::redact::RedactionKey;
 use replayer::contexts::{Contexts, Sampling};
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -21,7 +22,7 @@ use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, Live, RunOptions, RunPlan, Running};
 use replayer::run_directory::RunDirectory;
-use replayer::send::{self, Budget, Pace, SendOptions};
+use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
 use replayer::verdict::{LagLimit, Trust};
@@ -30,7 +31,7 @@ use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBu
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation};
 use crate::signals::Signals;
-use crate::units;
+use crate::{secret, units};
 use safety::Safety;
 
 /// How long this machine's timers are measured before a run.
@@ -68,7 +69,7 @@ impl Replayed {
             _ if result.interrupted => Outcome::Interrupted,
             _ if result.aborted.is_some() => Outcome::Failed,
             Trust::Invalid => Outcome::Invalid,
-            _ if !result.shed.is_empty() => Outcome::Loss,
+            _ if !result.shed.is_empty() || lost_answers(result) => Outcome::Loss,
             _ => self.sessions,
         }
     }
@@ -85,6 +86,7 @@ pub(crate) struct Replay {
     limits: LagLimit,
     sampling: Sampling,
     preflight: Preflight,
+    redaction_key: RedactionKey,
 }
 
 impl Replay {
@@ -100,6 +102,7 @@ impl Replay {
             None => LagLimit::default(),
         };
         let export = export::export(&args)?;
+        let redaction_key = secret::redaction_key(args.redact_key.as_ref())?;
         let safety = Safety::check(&args)?;
         let preparation = Preparation::check(&args.load)?;
         let mut targets = connect::targets(&args, &preparation.rewriter)?;
@@ -121,7 +124,7 @@ impl Replay {
         let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-        Ok(Self { args, targets, planned, export, dial, safety, limits, sampling, preflight })
+        Ok(Self { args, targets, planned, export, dial, safety, limits, sampling, preflight, redaction_key })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
@@ -156,6 +159,7 @@ impl Replay {
             dial: self.dial,
             export: self.export,
             log_requests: args.requests == Requests::All,
+            redaction_key: self.redaction_key,
             steady,
             limits: self.limits,
             loop_model: match args.loop_model {
@@ -189,6 +193,11 @@ impl Replay {
         self.safety.tell_end(&end_facts);
         Ok(Replayed { result: result?, out, sessions: whole })
     }
+}
+
+/// Whether answers that were to be kept were not.
+fn lost_answers(result: &RunResult) -> bool {
+    result.answers.as_ref().is_some_and(|kept| kept.lost > 0 || kept.failure.is_some())
 }
 
 /// Pairs of source and target address that connections are spread over: each has ports of its own.
@@ -226,6 +235,12 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
             requests: args.budget_requests,
             bytes: args.budget_bytes,
             time_ns: args.budget_time.map(units::nanos),
+        },
+        keep_answers: match args.answers {
+            Answers::None => KeepAnswers::None,
+            Answers::Digest => KeepAnswers::Digest,
+            Answers::Sample => KeepAnswers::Sample(args.answer_body_max),
+            Answers::All => KeepAnswers::All(args.answer_body_max),
         },
         ..SendOptions::new()
     }
@@ -290,7 +305,6 @@ fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
         ("--plan", later.plan.is_some()),
         ("--identity", later.identity.is_some()),
         ("--span-budget", later.span_budget.is_some()),
-        ("--answers", args.answers != Answers::None),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::not_built(name)),

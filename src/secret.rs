@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use formats::redact::RedactionKey;
+
 use crate::outcome::Failure;
 
 /// Where a secret is found.
@@ -27,6 +29,15 @@ impl std::str::FromStr for Reference {
             _ => Err(how.to_owned()),
         }
     }
+}
+
+/// The key of pseudonyms: the one that is referred to, or a new one that is never written.
+pub(crate) fn redaction_key(reference: Option<&Reference>) -> Result<RedactionKey, Failure> {
+    let key = match reference {
+        Some(reference) => RedactionKey::from_secret(&reference.resolve()?),
+        None => RedactionKey::random(),
+    };
+    key.map_err(|error| Failure::of(&error))
 }
 
 impl Reference {

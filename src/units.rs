@@ -21,6 +21,15 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(bad)
 }
 
+/// A size up to which a body may be kept.
+pub(crate) fn body_size(text: &str) -> Result<u64, String> {
+    let most = formats::session::BODY_BYTES_MAX;
+    let bytes = size(text)?;
+    let too_large =
+        || format!("at most {}: larger bodies are kept up to it, with their true length", self::bytes(most));
+    if bytes > most { Err(too_large()) } else { Ok(bytes) }
+}
+
 /// `30s`, `1h30m`, `250ms`, `0s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

@@ -27,6 +27,19 @@ pub struct Exchange {
     pub instants: Instants,
     /// How the exchange ended.
     pub end: End,
+    /// The exchange that a replay sent again with this one; `None` in recordings.
+    pub replay_of: Option<ReplayOf>,
+}
+
+/// Which exchange was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplayOf {
+    /// Number of its session, from 0, in the order in which the run was given them.
+    pub session: u32,
+    /// Its sequence number there.
+    pub seq: u64,
+    /// Which life of its client this was; 0 is the original.
+    pub copy: u32,
 }
 
 /// One HTTP message: head, body and trailers.
@@ -51,6 +64,8 @@ pub struct Body {
     pub total_len: u64,
     /// Sizes of the chunks as sent, when the framing is chunked and they are no more than 65,536.
     pub chunks: Vec<u64>,
+    /// SHA-256 of the whole content, where it was kept instead of bytes that are not here.
+    pub sha256: Option<[u8; 32]>,
 }
 
 impl Body {

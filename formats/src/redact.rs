@@ -54,6 +54,13 @@ impl Redactor {
         }
     }
 
+    /// Besides these rules, the values of headers with these names.
+    #[must_use]
+    pub fn with_headers(mut self, names: &[String]) -> Self {
+        self.names.add(names);
+        self
+    }
+
     /// Redacts every head and trailer section of `exchange`. Those without a redacted header are not touched or copied.
     pub fn redact(&self, exchange: &mut Exchange) {
         self.message(&mut exchange.request);
@@ -68,7 +75,7 @@ impl Redactor {
     /// The rules, as a session's header publishes them.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy { key_id: self.key_id.clone(), headers: names::published() }
+        Policy { key_id: self.key_id.clone(), headers: self.names.published() }
     }
 
     fn message(&self, message: &mut Message) {

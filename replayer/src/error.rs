@@ -157,6 +157,14 @@ pub enum ReplayError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The session of answers cannot be made.
+    #[error("cannot keep answers in {}", directory.display())]
+    Answers {
+        /// Where.
+        directory: std::path::PathBuf,
+        /// Why.
+        source: formats::session::SessionError,
+    },
     /// The exporter of spans cannot be set up.
     #[error("cannot export spans to {endpoint}: {why}")]
     Exporter {
@@ -208,6 +216,7 @@ impl ReplayError {
             Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
+            Self::Answers { .. } => "make room there, or keep none with --answers none".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),
         })
     }

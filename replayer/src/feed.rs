@@ -17,7 +17,7 @@ use crate::contexts::Origin;
 use crate::job::{After, Facts, Job, Progress, RunFacts};
 use crate::plan::{Client, Life, Plan};
 use crate::rewrite::{CopyFacts, Secrets};
-use crate::send::{Open, Stop};
+use crate::send::{SlotNews, Stop};
 use crate::spool::{DueEntry, DueReader, Record, Spool};
 use crate::target::{Proxy, Target};
 
@@ -29,18 +29,18 @@ const AHEAD_BYTES_MAX: usize = 128 << 20;
 const POLL_NS: u64 = 1_000_000;
 /// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
 const COPIED_BODY_BYTES: usize = 4 * 1024;
-/// A connection of a client that is warped is taken for over when it had no request for so long.
+/// A connection of a client that is warped is taken for over when it had no request for so long: which of its requests is
+/// the last one is not known ahead.
 const WARPED_IDLE_NS: u64 = 30_000_000_000;
-
-/// How often connections that are over are looked for.
-const SWEEP_REQUESTS: u64 = 65_536;
+/// How often such connections are looked for.
+const SWEEP_NS: u64 = 5_000_000_000;
 
 /// The queues to one engine.
 pub struct Lane {
     /// Requests in the order of due instants.
     pub jobs: Producer<Box<Job>>,
-    /// The first of each connection's requests, in the same order.
-    pub opens: Producer<Open>,
+    /// What begins and ends, in the same order.
+    pub news: Producer<SlotNews>,
 }
 
 /// What a feed reads and feeds.
@@ -56,6 +56,10 @@ pub struct Feed {
     next_slot: u64,
     /// The slot whose first request was made ready last, and is not handed over yet.
     opening: Option<u64>,
+    /// Slots that are over and of which their engines have not been told, with these.
+    ended: Vec<(usize, SlotNews)>,
+    /// When slots that are over are looked for next.
+    sweep_due_ns: u64,
     /// Decides which engine gets the request that was made ready last.
     lane: usize,
     position: u64,
@@ -117,6 +121,8 @@ impl Feed {
             slots: HashMap::default(),
             next_slot: 0,
             opening: None,
+            ended: Vec::new(),
+            sweep_due_ns: SWEEP_NS,
             lane: 0,
             position: 0,
             ahead: VecDeque::new(),
@@ -196,7 +202,7 @@ impl Feed {
         let is_warped = self.plan.is_warped(entry.client);
         let life = Life { copy: entry.copy, shift_ns: entry.shift_ns };
         // All of a life, and all that share its connections, go to one engine.
-        self.lane = entry.client.wrapping_add(entry.copy) as usize;
+        self.lane = lane(entry.client, entry.copy);
         let client = self.clients.get(entry.client as usize).copied();
         let position = self.position;
         self.position += 1;
@@ -266,8 +272,17 @@ impl Feed {
 
     /// The slot of a connection of a life.
     fn slot(&mut self, key: SlotKey, due_ns: u64, is_last: bool, is_warped: bool) -> u64 {
-        if self.position.is_multiple_of(SWEEP_REQUESTS) {
-            self.slots.retain(|_, slot| !slot.is_warped || slot.last_due_ns.saturating_add(WARPED_IDLE_NS) > due_ns);
+        if due_ns >= self.sweep_due_ns {
+            self.sweep_due_ns = due_ns.saturating_add(SWEEP_NS);
+            let ended = &mut self.ended;
+            self.slots.retain(|key, slot| {
+                let stays = !slot.is_warped || slot.last_due_ns.saturating_add(WARPED_IDLE_NS) > due_ns;
+                if !stays {
+                    let news = SlotNews::Ends { slot: slot.number, last_due_ns: slot.last_due_ns };
+                    ended.push((lane(key.0, key.1), news));
+                }
+                stays
+            });
         }
         let number = match self.slots.get(&key) {
             Some(slot) => slot.number,
@@ -309,30 +324,39 @@ impl Feed {
     /// Hands a request to its engine, waiting for room; false when the run is stopped or the engine is gone.
     fn hand_over(&mut self, job: Box<Job>, start: &Start, stop: &Stop) -> bool {
         let lanes = self.lanes.len().max(1);
-        let Some(lane) = self.lanes.get_mut(self.lane % lanes) else { return false };
-        let mut open = self.opening.take().map(|slot| Open { slot, target: job.target, due_ns: job.due_ns });
-        let mut job = Some(job);
-        loop {
-            if let Some(one) = open.take()
-                && let Err(PushError::Full(back)) = lane.opens.push(one)
-            {
-                open = Some(back);
-            }
-            if open.is_none()
-                && let Some(one) = job.take()
-                && let Err(PushError::Full(back)) = lane.jobs.push(one)
-            {
-                job = Some(back);
-            }
-            if job.is_none() {
-                return true;
-            }
-            if stop.is_draining() || lane.jobs.is_abandoned() {
+        for (lane, news) in std::mem::take(&mut self.ended) {
+            let Some(lane) = self.lanes.get_mut(lane % lanes) else { return false };
+            if !push(&mut lane.news, news, start, stop) {
                 return false;
             }
-            start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
         }
+        let Some(lane) = self.lanes.get_mut(self.lane % lanes) else { return false };
+        if let Some(slot) = self.opening.take() {
+            let news = SlotNews::Begins { slot, target: job.target, due_ns: job.due_ns };
+            if !push(&mut lane.news, news, start, stop) {
+                return false;
+            }
+        }
+        push(&mut lane.jobs, job, start, stop)
     }
+}
+
+/// Pushes when there is room; false when the run is stopped or the engine is gone.
+fn push<T>(ring: &mut Producer<T>, item: T, start: &Start, stop: &Stop) -> bool {
+    let mut item = item;
+    while let Err(PushError::Full(back)) = ring.push(item) {
+        if stop.is_draining() || ring.is_abandoned() {
+            return false;
+        }
+        item = back;
+        start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
+    }
+    true
+}
+
+/// Which engine gets the requests of a life, before it is known how many there are.
+fn lane(client: u32, copy: u32) -> usize {
+    client.wrapping_add(copy) as usize
 }
 
 /// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks.

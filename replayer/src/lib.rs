@@ -2,6 +2,7 @@
 //!
 //! The way is one-directional: plan → prepare → send → count → report. Nothing after the pacer can move a release.
 
+pub mod answers;
 pub mod clock;
 pub mod contexts;
 pub mod credentials;

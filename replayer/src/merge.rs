@@ -19,7 +19,7 @@ pub use error::MergeError;
 use shards::Shard;
 
 use crate::measure::{Counted, LogReader, Moved, Moves, Timeline, add_counts};
-use crate::result::{Part, Quantiles, RunResult, SCHEMA, ShardOf};
+use crate::result::{Answers, Part, Quantiles, RunResult, SCHEMA, ShardOf};
 use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES, RESULT};
 use crate::verdict::{self, Trust};
 
@@ -97,6 +97,19 @@ fn add(all: &mut Counted, one: &Counted) {
     all.gap = (None, all.gap.1.max(one.gap.1), all.gap.2 + one.gap.2);
 }
 
+fn add_answers(all: &mut Option<Answers>, one: Option<&Answers>) {
+    let Some(one) = one else { return };
+    match all {
+        None => *all = Some(one.clone()),
+        Some(all) => {
+            all.exchanges += one.exchanges;
+            all.file_bytes += one.file_bytes;
+            all.lost += one.lost;
+            all.failure = all.failure.take().or_else(|| one.failure.clone());
+        }
+    }
+}
+
 /// What no histogram says: names, spans, connections, generators, and the verdict.
 fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     let rest = shards.iter().skip(1).map(|shard| &shard.result);
@@ -122,6 +135,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
         result.spans.exported += other.spans.exported;
         result.spans.sampled_out += other.spans.sampled_out;
         add_counts(&mut result.spans.dropped, &other.spans.dropped);
+        // Each shard's answers stay where they are.
+        add_answers(&mut result.answers, other.answers.as_ref());
         result.generator = result.generator.beside(&other.generator);
     }
     result.notices =

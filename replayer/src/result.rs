@@ -116,6 +116,9 @@ pub struct RunResult {
     pub generator: Generator,
     /// What became of the client spans.
     pub spans: Spans,
+    /// What was kept of the answers; `None`: nothing was to be kept.
+    #[serde(default)]
+    pub answers: Option<Answers>,
 }
 
 /// Which part of a plan a run sent.
@@ -373,4 +376,19 @@ pub struct Spans {
     pub dropped: BTreeMap<String, u64>,
     /// Left out by sampling.
     pub sampled_out: u64,
+}
+
+/// The session of answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// `digest`, `sample` or `all`.
+    pub kept: String,
+    /// Exchanges in it.
+    pub exchanges: u64,
+    /// Its size.
+    pub file_bytes: u64,
+    /// Requests that were sent and are not in it: they came faster than they could be written, or writing failed.
+    pub lost: u64,
+    /// Why writing ended early.
+    pub failure: Option<String>,
 }

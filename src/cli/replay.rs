@@ -150,9 +150,16 @@ pub(crate) struct ReplayArgs {
     /// Which requests get a line in requests.jsonl.zst
     #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All, help_heading = "Results")]
     pub(crate) requests: Requests,
-    /// Keep what came back as a session in RUN/answers
-    #[arg(long, env = "REENACT_ANSWERS", value_enum, default_value_t = Answers::None, help_heading = "Results")]
+    /// What is kept of the answers, as a session in RUN/answers: heads with a digest of each body (digest), the same and
+    /// one body in a hundred (sample), or all bodies; credentials are redacted as in a recording
+    #[arg(long, env = "REENACT_ANSWERS", value_enum, default_value_t = Answers::Digest, help_heading = "Results")]
     pub(crate) answers: Answers,
+    /// Kept of each body; its true length and digest are kept in any case
+    #[arg(long, env = "REENACT_ANSWER_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::body_size, help_heading = "Results")]
+    pub(crate) answer_body_max: u64,
+    /// Key of the pseudonyms in kept answers, by reference [default: a new random one]
+    #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Results")]
+    pub(crate) redact_key: Option<Reference>,
 
     #[command(flatten)]
     pub(crate) later: LaterArgs,
@@ -199,5 +206,6 @@ pub(crate) enum Requests {
 pub(crate) enum Answers {
     None,
     Digest,
+    Sample,
     All,
 }

@@ -86,6 +86,11 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
             false => format!("{} exported{dropped}", units::count(result.spans.exported)),
         },
     );
+    if let Some(kept) = &result.answers {
+        let lost = if kept.lost > 0 { format!(", {} lost", units::count(kept.lost)) } else { String::new() };
+        let size = units::bytes(kept.file_bytes);
+        line("answers", format!("{} kept ({}, {size}){lost}", units::count(kept.exchanges), kept.kept));
+    }
     let verdict = &result.verdict;
     let why = if verdict.reasons.is_empty() { String::new() } else { format!(": {}", verdict.reasons.join("; ")) };
     match verdict.outcome {

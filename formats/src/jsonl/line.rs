@@ -53,6 +53,7 @@ pub(super) struct ExchangeLine<'a> {
     pub(super) protocol: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) end: Option<Text<'a>>,
+    pub(super) replay_of: Option<ReplayOfLine>,
     #[serde(default)]
     pub(super) instants_ns: InstantsLine,
     #[serde(default, rename = "trace")]
@@ -63,6 +64,16 @@ pub(super) struct ExchangeLine<'a> {
     pub(super) informational: Vec<StatusLine<'a>>,
     #[serde(borrow)]
     pub(super) response: Option<ResponseLine<'a>>,
+}
+
+#[derive(serde::Deserialize, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayOfLine {
+    #[serde(default)]
+    pub(super) session: u32,
+    pub(super) seq: u64,
+    #[serde(default)]
+    pub(super) copy: u32,
 }
 
 /// Of the optional instants, the outer `None` is a missing field and the inner one `null`.
@@ -153,6 +164,8 @@ pub(super) struct BodyLine<'a> {
     #[serde(borrow)]
     pub(super) base64: Option<Text<'a>>,
     pub(super) total_len: Option<u64>,
+    #[serde(borrow)]
+    pub(super) sha256: Option<Text<'a>>,
     #[serde(default)]
     pub(super) chunks: Vec<u64>,
 }

@@ -156,7 +156,16 @@ fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {
     let length = bytes.len() as u64;
     let total_len = line.total_len.unwrap_or(length);
     check(total_len >= length, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
-    Ok(Body { bytes, total_len, chunks: line.chunks })
+    let sha256 = line.sha256.map(|text| digest(&text.0, at)).transpose()?;
+    Ok(Body { bytes, total_len, chunks: line.chunks, sha256 })
+}
+
+/// 64 hex digits.
+fn digest(text: &str, at: &str) -> Result<[u8; 32], LineError> {
+    let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    check(is_hex, || format!("{at}.body.sha256"), "it is not 64 hex digits")?;
+    Ok(std::array::from_fn(|at| byte(at).unwrap_or_default()))
 }
 
 fn framing(text: Option<Text<'_>>, at: &str) -> Result<Option<Framing>, LineError> {

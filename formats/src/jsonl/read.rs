@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::line::{ExchangeLine, GapLine, InstantsLine, KindLine, SessionLine, Text};
+use super::line::{ExchangeLine, GapLine, InstantsLine, KindLine, ReplayOfLine, SessionLine, Text};
 use super::{Line, LineError, message, time};
-use crate::model::{ClientKey, End, Exchange, Gap, GapReason, Instants, KeySource, Protocol};
+use crate::model::{ClientKey, End, Exchange, Gap, GapReason, Instants, KeySource, Protocol, ReplayOf};
 
 /// How [`super::to_line`] begins, so that its lines need not be read twice to know their kind.
 const EXCHANGE_START: &[u8] = br#"{"type":"exchange","#;
@@ -95,6 +95,7 @@ fn exchange(line: ExchangeLine<'_>, origin: Option<&mut Option<u64>>) -> Result<
         response: line.response.map(|response| message::response(response, protocol)).transpose()?,
         instants,
         end,
+        replay_of: line.replay_of.map(|ReplayOfLine { session, seq, copy }| ReplayOf { session, seq, copy }),
     })
 }
 

@@ -6,7 +6,7 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Body, ClientKey, End, Framing, GapReason, Instants, KeySource, Message, Protocol};
+use crate::model::{Body, ClientKey, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf};
 
 const STARTED: u64 = 1_784_021_400_000_000_001;
 
@@ -40,6 +40,7 @@ fn exchange(request: &[u8], response: &[u8]) -> Exchange {
         response: Some(message(response)),
         instants: Instants { request_start: 124_999_999, request_head: 125_000_000, ..Instants::default() },
         end: End::Complete,
+        replay_of: None,
     }
 }
 
@@ -50,11 +51,12 @@ fn a_line_reads_well() {
         format!("POST /a?b=\"c\" HTTP/1.1\r\nHost: x\r\nTraceparent: {traceparent}\r\nContent-Length: 9\r\n\r\n");
     let mut exchange = exchange(request.as_bytes(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     exchange.request.framing = Framing::Length;
-    exchange.request.body = Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, chunks: vec![] };
+    exchange.request.body =
+        Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, chunks: vec![], sha256: None };
     exchange.informational = vec![Bytes::from_static(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")];
     let response = exchange.response.as_mut().unwrap();
     response.framing = Framing::Chunked;
-    response.body = Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1] };
+    response.body = Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1], sha256: None };
     response.trailers = Bytes::from_static(b"X-Sum: 1\r\n");
     let expected = concat!(
         r#"{"type":"exchange","seq":3,"time":"2026-07-14T09:30:00.125000000Z","client":"peer-00000000000000ff","#,
@@ -142,6 +144,7 @@ fn lines_by_hand_need_little() {
             response_end: at,
         },
         end: End::Complete,
+        replay_of: None,
     };
     assert_eq!(exchange, expected);
 }
@@ -356,11 +359,12 @@ fn head(start: &'static [&'static str], framing: Framing, length: u64) -> impl S
 
 fn message(start: &'static [&'static str], framings: &'static [Framing]) -> impl Strategy<Value = Message> {
     let bytes = prop_oneof![vec(any::<u8>(), 0..40), ".{0,40}".prop_map(String::into_bytes)];
-    (select(framings), bytes, option::of(any::<u32>()), vec(any::<u64>(), 0..3), lines())
-        .prop_flat_map(|(framing, bytes, more, chunks, trailers)| {
+    (select(framings), bytes, option::of(any::<u32>()), vec(any::<u64>(), 0..3), any::<Option<[u8; 32]>>(), lines())
+        .prop_flat_map(|(framing, bytes, more, chunks, sha256, trailers)| {
+            let sha256 = sha256.filter(|_| framing != Framing::None);
             let bytes = if framing == Framing::None { Vec::new() } else { bytes };
             let more = if framing == Framing::None { 0 } else { u64::from(more.unwrap_or_default()) };
-            let body = Body { total_len: bytes.len() as u64 + more, bytes: bytes.into(), chunks };
+            let body = Body { total_len: bytes.len() as u64 + more, bytes: bytes.into(), chunks, sha256 };
             (Just(framing), Just(body), Just(Bytes::from(trailers)))
         })
         .prop_flat_map(move |(framing, body, trailers)| {
@@ -386,9 +390,10 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
     let end = select(vec![End::Complete, End::ClientGone, End::UpstreamGone, End::RecordingStopped, End::CaptureLost]);
     let protocol = select(vec![Protocol::Http10, Protocol::Http11]);
     let instants = (any::<[u64; 2]>(), any::<[Option<u64>; 5]>());
-    (any::<[u64; 2]>(), client, protocol, end, instants, request, informational, option::of(response)).prop_map(
+    let numbers = (any::<[u64; 2]>(), any::<Option<(u32, u64, u32)>>());
+    (numbers, client, protocol, end, instants, request, informational, option::of(response)).prop_map(
         |(
-            [seq, connection],
+            ([seq, connection], replay_of),
             (source, id),
             protocol,
             end,
@@ -417,6 +422,7 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
                 response,
                 instants,
                 end,
+                replay_of: replay_of.map(|(session, seq, copy)| ReplayOf { session, seq, copy }),
             }
         },
     )

@@ -45,6 +45,15 @@ pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
     key("connection", out, |out| number(exchange.connection, out));
     key("protocol", out, |out| string(exchange.protocol.name(), out));
     key("end", out, |out| string(exchange.end.name(), out));
+    if let Some(of) = exchange.replay_of {
+        key("replay_of", out, |out| {
+            out.extend_from_slice(br#"{"session":"#);
+            number(of.session.into(), out);
+            key("seq", out, |out| number(of.seq, out));
+            key("copy", out, |out| number(of.copy.into(), out));
+            out.push(b'}');
+        });
+    }
     instants(exchange, out);
     recorded_trace(&exchange.request.head, out);
     key("request", out, |out| {
@@ -203,6 +212,10 @@ fn body(body: &Body, out: &mut Vec<u8>) {
     }
     if body.total_len != body.bytes.len() as u64 {
         key("total_len", out, |out| number(body.total_len, out));
+    }
+    if let Some(digest) = body.sha256 {
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        key("sha256", out, |out| string(&hex, out));
     }
     if !body.chunks.is_empty() {
         key("chunks", out, |out| list(body.chunks.iter(), out, |size, out| number(*size, out)));

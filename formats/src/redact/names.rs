@@ -72,11 +72,13 @@ pub(super) struct Names {
     ends: [(u32, u32); NAME_LEN_MAX],
     /// The low five bits of the bytes in which endings end.
     ending_ends: u32,
+    /// Names that were added, in lower case.
+    added: Vec<String>,
 }
 
 impl Names {
     pub(super) fn default_rules() -> Self {
-        let mut names = Self { ends: [(0, 0); NAME_LEN_MAX], ending_ends: 0 };
+        let mut names = Self { ends: [(0, 0); NAME_LEN_MAX], ending_ends: 0, added: Vec::new() };
         for name in CREDENTIALS.iter().chain(COOKIES).chain(SET_COOKIES) {
             let name = name.as_bytes();
             if let (Some(slot), Some(first), Some(last)) = (names.ends.get_mut(name.len()), name.first(), name.last()) {
@@ -87,6 +89,21 @@ impl Names {
         for last in CREDENTIAL_ENDINGS.iter().filter_map(|ending| ending.as_bytes().last()) {
             names.ending_ends |= bit(*last);
         }
+        names
+    }
+
+    /// Adds names to the rules.
+    pub(super) fn add(&mut self, names: &[String]) {
+        self.added.extend(names.iter().map(|name| name.to_ascii_lowercase().replace('_', "-")));
+    }
+
+    /// The rules' names, as a session's header publishes them.
+    pub(super) fn published(&self) -> Vec<String> {
+        let known = CREDENTIALS.iter().chain(COOKIES).chain(SET_COOKIES).map(|name| (*name).to_owned());
+        let endings = CREDENTIAL_ENDINGS.iter().map(|ending| format!("*{ending}"));
+        let mut names: Vec<String> = known.chain(endings).chain(self.added.iter().cloned()).collect();
+        names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -131,17 +148,10 @@ impl Names {
         let ends_in = |ending: &&str| {
             name.len().checked_sub(ending.len()).and_then(|at| name.get(at..)).is_some_and(|end| same(end, ending))
         };
-        (self.ending_ends & last != 0 && CREDENTIAL_ENDINGS.iter().any(ends_in)).then_some(Kind::Credentials)
+        let is_one = (self.ending_ends & last != 0 && CREDENTIAL_ENDINGS.iter().any(ends_in))
+            || self.added.iter().any(|known| same(name, known));
+        is_one.then_some(Kind::Credentials)
     }
-}
-
-/// The rules' names, as a session's header publishes them.
-pub(super) fn published() -> Vec<String> {
-    let mut names: Vec<String> =
-        CREDENTIALS.iter().chain(COOKIES).chain(SET_COOKIES).map(|name| (*name).to_owned()).collect();
-    names.extend(CREDENTIAL_ENDINGS.iter().map(|ending| format!("*{ending}")));
-    names.sort_unstable();
-    names
 }
 
 /// A character that a header name can have (RFC 9110 §5.6.2).

@@ -223,6 +223,7 @@ fn exchange_with(line: &[u8], place: usize) -> Exchange {
         response: Some(message(at(3, "HTTP/1.1 200 OK"), trailers(4))),
         instants: Default::default(),
         end: Default::default(),
+        replay_of: None,
     }
 }
 

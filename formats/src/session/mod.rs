@@ -41,6 +41,9 @@ pub const SEGMENT_EXTENSION: &str = "reenact";
 /// Largest payload of a record, and largest decompressed block.
 pub const PAYLOAD_BYTES_MAX: usize = 128 << 20;
 
+/// Most that is kept of a body: a block holds both bodies of an exchange.
+pub const BODY_BYTES_MAX: u64 = 30 << 20;
+
 /// Why a session cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::model::{Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol};
+use crate::model::{
+    Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
+};
 
 /// Appends `exchange` with its length before it.
 pub(super) fn append_exchange(exchange: &Exchange, out: &mut Vec<u8>) {
@@ -64,6 +66,18 @@ struct WireExchange {
     instants: Option<WireInstants>,
     #[prost(uint32, tag = "10")]
     end: u32,
+    #[prost(message, optional, tag = "11")]
+    replay_of: Option<WireReplayOf>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct WireReplayOf {
+    #[prost(uint32, tag = "1")]
+    session: u32,
+    #[prost(uint64, tag = "2")]
+    seq: u64,
+    #[prost(uint32, tag = "3")]
+    copy: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -80,6 +94,9 @@ struct WireMessage {
     chunks: Vec<u64>,
     #[prost(bytes = "bytes", tag = "6")]
     trailers: Bytes,
+    /// Empty or 32 bytes.
+    #[prost(bytes = "bytes", tag = "7")]
+    body_sha256: Bytes,
 }
 
 /// Instants after the first are kept as nanoseconds since the first.
@@ -158,6 +175,7 @@ impl From<&Exchange> for WireExchange {
             response: exchange.response.as_ref().map(Into::into),
             instants: Some((&exchange.instants).into()),
             end: end_number(exchange.end),
+            replay_of: exchange.replay_of.map(|ReplayOf { session, seq, copy }| WireReplayOf { session, seq, copy }),
         }
     }
 }
@@ -174,6 +192,7 @@ impl WireExchange {
             response: self.response.map(WireMessage::into_model).transpose()?,
             instants: self.instants.ok_or("an exchange without instants")?.into_model(),
             end: number_end(self.end)?,
+            replay_of: self.replay_of.map(|WireReplayOf { session, seq, copy }| ReplayOf { session, seq, copy }),
         })
     }
 }
@@ -187,13 +206,18 @@ impl From<&Message> for WireMessage {
             body_total_len: message.body.total_len,
             chunks: message.body.chunks.clone(),
             trailers: message.trailers.clone(),
+            body_sha256: message.body.sha256.map(|digest| Bytes::copy_from_slice(&digest)).unwrap_or_default(),
         }
     }
 }
 
 impl WireMessage {
     fn into_model(self) -> Result<Message, String> {
-        let body = Body { bytes: self.body, total_len: self.body_total_len, chunks: self.chunks };
+        let sha256 = match self.body_sha256.len() {
+            0 => None,
+            _ => Some(self.body_sha256[..].try_into().map_err(|_| "a digest that is not 32 bytes long")?),
+        };
+        let body = Body { bytes: self.body, total_len: self.body_total_len, chunks: self.chunks, sha256 };
         Ok(Message { head: self.head, framing: number_framing(self.framing)?, body, trailers: self.trailers })
     }
 }

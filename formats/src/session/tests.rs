@@ -15,13 +15,19 @@ pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
         request: Message {
             head: Bytes::from_static(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"),
             framing: Framing::Length,
-            body: Body { bytes: Bytes::copy_from_slice(body), total_len: body.len() as u64, chunks: vec![] },
+            body: Body {
+                bytes: Bytes::copy_from_slice(body),
+                total_len: body.len() as u64,
+                chunks: vec![],
+                sha256: None,
+            },
             trailers: Bytes::new(),
         },
         informational: vec![Bytes::from_static(b"HTTP/1.1 100 C\r\n\r\n")],
         response: None,
         instants: Instants { request_start: at, request_head: at + 1, connected: Some(at / 2), ..Instants::default() },
         end: End::ClientGone,
+        replay_of: None,
     }
 }
 
@@ -218,11 +224,12 @@ fn any_message() -> impl Strategy<Value = Message> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
     let framing =
         prop_oneof![Just(Framing::None), Just(Framing::Length), Just(Framing::Chunked), Just(Framing::UntilClose)];
-    (bytes(), framing, bytes(), any::<u64>(), proptest::collection::vec(any::<u64>(), 0..4), bytes()).prop_map(
-        |(head, framing, body, total_len, chunks, trailers)| Message {
+    let chunks = proptest::collection::vec(any::<u64>(), 0..4);
+    (bytes(), framing, bytes(), any::<u64>(), chunks, any::<Option<[u8; 32]>>(), bytes()).prop_map(
+        |(head, framing, body, total_len, chunks, sha256, trailers)| Message {
             head,
             framing,
-            body: Body { bytes: body, total_len, chunks },
+            body: Body { bytes: body, total_len, chunks, sha256 },
             trailers,
         },
     )
@@ -236,6 +243,7 @@ proptest! {
         informational in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9).prop_map(Bytes::from), 0..3),
         numbers in any::<[u64; 4]>(),
         instants in any::<[Option<u64>; 5]>(),
+        replay_of in any::<Option<(u32, u64, u32)>>(),
     ) {
         let [start, head, client, connection] = numbers;
         let [request_end, connected, response_start, response_head, response_end] = instants;
@@ -243,6 +251,7 @@ proptest! {
             seq: 5, client: ClientKey { source: KeySource::Named, id: client }, connection, protocol: Protocol::Http10,
             request, informational, response, end: End::CaptureLost,
             instants: Instants { request_start: start, request_head: head, request_end, connected, response_start, response_head, response_end },
+            replay_of: replay_of.map(|(session, seq, copy)| ReplayOf { session, seq, copy }),
         };
         let mut raw = Vec::new();
         record::append_exchange(&exchange, &mut raw);

@@ -306,6 +306,7 @@ impl Http1 {
             response: pending.response.map(Part::finish),
             instants: pending.instants,
             end,
+            replay_of: None,
         });
     }
 }
@@ -349,7 +350,7 @@ impl Part {
     }
 
     fn finish(self) -> Message {
-        let body = Body { bytes: self.body.freeze(), total_len: self.total_len, chunks: self.chunks };
+        let body = Body { bytes: self.body.freeze(), total_len: self.total_len, chunks: self.chunks, sha256: None };
         Message { head: self.head, framing: self.framing, body, trailers: self.trailers }
     }
 }

@@ -40,6 +40,7 @@ fn exchange((start_ms, length_ms, client, connection): Recorded, index: usize) -
             ..Instants::default()
         },
         end: End::Complete,
+        replay_of: None,
     }
 }
 
@@ -56,7 +57,9 @@ fn session(path: &Path, recorded: &[Recorded], block_bytes: usize) -> Session {
 }
 
 /// Everything that is fed, and the plan that it is of.
-fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> (Vec<Job>, Arc<Plan>, Survey, u64) {
+type Fed = (Vec<Job>, Arc<Plan>, Survey, u64, Vec<(usize, SlotNews)>);
+
+fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> Fed {
     let sessions = [session];
     let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
     let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
@@ -82,12 +85,13 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> (V
     let mut list = spool.due().unwrap();
     let mut feed =
         Feed::new(spool, Arc::clone(&plan), survey.clients.clone(), Arc::new(facts), Secrets::default(), Vec::new());
-    let mut jobs = Vec::new();
+    let (mut jobs, mut ended) = (Vec::new(), Vec::new());
     while let Some(job) = feed.next(&mut list).unwrap() {
+        ended.extend(feed.ended.drain(..).map(|(_, news)| (jobs.len(), news)));
         jobs.push(*job);
     }
     assert_eq!(jobs.len() as u64, requests);
-    (jobs, plan, survey, planned)
+    (jobs, plan, survey, planned, ended)
 }
 
 /// Which recorded exchange a job is of, by its path.
@@ -118,7 +122,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let session = session(&folder.path().join("s"), &recorded, block_bytes);
-        let (jobs, plan, survey, planned) =
+        let (jobs, plan, survey, planned, _) =
             fed(session, folder.path(), options(factor, method, repeat), Shard::WHOLE);
         prop_assert_eq!(jobs.len() as u64, planned);
         prop_assert!(jobs.is_sorted_by_key(|job| job.due_ns));
@@ -180,7 +184,7 @@ proptest! {
         let session = session(&folder.path().join("s"), &recorded, 1 << 20);
         let of_shard = |shard: Shard| fed(session.clone(), folder.path(), options("2x", method, 1), shard);
         let all = |jobs: &[Job]| jobs.iter().map(|job| (job.due_ns, index(job), job.facts.copy)).collect::<Vec<_>>();
-        let (whole, plan, survey, _) = of_shard(Shard::WHOLE);
+        let (whole, plan, survey, ..) = of_shard(Shard::WHOLE);
         let mut together = Vec::new();
         for number in 1..=of {
             let (jobs, part, ..) = of_shard(Shard { number, of });
@@ -192,4 +196,33 @@ proptest! {
         whole.sort_unstable();
         prop_assert_eq!(together, whole);
     }
+}
+
+#[test]
+fn a_warped_connection_without_requests_for_long_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    // One client, three connections: one busy all the time, one at the beginning, one at both ends.
+    let busy = (0..120_u64).map(|second| (second * 1_000, 1, 0, 0));
+    let recorded: Vec<_> = busy.chain([(10, 1, 0, 1), (20, 1, 0, 2), (119_500, 1, 0, 2)]).collect();
+    let session = session(&folder.path().join("s"), &recorded, 1 << 20);
+    let (jobs, _, _, _, ended) = fed(session, folder.path(), options("1x", Method::Warp, 1), Shard::WHOLE);
+    let slots = |connection: u64| {
+        let of = jobs.iter().filter(|job| recorded[index(job)].3 == connection).map(|job| job.slot);
+        of.collect::<BTreeSet<_>>()
+    };
+    assert_eq!([0, 1, 2].map(|connection| slots(connection).len()), [1, 1, 2], "a later request gets a new connection");
+    let told: BTreeSet<u64> = ended
+        .iter()
+        .map(|(at, news)| {
+            let SlotNews::Ends { slot, last_due_ns } = *news else { panic!("{news:?}") };
+            let last = jobs.iter().rposition(|job| job.slot == slot).unwrap();
+            assert!(last < *at, "told after its last request");
+            assert_eq!(jobs[last].due_ns, last_due_ns);
+            assert!(jobs[*at].due_ns - last_due_ns <= WARPED_IDLE_NS + SWEEP_NS + 1_000_000_000, "and not much later");
+            slot
+        })
+        .collect();
+    let mut over = slots(1);
+    over.extend(slots(2).first());
+    assert_eq!(told, over);
 }

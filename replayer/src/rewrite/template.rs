@@ -9,7 +9,8 @@ use bytes::Bytes;
 use formats::model::ClientKey;
 use formats::wire::{Kind, MessageReader, ResponseTo, Step};
 
-use crate::credentials::{Credentials, LiveSecret};
+use super::text::percent_encode;
+use crate::credentials::{Column, Credentials, LiveSecret};
 
 /// A request without its trace headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,6 +78,36 @@ pub struct Secrets {
     pub authorization: Option<Arc<LiveSecret>>,
     /// A row for each life of a client.
     pub credentials: Option<Arc<Credentials>>,
+}
+
+impl Secrets {
+    /// Headers that secrets are filled into.
+    #[must_use]
+    pub fn headers(&self) -> Vec<String> {
+        let authorization = self.authorization.iter().map(|_| "Authorization".to_owned());
+        let columns = self.columns().filter_map(|column| match column {
+            Column::Header(name) => Some(name.clone()),
+            Column::Cookie(_) => Some("Cookie".to_owned()),
+            Column::Query(_) => None,
+        });
+        authorization.chain(columns).collect()
+    }
+
+    /// Keys of queries that secrets are filled into, as they stand in a target.
+    #[must_use]
+    pub fn query_keys(&self) -> Vec<Vec<u8>> {
+        let columns = self.columns();
+        columns
+            .filter_map(|column| match column {
+                Column::Query(key) => Some(percent_encode(key.as_bytes())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.credentials.iter().flat_map(|credentials| credentials.columns())
+    }
 }
 
 impl Template {

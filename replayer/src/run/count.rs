@@ -6,12 +6,13 @@ use rtrb::Consumer;
 
 use super::Live;
 use super::watch::Watch;
+use crate::answers::AnswerSink;
 use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
 use crate::measure::{Closed, Counted, Measure, MeasureOptions};
-use crate::result::Spans;
+use crate::result::{Answers, Spans};
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
 use crate::spool::Summary;
@@ -27,6 +28,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub(super) struct Ended {
     pub(super) counted: Counted,
     pub(super) spans: Spans,
+    pub(super) answers: Option<Answers>,
     pub(super) generator: Generator,
     /// Why the run stopped itself.
     pub(super) aborted: Option<String>,
@@ -53,6 +55,7 @@ impl Count {
         options: MeasureOptions,
         mut outcomes: Vec<Consumer<Box<Job>>>,
         mut spans: SpanSink,
+        mut answers: AnswerSink,
         mut log: Option<RequestLog>,
         mut intervals: MeasureLog,
         mut watch: Watch,
@@ -86,6 +89,7 @@ impl Count {
                         failed.get_or_insert(error);
                         log = None;
                     }
+                    answers.take(&mut job);
                     if job.progress.shed.is_none() {
                         spans.take(job);
                     }
@@ -114,12 +118,12 @@ impl Count {
         {
             failed.get_or_insert(error);
         }
-        let spans = spans.finish();
+        let (spans, answers) = (spans.finish(), answers.finish());
         let counted = measure.finish();
         intervals.finish(&counted).map_err(|source| directory.failed("latency.hlog", source))?;
         match failed {
             Some(source) => Err(directory.failed("requests.jsonl.zst", source)),
-            None => Ok(Ended { counted, spans, generator: sampler.generator(), aborted: watch.finish() }),
+            None => Ok(Ended { counted, spans, answers, generator: sampler.generator(), aborted: watch.finish() }),
         }
     }
 

@@ -13,8 +13,10 @@ mod watch;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use formats::redact::RedactionKey;
 use rtrb::RingBuffer;
 
+use crate::answers::{AnswerOptions, AnswerSink};
 use crate::clock::Clock;
 use crate::dial::{DialCounters, DialOptions, Dialer};
 use crate::error::ReplayError;
@@ -27,7 +29,7 @@ use crate::result::{Connections, Quantiles, RunResult, SCHEMA};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
-use crate::send::{Counters, Engine, EngineParts, Pace, SendOptions, Stop};
+use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, SpanSink};
 use crate::spool::Spool;
 use crate::verdict::{self, LagLimit};
@@ -72,6 +74,8 @@ pub struct RunOptions {
     pub export: Option<ExportOptions>,
     /// Whether every request gets a line in the request log.
     pub log_requests: bool,
+    /// How answers are redacted, if any are kept (by [`SendOptions::keep_answers`]).
+    pub redaction_key: RedactionKey,
     /// Due instants between warm-up and drain.
     pub steady: Window,
     /// From which lag on a run is not to be trusted.
@@ -174,6 +178,14 @@ pub fn start(
         Some(export) => SpanSink::start(export, Arc::clone(&facts), clock, start_ns)?,
         None => SpanSink::none(),
     };
+    let answers = match options.send.keep_answers {
+        KeepAnswers::None => AnswerSink::none(),
+        keep => {
+            let kept = AnswerOptions { keep, key: options.redaction_key, secrets: run.secrets.clone() };
+            let target = facts.targets.first().map(|target| target.given.clone()).unwrap_or_default();
+            AnswerSink::start(&kept, directory.path(), target, clock, start_ns)?
+        }
+    };
     let log = if options.log_requests { Some(RequestLog::create(&directory, &facts.endpoints)?) } else { None };
     let intervals = MeasureLog::create(&directory, clock.wall(start_ns))?;
     let watch = Watch::new(
@@ -194,13 +206,13 @@ pub fn start(
     for (index, dial) in handles.into_iter().enumerate() {
         let jobs_max = if at_once { JOBS_AT_ONCE_MAX } else { JOBS_MAX };
         let (jobs_in, jobs) = RingBuffer::new(jobs_max);
-        let (opens_in, opens) = RingBuffer::new(jobs_max);
+        let (news_in, news) = RingBuffer::new(jobs_max);
         let (outcomes_in, outcomes_out) = RingBuffer::new(OUTCOMES_MAX);
-        lanes.push(Lane { jobs: jobs_in, opens: opens_in });
+        lanes.push(Lane { jobs: jobs_in, news: news_in });
         outcomes.push(outcomes_out);
         let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
         let (options, outcomes) = (options.send, outcomes_in);
-        let parts = EngineParts { index, clock, start_ns, options, jobs, opens, outcomes, dial, counters, stop };
+        let parts = EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop };
         let name = if threads == 1 { "send".to_owned() } else { format!("send-{index}") };
         // Made on its own thread: what it asks of the kernel is for the thread that asks.
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
@@ -227,7 +239,7 @@ pub fn start(
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
         spawn("count", move || {
             crate::turns::go_last();
-            let ended = count.run(measure, outcomes, spans, log, intervals, watch, &directory);
+            let ended = count.run(measure, outcomes, spans, answers, log, intervals, watch, &directory);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
@@ -277,7 +289,7 @@ fn complete(
 ) -> RunResult {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight } = known;
-    let Ended { counted, spans, mut generator, aborted } = ended;
+    let Ended { counted, spans, answers, mut generator, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -297,6 +309,14 @@ fn complete(
             "the feed waited {} ms because as many requests as may wait were waiting",
             stalled / 1_000_000
         ));
+    }
+    if let Some(kept) = &answers {
+        if let Some(failure) = &kept.failure {
+            notices.push(format!("answers were no longer kept: {failure}"));
+        }
+        if kept.lost > 0 {
+            notices.push(format!("{} answers were not kept: they came faster than they could be written", kept.lost));
+        }
     }
     let left_out = counters.bodies_left_out.load(Relaxed);
     if left_out > 0 {
@@ -333,6 +353,7 @@ fn complete(
             peak: counters.peak.load(Relaxed),
         },
         spans,
+        answers,
         generator,
         ..known
     };

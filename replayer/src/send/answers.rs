@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::KeepAnswers;
 use super::capture::Capture;
 use super::connection::{Exchange, HeldBody, Read, error_of};
 use super::engine::{DIALER, Engine, READ_BYTES_MAX};
@@ -37,7 +38,10 @@ impl Engine {
     pub(super) fn read(&mut self, token: u64) {
         let Some(at) = self.table.find(token) else { return };
         let mut buffer = std::mem::take(&mut self.buffer);
-        let most = if self.options.keep_answer_bytes.is_some() { KEPT_READ_BYTES_MAX } else { READ_BYTES_MAX };
+        let most = match self.options.keep_answers {
+            KeepAnswers::None => READ_BYTES_MAX,
+            _ => KEPT_READ_BYTES_MAX,
+        };
         for round in 1.. {
             let Some(connection) = self.table.get_mut(at).filter(|one| one.token == token) else { break };
             let received = connection.transport.receive(buffer.get_mut(..most).unwrap_or_default());

@@ -7,7 +7,7 @@ use formats::model::Framing;
 use sha2::{Digest, Sha256};
 
 use super::{Counters, SendOptions};
-use crate::job::{Answer, Held};
+use crate::job::{Answer, Facts, Held};
 
 /// Informational answers that are kept.
 const INFORMATIONAL_MAX: usize = 16;
@@ -26,8 +26,8 @@ pub(super) struct Capture {
 
 impl Capture {
     /// For one answer; `None` when answers are not kept.
-    pub(super) fn new(options: &SendOptions, counters: &Counters) -> Option<Box<Self>> {
-        let body_max = options.keep_answer_bytes?;
+    pub(super) fn new(options: &SendOptions, facts: &Facts, counters: &Counters) -> Option<Box<Self>> {
+        let body_max = options.keep_answers.bytes(facts)?;
         let held = Held::of(std::sync::Arc::clone(&counters.kept_bytes));
         Some(Box::new(Self {
             answer: Box::new(Answer { held, ..Answer::default() }),

@@ -185,7 +185,7 @@ impl Engine {
 
     /// Puts a request onto a connection, to be written.
     pub(super) fn put(&mut self, at: u32, job: Box<Job>) {
-        let capture = Capture::new(&self.options, &self.counters);
+        let capture = Capture::new(&self.options, &job.facts, &self.counters);
         if let Some(connection) = self.table.get_mut(at) {
             connection.exchanges.push_back(Exchange::new(job, capture));
         }

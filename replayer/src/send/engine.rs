@@ -12,7 +12,7 @@ use super::lives::Lives;
 use super::poll::{Events, Poll};
 use super::slots::{OPEN_AHEAD_NS, Policy, Slots};
 use super::table::Table;
-use super::{Counters, LoopModel, Open, Pace, SendOptions, Stop};
+use super::{Counters, LoopModel, Pace, SendOptions, SlotNews, Stop};
 use crate::clock::Clock;
 use crate::dial::DialHandle;
 use crate::error::ReplayError;
@@ -54,8 +54,8 @@ pub struct EngineParts {
     /// Requests in the order of their due instants, all of a life to the same engine. The engine ends when this is
     /// abandoned, empty, and everything of it has ended; also after a stop, so that the feed must then let go of it.
     pub jobs: Consumer<Box<Job>>,
-    /// First requests of slots in the same order, each before its job.
-    pub opens: Consumer<Open>,
+    /// What begins and ends, in the same order; a slot begins before its first job and ends after its last one.
+    pub news: Consumer<SlotNews>,
     /// Where requests go when they have ended; never waited for, except when requests are shed in bulk.
     pub outcomes: Producer<Box<Job>>,
     /// Makes connections.
@@ -72,7 +72,7 @@ pub struct Engine {
     pub(super) start_ns: u64,
     pub(super) options: SendOptions,
     pub(super) jobs: Consumer<Box<Job>>,
-    opens: Consumer<Open>,
+    news: Consumer<SlotNews>,
     pub(super) outcomes: Producer<Box<Job>>,
     pub(super) dial: DialHandle,
     pub(super) counters: Arc<Counters>,
@@ -107,7 +107,7 @@ impl Engine {
     /// # Errors
     /// When the kernel lacks what it needs.
     pub fn new(parts: EngineParts) -> Result<Self, ReplayError> {
-        let EngineParts { index, clock, start_ns, options, jobs, opens, outcomes, dial, counters, stop } = parts;
+        let EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop } = parts;
         let poll = Poll::new()?;
         let failed = |errno: rustix::io::Errno| ReplayError::System { doing: "watch the dialer", source: errno.into() };
         poll.add(dial.wake(), DIALER).map_err(failed)?;
@@ -121,7 +121,7 @@ impl Engine {
             start_ns,
             options,
             jobs,
-            opens,
+            news,
             outcomes,
             dial,
             bounds: Bounds::new(options, Arc::clone(&counters), start_ns, index),
@@ -269,7 +269,7 @@ impl Engine {
         if self.closing.is_none() {
             sooner(self.slots.next_reopen_ns());
             if self.options.pace == Pace::Recorded {
-                sooner(self.opens.peek().ok().map(|open| self.open_at_ns(open)));
+                sooner(self.news.peek().ok().and_then(|news| self.opens_at_ns(news)));
             }
         }
         if self.jobs.is_empty() {
@@ -343,29 +343,46 @@ impl Engine {
         idle && ((self.jobs.is_abandoned() && self.jobs.is_empty()) || waited)
     }
 
-    fn open_at_ns(&self, open: &Open) -> u64 {
-        self.start_ns.saturating_add(open.due_ns).saturating_sub(OPEN_AHEAD_NS)
+    /// When a connection is to be asked for; an end comes with the request after it.
+    fn opens_at_ns(&self, news: &SlotNews) -> Option<u64> {
+        match news {
+            SlotNews::Begins { due_ns, .. } => {
+                Some(self.start_ns.saturating_add(*due_ns).saturating_sub(OPEN_AHEAD_NS))
+            }
+            SlotNews::Ends { .. } => None,
+        }
     }
 
-    /// Asks for connections ahead of need.
+    /// Asks for connections ahead of need, and lets go of those that nobody needs any more.
     fn ask_ahead(&mut self) {
         for _ in 0..CARE_BATCH {
-            let Ok(open) = self.opens.peek() else { break };
-            let soon = match self.options.pace {
-                Pace::Recorded => self.open_at_ns(open) <= self.now,
+            let Ok(news) = self.news.peek().copied() else { break };
+            let now = match (news, self.options.pace) {
+                // Its last request may not have been taken yet.
+                (SlotNews::Ends { last_due_ns, .. }, _) => last_due_ns < self.taken_due_ns || self.jobs.is_empty(),
+                (SlotNews::Begins { .. }, Pace::Recorded) => self.opens_at_ns(&news).is_some_and(|at| at <= self.now),
                 // As many as may be under way at once; but a feed that waits for room here must be able to go on.
-                Pace::Max => self.slots.ahead() < self.bounds.share() || self.jobs.is_empty(),
+                (SlotNews::Begins { .. }, Pace::Max) => {
+                    self.slots.ahead() < self.bounds.share() || self.jobs.is_empty()
+                }
             };
-            if !soon {
+            if !now || self.news.pop().is_err() {
                 break;
             }
-            if let Ok(open) = self.opens.pop()
-                && open.due_ns >= self.taken_due_ns
-                && self.slots.expect_first(open.slot, open.target)
-                && self.bounds.take_connection()
-            {
-                self.slots.dialing(open.slot);
-                self.ask(open.slot, open.target);
+            match news {
+                SlotNews::Begins { slot, target, due_ns } => {
+                    if due_ns >= self.taken_due_ns
+                        && self.slots.expect_first(slot, target)
+                        && self.bounds.take_connection()
+                    {
+                        self.slots.dialing(slot);
+                        self.ask(slot, target);
+                    }
+                }
+                SlotNews::Ends { slot, .. } => {
+                    self.slots.end(slot);
+                    self.settle(slot, false);
+                }
             }
         }
         for _ in 0..CARE_BATCH {
@@ -379,7 +396,7 @@ impl Engine {
 
     /// Sheds what is left in the ring, no faster than the results can take it.
     fn shed_ring(&mut self, reason: Shed) {
-        while self.opens.pop().is_ok() {}
+        while self.news.pop().is_ok() {}
         for _ in 0..SHED_BATCH {
             if self.outcomes.is_full() {
                 return;

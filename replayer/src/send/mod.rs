@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! ring of jobs ─▶ lives (held?) ─▶ bounds ─▶ slots (which connection?) ─▶ connection ─▶ ring of outcomes
-//! ring of opens ─▶ slots ─▶ dial ─▶ connection
+//! ring of news  ─▶ slots ─▶ dial ─▶ connection
 //! ```
 
 mod answers;
@@ -27,17 +27,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 pub use engine::{Engine, EngineParts};
-pub use options::{Budget, LoopModel, Pace, SendOptions, WhenBusy};
+pub use options::{Budget, KeepAnswers, LoopModel, Pace, SAMPLE_ONE_IN, SendOptions, WhenBusy};
 
-/// A slot whose first request will be due: its connection is made ahead of that.
+/// What an engine is told about slots besides their requests. Instants are since the start of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Open {
-    /// Its number.
-    pub slot: u64,
-    /// Index of the target.
-    pub target: u16,
-    /// When its first request is due, since the start of the run.
-    pub due_ns: u64,
+pub enum SlotNews {
+    /// Its first request will be due: a connection is made ahead of that.
+    Begins {
+        /// Its number.
+        slot: u64,
+        /// Index of the target.
+        target: u16,
+        /// When its first request is due.
+        due_ns: u64,
+    },
+    /// No request of it will come any more, although the last one promised another.
+    Ends {
+        /// Its number.
+        slot: u64,
+        /// When its last request was due.
+        last_due_ns: u64,
+    },
 }
 
 /// Told to the engines while they work.

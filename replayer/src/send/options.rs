@@ -2,6 +2,8 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
+use crate::job::Facts;
+
 /// How requests are sent. Bounds are over all engines of the run together, unless it is said otherwise.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOptions {
@@ -29,8 +31,8 @@ pub struct SendOptions {
     /// Requests that one engine keeps waiting for answers, pauses or busy connections; beyond it no more are taken from
     /// the feed until there is room.
     pub parked_max: usize,
-    /// How many bytes of each answer's body are kept; `None`: answers are not kept.
-    pub keep_answer_bytes: Option<u64>,
+    /// What is kept of answers.
+    pub keep_answers: KeepAnswers,
     /// Bytes of kept bodies that may be in memory; beyond it bodies are left out.
     pub kept_bytes_max: u64,
 }
@@ -52,7 +54,7 @@ impl SendOptions {
             rate_max: None,
             budget: Budget::default(),
             parked_max: 65_536,
-            keep_answer_bytes: None,
+            keep_answers: KeepAnswers::None,
             kept_bytes_max: 256 << 20,
         }
     }
@@ -109,4 +111,47 @@ pub struct Budget {
     pub bytes: Option<u64>,
     /// Since the start of the run.
     pub time_ns: Option<u64>,
+}
+
+/// Of how many answers [`KeepAnswers::Sample`] keeps one body.
+pub const SAMPLE_ONE_IN: u64 = 100;
+
+/// What is kept of answers. Bodies have a digest in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepAnswers {
+    /// Nothing.
+    None,
+    /// Heads, and a digest of each body.
+    Digest,
+    /// The same, and of one body in [`SAMPLE_ONE_IN`] so many bytes: those of the same requests in every run of a plan.
+    Sample(u64),
+    /// Heads, and of each body so many bytes.
+    All(u64),
+}
+
+impl KeepAnswers {
+    /// The word used for it in files and on screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Digest => "digest",
+            Self::Sample(_) => "sample",
+            Self::All(_) => "all",
+        }
+    }
+
+    /// How many bytes of the body of this request's answer are kept; `None`: nothing is.
+    #[must_use]
+    pub fn bytes(self, facts: &Facts) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Digest => Some(0),
+            Self::Sample(bytes) => {
+                let mixed = (facts.seq ^ u64::from(facts.copy) << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                Some(if (mixed >> 32).is_multiple_of(SAMPLE_ONE_IN) { bytes } else { 0 })
+            }
+            Self::All(bytes) => Some(bytes),
+        }
+    }
 }

@@ -125,6 +125,14 @@ impl Slots {
         true
     }
 
+    /// No other request of a slot will come.
+    pub(super) fn end(&mut self, id: u64) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.more = false;
+            slot.next_due_ns = None;
+        }
+    }
+
     /// A request has come and is held elsewhere; the slot's next one will come at `next_due_ns` (on the clock).
     pub(super) fn hold(&mut self, id: u64, target: u16, next_due_ns: Option<u64>) {
         let slot = self.slots.entry(id).or_insert_with(|| Slot::new(target));

@@ -118,7 +118,7 @@ struct Rig {
     stop: Arc<Stop>,
 }
 
-fn rig(options: SendOptions, address: SocketAddr) -> (Rig, Producer<Box<Job>>, Producer<Open>) {
+fn rig(options: SendOptions, address: SocketAddr) -> (Rig, Producer<Box<Job>>, Producer<SlotNews>) {
     rigs(options, vec![Target::resolve(&format!("http://{address}")).unwrap()], |_| {}).remove(0)
 }
 
@@ -127,7 +127,7 @@ fn rigs(
     options: SendOptions,
     targets: Vec<Target>,
     change: impl FnOnce(&mut DialOptions),
-) -> Vec<(Rig, Producer<Box<Job>>, Producer<Open>)> {
+) -> Vec<(Rig, Producer<Box<Job>>, Producer<SlotNews>)> {
     let clock = Clock::start();
     let mut dial = DialOptions::new(clock);
     change(&mut dial);
@@ -135,7 +135,7 @@ fn rigs(
     let handles = Dialer::start(targets, dial, options.threads.get()).unwrap();
     let one = |(index, dial)| {
         let (jobs_in, jobs) = RingBuffer::new(10_000);
-        let (opens_in, opens) = RingBuffer::new(10_000);
+        let (news_in, news) = RingBuffer::new(10_000);
         let (outcomes_in, outcomes) = RingBuffer::new(10_000);
         let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
         let parts = EngineParts {
@@ -144,19 +144,19 @@ fn rigs(
             start_ns: 50 * MS,
             options,
             jobs,
-            opens,
+            news,
             outcomes: outcomes_in,
             dial,
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
         };
-        (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop }, jobs_in, opens_in)
+        (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop }, jobs_in, news_in)
     };
     handles.into_iter().enumerate().map(one).collect()
 }
 
-/// Hands requests over as a feed does: with their positions, the slots' next requests, and, `ahead`, their opens.
-fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, opens: Option<&mut Producer<Open>>) {
+/// Hands requests over as a feed does: with their positions, the slots' next requests, and, `ahead`, their news.
+fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, news: Option<&mut Producer<SlotNews>>) {
     let due: Vec<(u64, u64, u64)> = jobs.iter().map(|job| (job.slot, job.due_ns, job.life)).collect();
     for (position, job) in jobs.iter_mut().enumerate() {
         job.facts.position = position as u64;
@@ -164,10 +164,10 @@ fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, opens: Option<&m
         job.next_in_slot_ns = due[position + 1..].iter().find(|later| later.0 == job.slot).map(|later| later.1);
         job.last_in_life = due[position + 1..].iter().all(|later| later.2 != job.life);
     }
-    if let Some(opens) = opens {
+    if let Some(news) = news {
         for (position, job) in jobs.iter().enumerate() {
             if due[..position].iter().all(|earlier| earlier.0 != job.slot) {
-                opens.push(Open { slot: job.slot, target: job.target, due_ns: job.due_ns }).unwrap();
+                news.push(SlotNews::Begins { slot: job.slot, target: job.target, due_ns: job.due_ns }).unwrap();
             }
         }
     }
@@ -190,9 +190,9 @@ impl Rig {
 
 fn send_all(options: SendOptions, address: SocketAddr, jobs: Vec<Box<Job>>) -> (Vec<Box<Job>>, Arc<Counters>) {
     let count = jobs.len();
-    let (rig, mut ring, mut opens) = rig(options, address);
-    feed(jobs, &mut ring, Some(&mut opens));
-    drop((ring, opens));
+    let (rig, mut ring, mut news) = rig(options, address);
+    feed(jobs, &mut ring, Some(&mut news));
+    drop((ring, news));
     let (outcomes, counters) = rig.run();
     assert_eq!(outcomes.len(), count, "each request has one outcome");
     (outcomes, counters)
@@ -300,10 +300,10 @@ fn a_connection_is_there_before_its_request_is_due_and_a_request_that_finds_none
         came.send(()).unwrap();
         ok(socket);
     });
-    let (one, mut ring, mut opens) = rig(options(), address);
+    let (one, mut ring, mut news) = rig(options(), address);
     let fed = std::thread::spawn(move || {
         // The request is handed over only when the connection is there.
-        opens.push(Open { slot: 0, target: 0, due_ns: 450 * MS }).unwrap();
+        news.push(SlotNews::Begins { slot: 0, target: 0, due_ns: 450 * MS }).unwrap();
         comes.recv().unwrap();
         feed(requests(&[(450, 0, "/")]), &mut ring, None);
     });
@@ -311,13 +311,38 @@ fn a_connection_is_there_before_its_request_is_due_and_a_request_that_finds_none
     fed.join().unwrap();
     assert_eq!((errors(&outcomes), opened(&counters)), (vec![None], (1, 0, 0)));
 
-    let (rig, mut ring, opens) = rig(options(), target(|_, socket| ok(socket)));
+    let (rig, mut ring, news) = rig(options(), target(|_, socket| ok(socket)));
     feed(requests(&[(0, 0, "/"), (30, 0, "/")]), &mut ring, None);
-    drop((ring, opens));
+    drop((ring, news));
     let (outcomes, counters) = rig.run();
     assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 2], (1, 0, 1)));
     let first = &outcomes[0];
     assert!(first.progress.released_ns == first.due_ns && first.due_ns < dispatched(first), "its wait is lag");
+}
+
+#[test]
+fn a_slot_that_is_over_although_it_promised_more_is_closed_at_once() {
+    let (ended, ends) = sync_channel(4);
+    let address = target(move |_, socket| {
+        ok(socket);
+        ended.send(()).unwrap();
+    });
+    let (one, mut ring, mut news) = rig(options(), address);
+    let fed = std::thread::spawn(move || {
+        let mut jobs = requests(&[(0, 0, "/"), (20, 1, "/"), (40, 1, "/")]);
+        let last = jobs.split_off(2);
+        // Both promise another request, as a feed does that does not know.
+        for mut job in jobs {
+            job.next_in_slot_ns = Some(1_000_000 * MS);
+            ring.push(job).unwrap();
+        }
+        news.push(SlotNews::Ends { slot: 0, last_due_ns: 0 }).unwrap();
+        ends.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+        feed(last, &mut ring, None);
+    });
+    let (outcomes, counters) = one.run();
+    fed.join().unwrap();
+    assert_eq!((errors(&outcomes), opened(&counters).0), (vec![None; 3], 2));
 }
 
 #[test]
@@ -366,9 +391,9 @@ fn several_engines_send_apart_and_count_together() {
     let counters = Arc::clone(&all[0].0.counters);
     let threads: Vec<_> = (0..)
         .zip(all)
-        .map(|(number, (rig, mut ring, mut opens))| {
-            feed(requests(&[(0, number, "/"), (20, number, "/")]), &mut ring, Some(&mut opens));
-            drop((ring, opens));
+        .map(|(number, (rig, mut ring, mut news))| {
+            feed(requests(&[(0, number, "/"), (20, number, "/")]), &mut ring, Some(&mut news));
+            drop((ring, news));
             std::thread::spawn(move || {
                 let Rig { engine, mut outcomes, .. } = rig;
                 engine.run().unwrap();

@@ -26,7 +26,7 @@ fn an_answer_is_kept_up_to_its_bound_with_a_digest_over_all_of_it() {
         read_head(&mut socket);
     });
     let all = [(0, 0, "/chunks"), (0, 1, "/long"), (0, 2, "/cut"), (0, 3, "/none")];
-    let (outcomes, counters) = send(SendOptions { keep_answer_bytes: Some(5), ..options() }, address, &all);
+    let (outcomes, counters) = send(SendOptions { keep_answers: KeepAnswers::All(5), ..options() }, address, &all);
     let kept: Vec<_> = outcomes.iter().map(|outcome| outcome.progress.answer.as_deref()).collect();
     let [Some(chunks), Some(long), Some(cut), None] = kept[..] else { panic!("{kept:?}") };
     assert_eq!(chunks.head, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -45,7 +45,7 @@ fn an_answer_is_kept_up_to_its_bound_with_a_digest_over_all_of_it() {
 #[test]
 fn bodies_beyond_what_may_be_held_are_left_out_and_counted() {
     let address = target(|_, socket| ok(socket));
-    let bounded = |kept_bytes_max| SendOptions { keep_answer_bytes: Some(9), kept_bytes_max, ..options() };
+    let bounded = |kept_bytes_max| SendOptions { keep_answers: KeepAnswers::All(9), kept_bytes_max, ..options() };
     for (bound, expected) in [(4, [false, false]), (3, [false, true])] {
         let (outcomes, counters) = send(bounded(bound), address, &[(0, 0, "/"), (30, 0, "/")]);
         let answers: Vec<_> = outcomes.iter().map(|one| one.progress.answer.as_ref().unwrap()).collect();

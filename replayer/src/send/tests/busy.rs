@@ -114,7 +114,7 @@ fn pipelined_requests_are_written_behind_each_other_and_answered_in_order() {
             read_head(&mut socket);
         });
         let jobs = pipelined(&[(0, 0, "/a"), (10, 0, "/bb"), (20, 0, "/ccc")]);
-        let kept = SendOptions { when_busy, keep_answer_bytes: Some(100), ..options() };
+        let kept = SendOptions { when_busy, keep_answers: KeepAnswers::All(100), ..options() };
         let (outcomes, counters) = send_all(kept, address, jobs);
         assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (1, 0, 0)));
         let bodies: Vec<_> = outcomes.iter().map(|one| one.progress.answer.as_ref().unwrap().body.clone()).collect();
@@ -144,9 +144,9 @@ fn what_is_behind_an_answer_that_ends_the_connection_fails_and_is_not_sent_again
 
 #[test]
 fn pipelined_requests_wait_together_for_a_connection_that_is_not_there_yet() {
-    let (rig, mut ring, opens) = rig(options(), target(|_, socket| ok(socket)));
+    let (rig, mut ring, news) = rig(options(), target(|_, socket| ok(socket)));
     feed(pipelined(&[(0, 0, "/a"), (0, 0, "/b"), (0, 0, "/c")]), &mut ring, None);
-    drop((ring, opens));
+    drop((ring, news));
     let (outcomes, counters) = rig.run();
     assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (1, 0, 1)));
 }

@@ -54,20 +54,20 @@ fn measure(name: &str, options: SendOptions, count: u64, interval_ns: u64, slots
     let (counters, stop) = (Arc::new(Counters::default()), Arc::new(Stop::default()));
     let dial = Dialer::start(vec![target], DialOptions::new(clock), 1).unwrap().remove(0);
     let (mut jobs_in, jobs) = RingBuffer::new(count as usize);
-    let (mut opens_in, opens) = RingBuffer::new(slots as usize);
+    let (mut news_in, news) = RingBuffer::new(slots as usize);
     let (outcomes_in, mut outcomes) = RingBuffer::new(count as usize);
     let head = format!("GET /item HTTP/1.1\r\nhost: {address}\r\ntraceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-03\r\naccept: */*\r\n\r\n");
     for n in 0..count {
         let mut j = job(n * interval_ns, n % slots, head.as_bytes());
         j.next_in_slot_ns = (n + slots < count).then_some((n + slots) * interval_ns);
         if n < slots {
-            opens_in.push(Open { slot: n, target: 0, due_ns: n * interval_ns }).unwrap();
+            news_in.push(SlotNews::Begins { slot: n, target: 0, due_ns: n * interval_ns }).unwrap();
         }
         jobs_in.push(j).unwrap();
     }
-    drop((jobs_in, opens_in));
+    drop((jobs_in, news_in));
     let parts = EngineParts {
-        index: 0, clock, start_ns: clock.now_ns() + 100 * MS, options, jobs, opens, outcomes: outcomes_in, dial,
+        index: 0, clock, start_ns: clock.now_ns() + 100 * MS, options, jobs, news, outcomes: outcomes_in, dial,
         counters: Arc::clone(&counters), stop,
     };
     let engine = Engine::new(parts).unwrap();

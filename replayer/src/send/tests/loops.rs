@@ -168,15 +168,14 @@ fn at_the_highest_pace_no_request_overtakes_one_of_its_life_that_waits_for_a_con
             read_secured_head(&mut stream);
         });
         let targets = vec![https(slow), Target::resolve(&format!("http://{quick}")).unwrap()];
-        let (rig, mut ring, mut opens) =
-            rigs(SendOptions { pace: Pace::Max, ..options() }, targets, insecure).remove(0);
+        let (rig, mut ring, mut news) = rigs(SendOptions { pace: Pace::Max, ..options() }, targets, insecure).remove(0);
         let fed = std::thread::spawn(move || {
-            opens.push(Open { slot: 1, target: 1, due_ns: 0 }).unwrap();
+            news.push(SlotNews::Begins { slot: 1, target: 1, due_ns: 0 }).unwrap();
             comes.recv().unwrap();
             // The second request's connection is there, the first one's is not.
             if asked_ahead {
-                opens.push(Open { slot: 0, target: 0, due_ns: 0 }).unwrap();
-                while opens.slots() < 10_000 {
+                news.push(SlotNews::Begins { slot: 0, target: 0, due_ns: 0 }).unwrap();
+                while news.slots() < 10_000 {
                     std::thread::yield_now();
                 }
             }
@@ -209,15 +208,15 @@ fn at_the_highest_pace_connections_are_made_ahead_but_a_full_ring_of_opens_stops
     let address = target(|_, socket| ok(socket));
     let all: Vec<_> = (0..100).map(|number| (number * 1_000, number, "/")).collect();
     let fast = SendOptions { pace: Pace::Max, in_flight_max: 2, ..options() };
-    let (rig, mut ring, mut opens) = rig(fast, address);
+    let (rig, mut ring, mut news) = rig(fast, address);
     let jobs = requests(&all);
     let fed = std::thread::spawn(move || {
         let mut jobs = jobs.into_iter();
         for some in all.chunks(10) {
             for (due_ms, slot, _) in some {
-                opens.push(Open { slot: *slot, target: 0, due_ns: due_ms * MS }).unwrap();
+                news.push(SlotNews::Begins { slot: *slot, target: 0, due_ns: due_ms * MS }).unwrap();
                 // As if there were one place: the feed cannot go on before the engine has taken it.
-                while opens.slots() < 10_000 {
+                while news.slots() < 10_000 {
                     std::thread::yield_now();
                 }
             }
@@ -232,13 +231,13 @@ fn at_the_highest_pace_connections_are_made_ahead_but_a_full_ring_of_opens_stops
 #[test]
 fn at_the_highest_pace_sending_waits_for_counting() {
     let options = SendOptions { pace: Pace::Max, in_flight_max: 4, ..options() };
-    let (mut rig, mut jobs, mut opens) = rig(options, target(|_, socket| ok(socket)));
+    let (mut rig, mut jobs, mut news) = rig(options, target(|_, socket| ok(socket)));
     // Room for a tenth of the outcomes.
     let (outcomes_in, mut outcomes) = RingBuffer::new(30);
     rig.engine.outcomes = outcomes_in;
     let all: Vec<_> = (0..300).map(|number| (number, number % 4, "/")).collect();
-    feed(requests(&all), &mut jobs, Some(&mut opens));
-    drop((jobs, opens));
+    feed(requests(&all), &mut jobs, Some(&mut news));
+    drop((jobs, news));
     let (engine, counters) = (rig.engine, rig.counters);
     let sending = std::thread::spawn(move || engine.run());
     let mut counted = 0;
