@@ -2,23 +2,52 @@
 //!
 //! Values become the flags' defaults, so that a flag comes before the environment, and the environment before the file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::{ArgAction, Command};
 
 use crate::outcome::Failure;
 
-const FLAG: &str = "--config";
-const VARIABLE: &str = "REENACT_CONFIG";
+const CONFIG: (&str, &str) = ("--config", "REENACT_CONFIG");
+#[cfg(feature = "replay")]
+const PLAN: (&str, &str) = ("--plan", "REENACT_PLAN");
 /// Tables of rules, which whoever applies them reads.
 const RULES: [&str; 2] = ["rewrite", "unsafe"];
 
 /// Puts the values of the file that `arguments` or the environment names into `command`.
 pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Command, Failure> {
-    let Some(path) = path(arguments) else { return Ok(command) };
-    let shown = Path::new(&path).display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    if let Some(path) = path(arguments, CONFIG) {
+        command = config(command, &path)?;
+    }
+    // After the file: whoever names a plan means all of it.
+    #[cfg(feature = "replay")]
+    if let Some(path) = path(arguments, PLAN) {
+        command = plan(command, Path::new(&path))?;
+    }
+    Ok(command)
+}
+
+/// Makes the options of a plan the defaults of those who plan.
+#[cfg(feature = "replay")]
+fn plan(mut command: Command, path: &Path) -> Result<Command, Failure> {
+    let file = crate::plan_file::PlanFile::read(path)?;
+    for (name, value) in file.options {
+        for table in ["plan", "replay"] {
+            if !command.find_subcommand(table).is_some_and(|subcommand| has(subcommand, &name)) {
+                return Err(Failure::new(format!("{}: reenact {table} has no option `{name}`", path.display()))
+                    .hint("it was written by another version"));
+            }
+            let value = value.clone();
+            command = command.mut_subcommand(table, |one| one.mut_arg(&name, |argument| argument.default_value(value)));
+        }
+    }
+    Ok(command)
+}
+
+fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
+    let shown = Path::new(path).display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(format!("cannot read the config {shown}: {error}")).hint("check the path given with --config")
     })?;
     let tables: toml::Table = text
@@ -63,17 +92,18 @@ fn has(command: &Command, id: &str) -> bool {
     command.get_arguments().any(|argument| argument.get_id() == id)
 }
 
-fn path(arguments: &[OsString]) -> Option<OsString> {
+/// The value of a flag, or of its variable.
+fn path(arguments: &[OsString], (flag, variable): (&str, &str)) -> Option<OsString> {
     let mut rest = arguments.iter().skip(1);
     while let Some(argument) = rest.next() {
-        if argument == FLAG {
+        if argument == flag {
             return rest.next().cloned();
         }
-        if let Some(path) = argument.to_str().and_then(|text| text.strip_prefix("--config=")) {
+        if let Some(path) = argument.to_str().and_then(|text| text.strip_prefix(flag)?.strip_prefix('=')) {
             return Some(path.into());
         }
     }
-    std::env::var_os(VARIABLE)
+    std::env::var_os(variable)
 }
 
 fn texts(value: &toml::Value) -> Option<Vec<String>> {

@@ -11,6 +11,8 @@ mod outcome;
 #[cfg(feature = "replay")]
 mod plan;
 #[cfg(feature = "replay")]
+mod plan_file;
+#[cfg(feature = "replay")]
 mod planning;
 mod read;
 #[cfg(feature = "record")]

@@ -86,6 +86,8 @@ impl Planned {
         json!({
             "schema": 2,
             "plan_hash": hex(&self.hash),
+            "options": self.options,
+            "profile": self.profile,
             "sessions": self.sessions,
             "rate": self.rate.to_string(),
             "factor": plan.profile().as_constant().map(|factor| factor.to_string()),

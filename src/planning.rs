@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use formats::model::{Exchange, KeySource};
 use formats::session::Session;
+use replayer::contexts::hex;
 use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
 use replayer::plan::{Client, Factor, Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
@@ -14,9 +16,11 @@ use replayer::safety::{Decision, UnsafePolicy};
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
+use serde_json::Value;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
 use crate::outcome::{Failure, Outcome};
+use crate::plan_file::{self, PlanFile, ProfileText};
 use crate::read;
 use crate::units;
 
@@ -34,6 +38,9 @@ pub(crate) struct Planned {
     pub(crate) seed: u64,
     pub(crate) shard: Shard,
     pub(crate) sessions: Vec<String>,
+    /// For whoever plans it again.
+    pub(crate) options: BTreeMap<String, Value>,
+    pub(crate) profile: Option<ProfileText>,
     /// What made the requests of the exchanges.
     pub(crate) rewriter: Rewriter,
     /// Rules that did nothing.
@@ -103,7 +110,12 @@ impl Planned {
         let shard: Shard = args.shard.parse().map_err(of)?;
         let method = args.method.parse().map_err(of)?;
         let speed = args.speed.parse().map_err(|error: PlanError| Failure::new(format!("--speed: {error}")))?;
-        let spec = profile(args)?;
+        let plan_file = args.plan.as_deref().map(PlanFile::read).transpose()?;
+        let profile_text = match &args.profile {
+            Some(path) => Some(read_profile(path)?),
+            None => plan_file.as_ref().and_then(|file| file.profile.clone()),
+        };
+        let spec = profile(args, profile_text.as_ref())?;
         if spec.is_some() && args.rate != "1x" {
             return Err(of(PlanError::Together {
                 what: "--rate and --ramp or --profile",
@@ -179,6 +191,9 @@ impl Planned {
         progress.end();
         let spool = spool?;
         let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey, &rules).as_bytes());
+        if let (Some(file), Some(path)) = (&plan_file, &args.plan) {
+            file.check(path, &hex(&hash))?;
+        }
         let clients = &plan.clients;
         let pooled = if clients.warped.exchanges > 0 { clients.warped } else { clients.pools };
         let facts = ShapeFacts {
@@ -201,6 +216,8 @@ impl Planned {
             seed: args.seed,
             shard,
             sessions: args.sessions.iter().map(|path| path.display().to_string()).collect(),
+            options: plan_file::options(args),
+            profile: profile_text,
             rewriter,
             unused,
             undecided,
@@ -314,18 +331,21 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
     policy.map_err(|error| Failure::of(&error).hint(error.hint()))
 }
 
-fn profile(args: &LoadArgs) -> Result<Option<ProfileSpec>, Failure> {
-    let of = |error: PlanError| Failure::of(&error);
+fn profile(args: &LoadArgs, given: Option<&ProfileText>) -> Result<Option<ProfileSpec>, Failure> {
     if let Some(ramp) = &args.ramp {
-        return Ok(Some(ProfileSpec::ramp(ramp).map_err(of)?));
+        return ProfileSpec::ramp(ramp).map(Some).map_err(|error| Failure::of(&error));
     }
-    let Some(path) = &args.profile else { return Ok(None) };
-    let shown = path.display();
+    let Some(ProfileText { is_toml, text }) = given else { return Ok(None) };
+    let spec = if *is_toml { ProfileSpec::toml(text) } else { ProfileSpec::csv(text) };
+    let file = args.profile.as_ref().or(args.plan.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
+    spec.map(Some).map_err(|error| Failure::new(format!("{file}: {error}")))
+}
+
+fn read_profile(path: &Path) -> Result<ProfileText, Failure> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read the profile {shown}: {error}")))?;
+        .map_err(|error| Failure::new(format!("cannot read the profile {}: {error}", path.display())))?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    let spec = if is_toml { ProfileSpec::toml(&text) } else { ProfileSpec::csv(&text) };
-    spec.map(Some).map_err(|error| Failure::new(format!("{shown}: {error}")))
+    Ok(ProfileText { is_toml, text })
 }
 
 fn selection(args: &LoadArgs, sessions: &[Session]) -> Result<Selection, Failure> {

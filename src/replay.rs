@@ -301,11 +301,7 @@ fn show(live: &Live) {
 /// Options that this version has no room for behind them yet.
 fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
     let later = &args.later;
-    let given = [
-        ("--plan", later.plan.is_some()),
-        ("--identity", later.identity.is_some()),
-        ("--span-budget", later.span_budget.is_some()),
-    ];
+    let given = [("--identity", later.identity.is_some()), ("--span-budget", later.span_budget.is_some())];
     match given.into_iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Failure::not_built(name)),
         None => Ok(()),

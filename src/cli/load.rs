@@ -18,6 +18,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Plan as this run's plan.json says: its options are the defaults of these, and the result must have its hash
+    #[arg(long, env = "REENACT_PLAN", value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+
     /// How many times the recorded rate (3x, 0.25x), requests a second on average (1200/s), or max
     #[arg(
         long,
