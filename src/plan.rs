@@ -236,6 +236,7 @@ impl Planned {
             "mean_rate": check.mean_rate,
             "rate_correlation_10s": check.rate_correlation_10s,
             "rate_correlation_60s": check.rate_correlation_60s,
+            "think_time_ratio": self.spool.summary.think_time_ratio(),
             "endpoint_divergence_bits": check.endpoint_divergence_bits,
             "gap_distance": check.gap_distance.ok(),
             "gaps_not_compared": check.gap_distance.err().map(|why| why.to_string()),
@@ -253,6 +254,9 @@ impl Planned {
             let tau = units::micros(row.tau_ns as f64 / 1_000.0);
             let (recording, target, plan) = (shown(row.recording), shown(row.target), shown(row.plan));
             out += &format!("  {tau:>10} {recording:>10} {target:>10} {plan:>10}  {}\n", row.words());
+        }
+        if let Some(ratio) = self.spool.summary.think_time_ratio() {
+            out += &format!("  think times {ratio:.3} times the recorded ones\n");
         }
         out
     }

@@ -1,5 +1,5 @@
 //! What a replay keeps of the answers: a session of its own, with nothing secret in it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;

@@ -101,3 +101,22 @@ fn decisions_on_unsafe_methods_go_with_the_plan() {
     let said = reenact_says(["replay", &session, "--target", &to, "--out", &out, "--plan", &file]);
     assert_eq!(said.code, 0, "{said:?}");
 }
+
+#[test]
+fn think_times_are_kept_by_copies_of_users_and_by_nothing_else() {
+    let folder = folder();
+    let lines: Vec<String> = (0..300_u64).map(|i| line(i * 5, i % 7, "GET", "/").replace("peer-", "named-")).collect();
+    let session = session(folder.path(), "s", &lines);
+    for (options, expected) in [
+        (&["--rate", "3x"][..], Some(1.0)),
+        (&["--rate", "2x", "--speed", "4x"], Some(0.25)),
+        (&["--ramp", "1x..3x/2s"], Some(1.0)),
+        (&["--rate", "3x", "--method", "warp"], None),
+    ] {
+        let said = plan(&session, options);
+        let json: Value = serde_json::from_str(&said.out).unwrap();
+        let ratio = json["shape"]["think_time_ratio"].as_f64();
+        let close = |expected: f64| ratio.is_some_and(|ratio| (ratio - expected).abs() < 1e-3);
+        assert!(expected.map_or(ratio.is_none(), close), "{options:?}: {ratio:?}");
+    }
+}

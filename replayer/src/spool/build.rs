@@ -212,6 +212,7 @@ impl<'a> Builder<'a> {
         let before = self.connections.get(key).copied();
         let record = self.record(*chosen, before.as_ref());
         let (number, bytes) = (record.number, (record.template.head.len() + record.template.body.len()) as u64);
+        let ended_ns = record.after.map(|(_, _, end_ns)| end_ns);
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
@@ -234,10 +235,23 @@ impl<'a> Builder<'a> {
                     .map_err(|source| self.failed("write", source))?;
             }
         } else {
+            self.think(client, at_ns, ended_ns);
             self.plan_copies(client, endpoint, at_ns, response_ns, bytes, before.as_ref());
         }
         self.list_closed()?;
         self.check_size()
+    }
+
+    /// Counts the pause before an exchange, as recorded and as the lives of its client keep it.
+    fn think(&mut self, client: u32, at_ns: u64, ended_ns: Option<u64>) {
+        let Some(ended_ns) = ended_ns else { return };
+        self.summary.thinks_recorded.add(at_ns.saturating_sub(ended_ns));
+        for life in self.plan.lives(client) {
+            let due_ns = |at_ns| self.plan.due_ns(client, life, at_ns);
+            if let (Some(ended_ns), Some(due_ns)) = (due_ns(ended_ns), due_ns(at_ns)) {
+                self.summary.thinks_planned.add(due_ns.saturating_sub(ended_ns));
+            }
+        }
     }
 
     /// Counts what the lives of a client send of one exchange.

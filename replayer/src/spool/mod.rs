@@ -20,7 +20,7 @@ pub use build::{Builder, Seen, SpoolOptions, Watch};
 pub use choose::Prepare;
 pub use due::{DueEntry, DueList, DueReader};
 pub use record::Record;
-pub use summary::{EndpointPlan, Summary};
+pub use summary::{EndpointPlan, Mean, Summary};
 
 use std::path::{Path, PathBuf};
 

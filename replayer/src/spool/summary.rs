@@ -35,6 +35,10 @@ pub struct Summary {
     pub first_due_ns: Option<u64>,
     /// See above.
     pub last_due_ns: u64,
+    /// Think times, from the end of an answer to the client's next request: as recorded, of clients that are not warped …
+    pub thinks_recorded: Mean,
+    /// … and in all their lives.
+    pub thinks_planned: Mean,
     /// By index.
     pub endpoints: Vec<EndpointPlan>,
     /// Where the sessions came from: upstreams, listeners, authorities.
@@ -62,7 +66,35 @@ pub struct EndpointPlan {
     pub response: Distribution,
 }
 
+/// How many durations, and how long they are together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mean {
+    count: u64,
+    sum_ns: u128,
+}
+
+impl Mean {
+    pub(super) fn add(&mut self, nanos: u64) {
+        self.count += 1;
+        self.sum_ns += u128::from(nanos);
+    }
+
+    /// In nanoseconds; `None` of nothing.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio's part")]
+    pub fn ns(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ns as f64 / self.count as f64)
+    }
+}
+
 impl Summary {
+    /// Mean think time of the plan over that of the recording; `None` where no client keeps any.
+    #[must_use]
+    pub fn think_time_ratio(&self) -> Option<f64> {
+        let (recorded, planned) = (self.thinks_recorded.ns()?, self.thinks_planned.ns()?);
+        (recorded > 0.0).then(|| planned / recorded)
+    }
+
     /// The row of an endpoint.
     pub(super) fn endpoint(&mut self, index: u32) -> &mut EndpointPlan {
         let at = index as usize;
