@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use replayer::contexts::{Contexts, hex};
+use replayer::contexts::Contexts;
 use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
 use replayer::report::plan_svg;
-use replayer::shape::ShapeRow;
+use replayer::shape::{ShapeCheck, ShapeRow};
 use serde_json::json;
 
 use crate::cli::PlanArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::planning::{Planned, Preparation, RATE_COLUMNS, seconds};
+use crate::planning::{Analysis, Planned, Preparation, RATE_COLUMNS, seconds};
 use crate::units;
 
 /// Columns of the rate's picture on a terminal.
@@ -21,14 +21,14 @@ const SPARK_COLUMNS: usize = 60;
 const ENDPOINTS_SHOWN: usize = 10;
 
 pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
-    let planned = Planned::make(&args.load, Preparation::check(&args.load)?, args.show.is_some())?;
+    let (planned, analysis) = Planned::make(&args.load, Preparation::check(&args.load)?, args.show.is_some())?;
     if args.json {
-        outcome::print(&format!("{}\n", planned.json()));
+        outcome::print(&format!("{}\n", planned.found.json));
     } else if args.show.is_none() {
-        outcome::print(&planned.text());
+        outcome::print(&planned.text(&analysis));
     }
     if let Some(path) = &args.svg {
-        let picture = planned.svg();
+        let picture = planned.svg(&analysis);
         std::fs::write(path, picture)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     }
@@ -78,14 +78,14 @@ fn show(planned: Planned, count: u64) -> Result<(), Failure> {
 
 impl Planned {
     /// What `plan.json` says and `plan --json` prints.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self, analysis: &Analysis) -> serde_json::Value {
         let (plan, summary) = (&self.plan, &self.spool.summary);
         let timing = plan.timing();
         let part = |part: &Part| json!({"clients": part.clients, "exchanges": part.exchanges});
         let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count)));
         json!({
             "schema": 2,
-            "plan_hash": hex(&self.hash),
+            "plan_hash": self.found.hash,
             "options": self.options,
             "profile": self.profile,
             "sessions": self.sessions,
@@ -113,14 +113,14 @@ impl Planned {
             },
             "block_edges_ns": plan.block_edges_ns(),
             "pool_block_edges_ns": plan.pool_block_edges_ns(),
-            "shape": self.shape_json(),
+            "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
-            "unsafe_methods": self.undecided,
+            "unsafe_methods": self.found.undecided,
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
         })
     }
 
-    fn text(&self) -> String {
+    fn text(&self, analysis: &Analysis) -> String {
         let (plan, summary) = (&self.plan, &self.spool.summary);
         let mut out = String::new();
         let mut line = |name: &str, value: String| out += &format!("  {name:<12}{value}\n");
@@ -193,14 +193,18 @@ impl Planned {
         for (reason, count) in &summary.left_out {
             line("left out", format!("{}: {}", reason.name(), units::count(*count)));
         }
-        if !self.undecided.is_empty() {
-            let methods: Vec<_> =
-                self.undecided.iter().map(|(method, count)| format!("{method} {}", units::count(*count))).collect();
+        if !self.found.undecided.is_empty() {
+            let methods: Vec<_> = self
+                .found
+                .undecided
+                .iter()
+                .map(|(method, count)| format!("{method} {}", units::count(*count)))
+                .collect();
             line("may change", format!("{} recorded: replay asks for --unsafe-methods send|skip", methods.join(", ")));
         }
-        line("rate", format!("▕{}▏", units::sparkline(&columns(&self.rates.plan))));
-        line("plan hash", hex(&self.hash));
-        out += &self.shape_text();
+        line("rate", format!("▕{}▏", units::sparkline(&columns(&analysis.rates.plan))));
+        line("plan hash", self.found.hash.clone());
+        out += &self.shape_text(&analysis.shape);
         out += &format!("\n  {:<56} {:>10}\n", "endpoint", "requests");
         let endpoints = self.endpoints();
         for (name, count) in endpoints.iter().take(ENDPOINTS_SHOWN) {
@@ -212,8 +216,7 @@ impl Planned {
         out
     }
 
-    fn shape_json(&self) -> serde_json::Value {
-        let check = &self.shape;
+    fn shape_json(&self, check: &ShapeCheck) -> serde_json::Value {
         let row = |row: &ShapeRow| {
             json!({
                 "tau_ns": row.tau_ns,
@@ -244,12 +247,12 @@ impl Planned {
         })
     }
 
-    fn shape_text(&self) -> String {
-        let mut out = format!("\n  shape       {}\n", self.shape.words());
+    fn shape_text(&self, shape: &ShapeCheck) -> String {
+        let mut out = format!("\n  shape       {}\n", shape.words());
         out += "  index of dispersion of counts, Var N / E N (1 is a Poisson process)\n";
         out += &format!("  {:>10} {:>10} {:>10} {:>10}\n", "window", "recording", "target", "plan");
         let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
-        for row in &self.shape.rows {
+        for row in &shape.rows {
             #[expect(clippy::cast_precision_loss, reason = "one of five round numbers")]
             let tau = units::micros(row.tau_ns as f64 / 1_000.0);
             let (recording, target, plan) = (shown(row.recording), shown(row.target), shown(row.plan));
@@ -261,9 +264,9 @@ impl Planned {
         out
     }
 
-    fn svg(&self) -> String {
+    fn svg(&self, Analysis { rates, shape }: &Analysis) -> String {
         let span_ns = self.plan.timing().end_ns / RATE_COLUMNS as u64 + 1;
-        plan_svg(&self.rates.recording, &self.rates.plan, span_ns, &self.shape)
+        plan_svg(&rates.recording, &rates.plan, span_ns, shape)
     }
 
     fn endpoints(&self) -> Vec<(&str, u64)> {

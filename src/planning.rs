@@ -1,8 +1,10 @@
 //! From arguments to a plan and its spool, for `plan` and `replay` alike.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::model::{Exchange, KeySource};
@@ -10,12 +12,13 @@ use formats::session::Session;
 use replayer::contexts::hex;
 use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
-use replayer::plan::{Client, Factor, Length, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::plan::{Client, Factor, Length, Method, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
 use replayer::rewrite::{LeftOut, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
@@ -32,7 +35,6 @@ pub(crate) struct Planned {
     pub(crate) survey: Survey,
     pub(crate) plan: Arc<Plan>,
     pub(crate) spool: Spool,
-    pub(crate) hash: [u8; 32],
     pub(crate) rate: Rate,
     pub(crate) method: String,
     pub(crate) seed: u64,
@@ -43,10 +45,29 @@ pub(crate) struct Planned {
     pub(crate) profile: Option<ProfileText>,
     /// What made the requests of the exchanges.
     pub(crate) rewriter: Rewriter,
+    pub(crate) found: Found,
+}
+
+/// What is known of a plan besides its requests.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Found {
+    /// In hex.
+    pub(crate) hash: String,
+    /// Exchanges that the rate is reckoned with.
+    exchanges: u64,
     /// Rules that did nothing.
     pub(crate) unused: Vec<String>,
     /// Recorded requests that may change state and that nobody decided about, by method.
     pub(crate) undecided: BTreeMap<String, u64>,
+    /// What `plan.json` says.
+    pub(crate) json: Value,
+    /// Whether `--require-shape` is content, and why.
+    shape_passes: bool,
+    pub(crate) shape_words: String,
+}
+
+/// What people are shown of a plan.
+pub(crate) struct Analysis {
     /// Requests of recording and plan in equal spans of their own time.
     pub(crate) rates: Rates,
     /// Whether the plan has the recording's shape.
@@ -103,25 +124,61 @@ impl Rates {
 }
 
 impl Planned {
-    /// Checks the options, reads the sessions, plans, and makes the spool; without `kept` requests are only counted.
-    pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<Self, Failure> {
-        let of = |error: PlanError| Failure::of(&error);
-        let rate: Rate = args.rate.parse().map_err(of)?;
-        let shard: Shard = args.shard.parse().map_err(of)?;
-        let method = args.method.parse().map_err(of)?;
-        let speed = args.speed.parse().map_err(|error: PlanError| Failure::new(format!("--speed: {error}")))?;
-        let plan_file = args.plan.as_deref().map(PlanFile::read).transpose()?;
-        let profile_text = match &args.profile {
-            Some(path) => Some(read_profile(path)?),
-            None => plan_file.as_ref().and_then(|file| file.profile.clone()),
-        };
-        let spec = profile(args, profile_text.as_ref())?;
-        if spec.is_some() && args.rate != "1x" {
-            return Err(of(PlanError::Together {
-                what: "--rate and --ramp or --profile",
-                why: "each says what the rate is",
-            }));
+    /// The same as [`Self::make`], from a spool that was kept, if there is one; otherwise it is kept.
+    pub(crate) fn find_or_make(args: &LoadArgs, preparation: Preparation) -> Result<Self, Failure> {
+        let spools = spools(args);
+        let failed = |doing, source| Failure::from(ReplayError::Spool { doing, directory: spools.clone(), source });
+        let key = kept::key(args, &preparation)?;
+        if let Some((spool, found)) = Spool::find::<Found>(&spools, &key).map_err(|error| failed("read", error))? {
+            return Self::again(args, preparation, spool, found);
         }
+        let (planned, _) = Self::make(args, preparation, true)?;
+        if planned.outcome() == Outcome::Done {
+            planned.spool.keep(&key, &planned.found).map_err(|error| failed("write", error))?;
+        }
+        Ok(planned)
+    }
+
+    /// A plan whose spool was kept.
+    fn again(args: &LoadArgs, preparation: Preparation, spool: Spool, found: Found) -> Result<Self, Failure> {
+        let sessions = read::open(&args.sessions)?;
+        let survey = Survey::of(&sessions, &selection(args, &sessions)?, None)?;
+        let asked = Asked::of(args)?;
+        let plan = Plan::new(&survey.clients, survey.recording_ns, asked.options(args, &survey, found.exchanges)?);
+        let plan = Arc::new(plan.map_err(|error| Failure::of(&error))?);
+        asked.check(args, &found.hash)?;
+        Ok(Self::of(args, asked, preparation.rewriter, survey, plan, spool, found))
+    }
+
+    fn of(
+        args: &LoadArgs,
+        asked: Asked,
+        rewriter: Rewriter,
+        survey: Survey,
+        plan: Arc<Plan>,
+        spool: Spool,
+        found: Found,
+    ) -> Self {
+        Self {
+            survey,
+            plan,
+            spool,
+            rate: asked.rate,
+            method: args.method.clone(),
+            seed: args.seed,
+            shard: asked.shard,
+            sessions: args.sessions.iter().map(|path| path.display().to_string()).collect(),
+            options: plan_file::options(args),
+            profile: asked.profile_text,
+            rewriter,
+            found,
+        }
+    }
+
+    /// Checks the options, reads the sessions, plans, and makes the spool; without `kept` requests are only counted.
+    pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<(Self, Analysis), Failure> {
+        let of = |error: PlanError| Failure::of(&error);
+        let asked = Asked::of(args)?;
         let sessions = read::open(&args.sessions)?;
         let selection = selection(args, &sessions)?;
         let Preparation { rewriter, policy, rules } = preparation;
@@ -139,27 +196,21 @@ impl Planned {
             Ok::<Template, LeftOut>(template)
         };
 
-        let needs_count = matches!(rate, Rate::PerSecond(_)) || spec.is_some();
         let mut can_be_sent = |exchange: &Exchange| {
             let Some(line) = formats::head::request_line(&exchange.request.head) else { return false };
             let endpoint = formats::endpoint::endpoint(line.method, line.target);
             policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(exchange).is_ok()
         };
-        let asked: Option<&mut dyn FnMut(&Exchange) -> bool> = if needs_count { Some(&mut can_be_sent) } else { None };
-        let survey = Survey::of(&sessions, &selection, asked)?;
-        let requests = survey.sendable.unwrap_or(survey.exchanges);
-        let length = Length { speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
-        let run_ns = run_ns(survey.recording_ns, speed);
-        let profile = match &spec {
-            Some(spec) => spec.solve(requests, run_ns).map_err(of)?,
-            None => Profile::constant(rate.factor(requests, run_ns).map_err(of)?),
-        };
-        let options = Options { profile, seed: args.seed, method, length };
+        let counts: Option<&mut dyn FnMut(&Exchange) -> bool> =
+            if asked.needs_count() { Some(&mut can_be_sent) } else { None };
+        let survey = Survey::of(&sessions, &selection, counts)?;
+        let exchanges = survey.sendable.unwrap_or(survey.exchanges);
+        let options = asked.options(args, &survey, exchanges)?;
         let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).map_err(of)?;
 
         let mut rates = Rates::new(survey.recording_ns, plan.timing().end_ns);
-        let directory = args.spool.clone().unwrap_or_else(std::env::temp_dir);
-        let spool_options = SpoolOptions { directory, bytes_max: args.spool_max, kept, shard };
+        let spool_options =
+            SpoolOptions { directory: spools(args), bytes_max: args.spool_max, kept, shard: asked.shard };
         // Of a recording that is repeated its first round is compared, and of one that is cut off what is sent of it.
         let compared_ns = survey.recording_ns.min(plan.timing().end_ns.saturating_sub(1));
         let mut shape = ShapeCounter::new(compared_ns, survey.clients.len());
@@ -191,9 +242,8 @@ impl Planned {
         progress.end();
         let spool = spool?;
         let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey, &rules).as_bytes());
-        if let (Some(file), Some(path)) = (&plan_file, &args.plan) {
-            file.check(path, &hex(&hash))?;
-        }
+        let hash = hex(&hash);
+        asked.check(args, &hash)?;
         let clients = &plan.clients;
         let pooled = if clients.warped.exchanges > 0 { clients.warped } else { clients.pools };
         let facts = ShapeFacts {
@@ -206,24 +256,19 @@ impl Planned {
         };
         let shape = shape.finish(&facts);
         let unused = rewriter.unused().into_iter().chain(policy.unused()).collect();
-        Ok(Self {
-            survey,
-            plan: Arc::new(plan),
-            spool,
+        let found = Found {
             hash,
-            rate,
-            method: args.method.clone(),
-            seed: args.seed,
-            shard,
-            sessions: args.sessions.iter().map(|path| path.display().to_string()).collect(),
-            options: plan_file::options(args),
-            profile: profile_text,
-            rewriter,
+            exchanges,
             unused,
             undecided,
-            rates,
-            shape,
-        })
+            shape_passes: shape.verdict().passes(),
+            shape_words: shape.words(),
+            json: Value::Null,
+        };
+        let mut planned = Self::of(args, asked, rewriter, survey, Arc::new(plan), spool, found);
+        let analysis = Analysis { rates, shape };
+        planned.found.json = planned.json(&analysis);
+        Ok((planned, analysis))
     }
 
     /// Damage and gaps of the sessions, on standard error.
@@ -239,7 +284,7 @@ impl Planned {
             let bytes = summary.gaps.iter().map(|gap| gap.bytes).sum();
             eprintln!("note: the sessions declare {} gaps ({} not captured)", summary.gaps.len(), units::bytes(bytes));
         }
-        for rule in &self.unused {
+        for rule in &self.found.unused {
             eprintln!("warning: {rule}");
         }
         if summary.connections_forgotten > 0 {
@@ -258,7 +303,7 @@ impl Planned {
 
     /// The same, and whether the plan's shape is good enough, if that is asked for (`--require-shape`).
     pub(crate) fn outcome_with_shape(&self, required: bool) -> Outcome {
-        if required && !self.shape.verdict().passes() { Outcome::Failed } else { self.outcome() }
+        if required && !self.found.shape_passes { Outcome::Failed } else { self.outcome() }
     }
 
     /// Seconds from due instant 0 to the last due instant.
@@ -331,6 +376,75 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
     policy.map_err(|error| Failure::of(&error).hint(error.hint()))
 }
 
+/// The options of a plan, checked as far as they can be without its sessions.
+struct Asked {
+    rate: Rate,
+    shard: Shard,
+    method: Method,
+    speed: Factor,
+    plan_file: Option<PlanFile>,
+    profile_text: Option<ProfileText>,
+    profile: Option<ProfileSpec>,
+}
+
+impl Asked {
+    fn of(args: &LoadArgs) -> Result<Self, Failure> {
+        let of = |error: PlanError| Failure::of(&error);
+        let plan_file = args.plan.as_deref().map(PlanFile::read).transpose()?;
+        let profile_text = match &args.profile {
+            Some(path) => Some(read_profile(path)?),
+            None => plan_file.as_ref().and_then(|file| file.profile.clone()),
+        };
+        let asked = Self {
+            rate: args.rate.parse().map_err(of)?,
+            shard: args.shard.parse().map_err(of)?,
+            method: args.method.parse().map_err(of)?,
+            speed: args.speed.parse().map_err(|error: PlanError| Failure::new(format!("--speed: {error}")))?,
+            plan_file,
+            profile: profile(args, profile_text.as_ref())?,
+            profile_text,
+        };
+        if asked.profile.is_some() && args.rate != "1x" {
+            return Err(of(PlanError::Together {
+                what: "--rate and --ramp or --profile",
+                why: "each says what the rate is",
+            }));
+        }
+        Ok(asked)
+    }
+
+    /// Whether the number of exchanges that can be sent decides the rate.
+    fn needs_count(&self) -> bool {
+        matches!(self.rate, Rate::PerSecond(_)) || self.profile.is_some()
+    }
+
+    /// What the plan is made of, with so many exchanges.
+    fn options(&self, args: &LoadArgs, survey: &Survey, exchanges: u64) -> Result<Options, Failure> {
+        let of = |error: PlanError| Failure::of(&error);
+        let length = Length { speed: self.speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
+        // How long the recording is at the speed of the run.
+        let run_ns = self.speed.shrink(survey.recording_ns);
+        let profile = match &self.profile {
+            Some(spec) => spec.solve(exchanges, run_ns).map_err(of)?,
+            None => Profile::constant(self.rate.factor(exchanges, run_ns).map_err(of)?),
+        };
+        Ok(Options { profile, seed: args.seed, method: self.method, length })
+    }
+
+    /// Whether a hash is that of the plan that was asked for.
+    fn check(&self, args: &LoadArgs, hash: &str) -> Result<(), Failure> {
+        match (&self.plan_file, &args.plan) {
+            (Some(file), Some(path)) => file.check(path, hash),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where spools are.
+fn spools(args: &LoadArgs) -> PathBuf {
+    args.spool.clone().unwrap_or_else(std::env::temp_dir)
+}
+
 fn profile(args: &LoadArgs, given: Option<&ProfileText>) -> Result<Option<ProfileSpec>, Failure> {
     if let Some(ramp) = &args.ramp {
         return ProfileSpec::ramp(ramp).map(Some).map_err(|error| Failure::of(&error));
@@ -355,11 +469,6 @@ fn selection(args: &LoadArgs, sessions: &[Session]) -> Result<Selection, Failure
         return Err(Failure::new("--from is not before --to").hint("nothing of the recording lies between them"));
     }
     Ok(Selection { from_ns, to_ns })
-}
-
-/// How long the recording is at the speed of the run.
-fn run_ns(recording_ns: u64, speed: replayer::plan::Factor) -> u64 {
-    speed.shrink(recording_ns)
 }
 
 /// What tells this choice of exchanges from others.

@@ -107,14 +107,17 @@ impl Replay {
         let preparation = Preparation::check(&args.load)?;
         let mut targets = connect::targets(&args, &preparation.rewriter)?;
         let dial = connect::dial(&args);
-        let planned = Planned::make(&args.load, preparation, true)?;
+        let planned = match args.reuse_spool {
+            true => Planned::find_or_make(&args.load, preparation)?,
+            false => Planned::make(&args.load, preparation, true)?.0,
+        };
         if !args.allow_origin {
             let origins = || planned.spool.summary.origins.iter().map(String::as_str);
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
         if planned.outcome_with_shape(args.load.require_shape) == Outcome::Failed {
-            let words = planned.shape.words();
+            let words = &planned.found.shape_words;
             return Err(Failure::failed(format!("the plan's shape is not the recording's: {words}"))
                 .hint("look at it with `reenact plan`; send it all the same without --require-shape"));
         }
@@ -133,10 +136,10 @@ impl Replay {
         let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
-        directory.write_plan(&planned.json())?;
+        directory.write_plan(&planned.found.json)?;
         let summary = &planned.spool.summary;
         let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count));
-        let plan_hash = replayer::contexts::hex(&planned.hash);
+        let plan_hash = planned.found.hash.clone();
         let given: Vec<String> = self.targets.iter().map(|target| target.given.clone()).collect();
         let result = RunResult {
             plan_hash: plan_hash.clone(),
@@ -146,7 +149,7 @@ impl Replay {
             shard: (planned.shard != Shard::WHOLE)
                 .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
-            notices: planned.unused.iter().cloned().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
+            notices: planned.found.unused.iter().cloned().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
             ..RunResult::default()
         };
         let end_ns = planned.plan.timing().end_ns;
@@ -310,7 +313,7 @@ fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
 
 /// Requests that may change the target's state are sent only when somebody said so.
 fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(), Failure> {
-    let methods = &planned.undecided;
+    let methods = &planned.found.undecided;
     if methods.is_empty() {
         return Ok(());
     }

@@ -4,9 +4,12 @@
 mod scripted;
 mod support;
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use scripted::{gets, line, ok, session, target};
+use scripted::{gets, line, ok, read_head, session, target};
 use serde_json::Value;
 use support::{Said, folder, inside, reenact_says, run_json, text};
 
@@ -119,4 +122,97 @@ fn think_times_are_kept_by_copies_of_users_and_by_nothing_else() {
         let close = |expected: f64| ratio.is_some_and(|ratio| (ratio - expected).abs() < 1e-3);
         assert!(expected.map_or(ratio.is_none(), close), "{options:?}: {ratio:?}");
     }
+}
+
+#[test]
+fn a_spool_that_was_kept_is_used_for_the_same_requests_and_for_no_others() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 200);
+    let spools = inside(&folder, "spools");
+    std::fs::create_dir(&spools).unwrap();
+    let spools_path = text(&spools);
+    let (heads, to) = keeper();
+    let mut runs = 0..;
+    let mut replay = |more: &[&str]| {
+        let (session, out) = (text(&session), inside(&folder, &format!("run{}", runs.next().unwrap())));
+        let base =
+            ["replay", &session, "--target", &to, "--out", &text(&out), "--spool", &spools_path, "--reuse-spool"];
+        let said = reenact_says(base.iter().chain(&["--rate", "2x", "--speed", "5x"]).chain(more));
+        assert_eq!(said.code, 0, "{said:?}");
+        let mut arrived: Vec<String> = std::mem::take(&mut *heads.lock().unwrap());
+        arrived.sort();
+        let plan: Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+        (arrived, run_json(&out), plan)
+    };
+    let kept = || std::fs::read_dir(&spools).unwrap().map(|entry| entry.unwrap().path()).collect::<BTreeSet<_>>();
+    let (arrived, run, plan) = replay(&[]);
+    let first = kept();
+    assert_eq!((arrived.len(), first.len()), (400, 1));
+    // Of what is kept nothing is made again: a page that was changed by hand is what is sent.
+    let pages = first.iter().next().unwrap().join("pages");
+    let text_of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let bytes = std::fs::read(&pages).unwrap();
+    assert!(text_of(&bytes).contains("/item/77 "), "not redacted beyond the session, and not compressed");
+    let (again, run_again, plan_again) = replay(&[]);
+    assert_eq!((&again, &plan_again), (&arrived, &plan));
+    for name in ["plan_hash", "planned", "completed", "left_out", "multiplier", "endpoints"] {
+        let (one, other) = (&run[name], &run_again[name]);
+        if name == "endpoints" {
+            let planned = |run: &Value| run[0]["planned"].clone();
+            assert_eq!(planned(one), planned(other));
+            assert_eq!(one[0]["recorded_response_us"], other[0]["recorded_response_us"]);
+        } else {
+            assert_eq!(one, other, "{name}");
+        }
+    }
+    let at = bytes.windows(9).position(|window| window == b"/item/77 ").unwrap();
+    let mut changed = bytes;
+    changed[at + 6] = b'x';
+    std::fs::write(&pages, changed).unwrap();
+    assert_eq!(replay(&[]).0.iter().filter(|path| *path == "/item/x7").count(), 2);
+    assert_eq!(kept(), first);
+    // Everything that changes a request has a spool of its own.
+    for (number, more) in
+        [&["--seed", "9"][..], &["--keep-host"], &["--shard", "1/2"], &["--from", "100ms"]].iter().enumerate()
+    {
+        let (arrived, ..) = replay(more);
+        assert!(!arrived.iter().any(|path| path == "/item/x7"), "{more:?}");
+        assert_eq!(kept().len(), number + 2, "{more:?}");
+    }
+    // A spool whose file was cut off is refused before anything is sent.
+    std::fs::write(&pages, b"short").unwrap();
+    let (session, out) = (text(&session), text(&inside(&folder, "refused")));
+    let said = reenact_says([
+        "replay",
+        &session,
+        "--target",
+        &to,
+        "--out",
+        &out,
+        "--spool",
+        &spools_path,
+        "--reuse-spool",
+        "--rate",
+        "2x",
+        "--speed",
+        "5x",
+    ]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("not as long as it was"), "{said:?}");
+}
+
+/// A target that keeps the paths of what arrives.
+fn keeper() -> (Arc<Mutex<Vec<String>>>, String) {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&paths);
+    let address = target(move |mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let head = String::from_utf8(head).unwrap();
+            kept.lock().unwrap().push(head.split(' ').nth(1).unwrap().to_owned());
+            if socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+                break;
+            }
+        }
+    });
+    (paths, format!("http://{address}"))
 }

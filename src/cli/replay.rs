@@ -161,6 +161,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Results")]
     pub(crate) redact_key: Option<Reference>,
 
+    /// Keep the spool in the directory given with --spool, and use one that was kept there for the same requests
+    #[arg(long, env = "REENACT_REUSE_SPOOL", help_heading = "Resources")]
+    pub(crate) reuse_spool: bool,
+
     #[command(flatten)]
     pub(crate) later: LaterArgs,
 }

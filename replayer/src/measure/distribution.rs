@@ -2,7 +2,11 @@
 //!
 //! Distributions add up exactly: the sum of two is what one that counted all would be. Nothing here is averaged.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer as HistogramReader, Serializer as _, V2Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::result::Quantiles;
 
@@ -120,6 +124,24 @@ impl Distribution {
             }
         }
         all
+    }
+}
+
+/// As the base64 text that interval logs have.
+impl Serialize for Distribution {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        V2Serializer::new().serialize(&self.0, &mut bytes).map_err(serde::ser::Error::custom)?;
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Distribution {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let bytes = STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)?;
+        let histogram = HistogramReader::new().deserialize(&mut &bytes[..]).map_err(D::Error::custom)?;
+        Ok(Self(histogram))
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Rewriter {
 }
 
 /// Why an exchange cannot be sent as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum LeftOut {
     /// The recorder kept only a part of the body.
     TruncatedBody,

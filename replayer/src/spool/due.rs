@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::kept;
 use super::store::nameless;
 
 /// Entries that are sorted in memory at once: 40 MB.
@@ -19,7 +20,7 @@ const BUFFER_ENTRIES: usize = 1 << 20;
 /// Entries that stay in memory when there are no more.
 const MEMORY_ENTRIES_MAX: usize = 200_000;
 /// Bytes of an entry in a run.
-const ENTRY_BYTES: usize = 40;
+pub(super) const ENTRY_BYTES: usize = 40;
 /// Entries of a run that are read at once.
 const READ_ENTRIES: usize = 1_024;
 
@@ -76,9 +77,9 @@ pub(super) struct DueSorter {
 }
 
 #[derive(Clone, Copy)]
-struct Run {
-    at: u64,
-    entries: u64,
+pub(super) struct Run {
+    pub(super) at: u64,
+    pub(super) entries: u64,
 }
 
 impl DueSorter {
@@ -141,6 +142,22 @@ pub struct DueList {
 }
 
 impl DueList {
+    /// What was saved, to be read.
+    pub(super) fn of(file: File, runs: Vec<Run>) -> Self {
+        Self { memory: Arc::new([]), runs, file: Some(Arc::new(file)) }
+    }
+
+    /// Everything into a file with this name; says where its runs are.
+    pub(super) fn save(&self, path: &Path) -> io::Result<Vec<Run>> {
+        if let Some(file) = &self.file {
+            kept::name(file, self.bytes(), path)?;
+            return Ok(self.runs.clone());
+        }
+        let bytes: Vec<u8> = self.memory.iter().flat_map(|entry| entry.to_bytes()).collect();
+        kept::create(path)?.write_all_at(&bytes, 0)?;
+        Ok(vec![Run { at: 0, entries: self.memory.len() as u64 }])
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         let on_disk: u64 = self.runs.iter().map(|run| run.entries).sum();
         (on_disk + self.memory.len() as u64) * ENTRY_BYTES as u64

@@ -10,6 +10,7 @@ mod build;
 mod choose;
 mod connections;
 mod due;
+mod kept;
 mod pages;
 mod record;
 mod store;
@@ -19,6 +20,7 @@ mod warped;
 pub use build::{Builder, Seen, SpoolOptions, Watch};
 pub use choose::Prepare;
 pub use due::{DueEntry, DueList, DueReader};
+pub use kept::SpoolKey;
 pub use record::Record;
 pub use summary::{EndpointPlan, Mean, Summary};
 

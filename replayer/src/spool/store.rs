@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::kept;
+
 /// Bytes that stay in memory.
 const MEMORY_BYTES_MAX: u64 = 16 << 20;
 /// Bytes gathered before they are written to the file.
@@ -27,6 +29,11 @@ impl Store {
     /// An empty store whose file, if it needs one, is made in `directory`. Without `kept` only lengths are counted.
     pub(super) fn new(directory: &Path, kept: bool) -> Self {
         Self { directory: directory.to_owned(), tail: Vec::new(), written: 0, file: None, kept }
+    }
+
+    /// What was saved, to be read.
+    pub(super) fn of(file: File, bytes: u64, directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), tail: Vec::new(), written: bytes, file: Some(file), kept: true }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -77,6 +84,14 @@ impl Store {
         let mut bytes = vec![0; len as usize];
         self.file.as_ref().ok_or_else(beyond)?.read_exact_at(&mut bytes, at)?;
         Ok(Bytes::from(bytes))
+    }
+
+    /// Everything into a file with this name.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        match &self.file {
+            Some(file) => kept::name(file, self.written, path),
+            None => kept::create(path)?.write_all_at(&self.tail, 0),
+        }
     }
 
     fn spill(&mut self) -> io::Result<()> {

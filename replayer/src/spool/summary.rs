@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use formats::model::Gap;
 use formats::session::Damage;
+use serde::{Deserialize, Serialize};
 
 use super::choose::Found;
 use crate::measure::Distribution;
@@ -13,7 +14,7 @@ use crate::rewrite::LeftOut;
 pub(super) const SECONDS_MAX: usize = 31 * 24 * 3600;
 
 /// What is in a spool, and what is not.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Summary {
     /// Requests of the whole plan, over all shards.
     pub planned: u64,
@@ -46,15 +47,17 @@ pub struct Summary {
     /// Exchanges that cannot or shall not be sent, by reason.
     pub left_out: BTreeMap<LeftOut, u64>,
     /// Gaps that the sessions declare.
+    #[serde(with = "gaps")]
     pub gaps: Vec<Gap>,
-    /// Damage that was found.
+    /// Damage that was found. Spools of damaged sessions are not kept.
+    #[serde(skip)]
     pub damage: Vec<Damage>,
     /// Segments without an end whose writer is gone.
     pub unfinished: u64,
 }
 
 /// One endpoint of a plan.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct EndpointPlan {
     /// `GET /items/{id}`
     pub name: String,
@@ -67,7 +70,7 @@ pub struct EndpointPlan {
 }
 
 /// How many durations, and how long they are together.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Mean {
     count: u64,
     sum_ns: u128,
@@ -188,5 +191,29 @@ impl Spans {
             always.saturating_add(u64::try_from(now).unwrap_or(0))
         });
         each.collect()
+    }
+}
+
+/// Gaps as rows: the model knows no file.
+mod gaps {
+    use formats::model::{Gap, GapReason};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Row<'a> = (std::borrow::Cow<'a, str>, [u64; 5]);
+
+    pub(super) fn serialize<S: Serializer>(gaps: &[Gap], to: S) -> Result<S::Ok, S::Error> {
+        let row = |gap: &Gap| -> Row<'_> {
+            (gap.reason.name().into(), [gap.from_ns, gap.to_ns, gap.connections, gap.exchanges, gap.bytes])
+        };
+        gaps.iter().map(row).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Gap>, D::Error> {
+        let gap = |(reason, [from_ns, to_ns, connections, exchanges, bytes]): Row<'_>| {
+            let reason = GapReason::from_name(&reason).ok_or_else(|| D::Error::custom("unknown reason of a gap"))?;
+            Ok(Gap { reason, from_ns, to_ns, connections, exchanges, bytes })
+        };
+        Vec::<Row<'_>>::deserialize(from)?.into_iter().map(gap).collect()
     }
 }
