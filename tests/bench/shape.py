@@ -6,7 +6,8 @@ its client, and how far are its counts in 10 ms from the plan's, beside a bare l
 `plans`, nothing sent: half an hour of five worlds at 1x (the recordings themselves: how sure the estimates are), 2x, 3x and 10x. The
 plan's index of dispersion of counts, Var N / E N, over that of the world with so many times the clients: mean over recordings, its
 standard error and, in brackets, the mean without the recording's first and last minute.
-`sink`: a minute of the same worlds in real time: the index at the sink over the plan's. Sender on core 0, sink on core 1.
+`sink`: a minute of the same worlds in real time: the index at the sink over the plan's (and the plan's over the truth, which for
+one short recording is mostly chance). Sender on core 0, sink on core 1.
 
     python3 tests/bench/shape.py [PART[,PART…]] [ROUNDS] [RECORDINGS] [WORLD[,WORLD…]]
 
