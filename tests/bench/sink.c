@@ -1,6 +1,7 @@
 /* An independent judge of pacing: answers every HTTP/1.1 request without a body with 200 and notes when its head was
- * complete. Usage: sink PORT FILE; on SIGTERM it writes one line for each request: nanoseconds of CLOCK_REALTIME, as the
- * kernel stamped the packet that completed it, so that this process may be late without anybody being blamed. */
+ * complete. Usage: sink PORT FILE [heads]; on SIGTERM it writes one line for each request: nanoseconds of CLOCK_REALTIME, as
+ * the kernel stamped the packet that completed it, so that this process may be late without anybody being blamed; with
+ * `heads` also the number of its connection, its target and its trace id (- where there is none). */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,11 +18,19 @@
 
 #define REQUESTS_MAX 20000000
 #define DESCRIPTORS_MAX 65536
+#define HEAD_BYTES_MAX 1024
+#define TARGET_BYTES_MAX 24
+
+struct head { uint32_t connection; char target[TARGET_BYTES_MAX], trace[33]; };
 
 static volatile sig_atomic_t stop;
 static int matched[DESCRIPTORS_MAX]; /* how much of "\r\n\r\n" each connection has seen */
 static uint64_t *arrivals;
 static size_t count;
+static struct head *heads; /* of the arrivals, if they are wanted */
+static char (*seen)[HEAD_BYTES_MAX]; /* the beginning of the head that each connection is sending */
+static size_t seen_bytes[DESCRIPTORS_MAX];
+static uint32_t connection_of[DESCRIPTORS_MAX], connections;
 
 static void on_signal(int signal) { (void)signal; stop = 1; }
 
@@ -42,6 +51,17 @@ static ssize_t receive(int fd, void *bytes, size_t size, uint64_t *at) {
     return got;
 }
 
+static void note_head(int fd) {
+    struct head *head = &heads[count];
+    char *text = seen[fd];
+    text[seen_bytes[fd]] = 0;
+    seen_bytes[fd] = 0;
+    head->connection = connection_of[fd];
+    if (sscanf(text, "%*s %23s", head->target) != 1) strcpy(head->target, "-");
+    const char *trace = strcasestr(text, "\r\ntraceparent:");
+    if (!trace || sscanf(trace, "%*[^:]: %*2s-%32[0-9a-f]", head->trace) != 1) strcpy(head->trace, "-");
+}
+
 static void serve(int fd) {
     static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
     static const char end[] = "\r\n\r\n";
@@ -53,17 +73,26 @@ static void serve(int fd) {
         return;
     }
     for (ssize_t i = 0; i < got; i++) {
+        if (heads && seen_bytes[fd] < HEAD_BYTES_MAX - 1) seen[fd][seen_bytes[fd]++] = bytes[i];
         matched[fd] = bytes[i] == end[matched[fd]] ? matched[fd] + 1 : bytes[i] == '\r';
         if (matched[fd] == 4) {
             matched[fd] = 0;
-            if (count < REQUESTS_MAX) arrivals[count++] = at;
+            if (count < REQUESTS_MAX) {
+                if (heads) note_head(fd);
+                arrivals[count++] = at;
+            }
             if (write(fd, answer, sizeof answer - 1) < 0) { close(fd); return; }
         }
     }
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) { fprintf(stderr, "usage: sink PORT FILE\n"); return 2; }
+    if (argc != 3 && (argc != 4 || strcmp(argv[3], "heads"))) { fprintf(stderr, "usage: sink PORT FILE [heads]\n"); return 2; }
+    if (argc == 4) {
+        heads = malloc(REQUESTS_MAX * sizeof *heads);
+        seen = malloc(DESCRIPTORS_MAX * sizeof *seen);
+        if (!heads || !seen) { perror("malloc"); return 1; }
+    }
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -85,12 +114,18 @@ int main(int argc, char **argv) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
             setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
             matched[fd] = 0;
+            seen_bytes[fd] = 0;
+            connection_of[fd] = ++connections;
             event = (struct epoll_event){.events = EPOLLIN, .data.fd = fd};
             epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
         }
     }
     FILE *file = fopen(argv[2], "w");
     if (!file) { perror("fopen"); return 1; }
-    for (size_t i = 0; i < count; i++) fprintf(file, "%llu\n", (unsigned long long)arrivals[i]);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(file, "%llu", (unsigned long long)arrivals[i]);
+        if (heads) fprintf(file, " %u %s %s", heads[i].connection, heads[i].target, heads[i].trace);
+        fputc('\n', file);
+    }
     return fclose(file) != 0;
 }
