@@ -1,10 +1,11 @@
 //! From arguments to a plan and its spool, for `plan` and `replay` alike.
 
+mod asked;
 mod kept;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::model::{Exchange, KeySource};
@@ -12,7 +13,7 @@ use formats::session::Session;
 use replayer::contexts::hex;
 use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
-use replayer::plan::{Client, Factor, Length, Method, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::plan::{Client, Factor, Plan, PlanError, Rate, Shard};
 use replayer::rewrite::{LeftOut, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
@@ -21,9 +22,11 @@ use replayer::survey::{Selection, Survey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use asked::Asked;
+
 use crate::cli::{LoadArgs, UnsafeMethods};
 use crate::outcome::{Failure, Outcome};
-use crate::plan_file::{self, PlanFile, ProfileText};
+use crate::plan_file::{self, ProfileText};
 use crate::read;
 use crate::units;
 
@@ -376,90 +379,9 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
     policy.map_err(|error| Failure::of(&error).hint(error.hint()))
 }
 
-/// The options of a plan, checked as far as they can be without its sessions.
-struct Asked {
-    rate: Rate,
-    shard: Shard,
-    method: Method,
-    speed: Factor,
-    plan_file: Option<PlanFile>,
-    profile_text: Option<ProfileText>,
-    profile: Option<ProfileSpec>,
-}
-
-impl Asked {
-    fn of(args: &LoadArgs) -> Result<Self, Failure> {
-        let of = |error: PlanError| Failure::of(&error);
-        let plan_file = args.plan.as_deref().map(PlanFile::read).transpose()?;
-        let profile_text = match &args.profile {
-            Some(path) => Some(read_profile(path)?),
-            None => plan_file.as_ref().and_then(|file| file.profile.clone()),
-        };
-        let asked = Self {
-            rate: args.rate.parse().map_err(of)?,
-            shard: args.shard.parse().map_err(of)?,
-            method: args.method.parse().map_err(of)?,
-            speed: args.speed.parse().map_err(|error: PlanError| Failure::new(format!("--speed: {error}")))?,
-            plan_file,
-            profile: profile(args, profile_text.as_ref())?,
-            profile_text,
-        };
-        if asked.profile.is_some() && args.rate != "1x" {
-            return Err(of(PlanError::Together {
-                what: "--rate and --ramp or --profile",
-                why: "each says what the rate is",
-            }));
-        }
-        Ok(asked)
-    }
-
-    /// Whether the number of exchanges that can be sent decides the rate.
-    fn needs_count(&self) -> bool {
-        matches!(self.rate, Rate::PerSecond(_)) || self.profile.is_some()
-    }
-
-    /// What the plan is made of, with so many exchanges.
-    fn options(&self, args: &LoadArgs, survey: &Survey, exchanges: u64) -> Result<Options, Failure> {
-        let of = |error: PlanError| Failure::of(&error);
-        let length = Length { speed: self.speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
-        // How long the recording is at the speed of the run.
-        let run_ns = self.speed.shrink(survey.recording_ns);
-        let profile = match &self.profile {
-            Some(spec) => spec.solve(exchanges, run_ns).map_err(of)?,
-            None => Profile::constant(self.rate.factor(exchanges, run_ns).map_err(of)?),
-        };
-        Ok(Options { profile, seed: args.seed, method: self.method, length })
-    }
-
-    /// Whether a hash is that of the plan that was asked for.
-    fn check(&self, args: &LoadArgs, hash: &str) -> Result<(), Failure> {
-        match (&self.plan_file, &args.plan) {
-            (Some(file), Some(path)) => file.check(path, hash),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// Where spools are.
 fn spools(args: &LoadArgs) -> PathBuf {
     args.spool.clone().unwrap_or_else(std::env::temp_dir)
-}
-
-fn profile(args: &LoadArgs, given: Option<&ProfileText>) -> Result<Option<ProfileSpec>, Failure> {
-    if let Some(ramp) = &args.ramp {
-        return ProfileSpec::ramp(ramp).map(Some).map_err(|error| Failure::of(&error));
-    }
-    let Some(ProfileText { is_toml, text }) = given else { return Ok(None) };
-    let spec = if *is_toml { ProfileSpec::toml(text) } else { ProfileSpec::csv(text) };
-    let file = args.profile.as_ref().or(args.plan.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
-    spec.map(Some).map_err(|error| Failure::new(format!("{file}: {error}")))
-}
-
-fn read_profile(path: &Path) -> Result<ProfileText, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read the profile {}: {error}", path.display())))?;
-    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    Ok(ProfileText { is_toml, text })
 }
 
 fn selection(args: &LoadArgs, sessions: &[Session]) -> Result<Selection, Failure> {

@@ -35,6 +35,9 @@ const WARPED_IDLE_NS: u64 = 30_000_000_000;
 /// How often such connections are looked for.
 const SWEEP_NS: u64 = 5_000_000_000;
 
+/// Set in the number of a life that is the rest of a copy: numbers of copies are smaller.
+const REST_OF_LIFE: u64 = 1 << 31;
+
 /// The queues to one engine.
 pub struct Lane {
     /// Requests in the order of due instants.
@@ -231,12 +234,15 @@ impl Feed {
         self.facts.contexts.append_fields(&fresh, &mut head);
         let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
         let first_ns = client.map_or(0, |client| client.first_ns);
-        let after = record.after.filter(|_| !is_warped).map(|(number, seq, end_ns)| After {
+        // What came before the beginning of a life that is the rest of a copy is waited for by nobody.
+        let is_here = |end_ns| self.plan.due_ns(entry.client, life, end_ns).is_some();
+        let after = record.after.filter(|after| !is_warped && is_here(after.2)).map(|(number, seq, end_ns)| After {
             number,
             seq,
             recorded_end_ns: end_ns.saturating_sub(first_ns),
             pause_ns: record.at_ns.saturating_sub(end_ns),
         });
+        let is_rest = if !is_warped && self.plan.is_wrapped(entry.client, life) { REST_OF_LIFE } else { 0 };
         let is_over = client.is_none_or(|client| client.last_ns <= record.at_ns);
         Box::new(Job {
             facts: Facts {
@@ -255,7 +261,7 @@ impl Feed {
             slot,
             next_in_slot_ns,
             pipelined: record.pipelined && !is_warped,
-            life: u64::from(entry.client) << 32 | u64::from(entry.copy),
+            life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
             // Requests that are taken one by one wait for nobody.
             last_in_life: is_warped || is_over,
             number: record.number,

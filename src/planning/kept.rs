@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use replayer::spool::SpoolKey;
 
-use super::{Asked, Preparation};
+use super::Preparation;
+use super::asked::Asked;
 use crate::cli::LoadArgs;
 use crate::outcome::Failure;
 use crate::plan_file;

@@ -23,13 +23,10 @@
 //! **Lives.** In round r, copy c of a client is its life number c·R + r, with R rounds: what files and spans call `copy`.
 //! Life 0 is the original, and the number does not depend on the factor.
 //!
-//! **What keeps the mean rate right at the edges.** A copy is placed only where its whole life fits into the recording:
-//! a life of length L that was seen whole may have started anywhere in [0, T − L], which is the law that the copy is drawn
-//! from. So no request is cut off and none comes after the end. A client that was there at an edge of the recording, as
-//! far as its own longest pause tells, was cut by it, and its copies stay at that edge, within that pause. With copies
-//! drawn regardless of the end, a client that was there all the time (a monitor, an open tab) would be sent for up to
-//! twice the recording's time at half its rate. Since nobody saw such a client begin, a changing factor admits it request
-//! by request.
+//! **What keeps the rate right at the edges.** A copy may pass the end of the recording, which is taken for a circle: the
+//! rest of it comes in at the beginning, where nobody else stands for the clients that were there already. Such a rest, and
+//! the copies of clients that were there when the recording began, were seen to start by nobody: a changing factor admits
+//! them request by request.
 
 mod blocks;
 mod draw;
@@ -40,6 +37,7 @@ mod method;
 mod pools;
 mod profile;
 mod shard;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -221,6 +219,13 @@ impl Plan {
         self.users.due_ns(client, life, at_ns, &self.timing, &self.options.profile)
     }
 
+    /// Whether a life is what of a copy passed the end of the recording and came in at its beginning. It shares its number
+    /// with the rest of the copy.
+    #[must_use]
+    pub fn is_wrapped(&self, client: u32, life: Life) -> bool {
+        self.users.is_wrapped(client, life, &self.timing)
+    }
+
     /// The copies of one exchange of a client that is warped: which life, and when it is due. `ordinal` is its number
     /// among the exchanges of its client.
     pub fn copies(&self, client: u32, ordinal: u64, at_ns: u64) -> impl Iterator<Item = (u32, u64)> {
@@ -276,11 +281,4 @@ impl Plan {
     pub fn pool_block_edges_ns(&self) -> &[u64] {
         self.pools.edges_ns()
     }
-}
-
-/// Counts of starts or exchanges cut into blocks.
-fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
-    let mut cells = Cells::new(duration_ns);
-    times_ns.for_each(|time_ns| cells.add(time_ns));
-    cells.edges()
 }

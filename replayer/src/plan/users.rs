@@ -1,22 +1,18 @@
 //! Users: every client's copies live its whole life, started at an instant of their own.
 //!
-//! The start of a copy is drawn uniformly from the first to the last instant of a [`Range`]: the block of the original's
-//! start, less what the edges of the recording take away (see the module above for why):
+//! The start of a copy is drawn uniformly from the block of its original's start. The recording is taken for a circle: what
+//! of a copy passes its end comes in at its beginning, as a life of its own, so that no request is lost, none comes after
+//! the end, and traffic that is flat stays flat up to its edges.
 //!
-//! ```text
-//! seen whole          [block.first, min(block.last, T − L)]
-//! there at the end    T − (s + L) < g:    and not before T − L − g
-//! there at the start  s < g:              and not after g
-//! ```
-//!
-//! with T the recording's length, s the original's start, L its life and g its longest pause. s is always within.
+//! Clients that were there when the recording began (their first request came within their own longest pause) started
+//! before it: their first requests are no starts, and blocks are cut without them (`starts.rs`).
 //!
 //! **Overlay** moves all clients by one amount a copy instead, drawn uniformly from the recording, and what is moved past
-//! the end comes in at the beginning. A client's life that is split so becomes two lives, so that no life is out of order.
+//! the end comes in at the beginning.
 
 use super::draw::{Draw, Identity, Purpose};
 use super::factor::copies;
-use super::{Client, Method, Options, Profile, Timing, blocks};
+use super::{Client, Method, Options, Profile, Timing, blocks, starts};
 
 /// How the users of a recording are moved.
 pub(super) struct Users {
@@ -36,19 +32,13 @@ struct Overlay {
 struct User {
     /// Decides with which factor a copy comes in.
     share: u64,
-    range: Range,
+    block: (u64, u64),
     first_ns: u64,
+    length_ns: u64,
     draw: Draw,
     is_user: bool,
     /// It was there when the recording began: nobody saw it start.
     is_cut: bool,
-}
-
-/// Where copies may start, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) first_ns: u64,
-    pub(super) last_ns: u64,
 }
 
 /// One life of a client: a copy of it in one round.
@@ -69,20 +59,26 @@ impl Users {
         options: &Options,
     ) -> Self {
         let is_user = |(client, is_warped): &(&Client, &bool)| client.exchanges > 0 && !**is_warped;
-        let starts = clients.iter().zip(is_warped).filter(is_user).map(|(client, _)| client.first_ns);
-        let edges_ns = super::edges(starts, duration_ns);
+        let users = || clients.iter().zip(is_warped).filter(is_user).map(|(client, _)| client);
+        let edges_ns = starts::edges(users(), duration_ns);
         let share = Draw::new(options.seed, Purpose::ClientShare);
         let start = Draw::new(options.seed, Purpose::ClientStart);
         let user = |(both, identity): ((&Client, &bool), &Identity)| {
             let client = both.0;
-            let (block_first_ns, block_last_ns) = blocks::around(&edges_ns, client.first_ns);
+            // A clock that stepped may make a recording of centuries, around which nothing can be shifted.
+            let is_endless = i64::try_from(duration_ns).is_err();
+            let block = match is_endless {
+                true => (client.first_ns, client.first_ns),
+                false => blocks::around(&edges_ns, client.first_ns),
+            };
             User {
                 share: share.of(identity).bits(),
-                range: range(client, block_first_ns, block_last_ns, duration_ns),
+                block,
                 first_ns: client.first_ns,
-                draw: start.of(identity).with(block_first_ns),
+                length_ns: client.last_ns.saturating_sub(client.first_ns),
+                draw: start.of(identity).with(block.0),
                 is_user: is_user(&both),
-                is_cut: client.first_ns < client.pause_ns,
+                is_cut: starts::was_there(client),
             }
         };
         let users = clients.iter().zip(is_warped).zip(identities).map(user).collect();
@@ -106,7 +102,7 @@ impl Users {
                 let user = user.copied();
                 let lives = match (&self.overlay, user) {
                     (_, None) => [None, None],
-                    (None, Some(user)) => [user.life(round, copy, timing, profile), None],
+                    (None, Some(user)) => user.lives(round, copy, timing, profile),
                     (Some(overlay), Some(_)) => overlay.lives(round, copy, timing),
                 };
                 lives.into_iter().flatten()
@@ -125,19 +121,26 @@ impl Users {
         let unrolled = at_ns.checked_add_signed(life.shift_ns)?;
         let due_ns = timing.run_ns(unrolled)?;
         let user = self.users.get(client as usize)?;
-        if let Some(overlay) = &self.overlay {
-            let round = life.copy.checked_rem(timing.rounds)?;
-            if unrolled.checked_sub(timing.round_ns(round))? > timing.recording_ns {
-                return None;
-            }
-            let copy = life.copy.checked_div(timing.rounds)?.checked_rem(overlay.copies)?;
-            return (copies(profile.at(due_ns), user.share) > copy).then_some(due_ns);
+        let base_ns = timing.round_ns(life.copy.checked_rem(timing.rounds)?);
+        if unrolled.checked_sub(base_ns)? > timing.recording_ns {
+            return None;
         }
-        if user.is_cut && profile.as_constant().is_none() {
-            let copy = life.copy.checked_div(timing.rounds)?;
+        let by_request = self.overlay.is_some() || user.is_cut || self.is_wrapped(client, life, timing);
+        if by_request && profile.as_constant().is_none() {
+            let mut copy = life.copy.checked_div(timing.rounds)?;
+            if let Some(overlay) = &self.overlay {
+                copy = copy.checked_rem(overlay.copies)?;
+            }
             return (copies(profile.at(due_ns), user.share) > copy).then_some(due_ns);
         }
         Some(due_ns)
+    }
+
+    /// Whether a life is what of a copy passed the end of the recording.
+    pub(super) fn is_wrapped(&self, client: u32, life: Life, timing: &Timing) -> bool {
+        let base_ns = life.copy.checked_rem(timing.rounds).map_or(0, |round| timing.round_ns(round));
+        let start_ns = self.users.get(client as usize).and_then(|user| user.first_ns.checked_add_signed(life.shift_ns));
+        start_ns.is_none_or(|start_ns| start_ns < base_ns)
     }
 
     pub(super) fn edges_ns(&self) -> &[u64] {
@@ -146,13 +149,20 @@ impl Users {
 }
 
 impl User {
-    /// Copy `copy` in `round`, if it starts before the end of the run and the factor admits it then.
-    fn life(self, round: u32, copy: u32, timing: &Timing, profile: &Profile) -> Option<Life> {
-        let start_ns = self.start_ns(round, copy);
-        let run_ns = timing.run_ns(timing.round_ns(round).saturating_add(start_ns))?;
-        let admitted = self.is_cut || copies(profile.at(run_ns), self.share) > copy;
-        let shift_ns = shift(timing.round_ns(round), start_ns, self.first_ns)?;
-        admitted.then_some(Life { copy: number(copy, round, timing), shift_ns })
+    /// Copy `copy` in `round`, if it starts before the end of the run and the factor admits it then; and what of it passes
+    /// the end of the recording, which the factor admits request by request.
+    fn lives(self, round: u32, copy: u32, timing: &Timing, profile: &Profile) -> [Option<Life>; 2] {
+        let (start_ns, base_ns) = (self.start_ns(round, copy), timing.round_ns(round));
+        let life = |from_ns| {
+            let shift_ns = shift(base_ns, start_ns, from_ns)?;
+            Some(Life { copy: number(copy, round, timing), shift_ns })
+        };
+        let admitted = timing
+            .run_ns(base_ns.saturating_add(start_ns))
+            .is_some_and(|run_ns| self.is_cut || copies(profile.at(run_ns), self.share) > copy);
+        let passes = copy > 0 && start_ns.saturating_add(self.length_ns) > timing.recording_ns;
+        let around_ns = timing.recording_ns.saturating_add(1);
+        [life(self.first_ns).filter(|_| admitted), life(self.first_ns.saturating_add(around_ns)).filter(|_| passes)]
     }
 
     fn start_ns(&self, round: u32, copy: u32) -> u64 {
@@ -161,7 +171,7 @@ impl User {
         }
         let draw = self.draw.with(u64::from(copy));
         let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
-        draw.within(self.range.first_ns, self.range.last_ns)
+        draw.within(self.block.0, self.block.1)
     }
 }
 
@@ -192,18 +202,4 @@ pub(super) fn number(copy: u32, round: u32, timing: &Timing) -> u32 {
 fn shift(base_ns: u64, to_ns: u64, from_ns: u64) -> Option<i64> {
     let shift = i128::from(base_ns) + i128::from(to_ns) - i128::from(from_ns);
     i64::try_from(shift).ok()
-}
-
-/// Where the copies of a client may start whose original started in the given block.
-pub(super) fn range(client: &Client, block_first_ns: u64, block_last_ns: u64, duration_ns: u64) -> Range {
-    let length_ns = client.last_ns.saturating_sub(client.first_ns);
-    let latest_ns = duration_ns.saturating_sub(length_ns);
-    let mut range = Range { first_ns: block_first_ns, last_ns: block_last_ns.min(latest_ns) };
-    if duration_ns.saturating_sub(client.last_ns) < client.pause_ns {
-        range.first_ns = range.first_ns.max(latest_ns.saturating_sub(client.pause_ns));
-    }
-    if client.first_ns < client.pause_ns {
-        range.last_ns = range.last_ns.min(client.pause_ns);
-    }
-    range
 }

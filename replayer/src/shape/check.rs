@@ -45,7 +45,7 @@ pub enum Verdict {
 pub enum Doubt {
     /// Nothing was recorded, or nothing planned.
     Nothing,
-    /// Fewer than ten windows fit into the recording.
+    /// Fewer than ten windows fit into the recording, or so few that nothing can be called kept.
     FewWindows,
     /// The recording is so long that it is counted in bins wider than the windows.
     WideBins {

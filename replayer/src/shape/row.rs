@@ -10,6 +10,10 @@ use super::{ShapeFacts, TAUS_NS, compare, windows};
 const WINDOWS_MIN: u64 = 4;
 /// Windows below which it is not worth an error: each tenth must have one.
 const JUDGED_WINDOWS_MIN: u64 = TENTHS as u64;
+/// Windows below which nothing is called kept: the dispersion of n windows is itself only known to a standard error of
+/// √(2/n), of which two are to be within [`TOLD_WITHIN`]. Otherwise a recording that is untypical by chance would be
+/// called kept although its traffic is not.
+const KEPT_WINDOWS_MIN: u64 = 116;
 /// A plan is kept within this factor of its target …
 const KEPT_WITHIN: f64 = 1.15;
 /// … and nothing can be told where two standard errors are wider than this one.
@@ -68,6 +72,9 @@ impl Pair<'_> {
             row
         });
         doubt_above_not_kept(&mut rows);
+        for row in rows.iter_mut().filter(|row| row.windows < KEPT_WINDOWS_MIN && row.verdict == Verdict::Kept) {
+            row.verdict = Verdict::CannotTell(Doubt::FewWindows);
+        }
         rows
     }
 

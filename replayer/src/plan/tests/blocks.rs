@@ -2,10 +2,15 @@
 
 use super::super::blocks::around;
 use super::super::draw::{Draw, Purpose};
-use super::super::edges;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
+
+fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
+    let mut cells = Cells::new(duration_ns);
+    times_ns.for_each(|time_ns| cells.add(time_ns));
+    cells.edges()
+}
 
 /// `count` instants, uniform from `from_s` to before `to_s`.
 fn uniform(count: u64, from_s: u64, to_s: u64, seed: u64) -> Vec<u64> {

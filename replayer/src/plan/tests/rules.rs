@@ -1,7 +1,6 @@
 //! Parsing, pools, bounds, draws and where copies may start.
 
 use super::super::draw::{Draw, Purpose};
-use super::super::users::{Range, range};
 use super::super::{factor, pools};
 use super::*;
 
@@ -136,8 +135,13 @@ fn auto_warps_pools_and_clones_users() {
     assert_eq!((clone.clients.warped.clients, clone.clients.pools, clone.pool_block_edges_ns.len()), (0, pool, 0));
     assert_eq!((warp.clients.warped.clients, warp.clients.pools, warp.block_edges_ns.len()), (50, pool, 0));
     assert!(auto.block_edges_ns.len() >= 2 && auto.pool_block_edges_ns.len() >= 2);
-    // The copies of a pool's exchanges go their own ways; a user's keep its order.
-    let in_order = |plan: &Listed, client| copies(plan, &arrivals)[&(client, 1)].is_sorted_by_key(|item| item.arrival);
+    // The copies of a pool's exchanges go their own ways; a user's keep its order, around the end of the recording.
+    let in_order = |plan: &Listed, client| {
+        let mut arrived: Vec<u32> = copies(plan, &arrivals)[&(client, 1)].iter().map(|item| item.arrival).collect();
+        let first = arrived.iter().position(|arrival| Some(arrival) == arrived.iter().min()).unwrap();
+        arrived.rotate_left(first);
+        arrived.is_sorted()
+    };
     assert!(!in_order(&auto, 3) && in_order(&auto, 4) && in_order(&clone, 3) && !in_order(&warp, 4));
 }
 
@@ -149,35 +153,43 @@ fn a_client_alone_without_a_name_is_a_pool() {
 }
 
 #[test]
-fn copies_start_where_their_life_fits() {
-    let life = |first_ns, last_ns, pause_ns| Client { first_ns, last_ns, pause_ns, exchanges: 3, ..named(1) };
-    for (life, block, expected) in [
-        (life(450, 460, 6), (400, 499), (400, 499)),     // seen whole, in the middle
-        (life(450, 460, 6), (400, 1000), (400, 990)),    // its life must fit before the end
-        (life(450, 950, 49), (400, 1000), (400, 500)),   // one short of its pause from the end: seen whole
-        (life(450, 950, 51), (400, 1000), (449, 500)),   // there at the end: within its pause of it
-        (life(450, 950, 51), (450, 1000), (450, 500)),   // … and in its block
-        (life(20, 60, 20), (0, 1000), (0, 960)),         // as long as its pause from the start: seen whole
-        (life(20, 60, 21), (0, 1000), (0, 21)),          // there at the start
-        (life(20, 990, 25), (0, 1000), (5, 25)),         // there all the time
-        (life(0, 1000, 25), (0, 1000), (0, 0)),          // nowhere else to go
-        (life(1000, 1000, 0), (900, 1000), (900, 1000)), // a single request at the end
-    ] {
-        let (first_ns, last_ns) = expected;
-        assert_eq!(range(&life, block.0, block.1, 1000), Range { first_ns, last_ns }, "{life:?} {block:?}");
+fn what_passes_the_end_of_the_recording_comes_in_at_its_beginning() {
+    // One client lives for half of the recording, others start all the time.
+    let arrivals = (0..100_u64).map(|i| (i * 10_000_000, if i < 50 && i % 5 == 0 { 0 } else { 1 + i as u32 }));
+    let (clients, arrivals) = recording(arrivals.collect());
+    let (length, end) = (clients[0].last_ns, 990_000_000);
+    for seed in 0..20 {
+        let plan = plan(&clients, &arrivals, &options("4x", Method::Clone, seed)).unwrap();
+        for (of, items) in copies(&plan, &arrivals).iter().filter(|(of, _)| of.0 == 0 && of.1 > 0) {
+            let mut due: Vec<u64> = items.iter().map(|item| item.due_ns).collect();
+            due.sort_unstable();
+            assert_eq!(due.len(), 10, "no request is lost: {of:?}");
+            assert!(*due.last().unwrap() <= end);
+            // Unwrapped, the copy is the client's life.
+            let first = due.windows(2).map(|pair| pair[1] - pair[0]).position(|gap| gap > 50_000_000);
+            let split = first.map_or(0, |at| at + 1);
+            let start = due[split];
+            let around: Vec<u64> = due[split..]
+                .iter()
+                .map(|at| at - start)
+                .chain(due[..split].iter().map(|at| at + end + 1 - start))
+                .collect();
+            assert_eq!(around, (0..10).map(|i| i * 50_000_000).collect::<Vec<_>>(), "{due:?} of {length}");
+        }
     }
 }
 
-proptest! {
-    #[test]
-    fn the_original_starts_where_its_copies_may(first: u64, more: u64, pause: u64, tail: u64, block: (u64, u64)) {
-        let last_ns = first.saturating_add(more);
-        let life = Client { first_ns: first, last_ns, pause_ns: pause.min(last_ns - first), exchanges: 2, ..named(1) };
-        let duration = last_ns.saturating_add(tail);
-        let range = range(&life, first.saturating_sub(block.0), first.saturating_add(block.1).min(duration), duration);
-        prop_assert!(range.first_ns <= first && first <= range.last_ns);
-        prop_assert!(range.last_ns - range.first_ns <= duration - (last_ns - first));
-    }
+#[test]
+fn clients_that_were_there_before_make_no_block_of_their_own() {
+    // Twenty clients that ask every second were there; others start all the time and ask once.
+    let there = (0..20_u64).flat_map(|i| (0..100_u64).map(move |n| (i * 50_000_000 + n * 1_000_000_000, i as u32)));
+    let others = (0..2_000_u64).map(|i| (i * 50_000_000, 100 + i as u32));
+    let mut arrivals: Vec<(u64, u32)> = there.chain(others).collect();
+    arrivals.sort_unstable();
+    let (clients, arrivals) = recording(arrivals);
+    let plan = plan(&clients, &arrivals, &options("2x", Method::Clone, 1)).unwrap();
+    assert_eq!(plan.block_edges_ns.len(), 2, "{:?}", plan.block_edges_ns);
+    assert_eq!(plan.block_edges_ns[0], 0);
 }
 
 #[test]
