@@ -76,7 +76,7 @@ pub struct RunResult {
     pub status: BTreeMap<String, u64>,
     /// Requests that were answered 2xx in the recording and got an answer now.
     pub recorded_2xx: u64,
-    /// Of these, how many are now 401, 403 or a redirect to a login.
+    /// Of these, how many are now 401, 403, 407 or a redirect to a login.
     pub turned_away: u64,
     /// Traffic of the run.
     pub bytes: Bytes,

@@ -9,6 +9,14 @@ use std::sync::Arc;
 
 use crate::support::{Said, reenact_says, text};
 
+pub(crate) mod arrivals;
+pub(crate) mod faults;
+pub(crate) mod proxy;
+pub(crate) mod tls;
+
+/// A whole answer, after which the connection goes on.
+pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
 /// Serves every connection with `serve`, each on a thread of its own.
 pub(crate) fn target(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -26,17 +34,22 @@ pub(crate) fn target(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Socke
 /// Answers every request without a body with 200.
 pub(crate) fn ok(mut socket: TcpStream) {
     while read_head(&mut socket).is_some() {
-        if socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+        if socket.write_all(OK).is_err() {
             break;
         }
     }
 }
 
 /// One head; `None` at the end of the stream.
-pub(crate) fn read_head(socket: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) fn read_head(socket: &mut impl Read) -> Option<Vec<u8>> {
+    read_up_to(socket, b"\r\n\r\n")
+}
+
+/// Everything up to these bytes, and nothing behind them; `None` at the end of the stream.
+pub(crate) fn read_up_to(socket: &mut impl Read, end: &[u8]) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
+    while !head.ends_with(end) {
         if socket.read(&mut byte).ok()? == 0 {
             return None;
         }

@@ -215,7 +215,7 @@ impl Measure {
         let was_2xx = job.facts.status.is_some_and(|status| (200..300).contains(&status));
         if was_2xx && end.status.is_some() {
             self.recorded_2xx += 1;
-            self.turned_away += u64::from(matches!(end.status, Some(401 | 403)) || end.login);
+            self.turned_away += u64::from(matches!(end.status, Some(401 | 403 | 407)) || end.login);
         }
     }
 

@@ -296,7 +296,7 @@ fn complete(
     if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
         notices.insert(
             0,
-            format!("the target turned the replay away: {away} of {of} requests that were answered 2xx in the recording got 401, 403 or a redirect to a login; the load did not reach what it was recorded on"),
+            format!("the target turned the replay away: {away} of {of} requests that were answered 2xx in the recording got 401, 403, 407 or a redirect to a login; the load did not reach what it was recorded on"),
         );
     }
     let lost = counters.outcomes_lost.load(Relaxed);

@@ -1,0 +1,409 @@
+//! How requests get to a target, seen from the target: TLS, names, source addresses, proxies; and that the schedule keeps
+//! its time whatever a part of the connections suffers.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod scripted;
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use rcgen::CertificateParams;
+use scripted::arrivals::Arrivals;
+use scripted::faults::{CLIENTS, Fault, REQUESTS, SPACING, is_hit, number, numbered};
+use scripted::tls::Authority;
+use scripted::{OK, gets, line, proxy, read_head, session, target, tls};
+use serde_json::{Value, json};
+use support::{Said, folder, inside, reenact, run, run_json, text};
+use tempfile::TempDir;
+
+/// An address of another machine, if it is anybody's (RFC 5737).
+const ELSEWHERE: &str = "203.0.113.1";
+
+/// A replay, not started yet.
+fn replay(session: &Path, to: &str, out: &Path, more: &[&str]) -> Command {
+    let mut command = reenact(["replay", "--target", to, "--out"]);
+    command.arg(out).arg(session).args(more);
+    // What the system trusts is a matter of the system.
+    command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+    command
+}
+
+/// Every planned request must be answered.
+#[track_caller]
+fn is_answered(command: &mut Command, out: &Path) -> (Said, Value) {
+    let said = run(command);
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = run_json(out);
+    assert!(result["planned"].as_u64().unwrap() > 0 && result["completed"] == result["planned"], "{result:#}");
+    assert_eq!((&result["errors"], &result["shed"]), (&json!({}), &json!({})));
+    (said, result)
+}
+
+/// It must be refused for a reason with these words, before there is a run.
+#[track_caller]
+fn is_refused(command: &mut Command, out: &Path, words: &[&str]) {
+    let said = run(command);
+    assert_eq!(said.code, 2, "{said:?}");
+    for word in words {
+        assert!(said.err.contains(word), "no `{word}`: {said:?}");
+    }
+    assert!(!out.exists(), "there is a run");
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// A test's folder, a session of 70 requests of seven clients in it, and an authority that signs certificates.
+fn with_authority() -> (TempDir, PathBuf, Authority) {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    (folder, session, authority)
+}
+
+#[test]
+fn tls_names_its_host_and_speaks_http_1() {
+    let (folder, session, authority) = with_authority();
+    let ca = text(&authority.file);
+    for name in ["localhost", "shop.test"] {
+        let (address, heard) = tls::keeper(authority.server(name, |_| {}));
+        let host = format!("{name}:{}", address.port());
+        let (to, resolve, out) = (format!("https://{host}"), format!("{host}:127.0.0.1"), inside(&folder, name));
+        is_answered(&mut replay(&session, &to, &out, &["--tls-ca", &ca, "--resolve", &resolve]), &out);
+        let heard = heard.lock().unwrap();
+        assert_eq!(heard.len(), 70);
+        for one in heard.iter() {
+            assert_eq!((one.server_name.as_deref(), one.alpn.as_deref()), (Some(name), Some(&b"http/1.1"[..])));
+            assert_eq!(field(&one.head, "Host"), Some(&*host));
+            assert!(one.head.starts_with("GET /item/") && one.chain == 0 && !one.resumed, "{}", one.head);
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_trusted_is_refused_unless_nobody_cares() {
+    let (folder, session, authority) = with_authority();
+    let other = Authority::new(inside(&folder, "other.pem"));
+    let (good, out) = (|_: &mut CertificateParams| {}, inside(&folder, "run"));
+    let expired = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let ca = text(&authority.file);
+    let trusted = ["--tls-ca", &*ca];
+    let localhost = || authority.server("localhost", good);
+    for (config, more, words) in [
+        (localhost(), &[][..], ["invalid peer certificate: UnknownIssuer", "CA file"]),
+        (localhost(), &["--tls-ca", &text(&other.file)], ["invalid peer certificate: UnknownIssuer", "CA file"]),
+        (authority.server("localhost", expired), &trusted, ["certificate expired", "certificate and TLS versions"]),
+        (authority.server("shop.test", good), &trusted, ["certificate not valid for name \"localhost\"", "check name"]),
+    ] {
+        let (address, heard) = tls::keeper(config);
+        let to = format!("https://localhost:{}", address.port());
+        // The system trusts somebody, but not our authority.
+        let mut command = replay(&session, &to, &out, more);
+        is_refused(command.env("SSL_CERT_FILE", &other.file), &out, &[&to, words[0], words[1]]);
+        assert!(heard.lock().unwrap().is_empty(), "a request was sent");
+        let insecure = inside(&folder, &address.port().to_string());
+        let (said, result) = is_answered(&mut replay(&session, &to, &insecure, &["--insecure"]), &insecure);
+        assert_eq!(heard.lock().unwrap().len(), 70);
+        assert!(said.out.contains("NOTE: --insecure: the target's certificate is not checked"), "{said:?}");
+        assert!(result["notices"].to_string().contains("--insecure"), "{}", result["notices"]);
+    }
+    // What the system trusts is enough.
+    let (address, _) = tls::keeper(localhost());
+    let mut command = replay(&session, &format!("https://localhost:{}", address.port()), &out, &[]);
+    let (_, result) = is_answered(command.env("SSL_CERT_FILE", &authority.file), &out);
+    assert!(!result["notices"].to_string().contains("--insecure"), "{}", result["notices"]);
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_who_asks_for_it() {
+    let (folder, session, authority) = with_authority();
+    let (chain, key) = (inside(&folder, "own.pem"), inside(&folder, "own.key"));
+    authority.write("robot.test", &chain, &key);
+    let (address, heard) = tls::keeper(authority.strict_server("localhost"));
+    let (to, ca) = (format!("https://localhost:{}", address.port()), text(&authority.file));
+    let (chain, key) = (text(&chain), text(&key));
+    let (with, without) = (inside(&folder, "with"), inside(&folder, "without"));
+    let own = ["--tls-ca", &ca, "--tls-cert", &chain, "--tls-key", &key];
+    is_answered(&mut replay(&session, &to, &with, &own), &with);
+    assert!(heard.lock().unwrap().drain(..).all(|one| one.chain == 1));
+    // With TLS 1.3 a client has shaken hands before it hears that something was missing.
+    let said = run(&mut replay(&session, &to, &without, &["--tls-ca", &ca]));
+    assert!(heard.lock().unwrap().is_empty(), "a request was taken in");
+    if said.code == 2 {
+        assert!(said.err.contains("certificate"), "{said:?}");
+    } else {
+        assert_eq!(run_json(&without)["errors"], json!({"tls": 70}), "{said:?}");
+    }
+}
+
+#[test]
+fn tls_sessions_are_resumed_only_when_asked() {
+    let (folder, _, authority) = with_authority();
+    // A client, and so a connection, every 50 ms.
+    let lines: Vec<String> = (0..20).map(|i| line(i * 50, i, "GET", "/")).collect();
+    let session = session(folder.path(), "many", &lines);
+    let (address, heard) = tls::keeper(authority.server("localhost", |_| {}));
+    let (to, ca) = (format!("https://localhost:{}", address.port()), text(&authority.file));
+    let resumed = |name: &str, more: &[&str]| {
+        let out = inside(&folder, name);
+        let (_, result) = is_answered(&mut replay(&session, &to, &out, &[&["--tls-ca", &ca], more].concat()), &out);
+        assert_eq!(result["connections"]["opened"], 20);
+        let heard = heard.lock().unwrap().drain(..).filter(|one| one.resumed).count() as u64;
+        assert_eq!(result["connections"]["resumed"], heard, "as the server says");
+        heard
+    };
+    assert_eq!(resumed("without", &[]), 0);
+    // The first connections are made at once, before there is anything to resume.
+    assert!(resumed("with", &["--tls-resumption"]) >= 5);
+}
+
+/// What arrived, as heads, and from where.
+type Heads = Arc<Mutex<Vec<(IpAddr, String)>>>;
+
+/// A target that keeps every head and answers 200.
+fn keeper() -> (SocketAddr, Heads) {
+    let heads = Heads::default();
+    let kept = Arc::clone(&heads);
+    let address = target(move |mut socket| {
+        let Ok(peer) = socket.peer_addr() else { return };
+        while let Some(head) = read_head(&mut socket) {
+            kept.lock().unwrap().push((peer.ip(), String::from_utf8(head).unwrap()));
+            if socket.write_all(OK).is_err() {
+                break;
+            }
+        }
+    });
+    (address, heads)
+}
+
+#[test]
+fn names_lead_where_they_are_told_to() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 30);
+    let (address, heads) = keeper();
+    let host = format!("some-name.test:{}", address.port());
+    let (to, out) = (format!("http://{host}"), inside(&folder, "run"));
+    let at = |address: &str| format!("{host}:{address}");
+    // Elsewhere is nowhere without leave, whatever else the name leads to.
+    for more in [&[][..], &["--allow", "other-name.test"], &["--allow", "some-name.test:1"]] {
+        for resolve in [at(ELSEWHERE), at(&format!("127.0.0.1,{ELSEWHERE}"))] {
+            let all = [&["--resolve", &resolve], more].concat();
+            is_refused(&mut replay(&session, &to, &out, &all), &out, &[&host, ELSEWHERE, "not allowed", "--allow"]);
+        }
+    }
+    let nowhere = ["--allow", "some-name.test"];
+    is_refused(&mut replay(&session, &to, &out, &nowhere), &out, &["`some-name.test` does not resolve"]);
+    let other_port = ["--allow", "some-name.test", "--resolve", "some-name.test:1:127.0.0.1"];
+    is_refused(&mut replay(&session, &to, &out, &other_port), &out, &["does not resolve"]);
+    assert_eq!(heads.lock().unwrap().len(), 0, "something was sent");
+    let resolve = at("127.0.0.1");
+    for (name, more) in [("allowed", &["--allow", "some-name.test"][..]), ("loopback", &[])] {
+        let out = inside(&folder, name);
+        is_answered(&mut replay(&session, &to, &out, &[&["--resolve", &resolve], more].concat()), &out);
+        let heads: Vec<_> = heads.lock().unwrap().drain(..).collect();
+        assert!(heads.len() == 30 && heads.iter().all(|one| field(&one.1, "Host") == Some(&host)), "{heads:?}");
+    }
+}
+
+#[test]
+fn source_addresses_are_used_in_turn() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    let (address, heads) = keeper();
+    let (to, out) = (format!("http://{address}"), inside(&folder, "run"));
+    is_refused(&mut replay(&session, &to, &out, &["--bind", ELSEWHERE]), &out, &["cannot send from", ELSEWHERE]);
+    is_answered(&mut replay(&session, &to, &out, &["--bind", "127.0.0.2,127.0.0.3"]), &out);
+    let heads = heads.lock().unwrap();
+    let peers: BTreeSet<IpAddr> = heads.iter().map(|one| one.0).collect();
+    let expected = [2, 3].map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)));
+    assert_eq!((heads.len(), peers), (70, expected.into()));
+}
+
+const CREDENTIALS: &str = "robot:hunter2-and-more";
+
+/// A replay through this proxy with our credentials.
+fn through(proxy: SocketAddr, session: &Path, to: &str, out: &Path, more: &[&str]) -> Command {
+    let mut command = replay(session, to, out, &["--allow", "shop.test", "--proxy-auth", "env:PROXY_LOGIN"]);
+    command.args(["--proxy", &format!("http://{proxy}")]).args(more).env("PROXY_LOGIN", CREDENTIALS);
+    command
+}
+
+/// What was said and every file of the run, decompressed, is free of the credentials.
+#[track_caller]
+fn keeps_the_secret(said: &Said, out: &Path) {
+    let mut texts = vec![("what was said".to_owned(), format!("{said:?}").into_bytes())];
+    let mut folders = vec![out.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let is_packed = path.extension().is_some_and(|ending| ending == "zst");
+            texts.push((text(&path), if is_packed { zstd::decode_all(&*bytes).unwrap() } else { bytes }));
+        }
+    }
+    let holds = |bytes: &[u8], what: &str| bytes.windows(what.len()).any(|window| window == what.as_bytes());
+    let log = texts.iter().find(|one| one.0.ends_with("requests.jsonl.zst")).unwrap();
+    assert!(texts.len() >= 7 && holds(&log.1, "trace_id"), "files of a run are looked at, and readable");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(CREDENTIALS);
+    for (name, bytes) in &texts {
+        for secret in ["hunter2", &encoded, encoded.trim_end_matches('=')] {
+            assert!(!holds(bytes, secret), "{name} holds `{secret}`");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_is_asked_for_the_whole_address_or_for_a_tunnel() {
+    let (folder, session, authority) = with_authority();
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(CREDENTIALS));
+    // In clear text each request is for the proxy to read.
+    let (address, at_target) = keeper();
+    let (proxy, at_proxy) = proxy::forward(address);
+    let out = inside(&folder, "plain");
+    let (said, _) = is_answered(&mut through(proxy, &session, "http://shop.test:8080", &out, &[]), &out);
+    let asked = at_proxy.lock().unwrap();
+    assert_eq!((asked.len(), at_target.lock().unwrap().len()), (70, 70));
+    for head in asked.iter() {
+        assert!(head.starts_with("GET http://shop.test:8080/item/"), "{head}");
+        assert_eq!((field(head, "Host"), field(head, "Proxy-Authorization")), (Some("shop.test:8080"), Some(&*basic)));
+    }
+    keeps_the_secret(&said, &out);
+    // Behind TLS none is: it sees each connection, and the target sees nothing of the proxy's.
+    let (address, heard) = tls::keeper(authority.server("shop.test", |_| {}));
+    let (proxy, at_proxy) = proxy::forward(address);
+    let (out, ca) = (inside(&folder, "tunnel"), text(&authority.file));
+    let mut command = through(proxy, &session, "https://shop.test", &out, &["--tls-ca", &ca]);
+    let (said, result) = is_answered(&mut command, &out);
+    let asked = at_proxy.lock().unwrap();
+    // One connection was made to see that the target is there.
+    assert_eq!(asked.len() as u64, result["connections"]["opened"].as_u64().unwrap() + 1);
+    for head in asked.iter() {
+        assert!(head.starts_with("CONNECT shop.test:443 HTTP/1.1\r\nHost: shop.test:443\r\n"), "{head}");
+        assert_eq!(field(head, "Proxy-Authorization"), Some(&*basic));
+    }
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 70);
+    for one in heard.iter() {
+        assert!(one.head.starts_with("GET /item/") && !one.head.contains("Proxy-Authorization"), "{}", one.head);
+        assert_eq!((one.server_name.as_deref(), field(&one.head, "Host")), (Some("shop.test"), Some("shop.test")));
+    }
+    keeps_the_secret(&said, &out);
+}
+
+#[test]
+fn a_proxy_that_lets_nobody_through_is_said_to() {
+    let (folder, session, authority) = with_authority();
+    let (proxy, ca, out) = (proxy::unwilling(), text(&authority.file), inside(&folder, "run"));
+    let mut command = through(proxy, &session, "https://shop.test", &out, &["--tls-ca", &ca]);
+    is_refused(&mut command, &out, &["cannot connect to the target https://shop.test", "proxy", "407", "credentials"]);
+    // In clear text its answers are what every request gets, and the first thing that is said is what they mean.
+    let said = run(&mut through(proxy, &session, "http://shop.test", &out, &[]));
+    let result = run_json(&out);
+    assert_eq!((&result["status"], &result["turned_away"]), (&json!({"407": 70}), &json!(70)), "{said:?}");
+    assert!(said.out.starts_with("NOTE: the target turned the replay away") && said.out.contains("407"), "{said:?}");
+    keeps_the_secret(&said, &out);
+}
+
+/// The run's own figures: this went wrong, and none of it counts as the generator's lateness.
+#[track_caller]
+fn blames(result: &Value, errors: &Value) {
+    assert_eq!(&result["errors"], errors, "{result:#}");
+    let failed: u64 = errors.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((&result["planned"], &result["shed"]), (&REQUESTS.into(), &json!({})));
+    assert_eq!(result["completed"], REQUESTS - failed);
+    for (quantile, limit_us) in [("p50", 20_000.0), ("p90", 250_000.0)] {
+        assert!(result["lag_us"][quantile].as_f64().unwrap() < limit_us, "{}", result["lag_us"]);
+    }
+}
+
+/// The schedule is kept when a third of the clients meets a fault, by these clients as well.
+#[track_caller]
+fn keeps_its_time(fault: Fault, more: &[&str], errors: &Value, response_s: Range<f64>) {
+    let folder = folder();
+    let ((to, arrivals), out) = (fault.target(), inside(&folder, "run"));
+    let said = run(&mut replay(&numbered(folder.path()), &to, &out, more));
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(arrivals.numbers(), Vec::from_iter(0..REQUESTS), "each arrives once");
+    arrivals.check(CLIENTS, SPACING, |number| !is_hit(number));
+    arrivals.check(CLIENTS, SPACING, is_hit);
+    let result = run_json(&out);
+    blames(&result, errors);
+    let longest = result["response_us"]["p90"].as_f64().unwrap() / 1e6;
+    assert!(response_s.contains(&longest), "{longest} s: {}", result["response_us"]);
+}
+
+#[test]
+fn a_target_slow_for_some_clients_delays_no_request() {
+    keeps_its_time(Fault::Slow, &[], &json!({}), 1.99..2.9);
+}
+
+#[test]
+fn a_target_that_hangs_for_some_clients_delays_no_request() {
+    keeps_its_time(Fault::Hangs, &["--timeout", "1s"], &json!({"timeout": 200}), 0.99..1.9);
+}
+
+#[test]
+fn a_target_that_closes_on_some_clients_delays_no_request() {
+    keeps_its_time(Fault::Closes, &[], &json!({"closed": 200}), 0.0..1.0);
+}
+
+#[test]
+fn a_target_that_resets_some_clients_delays_no_request() {
+    keeps_its_time(Fault::Resets, &[], &json!({"reset": 200}), 0.0..1.0);
+}
+
+#[test]
+fn a_target_that_is_gone_for_some_clients_delays_no_request_of_the_others() {
+    let folder = folder();
+    let (to, arrivals) = Fault::Closes.target();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let map = format!("hit.invalid=http://{}", gone.local_addr().unwrap());
+    // It is there when the run looks for it, and not after that.
+    std::thread::spawn(move || drop(gone.accept()));
+    let out = inside(&folder, "run");
+    let said = run(&mut replay(&numbered(folder.path()), &to, &out, &["--map", &map]));
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(arrivals.numbers().into_iter().eq((0..REQUESTS).filter(|number| !is_hit(*number))));
+    arrivals.check(CLIENTS, SPACING, |_| true);
+    blames(&run_json(&out), &json!({"refused": 200}));
+}
+
+#[test]
+fn a_target_that_turns_half_of_the_connections_away_delays_no_other() {
+    let folder = folder();
+    let (arrivals, accepted) = (Arrivals::default(), AtomicU64::new(0));
+    let noted = arrivals.clone();
+    let address = target(move |mut socket| {
+        if accepted.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            return;
+        }
+        // One request each, so that connections are made all the time.
+        if let Some(head) = read_head(&mut socket) {
+            noted.note(number(&head), &socket);
+            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let out = inside(&folder, "run");
+    let said = run(&mut replay(&numbered(folder.path()), &format!("http://{address}"), &out, &[]));
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = run_json(&out);
+    arrivals.check(CLIENTS, SPACING, |_| true);
+    assert_eq!(result["completed"], arrivals.count());
+    assert!(arrivals.count() > 200, "{result:#}");
+    blames(&result, &result["errors"]);
+    let errors: BTreeSet<&str> = result["errors"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(!errors.is_empty() && errors.is_subset(&["closed", "reset"].into()), "{errors:?}");
+}
