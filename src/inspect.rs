@@ -108,9 +108,10 @@ impl Contents {
             bytes: 0,
             ..gap.clone()
         });
-        sum.connections += gap.connections;
-        sum.exchanges += gap.exchanges;
-        sum.bytes += gap.bytes;
+        // What a file says is added up with care: it may say anything.
+        sum.connections = sum.connections.saturating_add(gap.connections);
+        sum.exchanges = sum.exchanges.saturating_add(gap.exchanges);
+        sum.bytes = sum.bytes.saturating_add(gap.bytes);
         sum.to_ns = sum.to_ns.max(gap.to_ns);
     }
 

@@ -284,7 +284,7 @@ impl Planned {
             eprintln!("note: {} segments end without an index: their recorder was killed", summary.unfinished);
         }
         if !summary.gaps.is_empty() {
-            let bytes = summary.gaps.iter().map(|gap| gap.bytes).sum();
+            let bytes = summary.gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.bytes));
             eprintln!("note: the sessions declare {} gaps ({} not captured)", summary.gaps.len(), units::bytes(bytes));
         }
         for rule in &self.found.unused {

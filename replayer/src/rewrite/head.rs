@@ -99,8 +99,13 @@ impl<'a> Head<'a> {
         self.lines.len() < before
     }
 
-    pub(super) fn append_to(&mut self, name: &str, suffix: &[u8]) {
-        self.lines_mut(name).for_each(|line| line.value.push(suffix));
+    /// Makes the values of the fields of this name end in `suffix`, which begins with a space; those that do stay.
+    pub(super) fn end_in(&mut self, name: &str, suffix: &[u8]) {
+        let ends = |line: &Line<'_>| {
+            let value = line.value.bytes();
+            value.ends_with(suffix) || value == suffix.trim_ascii_start()
+        };
+        self.lines_mut(name).filter(|line| !ends(line)).for_each(|line| line.value.push(suffix));
     }
 
     pub(super) fn into_text(self) -> Text<'static> {

@@ -144,7 +144,7 @@ impl Rewriter {
         let mut body = Text::from(&request.body.bytes[..]);
         let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
         identity::apply(&mut head, &self.secrets);
-        head.append_to("user-agent", USER_AGENT_SUFFIX.as_bytes());
+        head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let template = frame::frame(head, body, body_changed, request, target);
         if template.is_read_as_meant(&self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous) }
     }

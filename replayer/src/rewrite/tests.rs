@@ -76,6 +76,14 @@ fn without_rules_only_host_traces_and_user_agent_change() {
 }
 
 #[test]
+fn a_replay_of_a_recorded_replay_says_only_once_who_sends() {
+    for agent in [format!("curl{USER_AGENT_SUFFIX}"), USER_AGENT_SUFFIX.to_owned()] {
+        let head = format!("GET / HTTP/1.1\r\nUser-Agent: {agent}\r\n");
+        check_with(options(""), &format!("{head}\r\n"), &head, "");
+    }
+}
+
+#[test]
 fn bodies_keep_their_framing() {
     let check = |request: &str, head: &str, body: &str| {
         check_with(options(""), request, head, body);

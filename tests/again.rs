@@ -1,0 +1,270 @@
+//! Record, replay, record again: the second session is the first one up to times, trace context and what rewriting
+//! documents, whatever the traffic; and every copy of a larger replay is it, too.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod scripted;
+mod support;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use formats::head::value;
+use formats::jsonl::{Line, from_line};
+use formats::model::{Exchange, Message};
+use support::{folder, inside, reenact_says, run_json, text};
+use traffic::answerer::{Arrival, Arrivals, answerer};
+use traffic::{ORIGIN, Random, SECRET, Seed, TRACE_FIELDS, framed, id_of, imported, random_session};
+
+/// What docs/rewriting.md says becomes of a recorded head, without the fields of the new trace.
+fn rewritten(head: &[u8], authority: &str) -> Vec<u8> {
+    let mut lines = head[..head.len() - 2].split_inclusive(|byte| *byte == b'\n');
+    let start = lines.next().unwrap();
+    let (method, target) = start.split_at(start.iter().position(|byte| *byte == b' ').unwrap() + 1);
+    let has_origin = target.starts_with(ORIGIN.as_bytes()) || value(head, "host").is_some();
+    let moved = |url: &[u8]| match url.strip_prefix(ORIGIN.as_bytes()) {
+        Some(path) if has_origin => [b"http://", authority.as_bytes(), path].concat(),
+        _ => url.to_vec(),
+    };
+    let mut out = [method, &moved(target)].concat();
+    for line in lines {
+        let text = line.strip_suffix(b"\n").unwrap();
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let colon = text.iter().position(|byte| *byte == b':').unwrap();
+        let from = text.len() - text[colon + 1..].trim_ascii_start().len();
+        let to = from.max(text.trim_ascii_end().len());
+        let value = match &String::from_utf8_lossy(&text[..colon]).to_ascii_lowercase()[..] {
+            name if TRACE_FIELDS.contains(&name) => continue,
+            "host" => authority.into(),
+            "user-agent" => [&text[from..to], b" reenact/", env!("CARGO_PKG_VERSION").as_bytes()].concat(),
+            "origin" | "referer" => moved(&text[from..to]),
+            _ => text[from..to].to_vec(),
+        };
+        out.extend_from_slice(&[&line[..from], &value, &line[to..]].concat());
+    }
+    out
+}
+
+/// A head that a replay sent, without the fields of its trace; and the ids of trace and span, which come last.
+#[track_caller]
+fn taken_apart(head: &[u8], run_id: &str) -> (Vec<u8>, String, String) {
+    let marks = format!(
+        "-03\r\ntracestate: reenact={run_id}\r\nbaggage: synthetic_request=true,reenact.run_id={run_id}\r\n\r\n"
+    );
+    let shown = head.escape_ascii();
+    let rest = head.strip_suffix(marks.as_bytes()).unwrap_or_else(|| panic!("{shown} does not end in {marks}"));
+    let (rest, context) = rest.split_at(rest.len() - 65);
+    let ids = context.strip_prefix(b"traceparent: 00-").unwrap_or_else(|| panic!("{shown}"));
+    let ids = String::from_utf8(ids.to_vec()).unwrap();
+    (rest.to_vec(), ids[..32].to_owned(), ids[33..].to_owned())
+}
+
+/// Secrets and pseudonyms as the number of their first appearance, and the rest as text.
+fn numbered(head: &[u8], known: &mut Vec<Vec<u8>>) -> String {
+    let (mut out, mut rest) = (String::new(), head);
+    while let Some((first, after)) = rest.split_first() {
+        let prefix = [SECRET, "redacted-"].into_iter().find(|prefix| rest.starts_with(prefix.as_bytes()));
+        if let Some((secret, after)) = prefix.and_then(|prefix| rest.split_at_checked(prefix.len() + 22)) {
+            let number = known.iter().position(|one| one == secret).unwrap_or(known.len());
+            if number == known.len() {
+                known.push(secret.to_vec());
+            }
+            out += &format!("<{number}>");
+            rest = after;
+        } else {
+            out += &[*first].escape_ascii().to_string();
+            rest = after;
+        }
+    }
+    out
+}
+
+/// Whether what is the same on the one side is the same on the other, and only that.
+#[track_caller]
+fn check_one_to_one<A: Ord + Clone + std::fmt::Debug, B: Ord + Clone + std::fmt::Debug>(what: &str, pairs: &[(A, B)]) {
+    let pairs: BTreeSet<_> = pairs.iter().cloned().collect();
+    let (a, b): (BTreeSet<_>, BTreeSet<_>) = pairs.iter().cloned().unzip();
+    assert!(a.len() == pairs.len() && b.len() == pairs.len(), "{what}: {pairs:?}");
+}
+
+/// Ids of each connection in order, each with whether it came before the answer before it had ended.
+fn connections(exchanges: &[Exchange]) -> Vec<Vec<(u64, bool)>> {
+    let mut connections: BTreeMap<u64, Vec<(u64, bool)>> = BTreeMap::new();
+    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    for one in exchanges {
+        let before = ends.insert(one.connection, one.instants.response_end.unwrap());
+        let is_pipelined = before.is_some_and(|before| one.instants.request_start < before);
+        connections.entry(one.connection).or_default().push((id_of(&one.request.head), is_pipelined));
+    }
+    let mut connections: Vec<_> = connections.into_values().collect();
+    connections.sort();
+    connections
+}
+
+/// Ids of each connection of what arrived, in order; with the copies whose connection it was.
+fn arrived_connections(arrivals: &[Arrival]) -> Vec<(Vec<u64>, BTreeSet<Vec<u8>>)> {
+    let mut connections: BTreeMap<usize, (Vec<u64>, BTreeSet<Vec<u8>>)> = BTreeMap::new();
+    for one in arrivals {
+        let connection = connections.entry(one.connection).or_default();
+        connection.0.push(one.id);
+        connection.1.extend(value(&one.head, "x-copy").map(<[u8]>::to_vec));
+    }
+    let mut connections: Vec<_> = connections.into_values().collect();
+    connections.sort();
+    connections
+}
+
+/// What `cat` prints of a session, in its order.
+fn read(session: &Path) -> Vec<Exchange> {
+    let printed = reenact_says(["cat", &text(session)]).out;
+    assert!(!printed.contains(SECRET) || session.ends_with("first"), "a secret is in {session:?}");
+    let exchange = |line: &str| match from_line(line.as_bytes()).unwrap() {
+        Line::Exchange(exchange) => Some(exchange),
+        _ => None,
+    };
+    printed.lines().filter_map(exchange).collect()
+}
+
+/// Replays at the recorded rate, or as the options say; returns the run's id and what arrived, as it came.
+#[track_caller]
+fn replay(session: &Path, to: &str, more: &[&str], arrivals: &Arrivals, count: usize) -> (String, Vec<Arrival>) {
+    let out = session.with_extension("run");
+    // Whoever is slow, as a machine under load is, must not be taken for traffic on more connections.
+    let fixed = ["--unsafe-methods", "send", "--when-busy", "queue", "--target", to, "--out"];
+    let (session, path) = (text(session), text(&out));
+    let said = reenact_says(["replay", &session].iter().chain(&fixed).chain(&[&path[..]]).chain(more));
+    let run = run_json(&out);
+    assert!(said.code == 0 && run["completed"] == count, "{} {} {said:?}", run["errors"], run["left_out"]);
+    (run["run_id"].as_str().unwrap().to_owned(), std::mem::take(&mut *arrivals.lock().unwrap()))
+}
+
+/// Records a replay of a random session, and replays what was recorded.
+fn check_again(seed: u64) {
+    let (_guard, mut random, folder) = (Seed(seed), Random(seed), folder());
+    let mut recorded = random_session(&mut random);
+    let first = imported(folder.path(), &recorded);
+    let read_back = read(&first);
+    recorded.iter_mut().zip(&read_back).for_each(|(one, again)| one.seq = again.seq);
+    assert!(recorded == read_back, "what was imported is printed");
+
+    let (upstream, arrivals) = answerer(&recorded);
+    let (upstream, second) = (upstream.to_string(), inside(&folder, "second"));
+    let (recorder, address) =
+        support::recorder(&upstream, &second, &["--record-replays", "--client-key", "header:X-User"]);
+    let (run_id, mut arrived) = replay(&first, &format!("http://{address}"), &[], &arrivals, recorded.len());
+    recorder.signal("INT");
+    let said = recorder.finish();
+    assert!(said.code == 0 && !said.err.contains("panicked"), "{said:?}");
+    let mut again = read(&second);
+
+    assert_eq!(connections(&again), connections(&recorded), "connections, their order, and pipelining");
+    let order = arrived_connections(&arrived);
+    arrived.sort_by_key(|one| one.id);
+    recorded.sort_by_key(|one| id_of(&one.request.head));
+    again.sort_by_key(|one| id_of(&one.request.head));
+    check_arrivals(&recorded, &arrived, &address, &run_id);
+    check_sessions(&recorded, &again, &address, &run_id);
+
+    let to = format!("http://{upstream}");
+    let more = ["--keep-host", "--allow-origin"];
+    let (later_id, mut later) = replay(&second, &to, &more, &arrivals, recorded.len());
+    assert_eq!(arrived_connections(&later), order);
+    later.sort_by_key(|one| one.id);
+    let (mut before, mut after, mut traces) = (Vec::new(), Vec::new(), Vec::new());
+    for (one, other) in arrived.iter().zip(&later) {
+        let (head, trace, _) = taken_apart(&one.head, &run_id);
+        let (later_head, later_trace, _) = taken_apart(&other.head, &later_id);
+        assert_eq!(numbered(&later_head, &mut after), numbered(&head, &mut before));
+        assert!(one.body == other.body, "the body of {}", one.id);
+        traces.push((trace, later_trace));
+    }
+    check_one_to_one("traces", &traces);
+}
+
+/// What came over the wire is what was recorded.
+#[track_caller]
+fn check_arrivals(recorded: &[Exchange], arrived: &[Arrival], authority: &str, run_id: &str) {
+    assert_eq!(arrived.len(), recorded.len());
+    let (mut traces, mut spans, mut places) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for (one, arrival) in recorded.iter().zip(arrived) {
+        let id = id_of(&one.request.head);
+        let (head, trace, span) = taken_apart(&arrival.head, run_id);
+        let expected = rewritten(&one.request.head, authority);
+        assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert!(arrival.id == id && arrival.body == framed(&one.request), "the body of {id}");
+        let own = formats::trace::recorded(&one.request.head).map(|context| context.trace_id);
+        traces.push(((own, own.is_none().then_some(id)), trace));
+        places.push((one.connection, arrival.connection));
+        assert!(spans.insert(span), "a span of two requests");
+    }
+    check_one_to_one("traces", &traces);
+    check_one_to_one("connections", &places);
+}
+
+/// The second session is the first, but for what a replay and the redaction change.
+#[track_caller]
+fn check_sessions(first: &[Exchange], second: &[Exchange], authority: &str, run_id: &str) {
+    assert_eq!(second.len(), first.len());
+    let (mut secrets, mut pseudonyms, mut clients) = (Vec::new(), Vec::new(), Vec::new());
+    for (one, again) in first.iter().zip(second) {
+        let (head, ..) = taken_apart(&again.request.head, run_id);
+        let expected = rewritten(&one.request.head, authority);
+        assert_eq!(numbered(&head, &mut pseudonyms), numbered(&expected, &mut secrets));
+        let parts = |message: &Message| (message.framing, message.body.clone(), message.trailers.clone());
+        assert!(parts(&again.request) == parts(&one.request), "the body of {expected:?}");
+        assert_eq!((again.protocol, again.end, &again.informational), (one.protocol, one.end, &one.informational));
+        let (answer, answer_again) = (one.response.as_ref().unwrap(), again.response.as_ref().unwrap());
+        assert_eq!(numbered(&answer_again.head, &mut pseudonyms), numbered(&answer.head, &mut secrets));
+        assert!(parts(answer_again) == parts(answer), "the answer's body of {expected:?}");
+        clients.push((one.client, again.client));
+    }
+    check_one_to_one("clients", &clients);
+}
+
+#[test]
+fn a_replay_that_is_recorded_is_the_same_session_again() {
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            scope.spawn(move || (worker..12).step_by(3).for_each(check_again));
+        }
+    });
+}
+
+#[test]
+fn every_copy_sends_every_request_once_on_connections_of_its_own() {
+    let folder = folder();
+    let recorded = random_session(&mut Random(100));
+    let first = imported(folder.path(), &recorded);
+    let (upstream, arrivals) = answerer(&recorded);
+    let config = inside(&folder, "copies.toml");
+    std::fs::write(&config, "[[rewrite]]\nset_header = { X-Copy = \"{{copy}}\" }\n").unwrap();
+    let (to, config) = (format!("http://{upstream}"), text(&config));
+    let more = ["--rate", "3x", "--config", &config];
+    let (_, arrived) = replay(&first, &to, &more, &arrivals, 3 * recorded.len());
+    let mut came: BTreeMap<Vec<u64>, Vec<String>> = BTreeMap::new();
+    for (ids, copies) in arrived_connections(&arrived) {
+        let copies: Vec<_> = copies.iter().map(|copy| String::from_utf8_lossy(copy).into_owned()).collect();
+        came.entry(ids).or_default().push(copies.join(" and "));
+    }
+    let ids = connections(&recorded).into_iter().map(|one| one.into_iter().map(|(id, _)| id).collect::<Vec<_>>());
+    assert_eq!(came.keys().cloned().collect::<Vec<_>>(), ids.collect::<Vec<_>>());
+    for (ids, copies) in &mut came {
+        copies.sort();
+        assert_eq!(copies, &["0", "1", "2"], "{ids:?}");
+    }
+    check_schedule(&recorded, &first.with_extension("run"));
+}
+
+/// Each copy of a client has the client's own schedule, from its own beginning.
+#[track_caller]
+fn check_schedule(recorded: &[Exchange], run: &Path) {
+    let log = std::fs::File::open(run.join("requests.jsonl.zst")).unwrap();
+    let mut schedules: BTreeMap<String, BTreeSet<i128>> = BTreeMap::new();
+    for line in String::from_utf8(zstd::decode_all(log).unwrap()).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let start = recorded[usize::try_from(line["seq"].as_u64().unwrap()).unwrap()].instants.request_start;
+        let shift = i128::from(line["due_ns"].as_u64().unwrap()) - i128::from(start);
+        schedules.entry(format!("{} {}", line["client"], line["copy"])).or_default().insert(shift);
+    }
+    assert!(schedules.values().all(|shifts| shifts.len() == 1), "{schedules:?}");
+}
