@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use scripted::{gets, line, read_head, session, target};
@@ -131,7 +131,7 @@ fn nothing_secret_is_in_any_file_of_a_run() {
     for out in &outs {
         replay(&session, to, out, &more);
     }
-    for file in outs.iter().flat_map(|out| files(out)) {
+    for file in outs.iter().flat_map(|out| support::files(out)) {
         let bytes = std::fs::read(&file).unwrap();
         let plain = if text(&file).ends_with(".zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
         check_no_secret(&plain, &file);
@@ -155,16 +155,6 @@ fn check_no_secret(bytes: &[u8], file: &Path) {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{secret} in {}", file.display());
     }
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(directory)
-        .unwrap()
-        .flat_map(|entry| {
-            let path = entry.unwrap().path();
-            if path.is_dir() { files(&path) } else { vec![path] }
-        })
-        .collect()
 }
 
 #[test]

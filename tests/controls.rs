@@ -202,8 +202,8 @@ fn a_token_is_sent_and_stands_in_no_file() {
     let out = inside(&folder, "run");
     replay(&session, &to, &out, 0, &["--auth", &format!("file:{}", secret.display())]);
     assert!(heads.lock().unwrap().iter().all(|head| field(head, "Authorization") == Some("Bearer t0p-s3cret")));
-    for file in std::fs::read_dir(&out).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+    for file in support::files(&out) {
+        let bytes = std::fs::read(file).unwrap();
         assert!(!bytes.windows(9).any(|window| window == b"t0p-s3cre"));
     }
 }
@@ -445,6 +445,11 @@ fn bounds_shed_and_say_so() {
     replay(&session, &to, &out, 3, &["--budget-requests", "40"]);
     let run = run_json(&out);
     assert_eq!((&run["shed"]["budget"], &run["completed"], heads.lock().unwrap().len()), (&60.into(), &40.into(), 40));
+    // What no budget is left for is not waited for, either: this would take an hour.
+    let lines = [line(0, 1, "GET", "/now"), line(3_600_000, 1, "GET", "/later")];
+    let (hour, out) = (scripted::session(folder.path(), "hour", &lines), inside(&folder, "hour-run"));
+    replay(&hour, &to, &out, 3, &["--budget-requests", "1"]);
+    assert_eq!(run_json(&out)["shed"]["budget"], 1);
     let out = inside(&folder, "rate");
     replay(&session, &to, &out, 3, &["--max-rate", "20"]);
     assert!(run_json(&out)["shed"]["max_rate"].as_u64().unwrap() > 50, "{}", run_json(&out)["shed"]);

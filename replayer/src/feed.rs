@@ -310,13 +310,15 @@ impl Feed {
     fn wait_for_room(&mut self, due_ns: u64, start: &Start, stop: &Stop) -> bool {
         loop {
             let now = start.clock.now_ns().saturating_sub(start.at_ns);
+            // What no budget is left for is shed without a wait.
+            let at_once = start.at_once || stop.is_spent();
             while let Some((due, bytes)) = self.ahead.front().copied()
-                && (due < now || start.at_once)
+                && (due < now || at_once)
             {
                 self.ahead.pop_front();
                 self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes);
             }
-            let far = !start.at_once && due_ns > now.saturating_add(AHEAD_NS);
+            let far = !at_once && due_ns > now.saturating_add(AHEAD_NS);
             if !far && self.ahead_bytes <= AHEAD_BYTES_MAX {
                 return true;
             }

@@ -84,8 +84,8 @@ impl RawClient {
 pub(crate) fn on_disk(folder: &Path) -> Vec<u8> {
     const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let mut all = Vec::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+    for file in crate::support::files(folder) {
+        let bytes = std::fs::read(file).unwrap();
         for at in (0..bytes.len()).filter(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&FRAME))) {
             let frame = zstd::stream::read::Decoder::with_buffer(bytes.get(at..).unwrap());
             // These four bytes may stand anywhere; then they begin no frame.

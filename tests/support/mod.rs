@@ -213,3 +213,14 @@ pub(crate) fn text(path: &Path) -> String {
 pub(crate) fn inside(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }
+
+/// All files of a directory, and of those in it.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory)
+        .unwrap()
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() { files(&path) } else { vec![path] }
+        })
+        .collect()
+}

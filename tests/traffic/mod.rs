@@ -152,6 +152,7 @@ fn random_exchange(random: &mut Random, id: usize, user: u64, is_last: bool, is_
         response: Some(random_response(random, method, protocol, is_last)),
         instants: Instants::default(),
         end: End::Complete,
+        replay_of: None,
     }
 }
 
@@ -239,7 +240,8 @@ fn random_content(random: &mut Random, framing: Framing, fields: &mut Fields) ->
             message.trailers = random.one(&["X-Sum: 1\r\n", "x-sum:\t\r\nX-Sum:2 \r\n", "X-Other: \u{e9}\n"]).into();
         }
     }
-    message.body = Body { total_len: bytes.len() as u64, bytes: std::mem::take(&mut bytes).into(), chunks };
+    message.body =
+        Body { total_len: bytes.len() as u64, bytes: std::mem::take(&mut bytes).into(), chunks, sha256: None };
     message
 }
 

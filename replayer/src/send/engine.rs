@@ -297,6 +297,9 @@ impl Engine {
             _ => return,
         };
         self.closing = Some(reason);
+        if reason == Shed::Budget {
+            self.stop.spend();
+        }
         self.shed_waiting(reason);
     }
 

@@ -24,7 +24,7 @@ mod slots;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 pub use engine::{Engine, EngineParts};
 pub use options::{Budget, KeepAnswers, LoopModel, Pace, SAMPLE_ONE_IN, SendOptions, WhenBusy};
@@ -52,29 +52,42 @@ pub enum SlotNews {
 
 /// Told to the engines while they work.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub struct Stop {
+    level: AtomicU8,
+    spent: AtomicBool,
+}
 
 impl Stop {
+    /// A budget is used up: nothing more is sent, and nobody has to wait for due instants any more.
+    pub(crate) fn spend(&self) {
+        self.spent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a budget is used up.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
+    }
+
     /// Sends nothing more; waits for the answers that are under way.
     pub fn drain(&self) {
-        self.0.fetch_max(1, Ordering::Relaxed);
+        self.level.fetch_max(1, Ordering::Relaxed);
     }
 
     /// Gives up the answers that are under way, too.
     pub fn abort(&self) {
-        self.0.fetch_max(2, Ordering::Relaxed);
+        self.level.fetch_max(2, Ordering::Relaxed);
     }
 
     /// Whether [`Self::drain`] or [`Self::abort`] was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= 1
+        self.level.load(Ordering::Relaxed) >= 1
     }
 
     /// Whether [`Self::abort`] was called.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= 2
+        self.level.load(Ordering::Relaxed) >= 2
     }
 }
 
