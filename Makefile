@@ -14,6 +14,7 @@ bench:
 	cargo build --release
 	python3 tests/bench/relay.py
 	python3 tests/bench/lag.py
+	python3 tests/bench/shape.py bursty
 
 setup:
 	tools/setup test
