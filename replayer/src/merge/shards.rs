@@ -107,45 +107,46 @@ pub(super) fn names(shards: &[Shard]) -> Result<Vec<String>, MergeError> {
     Ok((0..many).map(|index| names.get(&index).copied().unwrap_or_default().to_owned()).collect())
 }
 
-fn whole(of: &RunResult, endpoints: usize) -> Option<Tally> {
-    let mut rows = vec![EndpointCount::default(); endpoints];
-    for row in &of.endpoints {
-        let place = rows.get_mut(row.index as usize)?;
-        (place.completed, place.errors, place.status) = (row.completed, row.errors, codes(&row.status)?);
-    }
-    Some(Tally {
-        settled: of.settled,
-        dispatched: of.dispatched,
-        sent: of.sent,
-        completed: of.completed,
-        errors: words(&of.errors),
-        shed: words(&of.shed),
-        status: codes(&of.status)?,
-        bytes: of.bytes,
-        endpoints: rows,
-        ..Tally::default()
-    })
+/// What a result counted of one window: [`RunResult`] and [`Steady`] name it alike.
+macro_rules! tally {
+    ($of:expr, $rows:expr) => {
+        Some(Tally {
+            settled: $of.settled,
+            dispatched: $of.dispatched,
+            sent: $of.sent,
+            completed: $of.completed,
+            errors: words(&$of.errors),
+            shed: words(&$of.shed),
+            status: codes(&$of.status)?,
+            bytes: $of.bytes,
+            endpoints: $rows,
+            ..Tally::default()
+        })
+    };
+}
+
+fn whole(of: &RunResult, many: usize) -> Option<Tally> {
+    let counted = of.endpoints.iter().map(|row| (row.index, row.completed, row.errors, &row.status));
+    tally!(of, rows(counted, many)?)
 }
 
 fn steady(of: &Steady, endpoints: &[Endpoint], many: usize) -> Option<Tally> {
+    let counted = endpoints.iter().map(|row| (row.index, &row.steady));
+    let counted = counted.map(|(index, row)| (index, row.completed, row.errors, &row.status));
+    tally!(of, rows(counted, many)?)
+}
+
+/// Whole answers, failures and codes by the index of the endpoint.
+fn rows<'a>(
+    counted: impl Iterator<Item = (u32, u64, u64, &'a BTreeMap<String, u64>)>,
+    many: usize,
+) -> Option<Vec<EndpointCount>> {
     let mut rows = vec![EndpointCount::default(); many];
-    for row in endpoints {
-        let place = rows.get_mut(row.index as usize)?;
-        let row = &row.steady;
-        (place.completed, place.errors, place.status) = (row.completed, row.errors, codes(&row.status)?);
+    for (index, completed, errors, status) in counted {
+        let place = rows.get_mut(index as usize)?;
+        (place.completed, place.errors, place.status) = (completed, errors, codes(status)?);
     }
-    Some(Tally {
-        settled: of.settled,
-        dispatched: of.dispatched,
-        sent: of.sent,
-        completed: of.completed,
-        errors: words(&of.errors),
-        shed: words(&of.shed),
-        status: codes(&of.status)?,
-        bytes: of.bytes,
-        endpoints: rows,
-        ..Tally::default()
-    })
+    Some(rows)
 }
 
 fn words(counts: &BTreeMap<String, u64>) -> BTreeMap<Word, u64> {
