@@ -101,6 +101,10 @@ impl Replay {
             Some(text) => text.parse().map_err(|error: replayer::verdict::LagLimitError| Failure::of(&error))?,
             None => LagLimit::default(),
         };
+        if args.reuse_spool && args.load.spool.is_none() {
+            return Err(Failure::new("--reuse-spool needs --spool")
+                .hint("name the directory in which spools are kept; whoever keeps them removes them"));
+        }
         let export = export::export(&args)?;
         let redaction_key = secret::redaction_key(args.redact_key.as_ref())?;
         let safety = Safety::check(&args)?;

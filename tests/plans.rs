@@ -179,6 +179,8 @@ fn a_spool_that_was_kept_is_used_for_the_same_requests_and_for_no_others() {
         assert!(!arrived.iter().any(|path| path == "/item/x7"), "{more:?}");
         assert_eq!(kept().len(), number + 2, "{more:?}");
     }
+    let nowhere = reenact_says(["replay", "s", "--target", "http://127.0.0.1:1", "--reuse-spool"]);
+    assert!(nowhere.code == 2 && nowhere.err.contains("--spool"), "{nowhere:?}");
     // A spool whose file was cut off is refused before anything is sent.
     std::fs::write(&pages, b"short").unwrap();
     let (session, out) = (text(&session), text(&inside(&folder, "refused")));

@@ -311,11 +311,13 @@ fn complete(
         ));
     }
     if let Some(kept) = &answers {
-        if let Some(failure) = &kept.failure {
-            notices.push(format!("answers were no longer kept: {failure}"));
-        }
-        if kept.lost > 0 {
-            notices.push(format!("{} answers were not kept: they came faster than they could be written", kept.lost));
+        let lost = kept.lost;
+        match &kept.failure {
+            Some(failure) => notices.push(format!("{lost} answers were not kept: {failure}")),
+            None if lost > 0 => {
+                notices.push(format!("{lost} answers were not kept: they came faster than they could be written"));
+            }
+            None => {}
         }
     }
     let left_out = counters.bodies_left_out.load(Relaxed);
