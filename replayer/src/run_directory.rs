@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use formats::head;
 
-use crate::contexts::hex;
+use crate::contexts::append_hex;
 use crate::error::ReplayError;
 use crate::job::Job;
 use crate::measure::{Closed, Counted, LogWriter};
@@ -171,7 +171,7 @@ pub struct RequestLog {
     out: zstd::stream::Encoder<'static, BufWriter<File>>,
     /// Endpoints as JSON strings.
     endpoints: Vec<String>,
-    line: String,
+    line: Vec<u8>,
 }
 
 impl RequestLog {
@@ -184,7 +184,7 @@ impl RequestLog {
         let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
         let out = out.map_err(|source| directory.failed("requests.jsonl.zst", source))?;
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: String::new() })
+        Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new() })
     }
 
     /// Adds one line.
@@ -192,60 +192,42 @@ impl RequestLog {
     /// # Errors
     /// When the system refuses.
     pub fn write(&mut self, job: &Job) -> std::io::Result<()> {
-        use std::fmt::Write as _;
         let (facts, outcome) = (&job.facts, &job.progress);
         let endpoint = self.endpoints.get(facts.endpoint as usize).map_or("null", String::as_str);
         let method = head::request_line(&job.head).map_or(&b""[..], |line| line.method);
         // A method is a token (RFC 9110 §5.6.2), which needs no escaping; anything else is not repeated.
         let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        let method =
-            std::str::from_utf8(method).ok().filter(|method| method.bytes().all(|byte| is_plain(&byte))).unwrap_or("");
-        let line = &mut self.line;
-        line.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            line,
-            r#"{{"seq":{},"session":{},"client":"{}","copy":{},"due_ns":{},"released_ns":{}"#,
-            facts.seq, facts.session, facts.client, facts.copy, job.due_ns, outcome.released_ns,
-        );
-        let _ = match outcome.held_by_seq {
-            Some(seq) => write!(line, r#","held_by_seq":{seq},"busy_ns":{}"#, outcome.busy_ns),
-            None => write!(line, r#","held_by_seq":null,"busy_ns":{}"#, outcome.busy_ns),
+        let method = if method.iter().all(is_plain) { method } else { b"" };
+        let mut line = Line(&mut self.line);
+        line.0.clear();
+        line.text(b"{\"seq\":").number(Some(facts.seq));
+        line.text(b",\"session\":").number(Some(facts.session.into()));
+        line.text(b",\"client\":\"").text(facts.client.source.name().as_bytes());
+        line.text(b"-").hex(&facts.client.id.to_be_bytes());
+        line.text(b"\",\"copy\":").number(Some(facts.copy.into()));
+        line.text(b",\"due_ns\":").number(Some(job.due_ns));
+        line.text(b",\"released_ns\":").number(Some(outcome.released_ns));
+        line.text(b",\"held_by_seq\":").number(outcome.held_by_seq);
+        line.text(b",\"busy_ns\":").number(Some(outcome.busy_ns));
+        line.text(b",\"dispatched_ns\":").number(outcome.dispatched_ns);
+        line.text(b",\"written_ns\":").number(outcome.written_ns);
+        line.text(b",\"first_byte_ns\":").number(outcome.first_byte_ns);
+        line.text(b",\"done_ns\":").number(outcome.shed.is_none().then_some(outcome.done_ns));
+        line.text(b",\"status\":").number(outcome.status.map(u64::from));
+        line.text(b",\"error\":").word(outcome.error.map(|kind| kind.name().as_bytes()));
+        line.text(b",\"shed\":").word(outcome.shed.map(|reason| reason.name().as_bytes()));
+        line.text(b",\"method\":").word(Some(method));
+        line.text(b",\"endpoint\":").text(endpoint.as_bytes());
+        line.text(b",\"bytes_in\":").number(Some(outcome.bytes_in));
+        line.text(b",\"bytes_out\":").number(Some(outcome.bytes_out));
+        line.text(b",\"trace_id\":\"").hex(&job.fresh.trace_id);
+        line.text(b"\",\"span_id\":\"").hex(&job.fresh.span_id);
+        line.text(b"\",\"recorded_trace_id\":");
+        match facts.trace {
+            Some(trace) => line.text(b"\"").hex(&trace.trace_id).text(b"\"}\n"),
+            None => line.text(b"null}\n"),
         };
-        let instants = [
-            ("dispatched_ns", outcome.dispatched_ns),
-            ("written_ns", outcome.written_ns),
-            ("first_byte_ns", outcome.first_byte_ns),
-            ("done_ns", outcome.shed.is_none().then_some(outcome.done_ns)),
-            ("status", outcome.status.map(u64::from)),
-        ];
-        for (name, value) in instants {
-            let _ = match value {
-                Some(value) => write!(line, r#","{name}":{value}"#),
-                None => write!(line, r#","{name}":null"#),
-            };
-        }
-        let words =
-            [("error", outcome.error.map(|kind| kind.name())), ("shed", outcome.shed.map(|reason| reason.name()))];
-        for (name, word) in words {
-            let _ = match word {
-                Some(word) => write!(line, r#","{name}":"{word}""#),
-                None => write!(line, r#","{name}":null"#),
-            };
-        }
-        let _ = write!(
-            line,
-            r#","method":"{method}","endpoint":{endpoint},"bytes_in":{},"bytes_out":{},"trace_id":"{}","span_id":"{}""#,
-            outcome.bytes_in,
-            outcome.bytes_out,
-            hex(&job.fresh.trace_id),
-            hex(&job.fresh.span_id),
-        );
-        let _ = match facts.trace {
-            Some(trace) => writeln!(line, r#","recorded_trace_id":"{}"}}"#, hex(&trace.trace_id)),
-            None => writeln!(line, r#","recorded_trace_id":null}}"#),
-        };
-        self.out.write_all(line.as_bytes())
+        self.out.write_all(&self.line)
     }
 
     /// Ends the log.
@@ -254,5 +236,35 @@ impl RequestLog {
     /// When the system refuses.
     pub fn finish(self) -> std::io::Result<()> {
         self.out.finish()?.flush()
+    }
+}
+
+/// A line of JSON, written without the machinery of formatting: that costs more than counting does.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    fn text(&mut self, text: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(text);
+        self
+    }
+
+    fn number(&mut self, number: Option<u64>) -> &mut Self {
+        match number {
+            Some(number) => self.text(itoa::Buffer::new().format(number).as_bytes()),
+            None => self.text(b"null"),
+        }
+    }
+
+    /// A word that needs no escaping.
+    fn word(&mut self, word: Option<&[u8]>) -> &mut Self {
+        match word {
+            Some(word) => self.text(b"\"").text(word).text(b"\""),
+            None => self.text(b"null"),
+        }
+    }
+
+    fn hex(&mut self, bytes: &[u8]) -> &mut Self {
+        append_hex(bytes, self.0);
+        self
     }
 }
