@@ -1,4 +1,4 @@
-//! Blocks of constant rate: where, within them, one instant is as likely as another.
+//! Blocks of constant rate, or nearly so (`trend.rs` says how copies are placed in them).
 //!
 //! Counts of instants in n equal cells are cut into blocks such that the penalised likelihood of a Poisson process with
 //! one rate for each block is largest (*Bayesian blocks*: Scargle, Norris, Jackson and Chiang, ApJ 764:167, 2013):
@@ -11,6 +11,8 @@
 //! every cut). The optimum is exact, by dynamic programming over the cells with the pruning of PELT (Killick, Fearnhead
 //! and Eckley, JASA 107:1590, 2012): a cut from which even an unpenalised block is worse than the best now can never be
 //! the last cut again. Cost: O(instants + n²) at worst, which is flat traffic, where nothing can be pruned.
+
+use super::trend::{Blocks, trend};
 
 /// Cells at most.
 const CELLS_MAX: u64 = 10_000;
@@ -47,32 +49,25 @@ impl Cells {
         (self.counts.len() as u64).saturating_sub(1).max(1)
     }
 
-    /// Edges of the blocks: from 0 to `duration_ns`; none when nothing was counted.
-    pub(super) fn edges(mut self) -> Vec<u64> {
-        let cells = self.cells();
+    /// The blocks, from 0 to `duration_ns`; none when nothing was counted.
+    pub(super) fn blocks(self) -> Blocks {
+        let (cells, counts) = (self.cells(), self.counts.get(1..).unwrap_or_default());
+        let mut sums = self.counts.clone();
         let mut sum = 0;
-        for count in &mut self.counts {
+        for count in &mut sums {
             sum += *count;
             *count = sum;
         }
         if sum == 0 {
-            return Vec::new();
+            return Blocks::default();
         }
-        cuts(&self.counts).into_iter().map(|cell| edge_ns(cell, cells, self.duration_ns)).collect()
+        let cuts = cuts(&sums);
+        let of_block = |(from, to): (&u32, &u32)| trend(counts.get(*from as usize..*to as usize).unwrap_or_default());
+        Blocks {
+            trends: cuts.iter().zip(cuts.iter().skip(1)).map(of_block).collect(),
+            edges_ns: cuts.iter().map(|cell| edge_ns(*cell, cells, self.duration_ns)).collect(),
+        }
     }
-}
-
-/// The block of `edges` in which `at_ns` lies: its first and last instant, both included.
-pub(super) fn around(edges: &[u64], at_ns: u64) -> (u64, u64) {
-    let next = edges.partition_point(|edge| *edge <= at_ns);
-    let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return (at_ns, at_ns) };
-    if at_ns >= *last {
-        let before_last = edges.len().checked_sub(2).and_then(|index| edges.get(index));
-        return (*before_last.unwrap_or(first), *last);
-    }
-    let from = next.checked_sub(1).and_then(|index| edges.get(index)).unwrap_or(first);
-    let to = edges.get(next).unwrap_or(last);
-    (*from, if to == last { *last } else { to.saturating_sub(1) })
 }
 
 /// ⌊at·cells/duration⌋, 0 for no duration.

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::{Client, Plan};
 
 /// What goes into the hash first, so that a plan made by other rules never has the same one.
-const HASH_TAG: &[u8] = b"reenact plan 3\n";
+const HASH_TAG: &[u8] = b"reenact plan 4\n";
 
 pub(super) fn hash(plan: &Plan, clients: &[Client], recording: &[u8]) -> [u8; 32] {
     let mut hasher = Sha256::new_with_prefix(HASH_TAG);
@@ -22,8 +22,8 @@ pub(super) fn hash(plan: &Plan, clients: &[Client], recording: &[u8]) -> [u8; 32
     };
     let run = [plan.options.seed, timing.recording_ns, timing.period_ns, u64::from(timing.rounds), timing.end_ns];
     words(&mut hasher, &mut run.into_iter().chain([timing.speed.millionths()]));
-    for list in [plan.block_edges_ns(), plan.pool_block_edges_ns()] {
-        words(&mut hasher, &mut std::iter::once(list.len() as u64).chain(list.iter().copied()));
+    for blocks in [plan.users.blocks(), plan.pools.blocks()] {
+        words(&mut hasher, &mut blocks.words());
     }
     words(&mut hasher, &mut plan.options.profile.words());
     for (index, client) in (0_u32..).zip(clients) {

@@ -41,6 +41,7 @@ mod starts;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod trend;
 mod users;
 
 use formats::model::ClientKey;
@@ -273,12 +274,12 @@ impl Plan {
     /// cloned. A block goes from its edge to before the next one; the last one includes its end.
     #[must_use]
     pub fn block_edges_ns(&self) -> &[u64] {
-        self.users.edges_ns()
+        &self.users.blocks().edges_ns
     }
 
     /// The same of the exchanges that were warped.
     #[must_use]
     pub fn pool_block_edges_ns(&self) -> &[u64] {
-        self.pools.edges_ns()
+        &self.pools.blocks().edges_ns
     }
 }

@@ -7,9 +7,10 @@
 
 use formats::model::KeySource;
 
-use super::blocks::{self, Cells};
+use super::blocks::Cells;
 use super::draw::{Draw, Identity, Purpose};
 use super::factor::copies;
+use super::trend::Blocks;
 use super::users::number;
 use super::{Client, Method, Options, Profile, Timing};
 
@@ -42,7 +43,7 @@ pub(super) struct Pools {
     is_warped: Vec<bool>,
     identities: Vec<Identity>,
     cells: Option<Cells>,
-    edges_ns: Vec<u64>,
+    blocks: Blocks,
     is_poisson: bool,
     share: Draw,
     instant: Draw,
@@ -56,7 +57,7 @@ impl Pools {
             cells: any.then(|| Cells::new(duration_ns)),
             is_warped,
             identities,
-            edges_ns: Vec::new(),
+            blocks: Blocks::default(),
             is_poisson: options.method == Method::Poisson,
             share: Draw::new(options.seed, Purpose::ExchangeShare),
             instant: Draw::new(options.seed, Purpose::ExchangeInstant),
@@ -80,12 +81,12 @@ impl Pools {
 
     pub(super) fn complete(&mut self) {
         if let Some(cells) = self.cells.take() {
-            self.edges_ns = cells.edges();
+            self.blocks = cells.blocks();
         }
     }
 
-    pub(super) fn edges_ns(&self) -> &[u64] {
-        &self.edges_ns
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     pub(super) fn copies<'a>(
@@ -96,10 +97,10 @@ impl Pools {
         timing: &'a Timing,
         profile: &'a Profile,
     ) -> impl Iterator<Item = (u32, u64)> + use<'a> {
-        let (first_ns, last_ns) = blocks::around(&self.edges_ns, at_ns);
+        let block = self.blocks.around(at_ns);
         let identity = self.identities.get(client as usize).filter(|_| self.is_warped(client));
         let share = identity.map(|identity| self.share.of(identity).with(ordinal).bits());
-        let draw = identity.map(|identity| self.instant.of(identity).with(ordinal).with(first_ns));
+        let draw = identity.map(|identity| self.instant.of(identity).with(ordinal).with(block.first_ns));
         let count = identity.map(|identity| self.count.of(identity).with(ordinal));
         (0..timing.rounds).flat_map(move |round| {
             let most = match (share, count) {
@@ -111,7 +112,7 @@ impl Pools {
                 let draw = draw?.with(u64::from(copy));
                 let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
                 let is_original = copy == 0 && !self.is_poisson;
-                let at_ns = if is_original { at_ns } else { draw.within(first_ns, last_ns) };
+                let at_ns = if is_original { at_ns } else { block.instant(draw) };
                 let due_ns = timing.run_ns(timing.round_ns(round).saturating_add(at_ns))?;
                 let now = profile.at(due_ns);
                 let admitted = if self.is_poisson {

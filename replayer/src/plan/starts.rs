@@ -6,6 +6,7 @@
 //! (inverse probability weighting: Horvitz and Thompson, JASA 47:663, 1952), from the median pause on; before it the rate is
 //! taken for that after it.
 
+use super::trend::Blocks;
 use super::{Cells, Client};
 
 /// Fractions of a client that are counted.
@@ -16,8 +17,8 @@ pub(super) fn was_there(client: &Client) -> bool {
     client.first_ns < client.pause_ns
 }
 
-/// Edges of the blocks, from 0 to `duration_ns`; none without clients. Where nobody was seen to start there is one block.
-pub(super) fn edges<'a>(users: impl Iterator<Item = &'a Client> + Clone, duration_ns: u64) -> Vec<u64> {
+/// The blocks, from 0 to `duration_ns`; none without clients. Where nobody was seen to start there is one block.
+pub(super) fn blocks<'a>(users: impl Iterator<Item = &'a Client> + Clone, duration_ns: u64) -> Blocks {
     let (tenth_ns, any) = (duration_ns / 10, users.clone().next().is_some());
     let late = users.clone().filter(|client| client.first_ns >= tenth_ns);
     let mut pauses: Vec<u64> = late.map(|client| client.pause_ns).collect();
@@ -39,10 +40,16 @@ pub(super) fn edges<'a>(users: impl Iterator<Item = &'a Client> + Clone, duratio
             cells.add(start - zone_ns);
         }
     }
-    let mut edges = cells.edges();
-    if edges.is_empty() && any {
-        return vec![0, duration_ns];
+    let mut blocks = cells.blocks();
+    if blocks.edges_ns.is_empty() && any {
+        return Blocks::level(vec![0, duration_ns]);
     }
-    edges.iter_mut().skip(1).for_each(|edge| *edge += zone_ns);
-    edges
+    blocks.edges_ns.iter_mut().skip(1).for_each(|edge| *edge += zone_ns);
+    if zone_ns > 0
+        && let Some(trend) = blocks.trends.first_mut()
+    {
+        // It was told without the beginning.
+        *trend = 0;
+    }
+    blocks
 }

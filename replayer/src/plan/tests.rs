@@ -232,7 +232,7 @@ fn the_plan_of_a_known_recording_is_known() {
     let hex: String = plan.hash.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (plan.items.len(), plan.items.iter().map(|item| u128::from(item.due_ns)).sum::<u128>(), hex.as_str()),
-        (1236, 22_464_344_937_306, "00bad44a33530f4f564957f569608822fcfcf4ab50d2c3885a1bae943317f781")
+        (1236, 22_019_949_506_344, "a529ca185193f95befd8301baecc21ea1fea8914d4d6e074c1174914d26c9902")
     );
 }
 

@@ -1,6 +1,6 @@
 //! Users: every client's copies live its whole life, started at an instant of their own.
 //!
-//! The start of a copy is drawn uniformly from the block of its original's start. The recording is taken for a circle: what
+//! The start of a copy is drawn from the block of its original's start (`trend.rs`). The recording is taken for a circle: what
 //! of a copy passes its end comes in at its beginning, as a life of its own, so that no request is lost, none comes after
 //! the end, and traffic that is flat stays flat up to its edges.
 //!
@@ -12,11 +12,12 @@
 
 use super::draw::{Draw, Identity, Purpose};
 use super::factor::copies;
-use super::{Client, Method, Options, Profile, Timing, blocks, starts};
+use super::trend::{Block, Blocks};
+use super::{Client, Method, Options, Profile, Timing, starts};
 
 /// How the users of a recording are moved.
 pub(super) struct Users {
-    edges_ns: Vec<u64>,
+    blocks: Blocks,
     users: Vec<User>,
     overlay: Option<Overlay>,
 }
@@ -32,7 +33,7 @@ struct Overlay {
 struct User {
     /// Decides with which factor a copy comes in.
     share: u64,
-    block: (u64, u64),
+    block: Block,
     first_ns: u64,
     length_ns: u64,
     draw: Draw,
@@ -60,7 +61,7 @@ impl Users {
     ) -> Self {
         let is_user = |(client, is_warped): &(&Client, &bool)| client.exchanges > 0 && !**is_warped;
         let users = || clients.iter().zip(is_warped).filter(is_user).map(|(client, _)| client);
-        let edges_ns = starts::edges(users(), duration_ns);
+        let blocks = starts::blocks(users(), duration_ns);
         let share = Draw::new(options.seed, Purpose::ClientShare);
         let start = Draw::new(options.seed, Purpose::ClientStart);
         let user = |(both, identity): ((&Client, &bool), &Identity)| {
@@ -68,15 +69,15 @@ impl Users {
             // A clock that stepped may make a recording of centuries, around which nothing can be shifted.
             let is_endless = i64::try_from(duration_ns).is_err();
             let block = match is_endless {
-                true => (client.first_ns, client.first_ns),
-                false => blocks::around(&edges_ns, client.first_ns),
+                true => Block::only(client.first_ns),
+                false => blocks.around(client.first_ns),
             };
             User {
                 share: share.of(identity).bits(),
                 block,
                 first_ns: client.first_ns,
                 length_ns: client.last_ns.saturating_sub(client.first_ns),
-                draw: start.of(identity).with(block.0),
+                draw: start.of(identity).with(block.first_ns),
                 is_user: is_user(&both),
                 is_cut: starts::was_there(client),
             }
@@ -86,7 +87,7 @@ impl Users {
             shift: Draw::new(options.seed, Purpose::StreamShift),
             copies: copies(options.profile.largest(), 0),
         });
-        Self { edges_ns, users, overlay }
+        Self { blocks, users, overlay }
     }
 
     pub(super) fn lives<'a>(
@@ -143,8 +144,8 @@ impl Users {
         start_ns.is_none_or(|start_ns| start_ns < base_ns)
     }
 
-    pub(super) fn edges_ns(&self) -> &[u64] {
-        &self.edges_ns
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 }
 
@@ -171,7 +172,7 @@ impl User {
         }
         let draw = self.draw.with(u64::from(copy));
         let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
-        draw.within(self.block.0, self.block.1)
+        self.block.instant(draw)
     }
 }
 

@@ -1,15 +1,19 @@
 //! Blocks against an unpruned optimum and in traffic whose rate is known.
 
-use super::super::blocks::around;
 use super::super::draw::{Draw, Purpose};
+use super::super::trend::{Block, Blocks, trend};
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
 fn edges(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Vec<u64> {
+    blocks(times_ns, duration_ns).edges_ns
+}
+
+fn blocks(times_ns: impl Iterator<Item = u64>, duration_ns: u64) -> Blocks {
     let mut cells = Cells::new(duration_ns);
     times_ns.for_each(|time_ns| cells.add(time_ns));
-    cells.edges()
+    cells.blocks()
 }
 
 /// `count` instants, uniform from `from_s` to before `to_s`.
@@ -56,6 +60,48 @@ fn every_instant_has_a_block_and_the_last_one_includes_its_end() {
         assert_eq!(around(&[0, 10, 30, 40], at), expected, "{at}");
     }
     assert_eq!((around(&[0, 0], 0), around(&[0, 40], 40), around(&[], 3)), ((0, 0), (0, 40), (3, 3)));
+}
+
+fn around(edges: &[u64], at: u64) -> (u64, u64) {
+    let block = Blocks::level(edges.to_vec()).around(at);
+    (block.first_ns, block.last_ns)
+}
+
+#[test]
+fn a_rate_that_rises_inside_a_block_rises_in_its_copies() {
+    for seed in 0..10 {
+        let (flat, other) = (uniform(5_000, 0, 60, seed), uniform(1_000, 0, 60, seed + 1_000));
+        // The density of the larger of two uniform instants is 2x; a fifth of it and four fifths of 1 have t = 0.2.
+        let rising = flat.iter().zip(&other).map(|(one, other)| *one.max(other));
+        let mut counts = vec![0; 100];
+        for at in rising.chain(flat[1_000..].iter().copied()) {
+            counts[usize::try_from(at * 100 / (60 * SECOND)).unwrap()] += 1;
+        }
+        let told = trend(&counts);
+        assert!((f64::from(told) / 1e6 - 0.2).abs() < 0.08, "{told}");
+        counts.reverse();
+        assert!((told + trend(&counts)).abs() <= 1);
+        for trend in [told, 1_000_000, -1_000_000, 1, 0] {
+            let block = Block { first_ns: 0, last_ns: 60 * SECOND, trend };
+            let copies = uniform(20_000, 0, 60, seed).into_iter();
+            let copies = copies.map(|word| block.instant(Draw::new(word, Purpose::ClientStart)));
+            let mean = copies.map(|at| at as f64 / block.last_ns as f64).sum::<f64>() / 20_000.0;
+            assert!((mean - 0.5 - f64::from(trend) / 6e6).abs() < 0.008, "{trend}: {mean}");
+        }
+    }
+}
+
+#[test]
+fn chance_has_no_trend() {
+    let flat =
+        (0..400).filter(|seed| blocks(uniform(500, 0, 60, *seed).into_iter(), 60 * SECOND).trends != [0]).count();
+    assert!(flat < 40, "{flat} of 400");
+    assert_eq!(
+        (trend(&[]), trend(&[0, 0]), trend(&[9]), trend(&[0, 100]), trend(&[100, 0])),
+        (0, 0, 0, 1_000_000, -1_000_000)
+    );
+    let edge = |trend, word| Block { first_ns: 5, last_ns: 5, trend }.instant(Draw::new(word, Purpose::ClientStart));
+    assert!((0..100).all(|word| [-1_000_000, -3, 0, 7, 1_000_000].into_iter().all(|trend| edge(trend, word) == 5)));
 }
 
 /// The cost of one block as the module's documentation states it.
