@@ -107,7 +107,7 @@ fn field_lines(head: &[u8], mut at: usize) -> impl Iterator<Item = Field<'_>> {
             }
             at = end;
             // A line without a colon, or a folded one, is no field of its own: it stays in the bytes and is passed over here.
-            let Some(colon) = text.iter().position(|byte| *byte == b':') else { continue };
+            let Some(colon) = memchr::memchr(b':', text) else { continue };
             let name = text.get(..colon)?.trim_ascii_end();
             if name.is_empty() || name.first().is_some_and(u8::is_ascii_whitespace) {
                 continue;

@@ -300,9 +300,18 @@ fn check_fields(section: &[u8], skip: usize) -> Result<(), WireError> {
     Ok(())
 }
 
-/// RFC 9110 §5.6.2.
+/// Whether a byte may stand in a token (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const BYTES: &[u8] = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const TOKEN: u128 = {
+        let (mut bits, mut left) = (0, BYTES);
+        while let [byte, rest @ ..] = left {
+            bits |= 1_u128 << *byte;
+            left = rest;
+        }
+        bits
+    };
+    byte < 128 && TOKEN >> byte & 1 == 1
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

@@ -11,8 +11,8 @@
 //! absolute nanoseconds from the start of the run.
 //!
 //! **Users are cloned** (`users.rs`): a copy is the client's whole life, moved so that it starts at an instant drawn
-//! uniformly from the block of constant client rate (`blocks.rs`) that the original started in. **Pools are warped**
-//! (`pools.rs`): each exchange by itself, its copies drawn uniformly from its block of the pooled exchanges' own rate.
+//! from the block of nearly constant client rate (`blocks.rs`, `trend.rs`) that the original started in. **Pools are warped**
+//! (`pools.rs`): each exchange by itself, its copies drawn from its block of the pooled exchanges' own rate.
 //!
 //! **How many.** At rate factor k, copy c exists where c < ⌊k⌋, and copy ⌊k⌋ exists for those clients (or exchanges of
 //! pools) whose hash, as a fraction of 2⁶⁴, is below k − ⌊k⌋. Draws know nothing of k, so the plan of a smaller factor is

@@ -1,7 +1,7 @@
 //! Pools: what looks like a client but carries many users. Which they are, and their exchanges taken one by one.
 //!
 //! Order and pauses within a pool say nothing about any user, so each exchange is multiplied by itself. **Warp**: its
-//! copies are drawn uniformly from its block of the rate of all such exchanges together. **Poisson**: the number of its
+//! copies are drawn from its block of the rate of all such exchanges together. **Poisson**: the number of its
 //! copies is drawn from a Poisson distribution with the mean k, and all of them, the first included, are drawn from the
 //! block: together a Poisson process whose rate is k times that of the blocks.
 
