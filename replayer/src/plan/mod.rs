@@ -270,16 +270,29 @@ impl Plan {
         &self.options.profile
     }
 
-    /// Edges of the blocks of constant rate of client starts, from 0 to the recording's end; empty when nothing was
+    /// Edges of the blocks of nearly constant rate of client starts, from 0 to the recording's end; empty when nothing was
     /// cloned. A block goes from its edge to before the next one; the last one includes its end.
     #[must_use]
     pub fn block_edges_ns(&self) -> &[u64] {
         &self.users.blocks().edges_ns
     }
 
-    /// The same of the exchanges that were warped.
+    /// How much the rate rises or falls inside each of these blocks, in millionths: at the share x of a block's length it
+    /// is 1 + t·(2x − 1) of the block's mean.
+    #[must_use]
+    pub fn block_trends(&self) -> &[i32] {
+        &self.users.blocks().trends
+    }
+
+    /// As [`Self::block_edges_ns`], of the exchanges that were warped.
     #[must_use]
     pub fn pool_block_edges_ns(&self) -> &[u64] {
         &self.pools.blocks().edges_ns
+    }
+
+    /// As [`Self::block_trends`], of the exchanges that were warped.
+    #[must_use]
+    pub fn pool_block_trends(&self) -> &[i32] {
+        &self.pools.blocks().trends
     }
 }
