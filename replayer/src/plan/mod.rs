@@ -226,6 +226,12 @@ impl Plan {
         self.users.is_wrapped(client, life, &self.timing)
     }
 
+    /// The instant of the run after which a life sends nothing more, given when the last request of its client was recorded.
+    #[must_use]
+    pub fn life_ends_ns(&self, life: Life, last_ns: u64) -> u64 {
+        users::Users::ends_ns(life, last_ns, &self.timing)
+    }
+
     /// The copies of one exchange of a client that is warped: which life, and when it is due. `ordinal` is its number
     /// among the exchanges of its client.
     pub fn copies(&self, client: u32, ordinal: u64, at_ns: u64) -> impl Iterator<Item = (u32, u64)> {
