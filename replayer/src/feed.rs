@@ -264,7 +264,8 @@ impl Feed {
             target: template.target,
             slot,
             next_in_slot_ns,
-            pipelined: record.pipelined && !is_warped,
+            // Copies that were drawn one by one follow nothing on their connection.
+            pipelined: record.pipelined && (!is_warped || self.plan.is_in_place(entry.copy, record.at_ns, due_ns)),
             life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
             life_ends_ns,
             number: record.number,

@@ -27,7 +27,8 @@ pub struct Job {
     pub slot: u64,
     /// When the next request of the same slot is due; `None` for the last one.
     pub next_in_slot_ns: Option<u64>,
-    /// In the recording it was sent before the earlier answer on its connection had ended.
+    /// In the recording it was sent before the earlier answer on its connection had ended. Copies of a pool's requests are
+    /// placed one by one, so of these only the originals, at their own instants, are.
     pub pipelined: bool,
     /// The life (client and copy) that it belongs to, never used twice in a run. All requests of a slot are of one life.
     pub life: u64,

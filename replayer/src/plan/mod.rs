@@ -238,6 +238,14 @@ impl Plan {
         self.pools.copies(client, ordinal, at_ns, &self.timing, &self.options.profile)
     }
 
+    /// Whether a copy of an exchange that was recorded at `at_ns` is the original of its round, at its own instant. Those of
+    /// a client that is warped stand to each other as in the recording, whatever becomes of the other copies.
+    #[must_use]
+    pub fn is_in_place(&self, copy: u32, at_ns: u64, due_ns: u64) -> bool {
+        let Timing { rounds, .. } = self.timing;
+        copy < rounds && self.timing.run_ns(self.timing.round_ns(copy).saturating_add(at_ns)) == Some(due_ns)
+    }
+
     /// Copies that anything has at most, the original included.
     #[must_use]
     pub fn copies_at_most(&self) -> u64 {
