@@ -170,11 +170,18 @@ fn bad_profiles_and_ramps_are_refused_by_name_and_line() {
         ("syntax.toml", "[[stage]]\nduration = \"1s\nfrom = 1\n", "line 2"),
         ("type.toml", "[[stage]]\nduration = 5\nfrom = \"1x\"\n", "line 2"),
         ("nan.toml", "[[stage]]\nduration = \"1s\"\nfrom = nan\n", "line 3"),
-        ("negative.toml", "[[stage]]\nduration = \"1s\"\nfrom = \"-1x\"\n", "stage 1"),
+        ("negative.toml", "[[stage]]\nduration = \"1s\"\nfrom = \"-1x\"\n", "line 3: stage 1: "),
+        ("duration.toml", "[[stage]]\nfrom = \"1x\"\nduration = \"99999999999y\"\n", "line 3: stage 1: "),
+        (
+            "reach.toml",
+            "[[stage]]\nfrom = \"1x\"\nto = \"99000000/s\"\nduration = \"1s\"\n",
+            "line 3: stage 1: 99000000/s cannot",
+        ),
+        ("reach.csv", "0s,1x\n5s,99000000/s\n", "line 2: 99000000/s cannot"),
         (
             "spikes.toml",
             "stage = [{ duration = \"9s\", from = \"1x\" }]\nspike = [{ at = \"5s\", for = \"2s\", rate = \"2x\" }, { at = \"1s\", for = \"1s\", rate = \"2x\" }]\n",
-            "spike 2",
+            "line 2: spike 2",
         ),
     ] {
         let file = inside(&folder, name);
@@ -184,7 +191,9 @@ fn bad_profiles_and_ramps_are_refused_by_name_and_line() {
     for extension in ["csv", "toml"] {
         let file = inside(&folder, &format!("garbage.{extension}"));
         std::fs::write(&file, (0..200).map(|_| 0xfe).collect::<Vec<u8>>()).unwrap();
-        check("--profile", &text(&file), &["garbage", extension]);
+        check("--profile", &text(&file), &["garbage", extension, "line 1: at byte 0 "]);
+        std::fs::write(&file, b"# at,rate\n\n0s,1x # \xe9\n").unwrap();
+        check("--profile", &text(&file), &["garbage", extension, "line 3: at byte 19 "]);
     }
     for ramp in [
         "/",
