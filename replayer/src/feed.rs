@@ -380,7 +380,7 @@ fn ask_proxy(target: &Target, head: &mut Vec<u8>) {
     }
     if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
         head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.reveal().as_bytes());
+        head.extend_from_slice(authorization.reveal());
         head.extend_from_slice(b"\r\n");
     }
 }
