@@ -64,12 +64,6 @@ impl Reference {
         }
         Ok(bytes)
     }
-
-    /// The same where only text will do.
-    #[cfg(feature = "replay")]
-    pub(crate) fn resolve_text(&self) -> Result<String, Failure> {
-        String::from_utf8(self.resolve()?).map_err(|_| Failure::new("the referenced secret is not UTF-8"))
-    }
 }
 
 fn run(command: &str) -> Result<Vec<u8>, Failure> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use rcgen::CertificateParams;
@@ -226,6 +227,50 @@ fn source_addresses_are_used_in_turn() {
     let peers: BTreeSet<IpAddr> = heads.iter().map(|one| one.0).collect();
     let expected = [2, 3].map(|last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last)));
     assert_eq!((heads.len(), peers), (70, expected.into()));
+}
+
+/// A target that does not answer `/0` before another request is there, or half a second has passed; and which came so.
+fn patient() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let behind = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&behind);
+    let path = |head: Vec<u8>| String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned();
+    let address = target(move |mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            if path(head) == "/0" {
+                socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+                let next = read_head(&mut socket).map(path);
+                socket.set_read_timeout(None).unwrap();
+                if let Some(next) = next {
+                    kept.lock().unwrap().push(next);
+                    socket.write_all(OK).unwrap();
+                }
+            }
+            if socket.write_all(OK).is_err() {
+                return;
+            }
+        }
+    });
+    (address, behind)
+}
+
+#[test]
+fn the_originals_of_a_pool_are_pipelined_as_recorded_and_their_copies_are_not() {
+    let folder = folder();
+    let one = |at_ms: u64, path: &str, end_ms: u64| {
+        let mut line: Value = serde_json::from_str(&line(at_ms, 1, "GET", path)).unwrap();
+        line["request"]["headers"] = json!([["Host", "recorded.invalid"], ["User-Agent", path]]);
+        line["instants_ns"]["response_end"] = json!(end_ms * 1_000_000);
+        line.to_string()
+    };
+    let session = session(folder.path(), "s", &[one(0, "/0", 300), one(20, "/1", 300), one(1_500, "/2", 1_510)]);
+    for (method, rate, behind) in
+        [("auto", "1x", &["/1"][..]), ("auto", "2x", &["/1"]), ("clone", "1x", &["/1"]), ("poisson", "1x", &[])]
+    {
+        let (to, heard) = patient();
+        let (to, out) = (format!("http://{to}"), inside(&folder, &format!("{method}-{rate}")));
+        is_answered(&mut replay(&session, &to, &out, &["--method", method, "--rate", rate, "--seed", "7"]), &out);
+        assert_eq!(*heard.lock().unwrap(), behind, "{method} {rate}");
+    }
 }
 
 const CREDENTIALS: &str = "robot:hunter2-and-more";

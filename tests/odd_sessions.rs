@@ -11,6 +11,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use scripted::{gets, line, nobody, segment, session, target};
 use serde_json::{Value, json};
 use support::{folder, inside, reenact_says, run_json, text};
@@ -103,25 +105,34 @@ fn what_cannot_be_sent_is_left_out_with_its_reason() {
         |i: u64, path: &[&str], values: Value| with(&line(i * 2, i % 4 + 1, "POST", &format!("/{i}")), path, &values);
     let ten = json!([["Host", "recorded.invalid"], ["Content-Length", "10"]]);
     let short = changed(3, &["request"], json!({"headers": ten, "body": {"text": "abc"}}));
-    // The space before its colon makes a server see another field, or none.
-    let two_ways = "R0VUIC8gSFRUUC8xLjENCkEgOiBiDQoNCg==";
+    let as_it_is = |i: u64, lines: &str| {
+        let head = format!("GET /{i} HTTP/1.1\r\nHost: recorded.invalid\r\n{lines}\r\n");
+        changed(i, &["request"], json!({"head_base64": STANDARD.encode(head)}))
+    };
     let bad = [
         changed(1, &["request"], json!({"headers": ten, "body": {"text": "abc", "total_len": 10}})),
         changed(2, &["request"], json!({"headers": ten, "body": {"total_len": 10}})),
         with(&with(&short, &["instants_ns"], &json!({"request_end": null})), &[], &json!({"response": null})),
         changed(4, &["request"], json!({"method": "CONNECT", "target": "a:443"})),
         changed(5, &["response"], json!({"status": 101})),
-        changed(6, &["request"], json!({"head_base64": two_ways})),
+        // The space before its colon makes a server see another field, or none.
+        as_it_is(6, "A : b\r\n"),
+        as_it_is(7, "A: b\r\n folded\r\n"),
+        as_it_is(8, "A: b\r\n\tC: folded\r\n"),
+        as_it_is(9, "no colon\r\nA: b\r\n"),
     ];
-    let reasons = json!({"truncated_body": 2, "incomplete_request": 1, "connect": 1, "upgrade": 1, "ambiguous": 1});
-    let mixed =
-        session(folder.path(), "mixed", &[&bad[..], &[line(20, 1, "GET", "/a"), line(5, 2, "GET", "/b")]].concat());
-    check_sent(&mixed, 0, ["/a".to_owned(), "/b".to_owned()], &reasons, &[]);
+    let reasons = json!({"truncated_body": 2, "incomplete_request": 1, "connect": 1, "upgrade": 1, "ambiguous": 4});
+    let mixed = session(
+        folder.path(),
+        "mixed",
+        &[&bad[..], &[line(20, 1, "GET", "/a"), line(5, 2, "GET", "/b"), as_it_is(10, "A: b\r\n")]].concat(),
+    );
+    check_sent(&mixed, 0, ["/a", "/b", "/10"].map(str::to_owned), &reasons, &[]);
 
     let nothing = text(&session(folder.path(), "nothing", &bad));
     assert_eq!(reenact_says(["plan", &nothing]).code, 0);
     let said = reenact_says(["replay", &nothing, "--target", &counter().0]);
-    assert!(said.code == 2 && said.err.contains("all 6 exchanges are left out"), "{said:?}");
+    assert!(said.code == 2 && said.err.contains("all 9 exchanges are left out"), "{said:?}");
 
     let file = inside(&folder, "lies.jsonl");
     std::fs::write(&file, short).unwrap();
@@ -159,11 +170,18 @@ fn bad_profiles_and_ramps_are_refused_by_name_and_line() {
         ("syntax.toml", "[[stage]]\nduration = \"1s\nfrom = 1\n", "line 2"),
         ("type.toml", "[[stage]]\nduration = 5\nfrom = \"1x\"\n", "line 2"),
         ("nan.toml", "[[stage]]\nduration = \"1s\"\nfrom = nan\n", "line 3"),
-        ("negative.toml", "[[stage]]\nduration = \"1s\"\nfrom = \"-1x\"\n", "stage 1"),
+        ("negative.toml", "[[stage]]\nduration = \"1s\"\nfrom = \"-1x\"\n", "line 3: stage 1: "),
+        ("duration.toml", "[[stage]]\nfrom = \"1x\"\nduration = \"99999999999y\"\n", "line 3: stage 1: "),
+        (
+            "reach.toml",
+            "[[stage]]\nfrom = \"1x\"\nto = \"99000000/s\"\nduration = \"1s\"\n",
+            "line 3: stage 1: 99000000/s cannot",
+        ),
+        ("reach.csv", "0s,1x\n5s,99000000/s\n", "line 2: 99000000/s cannot"),
         (
             "spikes.toml",
             "stage = [{ duration = \"9s\", from = \"1x\" }]\nspike = [{ at = \"5s\", for = \"2s\", rate = \"2x\" }, { at = \"1s\", for = \"1s\", rate = \"2x\" }]\n",
-            "spike 2",
+            "line 2: spike 2",
         ),
     ] {
         let file = inside(&folder, name);
@@ -173,7 +191,9 @@ fn bad_profiles_and_ramps_are_refused_by_name_and_line() {
     for extension in ["csv", "toml"] {
         let file = inside(&folder, &format!("garbage.{extension}"));
         std::fs::write(&file, (0..200).map(|_| 0xfe).collect::<Vec<u8>>()).unwrap();
-        check("--profile", &text(&file), &["garbage", extension]);
+        check("--profile", &text(&file), &["garbage", extension, "line 1: at byte 0 "]);
+        std::fs::write(&file, b"# at,rate\n\n0s,1x # \xe9\n").unwrap();
+        check("--profile", &text(&file), &["garbage", extension, "line 3: at byte 19 "]);
     }
     for ramp in [
         "/",

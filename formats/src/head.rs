@@ -37,6 +37,30 @@ pub fn trailer_fields(section: &[u8]) -> impl Iterator<Item = Field<'_>> {
     field_lines(section, 0)
 }
 
+/// Whether every line of `head` but the start line is a field: none is folded (RFC 9112 §5.2), lacks its colon, or stands
+/// behind the empty line.
+#[must_use]
+pub fn has_only_fields(head: &[u8]) -> bool {
+    are_fields(head, line_end(head, 0))
+}
+
+/// The same of a trailer section, which has no start line.
+#[must_use]
+pub fn has_only_trailer_fields(section: &[u8]) -> bool {
+    are_fields(section, 0)
+}
+
+fn are_fields(head: &[u8], start: usize) -> bool {
+    let mut end = start;
+    for field in field_lines(head, start) {
+        if field.line.start != end {
+            return false;
+        }
+        end = field.line.end;
+    }
+    trim_line_end(head.get(end..).unwrap_or_default()).is_empty()
+}
+
 /// The value of the first field called `name`.
 #[must_use]
 pub fn value<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -151,6 +175,27 @@ mod tests {
                 (&b"Last"[..], &b"z"[..], &b"z"[..], 9)
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_are_no_fields_are_found() {
+        let check = |lines: &str, expected: bool| {
+            assert_eq!(has_only_trailer_fields(lines.as_bytes()), expected, "{lines:?}");
+            assert_eq!(has_only_fields(format!("GET / HTTP/1.1\r\n{lines}").as_bytes()), expected, "{lines:?}");
+        };
+        for fine in ["", "\r\n", "A: b\r\n", "A: b\r\n\r\n", "A:\n\n", "A: b\r\nC : d\r\n\r\n"] {
+            check(fine, true);
+        }
+        for odd in [
+            " x\r\n",
+            "A: b\r\n c: d\r\n",
+            "A: b\r\n\tc\r\nD: e\r\n\r\n",
+            "odd\r\nA: b\r\n\r\n",
+            ": b\r\n",
+            "A: b\r\n\r\nC: d\r\n",
+        ] {
+            check(odd, false);
+        }
     }
 
     #[test]

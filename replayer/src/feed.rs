@@ -243,7 +243,11 @@ impl Feed {
             pause_ns: record.at_ns.saturating_sub(end_ns),
         });
         let is_rest = if !is_warped && self.plan.is_wrapped(entry.client, life) { REST_OF_LIFE } else { 0 };
-        let is_over = client.is_none_or(|client| client.last_ns <= record.at_ns);
+        // Requests that are taken one by one wait for nobody.
+        let life_ends_ns = match client {
+            Some(client) if !is_warped => self.plan.life_ends_ns(life, client.last_ns),
+            _ => due_ns,
+        };
         Box::new(Job {
             facts: Facts {
                 position,
@@ -260,10 +264,10 @@ impl Feed {
             target: template.target,
             slot,
             next_in_slot_ns,
-            pipelined: record.pipelined && !is_warped,
+            // Copies that were drawn one by one follow nothing on their connection.
+            pipelined: record.pipelined && (!is_warped || self.plan.is_in_place(entry.copy, record.at_ns, due_ns)),
             life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
-            // Requests that are taken one by one wait for nobody.
-            last_in_life: is_warped || is_over,
+            life_ends_ns,
             number: record.number,
             recorded_end_ns: record.end_ns.map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
             after,
@@ -376,7 +380,7 @@ fn ask_proxy(target: &Target, head: &mut Vec<u8>) {
     }
     if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
         head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.reveal().as_bytes());
+        head.extend_from_slice(authorization.reveal());
         head.extend_from_slice(b"\r\n");
     }
 }

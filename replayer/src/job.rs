@@ -27,13 +27,14 @@ pub struct Job {
     pub slot: u64,
     /// When the next request of the same slot is due; `None` for the last one.
     pub next_in_slot_ns: Option<u64>,
-    /// In the recording it was sent before the earlier answer on its connection had ended.
+    /// In the recording it was sent before the earlier answer on its connection had ended. Copies of a pool's requests are
+    /// placed one by one, so of these only the originals, at their own instants, are.
     pub pipelined: bool,
     /// The life (client and copy) that it belongs to, never used twice in a run. All requests of a slot are of one life.
     pub life: u64,
-    /// No later request of this life comes: what was remembered of it can be forgotten. Matters in the loop models that
-    /// wait; a life whose last request does not say so is remembered until the end of the run.
-    pub last_in_life: bool,
+    /// No request of this life is due after this instant: what was remembered of it can then be forgotten. Matters in the
+    /// loop models that wait. It is that of the last recorded request, which need not be sent.
+    pub life_ends_ns: u64,
     /// Its number within its life, from 0.
     pub number: u32,
     /// When its recorded answer ended, from the start of its life; [`u64::MAX`] if it never did.
@@ -334,7 +335,7 @@ pub(crate) mod tests {
             next_in_slot_ns: None,
             pipelined: false,
             life: slot,
-            last_in_life: false,
+            life_ends_ns: u64::MAX,
             number: 0,
             recorded_end_ns: u64::MAX,
             after: None,

@@ -18,10 +18,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 use crate::clock::Clock;
+use crate::credentials::Secret;
 use crate::error::ReplayError;
 use crate::job::{Job, RunFacts};
 use crate::result::Spans;
-use crate::target::{Secret, Target};
+use crate::target::Target;
 
 /// Outcomes that may wait for export.
 const QUEUE_SPANS_MAX: usize = 65_536;
@@ -84,10 +85,9 @@ impl SpanSink {
         let mut headers = MetadataMap::new();
         for (name, value) in &options.headers {
             let key: MetadataKey<Ascii> = name.parse().map_err(|_| bad(format!("`{name}` is no header name")))?;
-            let mut value: MetadataValue<Ascii> = value
-                .reveal()
-                .parse()
-                .map_err(|_| bad(format!("the value for `{name}` has bytes that no header may have")))?;
+            let value = std::str::from_utf8(value.reveal()).ok().and_then(|value| value.parse().ok());
+            let mut value: MetadataValue<Ascii> =
+                value.ok_or_else(|| bad(format!("the value for `{name}` has bytes that no header may have")))?;
             value.set_sensitive(true);
             headers.insert(key, value);
         }

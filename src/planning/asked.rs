@@ -59,7 +59,7 @@ impl Asked {
         // How long the recording is at the speed of the run.
         let run_ns = self.speed.shrink(survey.recording_ns);
         let profile = match &self.profile {
-            Some(spec) => spec.solve(exchanges, run_ns).map_err(of)?,
+            Some(spec) => spec.solve(exchanges, run_ns).map_err(|error| of_profile(args, &error))?,
             None => Profile::constant(self.rate.factor(exchanges, run_ns).map_err(of)?),
         };
         Ok(Options { profile, seed: args.seed, method: self.method, length })
@@ -80,13 +80,26 @@ fn profile(args: &LoadArgs, given: Option<&ProfileText>) -> Result<Option<Profil
     }
     let Some(ProfileText { is_toml, text }) = given else { return Ok(None) };
     let spec = if *is_toml { ProfileSpec::toml(text) } else { ProfileSpec::csv(text) };
-    let file = args.profile.as_ref().or(args.plan.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
-    spec.map(Some).map_err(|error| Failure::new(format!("{file}: {error}")))
+    spec.map(Some).map_err(|error| of_profile(args, &error))
+}
+
+/// What is wrong with a profile, with the name of its file.
+fn of_profile(args: &LoadArgs, error: &PlanError) -> Failure {
+    match args.profile.as_ref().or(args.plan.as_ref()).filter(|_| args.ramp.is_none()) {
+        Some(path) => Failure::new(format!("{}: {error}", path.display())),
+        None => Failure::of(error),
+    }
 }
 
 fn read_profile(path: &Path) -> Result<ProfileText, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read the profile {}: {error}", path.display())))?;
+    let shown = path.display();
+    let bytes =
+        std::fs::read(path).map_err(|error| Failure::new(format!("cannot read the profile {shown}: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (offset, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = 1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count();
+        Failure::new(format!("{shown}: the profile, line {line}: at byte {offset} of the file it is no UTF-8"))
+    })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     Ok(ProfileText { is_toml, text })
 }

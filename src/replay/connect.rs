@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use replayer::clock::Clock;
+use replayer::credentials::Secret;
 use replayer::dial::{ClientCertificate, DialOptions, Dialer, TlsOptions};
 use replayer::error::ReplayError;
 use replayer::rewrite::Rewriter;
-use replayer::target::{Override, Proxy, Secret, Target};
+use replayer::target::{Override, Proxy, Target};
 
 use crate::cli::ReplayArgs;
 use crate::outcome::Failure;
@@ -35,8 +36,8 @@ fn proxy(args: &ReplayArgs) -> Result<Option<Arc<Proxy>>, Failure> {
             None => Ok(None),
         };
     };
-    let credentials = args.proxy_auth.as_ref().map(|reference| reference.resolve_text()).transpose()?;
-    Ok(Some(Arc::new(Proxy::new(given, credentials.map(Secret::new).as_ref())?)))
+    let credentials = args.proxy_auth.as_ref().map(|reference| reference.resolve()).transpose()?;
+    Ok(Some(Arc::new(Proxy::new(given, credentials.map(|bytes| Secret::new(&bytes)).as_ref())?)))
 }
 
 /// How connections are made, but for the clock.

@@ -1,7 +1,7 @@
 //! Where spans go, from flags, presets and the environment.
 
+use replayer::credentials::Secret;
 use replayer::spans::ExportOptions;
-use replayer::target::Secret;
 
 use crate::cli::{Backend, ReplayArgs};
 use crate::outcome::Failure;
@@ -21,7 +21,7 @@ pub(super) fn export(args: &ReplayArgs) -> Result<Option<ExportOptions>, Failure
                 Failure::new("--backend lightstep needs an access token")
                     .hint("as in --token env:LIGHTSTEP_ACCESS_TOKEN")
             })?;
-            headers.push((LIGHTSTEP_HEADER.to_owned(), Secret::new(token.resolve_text()?)));
+            headers.push((LIGHTSTEP_HEADER.to_owned(), Secret::new(&token.resolve()?)));
             Some(LIGHTSTEP_ENDPOINT.to_owned())
         }
         None if args.token.is_some() => {

@@ -37,14 +37,14 @@ impl Tunnel {
         let host = &target.host;
         let name =
             if host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
-        let mut question = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n");
+        let mut question = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n").into_bytes();
         if let Some(authorization) = proxy.authorization() {
-            question.push_str("Proxy-Authorization: ");
-            question.push_str(authorization.reveal());
-            question.push_str("\r\n");
+            question.extend_from_slice(b"Proxy-Authorization: ");
+            question.extend_from_slice(authorization.reveal());
+            question.extend_from_slice(b"\r\n");
         }
-        question.push_str("\r\n");
-        Some(Self { question: question.into_bytes(), written: 0, answer: Vec::new() })
+        question.extend_from_slice(b"\r\n");
+        Some(Self { question, written: 0, answer: Vec::new() })
     }
 
     pub(super) fn step(&mut self, socket: BorrowedFd<'_>) -> Result<Tunnelled, DialError> {

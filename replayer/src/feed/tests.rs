@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::contexts::Contexts;
 use crate::plan::{Length, Method, Options, Profile, Shard};
-use crate::rewrite::{RewriteOptions, Rewriter};
+use crate::rewrite::{LeftOut, RewriteOptions, Rewriter};
+use crate::send::remembered_after_each;
 use crate::spool::{Builder, Seen, SpoolOptions};
 use crate::survey::{Selection, Survey};
 
@@ -60,6 +61,17 @@ fn session(path: &Path, recorded: &[Recorded], block_bytes: usize) -> Session {
 type Fed = (Vec<Job>, Arc<Plan>, Survey, u64, Vec<(usize, SlotNews)>);
 
 fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> Fed {
+    fed_without(session, directory, options, shard, &|_| false)
+}
+
+/// The same, of a run that refuses the exchanges of some paths.
+fn fed_without(
+    session: Session,
+    directory: &Path,
+    options: Options,
+    shard: Shard,
+    is_refused: &(dyn Fn(usize) -> bool + Sync),
+) -> Fed {
     let sessions = [session];
     let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
     let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
@@ -68,8 +80,12 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> Fe
     let spool_options = SpoolOptions { directory: directory.to_owned(), bytes_max: 1 << 30, kept: true, shard };
     let target = Some("http://127.0.0.1:1".parse().unwrap());
     let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
+    let mut prepare = |exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
+        true => Err(LeftOut::UnsafeMethod),
+        false => rewriter.template(exchange),
+    };
     let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
-        .build(&sessions, &mut |exchange, _| rewriter.template(exchange), &mut |_| {})
+        .build(&sessions, &mut prepare, &mut |_| {})
         .unwrap();
     let facts = RunFacts {
         contexts: Contexts::random().unwrap(),
@@ -96,7 +112,11 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> Fe
 
 /// Which recorded exchange a job is of, by its path.
 fn index(job: &Job) -> usize {
-    let path = job.head.split(|byte| *byte == b' ').nth(1).unwrap();
+    path(&job.head)
+}
+
+fn path(head: &[u8]) -> usize {
+    let path = head.split(|byte| *byte == b' ').nth(1).unwrap();
     std::str::from_utf8(&path[1..]).unwrap().parse().unwrap()
 }
 
@@ -175,6 +195,48 @@ proptest! {
             let first = survey.clients[(job.life >> 32) as usize].first_ns;
             prop_assert_eq!(after, ended.map(|end| (end - first, at - end)));
         }
+    }
+
+    #[test]
+    fn a_life_is_remembered_for_as_long_as_it_lasts_and_no_longer(
+        recorded in prop::collection::vec((0..20_000_u64, 1..4_000_u64, 0..6_u64, 0..3_u64), 1..80),
+        refused in prop::collection::vec(prop::bool::weighted(0.3), 80),
+        method in prop::sample::select(vec![Method::Auto, Method::Clone, Method::Overlay, Method::Warp]),
+        factor in prop::sample::select(vec!["0.5x", "1x", "2.5x"]),
+        repeat in 1..3_u32,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let session = session(&folder.path().join("s"), &recorded, 1 << 20);
+        let (jobs, plan, survey, ..) =
+            fed_without(session, folder.path(), options(factor, method, repeat), Shard::WHOLE, &|path| refused[path]);
+
+        // A life lasts, whatever of it is refused, until its client's last request or the end of the recording that cuts it.
+        let starts = |client: u64| {
+            let of = recorded.iter().enumerate().filter(move |(_, one)| one.2 == client);
+            of.map(|(i, one)| one.0 * 1_000_000 + i as u64 - survey.origin_ns)
+        };
+        let timing = plan.timing();
+        let last = |client: u64, number: u32, life: Life| {
+            let dues = starts(client).map(|at| plan.due_ns(number, life, at));
+            let end_ns = u64::from(life.copy % timing.rounds) * timing.period_ns + timing.recording_ns;
+            let is_cut = starts(client).any(|at| at.saturating_add_signed(life.shift_ns) > end_ns);
+            if is_cut { Some(end_ns) } else { dues.flatten().max() }
+        };
+        let lasts = |client: u64| {
+            let number = survey.number(0, ClientKey { source: KeySource::Named, id: client });
+            let lives = number.into_iter().flat_map(|number| plan.lives(number).map(move |life| (number, life)));
+            lives.filter_map(|(number, life)| last(client, number, life)).collect::<Vec<_>>()
+        };
+        let lasts: Vec<u64> = (0..6).flat_map(lasts).collect();
+        let dues: Vec<u64> = jobs.iter().map(|job| job.due_ns).collect();
+        let warped: Vec<u64> = jobs.iter().filter(|job| plan.is_warped((job.life >> 32) as u32)).map(|job| job.due_ns).collect();
+        let remembered = remembered_after_each(jobs.into_iter());
+        for (due_ns, remembered) in dues.iter().zip(&remembered) {
+            let lasting = lasts.iter().filter(|last| **last >= *due_ns).count();
+            let taken_by_themselves = warped.iter().filter(|due| *due == due_ns).count();
+            prop_assert!(*remembered <= lasting + taken_by_themselves, "{remembered} at {due_ns}, of which {lasting} last");
+        }
+        prop_assert_eq!(remembered.last(), Some(&0));
     }
 
     #[test]

@@ -1,35 +1,33 @@
-//! A distribution of nanoseconds: an HDR histogram with three significant digits that grows with its largest value.
+//! A distribution of nanoseconds: the buckets of an HDR histogram with three significant digits, whose counts take little
+//! memory (`counts.rs`). What is read from it, the library reads from a histogram made of them.
 //!
 //! Distributions add up exactly: the sum of two is what one that counted all would be. Nothing here is averaged.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer as HistogramReader, Serializer as _, V2Serializer};
+use hdrhistogram::{Counter, Histogram};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::counts::Counts;
 use crate::result::Quantiles;
 
 /// Significant digits of every histogram.
 const DIGITS: u8 = 3;
+/// Values below are told apart; above, each doubling has half as many buckets (as in the library, with these digits).
+const EXACT: u64 = 2_048;
 /// Largest value that is told apart: an hour, in nanoseconds. What is longer counts as an hour.
 pub const VALUE_NS_MAX: u64 = 3_600_000_000_000;
 
 /// A distribution of nanoseconds from 1 ns to [`VALUE_NS_MAX`]; one bucket counts up to 2³² − 1 values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Distribution(Histogram<u32>);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Distribution(Counts);
 
 impl Distribution {
-    /// An empty one; it takes 8 KiB, and 4 KiB more for each doubling of its largest value from 2 µs on.
+    /// An empty one; it takes nothing, and about 1.2 KiB for each doubling in which values are, 4.3 KiB at most.
     #[must_use]
     pub fn new() -> Self {
-        // Three digits are within what the library accepts; it says so by its type only at run time.
-        Self(Histogram::new(DIGITS).unwrap_or_else(|_| Self::smallest()))
-    }
-
-    #[expect(clippy::expect_used, reason = "one digit is the least that the library accepts")]
-    fn smallest() -> Histogram<u32> {
-        Histogram::new(1).expect("one significant digit")
+        Self::default()
     }
 
     /// Counts a value.
@@ -39,44 +37,41 @@ impl Distribution {
 
     /// Counts a value that came several times.
     pub fn record_n(&mut self, nanos: u64, times: u32) {
-        // In range by the clamp, and the histogram resizes itself.
-        let _ = self.0.record_n(nanos.clamp(1, VALUE_NS_MAX), times);
+        self.0.add(bucket(nanos.clamp(1, VALUE_NS_MAX)), times);
     }
 
     /// Counts everything that the other one counted.
     pub fn add(&mut self, other: &Self) {
-        if !other.0.is_empty() {
-            // Both grow by themselves, so that nothing is out of range.
-            let _ = self.0.add(&other.0);
-        }
+        self.0.add_all(&other.0);
     }
 
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.len()
+        self.0.total()
     }
 
     /// The value in nanoseconds that this share of the values is at or below; 0 of nothing.
     #[must_use]
     pub fn value_ns(&self, quantile: f64) -> u64 {
-        self.0.value_at_quantile(quantile)
+        self.histogram().value_at_quantile(quantile)
     }
 
     /// Quantiles in microseconds.
     #[must_use]
     pub fn quantiles(&self) -> Quantiles {
-        if self.0.is_empty() {
+        if self.count() == 0 {
             return Quantiles::default();
         }
-        let us = |quantile: f64| micros(self.0.value_at_quantile(quantile));
+        let histogram = self.histogram();
+        let us = |quantile: f64| micros(histogram.value_at_quantile(quantile));
         Quantiles {
-            count: self.0.len(),
+            count: self.count(),
             p50: us(0.5),
             p90: us(0.9),
             p99: us(0.99),
             p999: us(0.999),
-            max: micros(self.0.max()),
+            max: micros(histogram.max()),
         }
     }
 
@@ -85,38 +80,51 @@ impl Distribution {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share of counts, read to three digits")]
     pub fn distance(&self, other: &Self) -> Option<f64> {
-        if self.0.is_empty() || other.0.is_empty() {
+        if self.count() == 0 || other.count() == 0 {
             return None;
         }
-        let steps = |of: &Self| -> Vec<(u64, u64)> {
-            let steps = of.0.iter_recorded();
-            steps.map(|step| (step.value_iterated_to(), u64::from(step.count_at_value()))).collect()
-        };
-        let (ours, theirs) = (steps(self), steps(other));
-        let (mut ours, mut theirs) = (ours.iter().peekable(), theirs.iter().peekable());
+        let (mut ours, mut theirs) = (self.0.recorded().peekable(), other.0.recorded().peekable());
         let (mut below, mut below_other, mut distance) = (0u64, 0u64, 0f64);
         loop {
             let next = [ours.peek(), theirs.peek()].into_iter().flatten().map(|step| step.0).min();
-            let Some(value) = next else { return Some(distance) };
-            below += ours.next_if(|step| step.0 == value).map_or(0, |step| step.1);
-            below_other += theirs.next_if(|step| step.0 == value).map_or(0, |step| step.1);
+            let Some(bucket) = next else { return Some(distance) };
+            below += ours.next_if(|step| step.0 == bucket).map_or(0, |step| u64::from(step.1));
+            below_other += theirs.next_if(|step| step.0 == bucket).map_or(0, |step| u64::from(step.1));
             let (share, other_share) = (below as f64 / self.count() as f64, below_other as f64 / other.count() as f64);
             distance = distance.max((share - other_share).abs());
         }
     }
 
-    /// The histogram itself, for the interval log.
+    /// As a histogram of the library, which takes 8 KiB and 4 KiB more for each doubling of its largest value.
     #[must_use]
-    pub fn histogram(&self) -> &Histogram<u32> {
-        &self.0
+    pub fn histogram(&self) -> Histogram<u32> {
+        // Three digits are within what the library accepts; it says so by its type only at run time.
+        let mut histogram = Histogram::new(DIGITS).unwrap_or_else(|_| Self::smallest());
+        // Downwards, so that it grows once.
+        for (bucket, times) in self.0.recorded().rev() {
+            // In range, and the histogram resizes itself.
+            let _ = histogram.record_n(least_of(bucket), times);
+        }
+        histogram
+    }
+
+    #[expect(clippy::expect_used, reason = "one digit is the least that the library accepts")]
+    fn smallest() -> Histogram<u32> {
+        Histogram::new(1).expect("one significant digit")
+    }
+
+    /// Bytes on the heap, but for those that were seen before.
+    #[cfg(test)]
+    pub(super) fn bytes(&self, seen: &mut std::collections::HashSet<usize>) -> usize {
+        self.0.bytes(seen)
     }
 
     /// Takes a histogram over that was read from an interval log.
     #[must_use]
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    pub fn of<T: Counter>(histogram: &Histogram<T>) -> Self {
         let mut all = Self::new();
         for step in histogram.iter_recorded() {
-            let mut left = step.count_at_value();
+            let mut left = step.count_at_value().as_u64();
             while left > 0 {
                 let now = u32::try_from(left).unwrap_or(u32::MAX);
                 all.record_n(step.value_iterated_to(), now);
@@ -131,7 +139,7 @@ impl Distribution {
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&self.0, &mut bytes).map_err(serde::ser::Error::custom)?;
+        V2Serializer::new().serialize(&self.histogram(), &mut bytes).map_err(serde::ser::Error::custom)?;
         to.serialize_str(&STANDARD.encode(bytes))
     }
 }
@@ -140,15 +148,23 @@ impl<'de> Deserialize<'de> for Distribution {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let bytes = STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)?;
-        let histogram = HistogramReader::new().deserialize(&mut &bytes[..]).map_err(D::Error::custom)?;
-        Ok(Self(histogram))
+        let histogram: Histogram<u32> =
+            HistogramReader::new().deserialize(&mut &bytes[..]).map_err(D::Error::custom)?;
+        Ok(Self::of(&histogram))
     }
 }
 
-impl Default for Distribution {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The bucket of a value: half of [`EXACT`] for each doubling, and the value within it by that many steps.
+fn bucket(nanos: u64) -> usize {
+    let doublings = (nanos | (EXACT - 1)).ilog2() - (EXACT - 1).ilog2();
+    usize::try_from(u64::from(doublings) * (EXACT / 2) + (nanos >> doublings)).unwrap_or(usize::MAX)
+}
+
+/// The smallest value of a bucket.
+fn least_of(bucket: usize) -> u64 {
+    let (bucket, half) = (bucket as u64, EXACT / 2);
+    let doublings = (bucket / half).saturating_sub(1);
+    (bucket - doublings * half) << doublings
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an hour of nanoseconds is far below 2^53")]

@@ -43,7 +43,8 @@ impl<W: Write> LogWriter<W> {
     /// When the system refuses.
     pub fn write(&mut self, tag: &str, start_s: u64, length_s: u64, of: &Distribution) -> io::Result<()> {
         self.bytes.clear();
-        let written = self.serializer.serialize(of.histogram(), &mut self.bytes);
+        let histogram = of.histogram();
+        let written = self.serializer.serialize(&histogram, &mut self.bytes);
         written.map_err(|error| io::Error::other(format!("a histogram: {error:?}")))?;
         let text = STANDARD.encode(&self.bytes);
         let max_ms = of.quantiles().max / 1_000.0;

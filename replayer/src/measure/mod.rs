@@ -1,11 +1,12 @@
 //! Counting what became of the requests: by endpoint, by class of status, by second, in the steady window and overall.
 //!
 //! Nothing is averaged and nothing is left out: a request that failed counts with its full age. Counting a request
-//! allocates nothing (but a tree's node for the first of its kind) and touches no file; memory grows with the endpoints
-//! and the range of the values, not with the length of the run. What is done with the numbers is in `counted.rs`,
-//! `merge.rs`, `verdict.rs` and `report/`.
+//! allocates nothing (but a tree's node or a page of counts for the first of its kind) and touches no file; memory grows
+//! with the endpoints (500 of them with latencies from 100 µs to 2 s take 37 MB) and the range of the values, not with the
+//! length of the run. What is done with the numbers is in `counted.rs`, `merge.rs`, `verdict.rs` and `report/`.
 
 mod counted;
+mod counts;
 mod distribution;
 mod executed;
 mod log;

@@ -1,5 +1,8 @@
 //! What is counted where, when it is final, and that it is bounded.
 
+use std::collections::HashSet;
+
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 
@@ -244,7 +247,83 @@ fn the_librarys_own_reader_reads_the_log() {
     assert!(first.is_err_and(|error| error.to_string().contains("line 5")));
 }
 
+/// Bytes of the histograms of endpoints.
+fn bytes_of<'a>(tallies: impl IntoIterator<Item = &'a Tally>, planned: &[PlannedEndpoint]) -> usize {
+    let mut seen = HashSet::new();
+    let rows = tallies.into_iter().flat_map(|tally| &tally.endpoints);
+    let answered = rows.flat_map(|row| [&row.times.response, &row.times.service, &row.times.first_byte]);
+    answered.chain(planned.iter().map(|row| &row.recorded)).map(|one| one.bytes(&mut seen)).sum()
+}
+
+#[test]
+fn five_hundred_endpoints_take_less_than_64_mb_while_counting_and_at_the_end() {
+    const ENDPOINTS: u32 = 500;
+    let mut measure = Measure::new(MeasureOptions { endpoints: ENDPOINTS as usize, ..OPTIONS });
+    assert_eq!(bytes_of([&measure.steady, &measure.outside], &measure.planned), 0);
+    // 100 µs to 2 s, each doubling as often as the others.
+    let mut state = 7_u64;
+    let mut latency = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (100_000.0 * 20_000_f64.powf((state >> 40) as f64 / (1 << 24) as f64)) as u64
+    };
+    for endpoint in 0..ENDPOINTS {
+        let mut recorded = Distribution::new();
+        for _ in 0..1_000 {
+            let mut one = outcome(0, Some(0), 0);
+            one.facts.endpoint = endpoint;
+            (one.progress.done_ns, one.progress.first_byte_ns) = (latency(), Some(latency()));
+            recorded.record(latency());
+            measure.take(&one);
+        }
+        measure.planned_endpoint(endpoint, 1_000, &recorded);
+    }
+    let counting = bytes_of([&measure.steady, &measure.outside], &measure.planned);
+    let counted = measure.finish();
+    let at_the_end = bytes_of([&counted.whole, &counted.steady], &counted.planned);
+    println!("{counting} bytes while counting, {at_the_end} at the end");
+    assert!(counting < 64_000_000 && at_the_end < 64_000_000, "{counting}, {at_the_end}");
+}
+
+#[test]
+fn sums_that_share_memory_count_on_apart() {
+    let mut one = Distribution::new();
+    (0..300).for_each(|_| one.record(5 * MS));
+    let (mut sum, mut seen) = (Distribution::new(), HashSet::new());
+    sum.add(&one);
+    assert!(one.bytes(&mut seen) > sum.bytes(&mut seen) && sum == one);
+    sum.record(5 * MS);
+    one.record_n(5 * MS, 70_000);
+    assert_eq!((sum.count(), one.count()), (301, 70_300));
+    assert_eq!((sum.histogram().count_at(5 * MS), one.histogram().count_at(5 * MS)), (301, 70_300));
+    one.record_n(5 * MS, u32::MAX);
+    assert_eq!(one.histogram().count_at(5 * MS), u32::MAX, "and no further");
+}
+
 proptest! {
+    #[test]
+    fn a_distribution_is_the_librarys_histogram(
+        recorded in prop::collection::vec((values(), prop::sample::select(vec![1, 2, 200, 255, 256, 65_535, 65_536, 1 << 20])), 0..4),
+        quantiles in prop::collection::vec(0.0..=1.0_f64, 5),
+    ) {
+        let mut one = Distribution::new();
+        let mut histogram = Histogram::<u32>::new(3).unwrap();
+        for (values, times) in &recorded {
+            for value in values {
+                one.record_n(*value, *times);
+                histogram.record_n((*value).clamp(1, VALUE_NS_MAX), *times).unwrap();
+            }
+        }
+        let again = one.histogram();
+        prop_assert_eq!((&again, again.max(), again.min_nz()), (&histogram, histogram.max(), histogram.min_nz()));
+        prop_assert_eq!(one.count(), histogram.len());
+        for quantile in quantiles {
+            prop_assert_eq!(one.value_ns(quantile), histogram.value_at_quantile(quantile));
+        }
+        let text = serde_json::to_string(&one).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Distribution>(&text).unwrap(), &one);
+        prop_assert_eq!(Distribution::of(&histogram), one);
+    }
+
     #[test]
     fn distributions_add_up_exactly(a in values(), b in values()) {
         let of = |values: &[u64]| {
@@ -256,10 +335,12 @@ proptest! {
         sum.add(&of(&b));
         let all = of(&[a, b].concat());
         prop_assert_eq!(sum.quantiles(), all.quantiles());
+        prop_assert!(sum == all);
         prop_assert_eq!(all.distance(&sum).unwrap_or(0.0), 0.0);
     }
 }
 
 fn values() -> impl Strategy<Value = Vec<u64>> {
-    prop::collection::vec((0u32..42, 0u64..1_000).prop_map(|(size, more)| (1 << size) + more), 0..40)
+    let near_a_power = (0u32..42, 0u64..1_000).prop_map(|(size, more)| (1 << size) + more);
+    prop::collection::vec(prop_oneof![near_a_power, 0..VALUE_NS_MAX + 2, 0..5_000_u64], 0..40)
 }

@@ -227,10 +227,24 @@ impl Plan {
         self.users.is_wrapped(client, life, &self.timing)
     }
 
+    /// The instant of the run after which a life sends nothing more, given when the last request of its client was recorded.
+    #[must_use]
+    pub fn life_ends_ns(&self, life: Life, last_ns: u64) -> u64 {
+        users::Users::ends_ns(life, last_ns, &self.timing)
+    }
+
     /// The copies of one exchange of a client that is warped: which life, and when it is due. `ordinal` is its number
     /// among the exchanges of its client.
     pub fn copies(&self, client: u32, ordinal: u64, at_ns: u64) -> impl Iterator<Item = (u32, u64)> {
         self.pools.copies(client, ordinal, at_ns, &self.timing, &self.options.profile)
+    }
+
+    /// Whether a copy of an exchange that was recorded at `at_ns` is the original of its round, at its own instant. Those of
+    /// a client that is warped stand to each other as in the recording, whatever becomes of the other copies.
+    #[must_use]
+    pub fn is_in_place(&self, copy: u32, at_ns: u64, due_ns: u64) -> bool {
+        let Timing { rounds, .. } = self.timing;
+        copy < rounds && self.timing.run_ns(self.timing.round_ns(copy).saturating_add(at_ns)) == Some(due_ns)
     }
 
     /// Copies that anything has at most, the original included.

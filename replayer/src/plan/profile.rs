@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::factor::Rate;
 use super::{Factor, PlanError};
@@ -23,15 +24,30 @@ pub struct ProfileSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stage {
     length_ns: u64,
-    from: Rate,
-    to: Rate,
+    from: Given,
+    to: Given,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Spike {
     at_ns: u64,
     length_ns: u64,
+    rate: Given,
+}
+
+/// A rate, and where it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Given {
     rate: Rate,
+    place: Place,
+}
+
+/// Where something stands in a profile; a ramp has no lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    /// Which table of TOML, from 1.
+    table: Option<(&'static str, usize)>,
 }
 
 /// The factor at every instant of a run.
@@ -130,10 +146,11 @@ impl ProfileSpec {
             .filter(|(rates, _)| rates.contains(".."))
             .ok_or_else(|| wrong("has no /DURATION at its end".into()))?;
         let (from, to) = rates.split_once("..").ok_or_else(|| wrong("has no FROM..TO".into()))?;
+        let given = |text| rate(text).map(|rate| Given { rate, place: Place::default() });
         let stage = Stage {
             length_ns: duration(length).map_err(&wrong)?,
-            from: rate(from).map_err(&wrong)?,
-            to: rate(to).map_err(&wrong)?,
+            from: given(from).map_err(&wrong)?,
+            to: given(to).map_err(&wrong)?,
         };
         Ok(Self { stages: vec![stage], spikes: Vec::new() })
     }
@@ -143,9 +160,10 @@ impl ProfileSpec {
     /// # Errors
     /// With the line where it is empty, unsorted or no such row.
     pub fn csv(text: &str) -> Result<Self, PlanError> {
-        let mut points: Vec<(u64, Rate)> = Vec::new();
+        let mut points: Vec<(u64, Given)> = Vec::new();
         for (number, line) in (1_usize..).zip(text.lines()) {
-            let wrong = |why: String| PlanError::Profile { line: number, why };
+            let place = Place { line: number, table: None };
+            let wrong = |why: String| place.wrong(&why);
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') || (points.is_empty() && line.replace(' ', "") == "at,rate") {
                 continue;
@@ -161,7 +179,7 @@ impl ProfileSpec {
                         at.trim()
                     )));
                 }
-                _ => points.push((at_ns, rate)),
+                _ => points.push((at_ns, Given { rate, place })),
             }
             if points.len() > SEGMENTS_MAX {
                 return Err(wrong(format!("a profile may have {SEGMENTS_MAX} rows")));
@@ -182,38 +200,44 @@ impl ProfileSpec {
     /// `to` is level; one without `from` begins where the one before it ended. A spike replaces what stands beneath it.
     ///
     /// # Errors
-    /// When it is no such TOML, or empty.
+    /// With the line where it is no such TOML, or empty.
     pub fn toml(text: &str) -> Result<Self, PlanError> {
-        let wrong = |why: String| PlanError::Profile { line: 0, why };
-        let file: File = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let file: File = toml::from_str(text)
+            .map_err(|error| PlanError::Profile { line: 0, why: error.to_string().trim_end().to_owned() })?;
+        let lines = Lines::of(text);
+        let last_at = file.stage.last().map_or(0, |table| table.span().start);
+        let wrong = |why: &str| Place { line: lines.line(last_at), table: None }.wrong(why);
+        if file.stage.is_empty() {
+            return Err(wrong("the profile has no [[stage]]"));
+        }
+        if file.stage.len() + file.spike.len() > SEGMENTS_MAX {
+            return Err(wrong(&format!("a profile may have {SEGMENTS_MAX} stages and spikes")));
+        }
         let mut stages: Vec<Stage> = Vec::new();
-        for (number, one) in (1..).zip(&file.stage) {
-            let here = |why: String| wrong(format!("stage {number}: {why}"));
-            let before = stages.last().map(|stage| stage.to);
-            let from = one.from.as_deref().map(rate).transpose().map_err(here)?;
-            let to = one.to.as_deref().map(rate).transpose().map_err(here)?;
-            let (from, to) = match (from.or(before), to) {
+        for (number, table) in (1..).zip(&file.stage) {
+            let at = |start| Place { line: lines.line(start), table: Some(("stage", number)) };
+            let one = table.get_ref();
+            let rate = |given: &Option<Spanned<String>>| {
+                given.as_ref().map(|given| read(given, at, rate).map(|(rate, place)| Given { rate, place })).transpose()
+            };
+            let (from, to) = (rate(&one.from)?.or(stages.last().map(|stage| stage.to)), rate(&one.to)?);
+            let (from, to) = match (from, to) {
                 (Some(from), to) => (from, to.unwrap_or(from)),
                 (None, Some(to)) => (to, to),
-                (None, None) => return Err(here("it has neither `from` nor `to`".into())),
+                (None, None) => return Err(at(table.span().start).wrong("it has neither `from` nor `to`")),
             };
-            stages.push(Stage { length_ns: duration(&one.duration).map_err(here)?, from, to });
-        }
-        if stages.is_empty() {
-            return Err(wrong("the profile has no [[stage]]".into()));
+            stages.push(Stage { length_ns: read(&one.duration, at, duration)?.0, from, to });
         }
         let mut spikes: Vec<Spike> = Vec::new();
-        for (number, one) in (1..).zip(&file.spike) {
-            let here = |why: String| wrong(format!("spike {number}: {why}"));
-            let (at_ns, length_ns) = (duration(&one.at).map_err(here)?, duration(&one.length).map_err(here)?);
-            let rate = rate(&one.rate).map_err(here)?;
+        for (number, table) in (1..).zip(&file.spike) {
+            let at = |start| Place { line: lines.line(start), table: Some(("spike", number)) };
+            let one = table.get_ref();
+            let ((at_ns, begins), (length_ns, _)) = (read(&one.at, at, duration)?, read(&one.length, at, duration)?);
+            let (rate, place) = read(&one.rate, at, rate)?;
             if spikes.last().is_some_and(|before| before.at_ns + before.length_ns > at_ns) {
-                return Err(here("it begins before the one before it is over; sort them by time".into()));
+                return Err(begins.wrong("it begins before the one before it is over; sort them by time"));
             }
-            spikes.push(Spike { at_ns, length_ns, rate });
-        }
-        if stages.len() + spikes.len() > SEGMENTS_MAX {
-            return Err(wrong(format!("a profile may have {SEGMENTS_MAX} stages and spikes")));
+            spikes.push(Spike { at_ns, length_ns, rate: Given { rate, place } });
         }
         Ok(Self { stages, spikes })
     }
@@ -221,9 +245,12 @@ impl ProfileSpec {
     /// The profile for a recording in which `requests` come in `duration_ns` of run time.
     ///
     /// # Errors
-    /// When a rate in requests a second means a factor out of range.
+    /// When a rate in requests a second means a factor out of range; with its line, if it has one.
     pub fn solve(&self, requests: u64, duration_ns: u64) -> Result<Profile, PlanError> {
-        let factor = |rate: Rate| rate.factor(requests, duration_ns).map(Factor::millionths);
+        let factor = |given: Given| match given.rate.factor(requests, duration_ns) {
+            Err(error) if given.place.line > 0 => Err(given.place.wrong(&error.to_string())),
+            factor => factor.map(Factor::millionths),
+        };
         let mut segments = Vec::with_capacity(self.stages.len());
         let (mut at_ns, mut last) = (0_u64, Factor::ONE.millionths());
         for stage in &self.stages {
@@ -271,26 +298,60 @@ impl Profile {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    stage: Vec<StageTable>,
+    stage: Vec<Spanned<StageTable>>,
     #[serde(default)]
-    spike: Vec<SpikeTable>,
+    spike: Vec<Spanned<SpikeTable>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StageTable {
-    duration: String,
-    from: Option<String>,
-    to: Option<String>,
+    duration: Spanned<String>,
+    from: Option<Spanned<String>>,
+    to: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SpikeTable {
-    at: String,
+    at: Spanned<String>,
     #[serde(rename = "for")]
-    length: String,
-    rate: String,
+    length: Spanned<String>,
+    rate: Spanned<String>,
+}
+
+/// Where the lines of a text end.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line, from 1, of the byte with this index.
+    fn line(&self, at: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < at)
+    }
+}
+
+impl Place {
+    fn wrong(self, why: &str) -> PlanError {
+        let why = match self.table {
+            Some((table, number)) => format!("{table} {number}: {why}"),
+            None => why.to_owned(),
+        };
+        PlanError::Profile { line: self.line, why }
+    }
+}
+
+/// What a value of TOML says by `reader`, and where it stands.
+fn read<T>(
+    value: &Spanned<String>,
+    at: impl Fn(usize) -> Place,
+    reader: impl Fn(&str) -> Result<T, String>,
+) -> Result<(T, Place), PlanError> {
+    let place = at(value.span().start);
+    reader(value.get_ref()).map(|read| (read, place)).map_err(|why| place.wrong(&why))
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

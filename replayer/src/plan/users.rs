@@ -144,6 +144,14 @@ impl Users {
         start_ns.is_none_or(|start_ns| start_ns < base_ns)
     }
 
+    /// After this instant of the run a life sends nothing more: the client's last request, or the end of the recording
+    /// for what is cut there, whatever of the client's requests is sent at all.
+    pub(super) fn ends_ns(life: Life, last_ns: u64, timing: &Timing) -> u64 {
+        let base_ns = life.copy.checked_rem(timing.rounds).map_or(0, |round| timing.round_ns(round));
+        let last_ns = last_ns.saturating_add_signed(life.shift_ns);
+        timing.speed.shrink(last_ns.min(base_ns.saturating_add(timing.recording_ns))).min(timing.end_ns)
+    }
+
     pub(super) fn blocks(&self) -> &Blocks {
         &self.blocks
     }

@@ -35,7 +35,7 @@ impl Line<'_> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads a recorded head without its trace headers. Lines that are no fields are not taken over.
+    /// Reads a recorded head, all of whose lines are fields, without its trace headers.
     pub(super) fn read(recorded: &'a [u8]) -> Option<Self> {
         let line = head::request_line(recorded)?;
         let start = recorded.iter().position(|byte| *byte == b'\n').map_or(recorded.len(), |at| at + 1);

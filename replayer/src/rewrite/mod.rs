@@ -28,6 +28,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use formats::head::{has_only_fields, has_only_trailer_fields, request_line, status_line};
 use formats::model::{Exchange, Message};
 
 use crate::credentials::{Credentials, LiveSecret};
@@ -166,13 +167,17 @@ fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     if exchange.instants.request_end.is_none() {
         return Err(LeftOut::IncompleteRequest);
     }
-    let line = formats::head::request_line(&request.head).ok_or(LeftOut::IncompleteRequest)?;
+    let line = request_line(&request.head).ok_or(LeftOut::IncompleteRequest)?;
     if line.method == b"CONNECT" {
         return Err(LeftOut::Connect);
     }
-    let response = exchange.response.as_ref().and_then(|response| formats::head::status_line(&response.head));
+    let response = exchange.response.as_ref().and_then(|response| status_line(&response.head));
     if response.is_some_and(|line| line.status == 101) {
         return Err(LeftOut::Upgrade);
+    }
+    // What is no field would be lost when the head is made anew, and servers do not agree on what it means.
+    if !has_only_fields(&request.head) || !has_only_trailer_fields(&request.trailers) {
+        return Err(LeftOut::Ambiguous);
     }
     Ok(request)
 }

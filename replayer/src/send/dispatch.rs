@@ -97,6 +97,7 @@ impl Engine {
     fn take(&mut self) -> Option<Box<Job>> {
         let job = self.jobs.pop().ok()?;
         self.taken_due_ns = job.due_ns;
+        self.lives.pass(job.due_ns);
         if self.options.loop_model == LoopModel::Open && self.options.pace == Pace::Recorded {
             return self.lives.arrive(job, self.now);
         }

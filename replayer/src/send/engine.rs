@@ -343,7 +343,11 @@ impl Engine {
         }
         let idle = self.bounds.in_flight() == 0 && self.lives.parked() + self.slots.queued() == 0;
         let waited = self.aborted_at_ns.is_some_and(|at| self.now >= at + ABORT_WAIT_NS);
-        idle && ((self.jobs.is_abandoned() && self.jobs.is_empty()) || waited)
+        let all_came = self.jobs.is_abandoned() && self.jobs.is_empty();
+        if all_came {
+            self.lives.pass(u64::MAX);
+        }
+        idle && (all_came || waited)
     }
 
     /// When a connection is to be asked for; an end comes with the request after it.

@@ -20,6 +20,8 @@ pub(super) struct Lives {
     in_order: bool,
     start_ns: u64,
     lives: HashMap<u64, Life>,
+    /// Lives by the instant of the run after which no request of them comes.
+    ends: BinaryHeap<Reverse<(u64, u64)>>,
     /// Lives by the instant at which one of their requests may leave.
     timers: BinaryHeap<Reverse<(u64, u64)>>,
     /// Lives whose first waiting request may leave now (at the highest pace).
@@ -37,7 +39,7 @@ struct Life {
     ends: Vec<End>,
     /// Answers that ended earlier than this in the recording are waited for by nobody any more.
     floor_ns: u64,
-    /// Its last request came.
+    /// No request of it comes any more.
     over: bool,
     is_ready: bool,
     /// At the highest pace: this request was given out and waits for a connection; later ones must not overtake it.
@@ -65,6 +67,7 @@ impl Lives {
             in_order: pace == Pace::Max,
             start_ns,
             lives: HashMap::new(),
+            ends: BinaryHeap::new(),
             timers: BinaryHeap::new(),
             ready: VecDeque::new(),
             parked: 0,
@@ -90,7 +93,11 @@ impl Lives {
         }
         let (model, base) = (self.model, self.base(&job));
         let id = job.life;
-        let life = self.lives.entry(id).or_default();
+        let ends_ns = job.life_ends_ns;
+        let life = self.lives.entry(id).or_insert_with(|| {
+            self.ends.push(Reverse((ends_ns, id)));
+            Life::default()
+        });
         let release_ns = life.take_up(&mut job, model, base);
         if release_ns <= now && (!self.in_order || life.waiting.is_empty() && life.blocked_by.is_none()) {
             job.progress.released_ns = release_ns.saturating_sub(self.start_ns);
@@ -105,6 +112,20 @@ impl Lives {
         None
     }
 
+    /// Requests come in the order of due instants, and none that is due before `due_ns` (of the run) comes any more:
+    /// lives that have ended by then need not be remembered.
+    pub(super) fn pass(&mut self, due_ns: u64) {
+        while let Some(Reverse((ends_ns, id))) = self.ends.peek().copied()
+            && ends_ns < due_ns
+        {
+            self.ends.pop();
+            if let Some(life) = self.lives.get_mut(&id) {
+                life.over = true;
+            }
+            self.forget(id);
+        }
+    }
+
     /// The earliest instant at which the loop model lets a request go by its due instant alone.
     fn base(&self, job: &Job) -> u64 {
         if self.in_order { 0 } else { self.start_ns.saturating_add(job.due_ns) }
@@ -113,7 +134,7 @@ impl Lives {
     /// Takes back a request that was given out but whose slot is not free; it is the first of its life.
     pub(super) fn put_back(&mut self, job: Box<Job>) {
         let id = job.life;
-        self.lives.entry(id).or_default().waiting.push_front(Waiting { job, release_ns: 0 });
+        self.lives.entry(id).or_insert_with(Life::ended).waiting.push_front(Waiting { job, release_ns: 0 });
         self.parked += 1;
     }
 
@@ -154,7 +175,7 @@ impl Lives {
     /// At the highest pace: a request that was given out waits for a connection.
     pub(super) fn block(&mut self, life: u64, number: u32) {
         if self.in_order {
-            self.lives.entry(life).or_default().blocked_by = Some(number);
+            self.lives.entry(life).or_insert_with(Life::ended).blocked_by = Some(number);
         }
     }
 
@@ -217,16 +238,17 @@ impl Lives {
         self.parked = 0;
         self.timers.clear();
         self.ready.clear();
+        self.ends.clear();
         let lives = std::mem::take(&mut self.lives);
         lives.into_values().flat_map(|life| life.waiting.into_iter().map(|waiting| waiting.job))
     }
 
-    /// Drops a life of which nothing is under way or waits, once no later request can need it.
+    /// Drops a life of which nothing is under way or waits, once no later request of it comes.
     fn forget(&mut self, id: u64) {
         let model = self.model;
         let done = |life: &Life| {
             let idle = life.waiting.is_empty() && life.unended.is_empty() && life.blocked_by.is_none();
-            idle && (model == LoopModel::Open || life.over || life.ends.is_empty())
+            idle && (model == LoopModel::Open || life.over)
         };
         if self.lives.get(&id).is_some_and(done) {
             self.lives.remove(&id);
@@ -240,9 +262,13 @@ impl Lives {
 }
 
 impl Life {
+    /// One that was forgotten and of which a request is back: in the models that wait no other comes.
+    fn ended() -> Self {
+        Self { over: true, ..Self::default() }
+    }
+
     /// Notes a request down, forgets what nobody waits for any more, and says when it may leave.
     fn take_up(&mut self, job: &mut Job, model: LoopModel, base: u64) -> u64 {
-        self.over |= job.last_in_life;
         let mut release_ns = base;
         if let Some(after) = job.after {
             if after.recorded_end_ns > self.floor_ns {
@@ -281,4 +307,4 @@ fn released(job: &mut Job, model: LoopModel, after: After, base: u64, end_ns: u6
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -124,5 +124,8 @@ pub struct Counters {
 }
 
 #[cfg(test)]
+pub(crate) use lives::tests::remembered_after_each;
+
+#[cfg(test)]
 #[expect(clippy::vec_box, reason = "requests are boxed wherever they are")]
 mod tests;

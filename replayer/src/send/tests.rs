@@ -162,7 +162,7 @@ fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, news: Option<&mu
         job.facts.position = position as u64;
         job.facts.seq = 100 + position as u64;
         job.next_in_slot_ns = due[position + 1..].iter().find(|later| later.0 == job.slot).map(|later| later.1);
-        job.last_in_life = due[position + 1..].iter().all(|later| later.2 != job.life);
+        job.life_ends_ns = due.iter().filter(|one| one.2 == job.life).map(|one| one.1).max().unwrap();
     }
     if let Some(news) = news {
         for (position, job) in jobs.iter().enumerate() {

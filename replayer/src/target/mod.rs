@@ -8,7 +8,6 @@ mod guard;
 mod place;
 mod proxy;
 mod resolve;
-mod secret;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,7 +24,6 @@ use place::split_authority;
 pub use proxy::Proxy;
 pub use resolve::Override;
 use resolve::lookup;
-pub use secret::Secret;
 
 /// The longest path that a socket's address holds (`sun_path` without its final zero).
 const UNIX_PATH_BYTES_MAX: usize = 107;

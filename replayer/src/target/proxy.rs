@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
-use super::Secret;
+use crate::credentials::Secret;
 use crate::error::ReplayError;
 
 /// The alphabet of RFC 4648 §4.
@@ -44,11 +44,13 @@ impl Proxy {
             None => return Err(bad("it has no host".into())),
         };
         let authorization = match credentials {
-            Some(credentials) if !credentials.reveal().contains(':') => {
+            Some(credentials) if !credentials.reveal().contains(&b':') => {
                 return Err(bad("its credentials are not `user:password`".into()));
             }
             // The field's value is one line whatever the credentials are: base64 has no line ends.
-            Some(credentials) => Some(Secret::new(format!("Basic {}", STANDARD.encode(credentials.reveal())))),
+            Some(credentials) => {
+                Some(Secret::new(format!("Basic {}", STANDARD.encode(credentials.reveal())).as_bytes()))
+            }
             None => None,
         };
         Ok(Self { host, port: url.port().unwrap_or(80), authorization })
@@ -77,11 +79,11 @@ mod tests {
 
     #[test]
     fn proxies_are_read_and_keep_their_password() {
-        let secret = Secret::new("Aladdin:open sesame".into());
+        let secret = Secret::new(b"Aladdin:open sesame");
         let proxy = Proxy::new("http://proxy.test:3128", Some(&secret)).unwrap();
         assert_eq!(proxy.authority(), "proxy.test:3128");
         // The example of RFC 7617 §2.
-        assert_eq!(proxy.authorization().unwrap().reveal(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(proxy.authorization().unwrap().reveal(), b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert!(!format!("{proxy:?}").contains("QWx"));
         assert_eq!(Proxy::new("http://[::1]", None).unwrap().authority(), "[::1]:80");
         for (given, expected) in [
@@ -94,6 +96,9 @@ mod tests {
             let error = Proxy::new(given, None).unwrap_err().to_string();
             assert!(error.contains(expected) && !error.contains("hunter2"), "{given}: {error}");
         }
-        assert!(Proxy::new("http://a", Some(&Secret::new("lonely".into()))).is_err());
+        assert!(Proxy::new("http://a", Some(&Secret::new(b"lonely"))).is_err());
+        // Its charset is nobody's business but the proxy's.
+        let latin = Proxy::new("http://a", Some(&Secret::new(b"u:\xff"))).unwrap();
+        assert_eq!(latin.authorization().unwrap().reveal(), b"Basic dTr/");
     }
 }

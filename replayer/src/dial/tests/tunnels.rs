@@ -4,7 +4,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::secure::{Authority, shop};
 use super::*;
-use crate::target::{Proxy, Secret};
+use crate::credentials::Secret;
+use crate::target::Proxy;
 
 /// A proxy that answers with `answer` and then, if it is a 200, passes bytes on to `target`; and the heads that it saw.
 fn proxy(answer: &'static str, target: SocketAddr) -> (SocketAddr, Receiver<String>) {
@@ -50,7 +51,7 @@ fn tls_goes_through_a_tunnel() {
     let authority = Authority::new();
     let (address, seen) =
         proxy("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 Connection established\r\n\r\n", shop(&authority));
-    let secret = Secret::new("robot:hunter2".into());
+    let secret = Secret::new(b"robot:hunter2");
     let mut handle = start(vec![behind("https", address, Some(&secret))], |all| all.tls = authority.options());
     let dialed = dial(&mut handle, 0);
     assert_eq!(dialed.peer, Some(Peer::Address(address)));

@@ -53,12 +53,32 @@ fn bad_profiles_say_what_and_where() {
         ("0s,-1x", "line 1: the rate `-1x` is negative"),
         ("0s;1x", "line 1: `0s;1x` is no AT,RATE"),
         ("0s,max", "`max` is no rate that can be ramped"),
-        ("[[spike]]\nat='1s'\nfor='1s'\nrate='1x'", "no [[stage]]"),
-        ("[[stage]]\nduration='1s'", "stage 1: it has neither"),
+        ("[[spike]]\nat='1s'\nfor='1s'\nrate='1x'", "line 1: the profile has no [[stage]]"),
+        ("[[stage]]\nduration='1s'", "line 1: stage 1: it has neither"),
         ("[[stage]]\nduration='1s'\nto='1x'\ntoo='1x'", "unknown field `too`"),
         (
             "[[stage]]\nduration='1s'\nto='1x'\n[[spike]]\nat='1s'\nfor='2s'\nrate='1x'\n[[spike]]\nat='2s'\nfor='2s'\nrate='1x'",
-            "spike 2: it begins before",
+            "line 9: spike 2: it begins before",
+        ),
+        (
+            "[[stage]]\nduration='1s'\nto='1x'\n\n[[stage]]\nduration='soon'\nto='1x'",
+            "line 6: stage 2: `soon` is no duration",
+        ),
+        ("[[stage]]\nduration='1s'\nfrom='1x'\nto='-1x'", "line 4: stage 1: the rate `-1x` is negative"),
+        (
+            "[[stage]]\nduration='1s'\nto='1x'\n[[spike]]\nat='1s'\nrate='max'\nfor='1s'",
+            "line 6: spike 1: `max` is no rate",
+        ),
+        ("[[stage]]\nto='1x'", "line 1"),
+        ("0s,1x\n\n9s,1000000/s\n", "line 3: 1000000/s cannot be made of 600 requests"),
+        ("[[stage]]\nduration='1s'\nfrom='1x'\nto='1000000/s'", "line 4: stage 1: 1000000/s cannot be made"),
+        (
+            "[[stage]]\nduration='1s'\nto='1000000/s'\n[[stage]]\nduration='1s'\nto='1x'",
+            "line 3: stage 1: 1000000/s cannot",
+        ),
+        (
+            "[[stage]]\nduration='1s'\nto='1x'\n[[spike]]\nat='1s'\nfor='1s'\nrate='1000000/s'",
+            "line 7: spike 1: 1000000/s cannot",
         ),
     ] {
         let error = spec(text).unwrap_err().to_string();

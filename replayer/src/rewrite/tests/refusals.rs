@@ -110,9 +110,17 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
     check("POST / HTTP/2\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST /a b HTTP/1.1\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST / HTTP/1.1\r\nA: x\ry\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\nA: x\r\n folded\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\nA: x\r\n\tb: folded\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\n A: x\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\nContent-Length: 2\r\nno colon\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\nContent-Length: 2\r\n: x\r\n\r\n", Some(LeftOut::Ambiguous));
+    check("POST / HTTP/1.1\r\ntraceparent: 0\r\n 0\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
     let mut smuggled =
         recorded(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", OK.as_bytes()).unwrap();
     smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\n\r\nGET /admin HTTP/1.1\r\n");
+    assert_eq!(rewriter.template(&smuggled), Err(LeftOut::Ambiguous));
+    smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\nTraceparent: 1\r\n folded\r\n");
     assert_eq!(rewriter.template(&smuggled), Err(LeftOut::Ambiguous));
     // A length that is wrong or missing is put right.
     for head in ["POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"] {

@@ -23,6 +23,23 @@ fn lives(model: LoopModel, pace: Pace) -> Lives {
     Lives::new(model, pace, START)
 }
 
+/// How many lives are remembered after each request, in causal loop, when each is answered at once; and at the end.
+pub(crate) fn remembered_after_each(jobs: impl Iterator<Item = Job>) -> Vec<usize> {
+    let mut lives = lives(LoopModel::Causal { think_min_ns: 0 }, Pace::Recorded);
+    let mut after_each = |job: Job| {
+        let now = START + job.due_ns;
+        lives.pass(job.due_ns);
+        if let Some(job) = lives.arrive(Box::new(job), now) {
+            lives.ended(&job, now);
+        }
+        lives.remembered().0
+    };
+    let mut remembered: Vec<usize> = jobs.map(&mut after_each).collect();
+    lives.pass(u64::MAX);
+    remembered.push(lives.remembered().0);
+    remembered
+}
+
 const CAUSAL: LoopModel = LoopModel::Causal { think_min_ns: 5 * MS };
 
 #[test]
@@ -68,18 +85,35 @@ fn an_answer_that_ended_before_its_dependant_came_counts_and_one_that_never_came
 #[test]
 fn only_ends_that_can_still_be_waited_for_are_kept_and_a_life_that_is_over_is_forgotten() {
     let mut lives = lives(CAUSAL, Pace::Recorded);
-    let mut one = |number: u32, end, after, last| {
+    let mut one = |number: u32, end, after| {
         let mut job = of_life(number, u64::from(number) * 100, end, after);
-        job.last_in_life = last;
+        job.life_ends_ns = 300 * MS;
         let now = START + job.due_ns;
+        lives.pass(job.due_ns);
         let job = lives.arrive(job, now).unwrap();
         lives.ended(&job, now + 1);
         lives.remembered()
     };
-    assert_eq!(one(0, 10, None, false), (1, 1));
-    assert_eq!(one(1, 110, Some((0, 10, 90)), false), (1, 2));
-    assert_eq!(one(2, 0, Some((1, 110, 90)), false), (1, 1), "one ended earlier, one never");
-    assert_eq!(one(3, 310, Some((1, 110, 190)), true), (0, 0));
+    assert_eq!(one(0, 10, None), (1, 1));
+    assert_eq!(one(1, 110, Some((0, 10, 90))), (1, 2));
+    assert_eq!(one(2, 0, Some((1, 110, 90))), (1, 1), "one ended earlier, one never");
+    assert_eq!(one(3, 0, Some((1, 110, 190))), (1, 1), "others may be due at that instant");
+    lives.pass(300 * MS);
+    assert_eq!(lives.remembered(), (1, 1));
+    lives.pass(300 * MS + 1);
+    assert_eq!(lives.remembered(), (0, 0), "though another request that ends it may never come");
+}
+
+#[test]
+fn a_life_whose_last_request_is_under_way_at_its_end_is_forgotten_when_that_ends() {
+    let mut lives = lives(CAUSAL, Pace::Recorded);
+    let mut job = of_life(0, 0, 10, None);
+    job.life_ends_ns = 0;
+    let job = lives.arrive(job, START).unwrap();
+    lives.pass(1);
+    assert_eq!(lives.remembered(), (1, 0));
+    lives.ended(&job, START + 40 * MS);
+    assert_eq!(lives.remembered(), (0, 0));
 }
 
 #[test]

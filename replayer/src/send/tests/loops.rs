@@ -251,3 +251,23 @@ fn at_the_highest_pace_sending_waits_for_counting() {
     sending.join().unwrap().unwrap();
     assert_eq!((counted, counters.outcomes_lost.load(Ordering::Relaxed)), (300, 0));
 }
+
+#[test]
+fn a_life_is_forgotten_when_a_later_request_comes_although_its_last_one_never_does() {
+    let (mut rig, mut ring, _news) = rig(SendOptions { loop_model: CAUSAL, ..options() }, slow_target());
+    let mut jobs = requests(&[(0, 1, "/one"), (10, 2, "/two"), (20, 3, "/three")]);
+    // The first two were to go on until 15 ms and 40 ms; nothing of any of them is waited for.
+    for (job, ends_ms) in jobs.iter_mut().zip([15, 40, 20]) {
+        job.life_ends_ns = ends_ms * MS;
+    }
+    for (job, remembered) in jobs.into_iter().zip([1, 2, 2]) {
+        ring.push(job).unwrap();
+        while !rig.engine.jobs.is_empty() {
+            rig.engine.tick();
+            rig.engine.send_due(1);
+        }
+        assert_eq!(rig.engine.lives.remembered().0, remembered);
+    }
+    drop(ring);
+    assert_eq!(rig.run().0.len(), 3);
+}
