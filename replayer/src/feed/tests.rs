@@ -69,7 +69,7 @@ fn fed(session: Session, directory: &Path, options: Options, shard: Shard) -> Fe
     let target = Some("http://127.0.0.1:1".parse().unwrap());
     let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
     let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
-        .build(&sessions, &mut |exchange, _| rewriter.template(exchange), &mut |_| {})
+        .build(&sessions, &mut |session, exchange, _| rewriter.template(session, exchange), &mut |_| {})
         .unwrap();
     let facts = RunFacts {
         contexts: Contexts::random().unwrap(),
