@@ -7,6 +7,7 @@ use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
 use replayer::report::plan_svg;
+use replayer::rewrite::Seals;
 use replayer::shape::{ShapeCheck, ShapeRow};
 use serde_json::json;
 
@@ -50,15 +51,10 @@ fn show(planned: Planned, count: u64) -> Result<(), Failure> {
         planned: planned.spool.summary.requests,
         multiplier: planned.multiplier(),
     };
+    let mut secrets = planned.rewriter.secrets();
+    secrets.seals = secrets.seals.map(Seals::hidden);
     let mut list = planned.spool.due().map_err(failed)?;
-    let mut feed = Feed::new(
-        planned.spool,
-        planned.plan,
-        planned.survey.clients,
-        Arc::new(facts),
-        planned.rewriter.secrets(),
-        Vec::new(),
-    );
+    let mut feed = Feed::new(planned.spool, planned.plan, planned.survey.clients, Arc::new(facts), secrets, Vec::new());
     for _ in 0..count {
         let Some(job) = feed.next(&mut list).map_err(failed)? else { break };
         let at = seconds(job.due_ns);
@@ -118,6 +114,7 @@ impl Planned {
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.found.undecided,
+            "sealed_exchanges": summary.sealed,
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
         })
     }
@@ -203,6 +200,9 @@ impl Planned {
                 .map(|(method, count)| format!("{method} {}", units::count(*count)))
                 .collect();
             line("may change", format!("{} recorded: replay asks for --unsafe-methods send|skip", methods.join(", ")));
+        }
+        if let Some(notice) = self.sealed_notice() {
+            line("sealed", notice);
         }
         line("rate", format!("▕{}▏", units::sparkline(&columns(&analysis.rates.plan))));
         line("plan hash", self.found.hash.clone());

@@ -2,6 +2,7 @@
 
 mod asked;
 mod kept;
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -9,16 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::model::{Exchange, KeySource};
+use formats::seal::Identities;
 use formats::session::Session;
 use replayer::contexts::hex;
 use replayer::credentials::{Credentials, LiveSecret, Secret};
 use replayer::error::ReplayError;
 use replayer::plan::{Client, Factor, Plan, PlanError, Rate, Shard};
-use replayer::rewrite::{LeftOut, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
+use replayer::rewrite::{LeftOut, NotSent, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
-use replayer::survey::{Selection, Survey};
+use replayer::survey::{CanBeSent, Selection, Survey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -83,6 +85,8 @@ pub(crate) struct Preparation {
     policy: UnsafePolicy,
     /// The text of the rules, which is part of what a plan is made of.
     rules: String,
+    /// What opens sealed values, if they are to be opened.
+    identities: Option<Identities>,
 }
 
 impl Preparation {
@@ -96,7 +100,7 @@ impl Preparation {
         // The other tables of the file change no plan.
         let mut tables: toml::Table = rules.parse().unwrap_or_default();
         tables.retain(|name, _| [Rules::TABLE, UnsafePolicy::TABLE].contains(&name));
-        Ok(Self { rewriter, policy, rules: tables.to_string() })
+        Ok(Self { rewriter, policy, rules: tables.to_string(), identities: sealed::identities(args)? })
     }
 }
 
@@ -145,12 +149,14 @@ impl Planned {
     /// A plan whose spool was kept.
     fn again(args: &LoadArgs, preparation: Preparation, spool: Spool, found: Found) -> Result<Self, Failure> {
         let sessions = read::open(&args.sessions)?;
+        let Preparation { mut rewriter, identities, .. } = preparation;
+        sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         let survey = Survey::of(&sessions, &selection(args, &sessions)?, None)?;
         let asked = Asked::of(args)?;
         let plan = Plan::new(&survey.clients, survey.recording_ns, asked.options(args, &survey, found.exchanges)?);
         let plan = Arc::new(plan.map_err(|error| Failure::of(&error))?);
         asked.check(args, &found.hash)?;
-        Ok(Self::of(args, asked, preparation.rewriter, survey, plan, spool, found))
+        Ok(Self::of(args, asked, rewriter, survey, plan, spool, found))
     }
 
     fn of(
@@ -184,28 +190,28 @@ impl Planned {
         let asked = Asked::of(args)?;
         let sessions = read::open(&args.sessions)?;
         let selection = selection(args, &sessions)?;
-        let Preparation { rewriter, policy, rules } = preparation;
+        let Preparation { mut rewriter, policy, rules, identities } = preparation;
+        sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         let mut undecided = BTreeMap::new();
-        let mut prepare = |exchange: &Exchange, endpoint: &str| {
+        let mut prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
             let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
             let decision = policy.decide(line.method, endpoint);
             if decision == Decision::Skip {
-                return Err(LeftOut::UnsafeMethod);
+                return Err(LeftOut::UnsafeMethod.into());
             }
-            let template = rewriter.template(exchange)?;
+            let template = rewriter.template(session, exchange)?;
             if decision == Decision::Fail {
                 *undecided.entry(String::from_utf8_lossy(line.method).into_owned()).or_default() += 1;
             }
-            Ok::<Template, LeftOut>(template)
+            Ok::<Template, NotSent>(template)
         };
 
-        let mut can_be_sent = |exchange: &Exchange| {
+        let mut can_be_sent = |session: u32, exchange: &Exchange| {
             let Some(line) = formats::head::request_line(&exchange.request.head) else { return false };
             let endpoint = formats::endpoint::endpoint(line.method, line.target);
-            policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(exchange).is_ok()
+            policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(session, exchange).is_ok()
         };
-        let counts: Option<&mut dyn FnMut(&Exchange) -> bool> =
-            if asked.needs_count() { Some(&mut can_be_sent) } else { None };
+        let counts: Option<&mut CanBeSent<'_>> = if asked.needs_count() { Some(&mut can_be_sent) } else { None };
         let survey = Survey::of(&sessions, &selection, counts)?;
         let exchanges = survey.sendable.unwrap_or(survey.exchanges);
         let options = asked.options(args, &survey, exchanges)?;
@@ -289,6 +295,9 @@ impl Planned {
         }
         for rule in &self.found.unused {
             eprintln!("warning: {rule}");
+        }
+        if let Some(notice) = self.sealed_notice() {
+            eprintln!("note: {notice}");
         }
         if summary.connections_forgotten > 0 {
             eprintln!(

@@ -153,7 +153,7 @@ impl Replay {
             shard: (planned.shard != Shard::WHOLE)
                 .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
-            notices: planned.found.unused.iter().cloned().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
+            notices: planned.notices().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
             ..RunResult::default()
         };
         let end_ns = planned.plan.timing().end_ns;
@@ -307,10 +307,8 @@ fn show(live: &Live) {
 
 /// Options that this version has no room for behind them yet.
 fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
-    let later = &args.later;
-    let given = [("--identity", later.identity.is_some()), ("--span-budget", later.span_budget.is_some())];
-    match given.into_iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Failure::not_built(name)),
+    match &args.later.span_budget {
+        Some(_) => Err(Failure::not_built("--span-budget")),
         None => Ok(()),
     }
 }

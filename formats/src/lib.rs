@@ -10,6 +10,7 @@ pub mod head;
 pub mod jsonl;
 pub mod model;
 pub mod redact;
+pub mod seal;
 pub mod session;
 pub mod trace;
 pub mod wire;

@@ -4,6 +4,8 @@
 //! together with its answer, redacts both and writes them. What that thread has no time or no disk for is counted, and
 //! written as a gap where it can be. Deliberately not here: keeping answers while they are read, which engines do.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +22,15 @@ use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::{Answer, ErrorKind, Facts, Job};
 use crate::result;
-use crate::rewrite::Secrets;
+use crate::rewrite::{Opened, Secrets};
 use crate::send::KeepAnswers;
 
 /// The session's name in the run directory.
 pub const DIRECTORY: &str = "answers";
 /// Answers that may wait to be written.
 const QUEUE_ANSWERS_MAX: usize = 16_384;
+/// Headers that are redacted because sealed values were opened in them; in requests each value is masked in any case.
+const OPENED_NAMES_MAX: usize = 1_000;
 /// How often a writer that has nothing to do looks again.
 const POLL_NS: u64 = 5_000_000;
 /// How often what is there is made durable.
@@ -57,6 +61,7 @@ struct Answered {
     head: Vec<u8>,
     /// With its framing.
     body: Bytes,
+    opened: Option<Box<Opened>>,
     answer: Option<Box<Answer>>,
     error: Option<ErrorKind>,
     dispatched_ns: u64,
@@ -114,6 +119,7 @@ impl AnswerSink {
             keep: options.keep,
             redactor,
             masked: options.secrets.query_keys(),
+            opened_in: BTreeSet::new(),
             clock,
             start_ns,
             answers,
@@ -140,6 +146,7 @@ impl AnswerSink {
             connection: job.slot,
             head: job.head.clone(),
             body: job.body.clone(),
+            opened: job.opened.clone(),
             answer: job.progress.answer.take(),
             error: job.progress.error,
             dispatched_ns,
@@ -173,6 +180,8 @@ struct Worker {
     redactor: Redactor,
     /// Keys of queries whose values are masked.
     masked: Vec<Vec<u8>>,
+    /// Headers, in lower case, in which sealed values were opened so far.
+    opened_in: BTreeSet<String>,
     clock: Clock,
     start_ns: u64,
     answers: Consumer<Box<Answered>>,
@@ -201,7 +210,12 @@ impl Worker {
         }
     }
 
-    fn append(&mut self, answered: Answered) {
+    fn append(&mut self, mut answered: Answered) {
+        if let Some(opened) = &answered.opened {
+            // What was opened must be in no file; an answer may repeat it in a header of the same name.
+            self.redact_also(&answered.head, opened);
+            answered.head = opened.mask(&answered.head);
+        }
         let keep = self.keep.bytes(&answered.facts).unwrap_or(0);
         let mut exchange = exchange(answered, keep);
         if !self.masked.is_empty() {
@@ -212,6 +226,19 @@ impl Worker {
         self.write(|writer| writer.append(&mut exchange).map(|_| appended = true));
         self.written.exchanges += u64::from(appended);
         self.written.lost += u64::from(!appended);
+    }
+
+    /// From now on redacts the headers in which something was opened, whoever sends them.
+    fn redact_also(&mut self, head: &[u8], opened: &Opened) {
+        for field in formats::head::fields(head) {
+            let has = |at: &Range<usize>| field.line.start <= at.start && at.start < field.line.end;
+            let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
+            if self.opened_in.len() < OPENED_NAMES_MAX && opened.head.iter().any(has) && !self.opened_in.contains(&name)
+            {
+                self.redactor = self.redactor.clone().with_headers(std::slice::from_ref(&name));
+                self.opened_in.insert(name);
+            }
+        }
     }
 
     fn flush_in_time(&mut self) {
@@ -274,7 +301,9 @@ impl Worker {
 /// A request as it was sent, with at most `body_max` bytes of its content, and what came back.
 fn exchange(answered: Answered, body_max: u64) -> Exchange {
     let Answered { facts, answer, error, .. } = answered;
-    let request = request(&answered.head, &answered.body, usize::try_from(body_max).unwrap_or(usize::MAX));
+    let hides_body = answered.opened.is_some_and(|opened| opened.in_body);
+    let kept_max = if hides_body { 0 } else { usize::try_from(body_max).unwrap_or(usize::MAX) };
+    let request = request(&answered.head, &answered.body, kept_max);
     let answer = answer.map(|answer| *answer).unwrap_or_default();
     let Answer { head, framing, body, total_len, chunks, trailers, sha256, informational, .. } = answer;
     let response = framing.filter(|_| !head.is_empty()).map(|framing| {

@@ -131,6 +131,18 @@ pub enum ReplayError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A sealed value cannot be opened.
+    #[error("cannot open the sealed value in {place} of exchange {seq} of {}", session.display())]
+    Sealed {
+        /// The session.
+        session: PathBuf,
+        /// The exchange's number in it.
+        seq: u64,
+        /// Where in its request.
+        place: String,
+        /// Why not.
+        source: formats::seal::SealError,
+    },
     /// The time to start is over, or too near.
     #[error("the time to start ({}) is over or nearer than the {} ms that opening connections takes", humantime::format_rfc3339_seconds(*at), lead_ns / 1_000_000)]
     TooLate {
@@ -213,6 +225,7 @@ impl ReplayError {
             Self::Spool { .. } => {
                 "check the directory given with --spool (default: the system's temporary folder)".into()
             }
+            Self::Sealed { source, .. } => return source.hint().map(str::to_owned),
             Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),

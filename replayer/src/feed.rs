@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::contexts::Origin;
 use crate::job::{After, Facts, Job, Progress, RunFacts};
 use crate::plan::{Client, Life, Plan};
-use crate::rewrite::{CopyFacts, Secrets};
+use crate::rewrite::{CopyFacts, Opened, Secrets};
 use crate::send::{SlotNews, Stop};
 use crate::spool::{DueEntry, DueReader, Record, Spool};
 use crate::target::{Proxy, Target};
@@ -226,10 +226,11 @@ impl Feed {
         let template = &record.template;
         let mut head = Vec::with_capacity(template.head.len() + self.facts.contexts.fields_len_max());
         let key_of = client.map(|client| client.key).unwrap_or_default();
-        let copy_facts = CopyFacts { copy: entry.copy, client: key_of, seq: record.seq };
-        let body = template.render(&copy_facts, &self.secrets, &mut head);
+        let copy_facts = CopyFacts { copy: entry.copy, client: key_of, seq: record.seq, session: record.session };
+        let mut opened = Opened::default();
+        let body = template.render(&copy_facts, &self.secrets, &mut head, &mut opened);
         if let Some(target) = self.facts.targets.get(usize::from(template.target)).filter(|one| one.absolute_form()) {
-            ask_proxy(target, &mut head);
+            opened.shift(ask_proxy(target, &mut head));
         }
         self.facts.contexts.append_fields(&fresh, &mut head);
         let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
@@ -273,6 +274,7 @@ impl Feed {
             after,
             head,
             body,
+            opened: (!opened.is_empty()).then(|| Box::new(opened)),
             expects_continue: template.expects_continue,
             to: record.to,
             fresh,
@@ -371,18 +373,23 @@ fn lane(client: u32, copy: u32) -> usize {
     client.wrapping_add(copy) as usize
 }
 
-/// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks.
-fn ask_proxy(target: &Target, head: &mut Vec<u8>) {
+/// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks. Returns how many bytes came
+/// before its path.
+fn ask_proxy(target: &Target, head: &mut Vec<u8>) -> usize {
+    let mut added = 0;
     if let Some(at) = head.iter().position(|byte| *byte == b' ').map(|space| space + 1)
         && head.get(at) == Some(&b'/')
     {
-        head.splice(at..at, format!("http://{}", target.authority).into_bytes());
+        let origin = format!("http://{}", target.authority).into_bytes();
+        added = origin.len();
+        head.splice(at..at, origin);
     }
     if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
         head.extend_from_slice(b"Proxy-Authorization: ");
         head.extend_from_slice(authorization.reveal());
         head.extend_from_slice(b"\r\n");
     }
+    added
 }
 
 impl PartialEq for Cursor {

@@ -3,6 +3,7 @@
 //! The feed fills in what is planned, an engine fills in [`Progress`], and whoever counts, logs or exports reads both.
 //! Nothing here sends, waits or counts.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
 
 use crate::contexts::{Contexts, Fresh};
+use crate::rewrite::Opened;
 use crate::target::Target;
 
 /// One planned request. Instants are nanoseconds since the start of the run.
@@ -45,6 +47,8 @@ pub struct Job {
     pub head: Vec<u8>,
     /// The body with its framing.
     pub body: Bytes,
+    /// Where values that were opened for it stand, if any were: nothing of them is written anywhere.
+    pub opened: Option<Box<Opened>>,
     /// The recorded client asked for a 100 before it sent the body.
     pub expects_continue: bool,
     /// What the answer's framing depends on.
@@ -53,6 +57,17 @@ pub struct Job {
     pub fresh: Fresh,
     /// What became of it so far.
     pub progress: Progress,
+}
+
+impl Job {
+    /// The head as it may be shown: with `***` for what was opened.
+    #[must_use]
+    pub fn shown_head(&self) -> Cow<'_, [u8]> {
+        match &self.opened {
+            Some(opened) => Cow::Owned(opened.mask(&self.head)),
+            None => Cow::Borrowed(&self.head),
+        }
+    }
 }
 
 /// What a request takes along from its recording, for whoever looks at its end.
@@ -341,10 +356,19 @@ pub(crate) mod tests {
             after: None,
             head: head.to_vec(),
             body: Bytes::new(),
+            opened: None,
             expects_continue: false,
             to: ResponseTo::Other,
             fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
             progress: Progress::default(),
         })
+    }
+
+    #[test]
+    fn a_head_is_shown_without_what_was_opened_for_it() {
+        let mut job = job(0, 0, b"GET /secret/x?k=secret HTTP/1.1\r\n\r\n");
+        assert_eq!(job.shown_head(), job.head);
+        job.opened = Some(Box::new(Opened { head: vec![5..11, 16..22], in_body: false }));
+        assert_eq!(job.shown_head(), &b"GET /***/x?k=*** HTTP/1.1\r\n\r\n"[..]);
     }
 }

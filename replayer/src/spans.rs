@@ -237,7 +237,8 @@ impl SpanBuilder {
     fn request(&self, job: &Job) -> SpanData {
         let (facts, outcome) = (&job.facts, &job.progress);
         let name = self.names.get(facts.endpoint as usize).cloned().unwrap_or_else(|| StringValue::from("HTTP"));
-        let line = head::request_line(&job.head);
+        let shown = job.shown_head();
+        let line = head::request_line(&shown);
         let method = line.map(|line| String::from_utf8_lossy(line.method).into_owned()).unwrap_or_default();
         let (host, port) = self.address(job.target);
         let lag_ns = outcome.dispatched_ns.map_or(0, |at| at.saturating_sub(outcome.released_ns));

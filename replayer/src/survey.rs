@@ -35,6 +35,9 @@ impl Selection {
 /// A client's key; made from a connection it says nothing outside of its session.
 type Scoped = (ClientKey, Option<u32>);
 
+/// Whether an exchange of the session with this number can be sent.
+pub type CanBeSent<'a> = dyn FnMut(u32, &Exchange) -> bool + 'a;
+
 /// The clients of a recording.
 pub struct Survey {
     /// By number, in the order of their keys. Instants count from [`Self::origin_ns`].
@@ -61,7 +64,7 @@ impl Survey {
     pub fn of(
         sessions: &[Session],
         selection: &Selection,
-        can_be_sent: Option<&mut dyn FnMut(&Exchange) -> bool>,
+        can_be_sent: Option<&mut CanBeSent<'_>>,
     ) -> Result<Self, ReplayError> {
         let start = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
         let shifts_ns: Vec<u64> =
@@ -133,15 +136,15 @@ fn scoped(session: u32, key: ClientKey) -> Scoped {
     (key, (key.source == KeySource::Connection).then_some(session))
 }
 
-struct Gather<'a> {
+struct Gather<'a, 'b> {
     selection: Selection,
-    can_be_sent: Option<&'a mut dyn FnMut(&Exchange) -> bool>,
+    can_be_sent: Option<&'a mut CanBeSent<'b>>,
     numbers: HashMap<Scoped, usize>,
     clients: Vec<(Scoped, ClientEntry)>,
     sendable: u64,
 }
 
-impl Gather<'_> {
+impl Gather<'_, '_> {
     fn scan(&mut self, session: &Session, number: u32, shift_ns: u64) -> Result<(), ReplayError> {
         // Segment by segment, as their own indexes would have counted.
         let mut segment = Index::empty();
@@ -151,7 +154,7 @@ impl Gather<'_> {
                     if self.selection.has(shift_ns.saturating_add(exchange.instants.request_start)) {
                         segment.count(&exchange);
                         if let Some(can_be_sent) = &mut self.can_be_sent {
-                            self.sendable += u64::from(can_be_sent(&exchange));
+                            self.sendable += u64::from(can_be_sent(number, &exchange));
                         }
                     }
                 }

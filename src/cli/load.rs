@@ -92,6 +92,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, env = "REENACT_CREDENTIALS", value_name = "FILE", help_heading = "Requests")]
     pub(crate) credentials: Option<PathBuf>,
 
+    /// age identities that open the values that were sealed in the sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF", help_heading = "Requests")]
+    pub(crate) identity: Option<Reference>,
+
     /// Directory for the spool, if it does not fit into memory [default: the system's temporary folder]
     #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Resources")]
     pub(crate) spool: Option<PathBuf>,

@@ -173,8 +173,6 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LaterArgs {
     #[arg(long, hide = true)]
-    pub(crate) identity: Option<String>,
-    #[arg(long, hide = true)]
     pub(crate) span_budget: Option<String>,
 }
 

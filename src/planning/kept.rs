@@ -17,6 +17,8 @@ pub(super) fn key(args: &LoadArgs, preparation: &Preparation) -> Result<SpoolKey
     let columns = secrets.credentials.as_ref().map(|credentials| credentials.columns().to_vec());
     let options = format!("{:?}", plan_file::options(args));
     let hosts = format!("{:?} {:?} {} {}", args.target, args.map, args.keep_host, secrets.authorization.is_some());
+    // Places of sealed values are in the spool only where they are to be opened.
+    let sealed = args.identity.is_some().to_string();
     let mut files = String::new();
     for session in &args.sessions {
         for file in segments(session) {
@@ -28,7 +30,7 @@ pub(super) fn key(args: &LoadArgs, preparation: &Preparation) -> Result<SpoolKey
         files.push('\n');
     }
     let columns = format!("{columns:?}");
-    Ok(SpoolKey::of(&[&files, &options, &profile, &args.shard, &hosts, &columns, &preparation.rules]))
+    Ok(SpoolKey::of(&[&files, &options, &profile, &args.shard, &hosts, &sealed, &columns, &preparation.rules]))
 }
 
 /// The files of a session, in order.

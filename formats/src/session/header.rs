@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::seal::Sealing;
+
 /// The header of a segment. The same in all segments of a session but for [`SessionHeader::segment`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -20,6 +22,9 @@ pub struct SessionHeader {
     pub upstream: Option<String>,
     /// What was done to credentials.
     pub redaction: Option<Redaction>,
+    /// How values were sealed, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Sealing>,
     /// The rules by which clients were told apart, first that applies.
     pub client_keys: Vec<String>,
     /// What a reader must understand; a name it does not know makes it refuse.

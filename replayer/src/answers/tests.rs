@@ -113,12 +113,36 @@ fn without_room_the_rest_is_lost_and_counted() {
     assert_eq!((answers.exchanges, answers.lost), (0, 3), "two found no room, one no writer");
 }
 
+#[test]
+fn what_was_opened_for_a_request_is_not_kept_and_its_headers_are_redacted_in_answers_too() {
+    let head = b"POST /secret1?a=1 HTTP/1.1\r\nX-Shop-User: my secret2\r\nX-Plain: yes\r\nContent-Length: 7\r\n\r\n";
+    let at = |what: &[u8]| {
+        let at = head.windows(what.len()).position(|window| window == what).unwrap();
+        at..at + what.len()
+    };
+    let answer = Answer {
+        head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nX-Shop-User: 0123456789abcdefsecret2\r\nX-Plain: yes\r\n\r\n"),
+        ..ok(b"fine", 4)
+    };
+    let mut job = answered(head, b"secret3", answer);
+    job.opened = Some(Box::new(Opened { head: vec![at(b"secret1"), at(b"my secret2")], in_body: true }));
+    let (exchanges, _) = kept(KeepAnswers::All(100), vec![job]);
+    let [one] = &exchanges[..] else { panic!("{exchanges:?}") };
+    let request = String::from_utf8(one.request.head.to_vec()).unwrap();
+    assert!(request.starts_with("POST /***?a=1 HTTP/1.1\r\nX-Shop-User: "), "{request}");
+    assert!(!format!("{one:?}").contains("secret"), "{one:?}");
+    assert_eq!((one.request.body.total_len, one.request.body.bytes.len()), (7, 0));
+    let response = one.response.as_ref().unwrap();
+    assert!(response.head.ends_with(b"X-Plain: yes\r\n\r\n") && response.body.bytes == "fine", "{response:?}");
+}
+
 fn worker(folder: &Path) -> Worker {
     let (_, answers) = RingBuffer::new(1);
     Worker {
         keep: KeepAnswers::Digest,
         redactor: Redactor::new(&RedactionKey::random().unwrap()),
         masked: Vec::new(),
+        opened_in: BTreeSet::new(),
         clock: Clock::start(),
         start_ns: 0,
         answers,

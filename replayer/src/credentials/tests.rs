@@ -8,7 +8,7 @@ use formats::model::KeySource;
 use formats::model::ClientKey;
 
 use super::*;
-use crate::rewrite::{CopyFacts, RewriteOptions, Rewriter, Rules};
+use crate::rewrite::{CopyFacts, Opened, RewriteOptions, Rewriter, Rules};
 
 fn parse(text: &str) -> Result<Credentials, CredentialsError> {
     Credentials::parse(text, Path::new("users.csv"))
@@ -91,12 +91,17 @@ fn sent(options: RewriteOptions, request: &str, copy: u32) -> String {
     connection.feed(Direction::Request, 1, request.as_bytes(), &mut out);
     connection.feed(Direction::Response, 2, b"HTTP/1.1 204 x\r\n\r\n", &mut out);
     let rewriter = Rewriter::new(RewriteOptions { target: Some("http://new".parse().unwrap()), ..options }).unwrap();
-    let template = rewriter.template(&out[0]).unwrap();
+    let template = rewriter.template(0, &out[0]).unwrap();
     // Nothing of a secret goes to the spool.
     assert!(!String::from_utf8_lossy(&template.head).contains("hush"));
     assert!(!format!("{rewriter:?}").contains("hush"));
     let mut head = Vec::new();
-    template.render(&CopyFacts { copy, client: client(0), seq: 1 }, &rewriter.secrets(), &mut head);
+    template.render(
+        &CopyFacts { copy, client: client(0), seq: 1, session: 0 },
+        &rewriter.secrets(),
+        &mut head,
+        &mut Opened::default(),
+    );
     String::from_utf8(head).unwrap()
 }
 

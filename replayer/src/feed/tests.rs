@@ -80,9 +80,9 @@ fn fed_without(
     let spool_options = SpoolOptions { directory: directory.to_owned(), bytes_max: 1 << 30, kept: true, shard };
     let target = Some("http://127.0.0.1:1".parse().unwrap());
     let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
-    let mut prepare = |exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
-        true => Err(LeftOut::UnsafeMethod),
-        false => rewriter.template(exchange),
+    let mut prepare = |session, exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
+        true => Err(LeftOut::UnsafeMethod.into()),
+        false => rewriter.template(session, exchange),
     };
     let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
         .build(&sessions, &mut prepare, &mut |_| {})

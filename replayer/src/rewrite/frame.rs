@@ -33,7 +33,8 @@ pub(super) fn frame(
     let (head, head_marks) = head.into_text().into_parts();
     // A copy of the body: what was read is a slice of its whole block, responses included, and would keep that in memory.
     let (body, body_marks) = framed.into_parts();
-    Template { target, head: Bytes::from(head), head_marks, body: Bytes::from(body), body_marks, expects_continue }
+    let (head, body) = (Bytes::from(head), Bytes::from(body));
+    Template { target, head, head_marks, body, body_marks, expects_continue, sealed: false }
 }
 
 /// Makes Content-Length say the length of the body, once; one that is right already keeps its spelling.
@@ -76,7 +77,7 @@ fn chunked(body: &Text<'_>, sizes: &[u64], trailers: &[u8]) -> Text<'static> {
         if body.marks().is_empty() {
             out.push(format!("{:x}", bytes.len()).as_bytes());
         } else {
-            out.push_mark(Placeholder::ChunkSize { fixed: bytes.len() as u64 });
+            out.push_mark(Placeholder::ChunkSize { fixed: body.fixed_len() as u64 });
         }
         out.push(b"\r\n");
         out.push_text(body);

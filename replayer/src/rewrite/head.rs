@@ -29,6 +29,10 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
@@ -61,6 +65,10 @@ impl<'a> Head<'a> {
     /// The lines of the fields called `name`.
     pub(super) fn lines_mut<'b>(&'b mut self, name: &'b str) -> impl Iterator<Item = &'b mut Line<'a>> {
         self.lines.iter_mut().filter(move |line| line.is(name))
+    }
+
+    pub(super) fn all_lines_mut(&mut self) -> impl Iterator<Item = &mut Line<'a>> {
+        self.lines.iter_mut()
     }
 
     pub(super) fn lines<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b Line<'a>> {

@@ -74,6 +74,10 @@ pub(super) struct Cookie<'a> {
 }
 
 impl Cookie<'_> {
+    pub(super) fn name(&self) -> &[u8] {
+        self.name
+    }
+
     /// RFC 2965's attribute, which came before the cookies' own domains were forgotten on the way.
     pub(super) fn is_domain(&self) -> bool {
         self.name.eq_ignore_ascii_case(b"$domain")

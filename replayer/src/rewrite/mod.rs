@@ -20,6 +20,7 @@ mod pattern;
 mod query;
 mod replace;
 mod rules;
+mod sealed;
 mod template;
 mod text;
 
@@ -41,7 +42,8 @@ pub use hosts::{Map, Scheme, TargetUrl};
 pub(crate) use pattern::Pattern;
 pub use rules::Rules;
 pub(crate) use rules::{check_header_name, line_of};
-pub use template::{CopyFacts, Mark, Placeholder, Secrets, Template};
+pub use sealed::{SealedFault, Seals};
+pub use template::{CopyFacts, Mark, Opened, Placeholder, Secrets, Template};
 pub(crate) use text::percent_encode;
 
 /// Appended to every recorded User-Agent, so that nobody takes a replay for production.
@@ -110,6 +112,21 @@ impl LeftOut {
     }
 }
 
+/// Why there is no request of an exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSent {
+    /// It is left out, and others are sent.
+    LeftOut(LeftOut),
+    /// It cannot be made ready as was asked for, so that nothing is sent.
+    Sealed(SealedFault),
+}
+
+impl From<LeftOut> for NotSent {
+    fn from(reason: LeftOut) -> Self {
+        Self::LeftOut(reason)
+    }
+}
+
 impl Rewriter {
     /// Checks that the options agree with each other.
     ///
@@ -117,9 +134,14 @@ impl Rewriter {
     /// When two maps name the same authority, there is no target at all, or two options set the same header.
     pub fn new(options: RewriteOptions) -> Result<Self, RewriteError> {
         identity::check(options.authorization.is_some(), options.credentials.as_deref())?;
-        let secrets = Secrets { authorization: options.authorization, credentials: options.credentials };
+        let secrets = Secrets { authorization: options.authorization, credentials: options.credentials, seals: None };
         let hosts = Hosts::new(options.target, options.maps, options.keep_host)?;
         Ok(Self { hosts, rules: options.rules, secrets })
+    }
+
+    /// Opens sealed values from now on. Comes later than the other options, since it takes the sessions' headers.
+    pub fn open_with(&mut self, seals: Seals) {
+        self.secrets.seals = Some(seals);
     }
 
     /// The targets that [`Template::target`] numbers; the same URL is there once.
@@ -134,11 +156,12 @@ impl Rewriter {
         self.secrets.clone()
     }
 
-    /// Makes the request of `exchange` ready. Once per exchange, whatever the number of its copies.
+    /// Makes the request of `exchange`, of the session with this number, ready. Once per exchange, whatever the number of
+    /// its copies.
     ///
     /// # Errors
-    /// When it cannot be sent as it was.
-    pub fn template(&self, exchange: &Exchange) -> Result<Template, LeftOut> {
+    /// When it cannot be sent as it was, or holds a sealed value that cannot be opened.
+    pub fn template(&self, session: u32, exchange: &Exchange) -> Result<Template, NotSent> {
         let request = whole(exchange)?;
         let mut head = Head::read(&request.head).ok_or(LeftOut::IncompleteRequest)?;
         let target = self.hosts.follow(&mut head)?;
@@ -146,8 +169,10 @@ impl Rewriter {
         let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
-        let template = frame::frame(head, body, body_changed, request, target);
-        if template.is_read_as_meant(&self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous) }
+        let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;
+        let template = Template { sealed, ..frame::frame(head, body, body_changed, request, target) };
+        let facts = CopyFacts { session, ..CopyFacts::default() };
+        if template.is_read_as_meant(&facts, &self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous.into()) }
     }
 
     /// The rules and maps that changed nothing so far, each with what is known about why; empty when all did something.

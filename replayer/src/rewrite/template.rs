@@ -3,12 +3,15 @@
 //! Plain data: it is written to a spool and read back. Secrets are not part of it, only the places where they belong.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::model::ClientKey;
+use formats::seal::opened_len;
 use formats::wire::{Kind, MessageReader, ResponseTo, Step};
 
+use super::sealed::Seals;
 use super::text::percent_encode;
 use crate::credentials::{Column, Credentials, LiveSecret};
 
@@ -27,6 +30,8 @@ pub struct Template {
     pub body_marks: Vec<Mark>,
     /// Whether the client waited for a `100 Continue` before the body (RFC 9110 §10.1.1); never without a body.
     pub expects_continue: bool,
+    /// Whether values that were sealed stand in it, whether they are opened or not.
+    pub sealed: bool,
 }
 
 /// A place where something is filled in.
@@ -58,6 +63,11 @@ pub enum Placeholder {
         /// Bytes of the content that are not filled in.
         fixed: u64,
     },
+    /// What the sealed value holds whose text stands here; it is put in the place of that text.
+    Sealed {
+        /// Bytes of the text.
+        len: u32,
+    },
 }
 
 /// Which copy of a request is sent.
@@ -69,15 +79,54 @@ pub struct CopyFacts {
     pub client: ClientKey,
     /// Sequence number of the exchange in its session.
     pub seq: u64,
+    /// Number of the session.
+    pub session: u32,
 }
 
-/// What is filled in and stands in no file: the sources of `--auth` and `--credentials`.
+/// What is filled in and stands in no file: the sources of `--auth`, `--credentials` and `--identity`.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// `Authorization` for every request.
     pub authorization: Option<Arc<LiveSecret>>,
     /// A row for each life of a client.
     pub credentials: Option<Arc<Credentials>>,
+    /// What opens sealed values.
+    pub seals: Option<Seals>,
+}
+
+/// Where opened values stand in a request that was filled in: what must be in no file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// In the head, in order.
+    pub head: Vec<Range<usize>>,
+    /// Whether there are any in the body.
+    pub in_body: bool,
+}
+
+impl Opened {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && !self.in_body
+    }
+
+    /// Notes that so many bytes were put in before all opened values.
+    pub fn shift(&mut self, bytes: usize) {
+        self.head.iter_mut().for_each(|at| *at = at.start + bytes..at.end + bytes);
+    }
+
+    /// The head with `***` for each of them.
+    #[must_use]
+    pub fn mask(&self, head: &[u8]) -> Vec<u8> {
+        let (mut out, mut from) = (Vec::with_capacity(head.len()), 0);
+        for at in &self.head {
+            out.extend_from_slice(head.get(from..at.start).unwrap_or_default());
+            out.extend_from_slice(Seals::MASK);
+            from = at.end;
+        }
+        out.extend_from_slice(head.get(from..).unwrap_or_default());
+        out
+    }
 }
 
 impl Secrets {
@@ -111,29 +160,32 @@ impl Secrets {
 }
 
 impl Template {
-    /// Appends the head for this copy to `head_out` and returns the body for it. Without marks this is one copy of the
-    /// head's bytes and a reference to the body's.
-    pub fn render(&self, facts: &CopyFacts, secrets: &Secrets, head_out: &mut Vec<u8>) -> Bytes {
-        let body = if self.body_marks.is_empty() {
-            self.body.clone()
+    /// Appends the head for this copy to `head_out`, notes in `opened` where opened values stand, and returns the body for
+    /// it. Without marks this is one copy of the head's bytes and a reference to the body's.
+    pub fn render(&self, facts: &CopyFacts, secrets: &Secrets, head_out: &mut Vec<u8>, opened: &mut Opened) -> Bytes {
+        let (body, body_len) = if self.body_marks.is_empty() {
+            (self.body.clone(), self.body.len())
         } else {
             let mut out = Vec::with_capacity(self.body.len() + self.body_marks.len() * 16);
+            let mut places = Vec::new();
             let fill = Fill { facts, secrets, marks: &self.body_marks, body_len: 0 };
-            fill.write(&self.body, &mut out);
-            Bytes::from(out)
+            let len = fill.write(&self.body, &mut out, &mut places);
+            opened.in_body |= !places.is_empty();
+            (Bytes::from(out), len)
         };
         if self.head_marks.is_empty() {
             head_out.extend_from_slice(&self.head);
         } else {
-            Fill { facts, secrets, marks: &self.head_marks, body_len: body.len() }.write(&self.head, head_out);
+            let fill = Fill { facts, secrets, marks: &self.head_marks, body_len };
+            fill.write(&self.head, head_out, &mut opened.head);
         }
         body
     }
 
     /// Whether a server that reads HTTP/1 in exactly one way finds one request here that ends where the body ends.
-    pub(super) fn is_read_as_meant(&self, secrets: &Secrets) -> bool {
+    pub(super) fn is_read_as_meant(&self, facts: &CopyFacts, secrets: &Secrets) -> bool {
         let mut head = Vec::with_capacity(self.head.len() + 64);
-        let body = self.render(&CopyFacts::default(), secrets, &mut head);
+        let body = self.render(facts, secrets, &mut head, &mut Opened::default());
         head.extend_from_slice(b"\r\n");
         let mut reader = MessageReader::new(Kind::Request);
         let mut input = &head[..];
@@ -161,14 +213,57 @@ struct Fill<'a> {
 }
 
 impl Fill<'_> {
-    fn write(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        let mut from = 0;
+    /// Writes the bytes with everything filled in, and returns how long that is on the wire: masked values count as what
+    /// they stand for.
+    fn write(&self, bytes: &[u8], out: &mut Vec<u8>, opened: &mut Vec<Range<usize>>) -> usize {
+        let (mut from, mut len) = (0, 0);
+        let (mut size, mut filled) = (None, 0);
         for mark in self.marks {
-            out.extend_from_slice(bytes.get(from..mark.at).unwrap_or_default());
+            let fixed = bytes.get(from..mark.at).unwrap_or_default();
+            out.extend_from_slice(fixed);
+            len += fixed.len();
             from = from.max(mark.at);
-            self.fill(mark.what, out);
+            let before = out.len();
+            let added = match mark.what {
+                Placeholder::ChunkSize { fixed } => {
+                    size = Some((before, fixed));
+                    continue;
+                }
+                Placeholder::Sealed { len } => {
+                    let end = from.saturating_add(len as usize);
+                    let added = self.open(bytes.get(from..end).unwrap_or_default(), out);
+                    opened.push(before..out.len());
+                    from = end;
+                    added
+                }
+                what => {
+                    self.fill(what, out);
+                    out.len() - before
+                }
+            };
+            filled += added;
+            len += added;
         }
-        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        let rest = bytes.get(from..).unwrap_or_default();
+        out.extend_from_slice(rest);
+        // A chunk's size is known when all of it is written, so that nothing is opened twice.
+        let size = size.map(|(at, fixed)| (at, format!("{:x}", fixed + filled as u64)));
+        len + rest.len() + size.map_or(0, |(at, text)| out.splice(at..at, text.bytes()).count() + text.len())
+    }
+
+    /// Puts in what a sealed value holds, and returns its length.
+    fn open(&self, sealed: &[u8], out: &mut Vec<u8>) -> usize {
+        let secret = self.secrets.seals.as_ref().and_then(|seals| match seals.are_hidden() {
+            true => Some((Seals::MASK.to_vec(), opened_len(sealed))),
+            false => seals.open(self.facts.session, sealed).ok().map(|secret| {
+                let len = secret.len();
+                (secret, len)
+            }),
+        });
+        // Each was opened when the request was chosen; if it cannot be now, it goes out sealed.
+        let (secret, len) = secret.unwrap_or_else(|| (sealed.to_vec(), sealed.len()));
+        out.extend_from_slice(&secret);
+        len
     }
 
     fn fill(&self, what: Placeholder, out: &mut Vec<u8>) {
@@ -179,7 +274,6 @@ impl Fill<'_> {
             Placeholder::Client => write!(out, "{:016x}", facts.client.id),
             Placeholder::Seq => write!(out, "{}", facts.seq),
             Placeholder::ContentLength => write!(out, "{}", self.body_len),
-            Placeholder::ChunkSize { fixed } => write!(out, "{:x}", fixed + self.filled_len()),
             Placeholder::Authorization => {
                 if let Some(secret) = &self.secrets.authorization {
                     out.extend_from_slice(secret.current().reveal());
@@ -193,14 +287,8 @@ impl Fill<'_> {
                 out.extend_from_slice(cell.map_or(&[], |cell| cell.reveal()));
                 Ok(())
             }
+            // These need what stands around them, and are filled in by `write`.
+            Placeholder::ChunkSize { .. } | Placeholder::Sealed { .. } => Ok(()),
         };
-    }
-
-    /// Bytes that the other marks of a chunk add to it.
-    fn filled_len(&self) -> u64 {
-        let mut out = Vec::new();
-        let others = self.marks.iter().filter(|mark| !matches!(mark.what, Placeholder::ChunkSize { .. }));
-        others.for_each(|mark| self.fill(mark.what, &mut out));
-        out.len() as u64
     }
 }

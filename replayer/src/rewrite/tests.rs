@@ -4,6 +4,7 @@ mod any;
 mod docs;
 mod hosts;
 mod refusals;
+mod sealed;
 
 use formats::model::{ClientKey, KeySource};
 use formats::wire::{Direction, Http1, Limits};
@@ -23,7 +24,7 @@ pub(super) fn recorded(request: &[u8], response: &[u8]) -> Option<Exchange> {
 
 /// The third life of a client.
 pub(super) fn facts() -> CopyFacts {
-    CopyFacts { copy: 2, client: ClientKey { source: KeySource::Named, id: 0xab }, seq: 41 }
+    CopyFacts { copy: 2, client: ClientKey { source: KeySource::Named, id: 0xab }, seq: 41, session: 0 }
 }
 
 pub(super) fn options(rules: &str) -> RewriteOptions {
@@ -37,9 +38,9 @@ pub(super) fn options(rules: &str) -> RewriteOptions {
 /// Head and body of what is sent for [`facts`].
 pub(super) fn sent(request: &str, rewriter: &Rewriter) -> (String, String) {
     let exchange = recorded(request.as_bytes(), OK.as_bytes()).expect("one exchange");
-    let template = rewriter.template(&exchange).unwrap();
+    let template = rewriter.template(0, &exchange).unwrap();
     let mut head = Vec::new();
-    let body = template.render(&facts(), &rewriter.secrets(), &mut head);
+    let body = template.render(&facts(), &rewriter.secrets(), &mut head, &mut Opened::default());
     (String::from_utf8(head).unwrap(), String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -223,7 +224,7 @@ fn what_is_no_text_is_not_searched_and_said() {
         let rewriter = Rewriter::new(options(rule)).unwrap();
         let body = if head == "A: 1" { &b"user\xff"[..] } else { b"user!" };
         let request = [format!("POST / HTTP/1.1\r\n{head}\r\nContent-Length: 5\r\n\r\n").as_bytes(), body].concat();
-        let template = rewriter.template(&recorded(&request, OK.as_bytes()).unwrap()).unwrap();
+        let template = rewriter.template(0, &recorded(&request, OK.as_bytes()).unwrap()).unwrap();
         assert_eq!(template.body, body);
         let expected = "rewrite rule 1 (\"anonymous\", line 1): changed none of 1 requests; 1 bodies are no plain text";
         assert_eq!(rewriter.unused(), [expected]);
@@ -262,7 +263,7 @@ fn rules_apply_where_they_say_and_count() {
 fn a_client_that_waits_for_100_is_told_apart() {
     let check = |request: &str, expected: bool| {
         let rewriter = Rewriter::new(options("")).unwrap();
-        let template = rewriter.template(&recorded(request.as_bytes(), OK.as_bytes()).unwrap()).unwrap();
+        let template = rewriter.template(0, &recorded(request.as_bytes(), OK.as_bytes()).unwrap()).unwrap();
         assert_eq!(template.expects_continue, expected, "{request}");
     };
     check("POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx", true);

@@ -50,6 +50,21 @@ impl Text<'_> {
         self.marks.push(Mark { at: self.bytes.len(), what });
     }
 
+    /// Adds marks, each behind those that are at the same place.
+    pub(super) fn add_marks(&mut self, marks: Vec<Mark>) {
+        self.marks.extend(marks);
+        self.marks.sort_by_key(|mark| mark.at);
+    }
+
+    /// How many bytes stay as they are when everything is filled in.
+    pub(super) fn fixed_len(&self) -> usize {
+        let sealed = self.marks.iter().map(|mark| match mark.what {
+            Placeholder::Sealed { len } => len as usize,
+            _ => 0,
+        });
+        self.bytes.len().saturating_sub(sealed.sum())
+    }
+
     pub(super) fn push_text(&mut self, text: &Text<'_>) {
         let before = self.bytes.len();
         self.push(&text.bytes);

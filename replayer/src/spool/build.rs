@@ -206,6 +206,7 @@ impl<'a> Builder<'a> {
         let key = (chosen.session, chosen.connection);
         let end_ns = chosen.end_ns.unwrap_or(at_ns);
         self.summary.recorded += 1;
+        self.summary.sealed += u64::from(chosen.template.sealed);
         self.summary.endpoint(endpoint).recorded += 1;
         (self.watch)(Seen::Recorded { client, endpoint, at_ns });
 

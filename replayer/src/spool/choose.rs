@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::SyncSender;
 
 use formats::model::{Exchange, Gap};
-use formats::session::{Damage, Event, Session, SessionError};
+use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 use formats::{endpoint, head};
 
-use crate::rewrite::{LeftOut, Template};
+use crate::error::ReplayError;
+use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
 use crate::survey::{Selection, Survey};
 
 /// Exchanges that are handed over at once.
@@ -23,8 +24,9 @@ const OTHER_ENDPOINTS: &str = "(other endpoints)";
 /// Recorded authorities that are remembered for the origin check.
 const AUTHORITIES_MAX: usize = 1_000;
 
-/// Makes a request of an exchange, whose endpoint is given, ready to be sent, or says why it is left out.
-pub type Prepare<'a> = dyn FnMut(&Exchange, &str) -> Result<Template, LeftOut> + Send + 'a;
+/// Makes a request of an exchange ready to be sent, or says why it is not; the session's number and the exchange's
+/// endpoint are given.
+pub type Prepare<'a> = dyn FnMut(u32, &Exchange, &str) -> Result<Template, NotSent> + Send + 'a;
 
 /// What became of one exchange.
 pub(super) enum Choice {
@@ -88,7 +90,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// Reads everything, unless nobody listens any more.
-    pub(super) fn run(mut self, sessions: &[Session], prepare: &mut Prepare<'_>) -> Result<Found, SessionError> {
+    pub(super) fn run(mut self, sessions: &[Session], prepare: &mut Prepare<'_>) -> Result<Found, ReplayError> {
         for (number, session) in (0..).zip(sessions) {
             let header = session.header();
             self.found.origins.extend(header.upstream.iter().chain(&header.listen).cloned());
@@ -98,7 +100,13 @@ impl<'a> Chooser<'a> {
                     Event::Exchange(exchange) => {
                         let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
                         if self.selection.has(at_ns) {
-                            self.choose(number, at_ns, &exchange, prepare);
+                            let chosen = self.choose(number, at_ns, &exchange, prepare);
+                            chosen.map_err(|fault| ReplayError::Sealed {
+                                session: session.path().to_owned(),
+                                seq: exchange.seq,
+                                place: fault.place,
+                                source: fault.error,
+                            })?;
                         }
                         self.exchanges += 1;
                         if self.batch.len() >= BATCH && self.out.send(std::mem::take(&mut self.batch)).is_err() {
@@ -118,7 +126,13 @@ impl<'a> Chooser<'a> {
     }
 
     /// Makes an exchange ready, or counts why it is left out.
-    fn choose(&mut self, session: u32, at_ns: u64, exchange: &Exchange, prepare: &mut Prepare<'_>) {
+    fn choose(
+        &mut self,
+        session: u32,
+        at_ns: u64,
+        exchange: &Exchange,
+        prepare: &mut Prepare<'_>,
+    ) -> Result<(), SealedFault> {
         let request_head = &exchange.request.head;
         if self.found.origins.len() < AUTHORITIES_MAX
             && let Some(host) = head::value(request_head, "host").and_then(|host| std::str::from_utf8(host).ok())
@@ -128,15 +142,20 @@ impl<'a> Chooser<'a> {
         }
         let Some(client) = self.survey.number(session, exchange.client) else {
             *self.found.left_out.entry(LeftOut::NotInIndex).or_default() += 1;
-            return;
+            return Ok(());
         };
         let Some(line) = head::request_line(request_head) else {
-            return self.leave_out(client, LeftOut::IncompleteRequest);
+            self.leave_out(client, LeftOut::IncompleteRequest);
+            return Ok(());
         };
         let name = endpoint::endpoint(line.method, line.target);
-        let template = match prepare(exchange, &name) {
+        let template = match prepare(session, exchange, &name) {
             Ok(template) => template,
-            Err(reason) => return self.leave_out(client, reason),
+            Err(NotSent::LeftOut(reason)) => {
+                self.leave_out(client, reason);
+                return Ok(());
+            }
+            Err(NotSent::Sealed(fault)) => return Err(fault),
         };
         let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
         let at_ns = at_ns.saturating_sub(self.survey.origin_ns);
@@ -156,6 +175,7 @@ impl<'a> Chooser<'a> {
             template,
         };
         self.batch.push(Choice::Sent(Box::new(chosen)));
+        Ok(())
     }
 
     fn leave_out(&mut self, client: u32, reason: LeftOut) {

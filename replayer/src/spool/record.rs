@@ -18,6 +18,9 @@ const EXPECTS_CONTINUE: u8 = 8;
 const PIPELINED: u8 = 16;
 const TO_HEAD: u8 = 32;
 const FIRST_ON_CONNECTION: u8 = 64;
+const SEALED: u8 = 128;
+/// Bytes of a mark.
+const MARK_BYTES: usize = 13;
 
 /// A recorded request, ready to be sent. Instants are recording time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,7 @@ impl Record {
             (self.pipelined, PIPELINED),
             (self.to == ResponseTo::Head, TO_HEAD),
             (self.first_on_connection, FIRST_ON_CONNECTION),
+            (self.template.sealed, SEALED),
         ];
         out.put_u8(flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag));
         if let Some(trace) = &self.trace {
@@ -94,8 +98,8 @@ impl Record {
         }
         let template = &self.template;
         for marks in [&template.head_marks, &template.body_marks] {
-            out.put_u16_le(u16::try_from(marks.len()).unwrap_or(u16::MAX));
-            marks.iter().take(usize::from(u16::MAX)).for_each(|mark| write_mark(mark, out));
+            out.put_u32_le(u32::try_from(marks.len()).unwrap_or(u32::MAX));
+            marks.iter().for_each(|mark| write_mark(mark, out));
         }
         for part in [&template.head, &template.body] {
             out.put_u32_le(u32::try_from(part.len()).unwrap_or(u32::MAX));
@@ -145,7 +149,7 @@ impl Record {
         let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?];
         let [head, body] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
         let expects_continue = has(EXPECTS_CONTINUE);
-        let template = Template { target, head, head_marks, body, body_marks, expects_continue };
+        let template = Template { target, head, head_marks, body, body_marks, expects_continue, sealed: has(SEALED) };
         Ok(Self {
             at_ns,
             next_ns,
@@ -178,6 +182,7 @@ fn write_mark(mark: &Mark, out: &mut Vec<u8>) {
         Placeholder::Credential(column) => (4, u64::from(column)),
         Placeholder::ContentLength => (5, 0),
         Placeholder::ChunkSize { fixed } => (6, fixed),
+        Placeholder::Sealed { len } => (7, u64::from(len)),
     };
     out.put_u32_le(u32::try_from(mark.at).unwrap_or(u32::MAX));
     out.put_u8(what);
@@ -185,8 +190,8 @@ fn write_mark(mark: &Mark, out: &mut Vec<u8>) {
 }
 
 fn read_marks(rest: &mut Bytes) -> Result<Vec<Mark>, TryGetError> {
-    let count = rest.try_get_u16_le()?;
-    let mut marks = Vec::with_capacity(usize::from(count));
+    let count = rest.try_get_u32_le()?;
+    let mut marks = Vec::with_capacity((count as usize).min(rest.len() / MARK_BYTES));
     for _ in 0..count {
         let at = rest.try_get_u32_le()? as usize;
         let (what, number) = (rest.try_get_u8()?, rest.try_get_u64_le()?);
@@ -197,6 +202,7 @@ fn read_marks(rest: &mut Bytes) -> Result<Vec<Mark>, TryGetError> {
             3 => Placeholder::Authorization,
             4 => Placeholder::Credential(u16::try_from(number).unwrap_or(u16::MAX)),
             5 => Placeholder::ContentLength,
+            7 => Placeholder::Sealed { len: u32::try_from(number).unwrap_or(u32::MAX) },
             _ => Placeholder::ChunkSize { fixed: number },
         };
         marks.push(Mark { at, what });
@@ -241,10 +247,12 @@ mod tests {
                 head_marks: vec![
                     Mark { at: 3, what: Placeholder::Copy },
                     Mark { at: 9, what: Placeholder::Credential(7) },
+                    Mark { at: 9, what: Placeholder::Sealed { len: 70_000 } },
                 ],
                 body: Bytes::from_static(b"body"),
                 body_marks: vec![Mark { at: 1, what: Placeholder::ChunkSize { fixed: 1 << 40 } }],
                 expects_continue: true,
+                sealed: true,
                 ..plain.template.clone()
             },
             ..plain.clone()

@@ -46,6 +46,8 @@ pub struct Summary {
     pub origins: BTreeSet<String>,
     /// Exchanges that cannot or shall not be sent, by reason.
     pub left_out: BTreeMap<LeftOut, u64>,
+    /// Of the recorded exchanges that can be sent, those whose requests carry sealed values.
+    pub sealed: u64,
     /// Gaps that the sessions declare.
     #[serde(with = "gaps")]
     pub gaps: Vec<Gap>,

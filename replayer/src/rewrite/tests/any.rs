@@ -129,10 +129,10 @@ proptest! {
             credentials: with_credentials.then(|| Arc::new(credentials)),
             ..RewriteOptions::default()
         }).unwrap();
-        let Ok(template) = rewriter.template(&exchange) else { return Ok(()) };
+        let Ok(template) = rewriter.template(0, &exchange) else { return Ok(()) };
         for copy in [0, 1, 4_000_000_000] {
             let mut bytes = Vec::new();
-            let body = template.render(&CopyFacts { copy, ..facts() }, &rewriter.secrets(), &mut bytes);
+            let body = template.render(&CopyFacts { copy, ..facts() }, &rewriter.secrets(), &mut bytes, &mut Opened::default());
             bytes.extend_from_slice(b"\r\n");
             bytes.extend_from_slice(&body);
             let (head, content) = read_back(&bytes).unwrap();

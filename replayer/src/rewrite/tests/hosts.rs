@@ -11,9 +11,9 @@ fn mapped(target: Option<&str>, maps: &[&str]) -> RewriteOptions {
 }
 
 #[track_caller]
-fn goes_to(rewriter: &Rewriter, host: &str) -> Result<String, LeftOut> {
+fn goes_to(rewriter: &Rewriter, host: &str) -> Result<String, NotSent> {
     let request = format!("GET / HTTP/1.1\r\n{host}\r\n\r\n");
-    let template = rewriter.template(&recorded(request.as_bytes(), OK.as_bytes()).unwrap())?;
+    let template = rewriter.template(0, &recorded(request.as_bytes(), OK.as_bytes()).unwrap())?;
     Ok(rewriter.targets()[usize::from(template.target)].given.clone())
 }
 
@@ -51,7 +51,7 @@ fn ports_are_told_from_addresses() {
 #[test]
 fn what_nobody_maps_is_left_out_unless_there_is_a_target() {
     let rewriter = Rewriter::new(mapped(None, &["shop=http://a"])).unwrap();
-    assert_eq!(goes_to(&rewriter, "Host: other"), Err(LeftOut::NoTarget));
+    assert_eq!(goes_to(&rewriter, "Host: other"), Err(NotSent::LeftOut(LeftOut::NoTarget)));
     assert_eq!(goes_to(&rewriter, "Host: shop").unwrap(), "http://a");
 }
 

@@ -90,7 +90,7 @@ fn what_cannot_be_sent_says_why() {
     ] {
         let exchange = recorded(request.as_bytes(), response.as_bytes()).unwrap();
         let rewriter = Rewriter::new(options("")).unwrap();
-        assert_eq!(rewriter.template(&exchange), Err(expected), "{request}");
+        assert_eq!(rewriter.template(0, &exchange), Err(NotSent::LeftOut(expected)), "{request}");
     }
 }
 
@@ -102,7 +102,7 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
     let check = |head: &'static str, expected: Option<LeftOut>| {
         let mut exchange = plain.clone();
         exchange.request.head = bytes::Bytes::from_static(head.as_bytes());
-        assert_eq!(rewriter.template(&exchange).err(), expected, "{head}");
+        assert_eq!(rewriter.template(0, &exchange).err(), expected.map(NotSent::LeftOut), "{head}");
     };
     check("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", None);
     check("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", Some(LeftOut::Ambiguous));
@@ -119,13 +119,13 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
     let mut smuggled =
         recorded(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", OK.as_bytes()).unwrap();
     smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\n\r\nGET /admin HTTP/1.1\r\n");
-    assert_eq!(rewriter.template(&smuggled), Err(LeftOut::Ambiguous));
+    assert_eq!(rewriter.template(0, &smuggled), Err(NotSent::LeftOut(LeftOut::Ambiguous)));
     smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\nTraceparent: 1\r\n folded\r\n");
-    assert_eq!(rewriter.template(&smuggled), Err(LeftOut::Ambiguous));
+    assert_eq!(rewriter.template(0, &smuggled), Err(NotSent::LeftOut(LeftOut::Ambiguous)));
     // A length that is wrong or missing is put right.
     for head in ["POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"] {
         let mut exchange = plain.clone();
         exchange.request.head = bytes::Bytes::from_static(head.as_bytes());
-        assert_eq!(rewriter.template(&exchange).unwrap().head, "POST / HTTP/1.1\r\nContent-Length: 2\r\n");
+        assert_eq!(rewriter.template(0, &exchange).unwrap().head, "POST / HTTP/1.1\r\nContent-Length: 2\r\n");
     }
 }
