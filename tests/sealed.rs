@@ -265,9 +265,13 @@ fn a_plan_is_the_same_with_and_without_an_identity_and_shows_no_secret() {
 }
 
 #[test]
-fn rules_and_credentials_win_over_sealed_values() {
+fn a_rule_wins_over_a_sealed_value_even_one_that_cannot_be_opened() {
     let folder = folder();
-    let session = session(folder.path(), "s");
+    let mut lines = support::cat(&session(folder.path(), "whole"));
+    assert_eq!(lines[1]["request"]["headers"][1][0], "Authorization");
+    lines[1]["request"]["headers"][1][1] = json!("Bearer reenact-sealed-1.AAAA.");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let session = scripted::session(folder.path(), "s", &lines);
     let config = inside(&folder, "c.toml");
     std::fs::write(
         &config,
