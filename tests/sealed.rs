@@ -216,7 +216,7 @@ fn without_an_identity_values_are_sent_sealed_and_that_is_said() {
     let notice = "3 of 4 recorded requests carry sealed values, which are sent as they are: --identity opens them";
     assert!(said.err.contains(notice), "{said:?}");
     assert_eq!(notices(&out), [notice]);
-    let arrived = arrived.lock().unwrap();
+    let arrived = std::mem::take(&mut *arrived.lock().unwrap());
     assert_eq!(arrived.len(), 4);
     let recorded = support::exchanges(&session);
     let target = recorded[0]["request"]["target"].as_str().unwrap();
