@@ -216,7 +216,7 @@ fn without_an_identity_values_are_sent_sealed_and_that_is_said() {
     let notice = "3 of 4 recorded requests carry sealed values, which are sent as they are: --identity opens them";
     assert!(said.err.contains(notice), "{said:?}");
     assert_eq!(notices(&out), [notice]);
-    let arrived = arrived.lock().unwrap();
+    let arrived = std::mem::take(&mut *arrived.lock().unwrap());
     assert_eq!(arrived.len(), 4);
     let recorded = support::exchanges(&session);
     let target = recorded[0]["request"]["target"].as_str().unwrap();
@@ -265,9 +265,13 @@ fn a_plan_is_the_same_with_and_without_an_identity_and_shows_no_secret() {
 }
 
 #[test]
-fn rules_and_credentials_win_over_sealed_values() {
+fn a_rule_wins_over_a_sealed_value_even_one_that_cannot_be_opened() {
     let folder = folder();
-    let session = session(folder.path(), "s");
+    let mut lines = support::cat(&session(folder.path(), "whole"));
+    assert_eq!(lines[1]["request"]["headers"][1][0], "Authorization");
+    lines[1]["request"]["headers"][1][1] = json!("Bearer reenact-sealed-1.AAAA.");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let session = scripted::session(folder.path(), "s", &lines);
     let config = inside(&folder, "c.toml");
     std::fs::write(
         &config,
