@@ -7,7 +7,6 @@ use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
 use replayer::report::plan_svg;
-use replayer::rewrite::Seals;
 use replayer::shape::{ShapeCheck, ShapeRow};
 use serde_json::json;
 
@@ -52,7 +51,7 @@ fn show(planned: Planned, count: u64) -> Result<(), Failure> {
         multiplier: planned.multiplier(),
     };
     let mut secrets = planned.rewriter.secrets();
-    secrets.seals = secrets.seals.map(Seals::hidden);
+    secrets.are_hidden = true;
     let mut list = planned.spool.due().map_err(failed)?;
     let mut feed = Feed::new(planned.spool, planned.plan, planned.survey.clients, Arc::new(facts), secrets, Vec::new());
     for _ in 0..count {

@@ -133,6 +133,13 @@ fn a_plan_shows_requests_as_they_would_be_sent() {
     for part in ["# at 0.000000 s: client peer-", "Host: staging:81\r\n", "traceparent: 00-", "tracestate: reenact="] {
         assert!(said.out.contains(part), "no `{part}`: {}", said.out);
     }
+    let (secret, table) = (inside(&folder, "token"), inside(&folder, "users.csv"));
+    std::fs::write(&secret, "Bearer t-canary").unwrap();
+    std::fs::write(&table, "cookie:sid\nc-canary\n").unwrap();
+    let references = ["--auth", &format!("file:{}", text(&secret)), "--credentials", &text(&table)];
+    let said = reenact_says([&["plan", &text(&session), "--show", "3"][..], &references].concat());
+    assert_eq!((said.code, said.out.matches("Authorization: ***\r\n").count()), (0, 3), "{said:?}");
+    assert!(said.out.contains("sid=***") && !said.out.contains("canary") && !said.err.contains("canary"), "{said:?}");
 }
 
 #[test]

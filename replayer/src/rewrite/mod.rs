@@ -134,7 +134,8 @@ impl Rewriter {
     /// When two maps name the same authority, there is no target at all, or two options set the same header.
     pub fn new(options: RewriteOptions) -> Result<Self, RewriteError> {
         identity::check(options.authorization.is_some(), options.credentials.as_deref())?;
-        let secrets = Secrets { authorization: options.authorization, credentials: options.credentials, seals: None };
+        let secrets =
+            Secrets { authorization: options.authorization, credentials: options.credentials, ..Secrets::default() };
         let hosts = Hosts::new(options.target, options.maps, options.keep_host)?;
         Ok(Self { hosts, rules: options.rules, secrets })
     }

@@ -17,27 +17,13 @@ use super::{LeftOut, NotSent};
 #[derive(Debug, Clone)]
 pub struct Seals {
     openers: Arc<Vec<Option<Opener>>>,
-    are_hidden: bool,
 }
 
 impl Seals {
-    /// What is shown instead of an opened value.
-    pub const MASK: &[u8] = b"***";
-
     /// From one opener for each session, in order; `None` where the session has no key.
     #[must_use]
     pub fn new(openers: Vec<Option<Opener>>) -> Self {
-        Self { openers: Arc::new(openers), are_hidden: false }
-    }
-
-    /// The same for people: opened values are shown as [`Self::MASK`]. Lengths stay those of the values.
-    #[must_use]
-    pub fn hidden(self) -> Self {
-        Self { are_hidden: true, ..self }
-    }
-
-    pub(super) fn are_hidden(&self) -> bool {
-        self.are_hidden
+        Self { openers: Arc::new(openers) }
     }
 
     pub(super) fn open(&self, session: u32, sealed: &[u8]) -> Result<Vec<u8>, SealError> {

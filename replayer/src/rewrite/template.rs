@@ -92,6 +92,8 @@ pub struct Secrets {
     pub credentials: Option<Arc<Credentials>>,
     /// What opens sealed values.
     pub seals: Option<Seals>,
+    /// For people: each of them is shown as [`Self::MASK`]. Lengths that are written stay those of the values.
+    pub are_hidden: bool,
 }
 
 /// Where opened values stand in a request that was filled in: what must be in no file.
@@ -121,7 +123,7 @@ impl Opened {
         let (mut out, mut from) = (Vec::with_capacity(head.len()), 0);
         for at in &self.head {
             out.extend_from_slice(head.get(from..at.start).unwrap_or_default());
-            out.extend_from_slice(Seals::MASK);
+            out.extend_from_slice(Secrets::MASK);
             from = at.end;
         }
         out.extend_from_slice(head.get(from..).unwrap_or_default());
@@ -130,6 +132,9 @@ impl Opened {
 }
 
 impl Secrets {
+    /// What is shown instead of a secret.
+    pub const MASK: &[u8] = b"***";
+
     /// Headers that secrets are filled into.
     #[must_use]
     pub fn headers(&self) -> Vec<String> {
@@ -253,8 +258,8 @@ impl Fill<'_> {
 
     /// Puts in what a sealed value holds, and returns its length.
     fn open(&self, sealed: &[u8], out: &mut Vec<u8>) -> usize {
-        let secret = self.secrets.seals.as_ref().and_then(|seals| match seals.are_hidden() {
-            true => Some((Seals::MASK.to_vec(), opened_len(sealed))),
+        let secret = self.secrets.seals.as_ref().and_then(|seals| match self.secrets.are_hidden {
+            true => Some((Secrets::MASK.to_vec(), opened_len(sealed))),
             false => seals.open(self.facts.session, sealed).ok().map(|secret| {
                 let len = secret.len();
                 (secret, len)
@@ -274,6 +279,10 @@ impl Fill<'_> {
             Placeholder::Client => write!(out, "{:016x}", facts.client.id),
             Placeholder::Seq => write!(out, "{}", facts.seq),
             Placeholder::ContentLength => write!(out, "{}", self.body_len),
+            Placeholder::Authorization | Placeholder::Credential(_) if self.secrets.are_hidden => {
+                out.extend_from_slice(Secrets::MASK);
+                Ok(())
+            }
             Placeholder::Authorization => {
                 if let Some(secret) = &self.secrets.authorization {
                     out.extend_from_slice(secret.current().reveal());
