@@ -12,7 +12,8 @@
 //! and Eckley, JASA 107:1590, 2012): a cut from which even an unpenalised block is worse than the best now can never be
 //! the last cut again. Cost: O(instants + n²) at worst, which is flat traffic, where nothing can be pruned.
 
-use super::trend::{Blocks, trend};
+use super::draw::Draw;
+use super::trend::{place, trend};
 
 /// Cells at most.
 const CELLS_MAX: u64 = 10_000;
@@ -67,6 +68,72 @@ impl Cells {
             trends: cuts.iter().zip(cuts.iter().skip(1)).map(of_block).collect(),
             edges_ns: cuts.iter().map(|cell| edge_ns(*cell, cells, self.duration_ns)).collect(),
         }
+    }
+}
+
+/// Blocks of a recording, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// From 0 to the recording's end; none without blocks.
+    pub(super) edges_ns: Vec<u64>,
+    /// The trend of each block; 0 for those that have none here.
+    pub(super) trends: Vec<i32>,
+}
+
+/// One block: its first and last instant, both included, and its trend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) first_ns: u64,
+    pub(super) last_ns: u64,
+    pub(super) trend: i32,
+}
+
+impl Blocks {
+    /// Blocks without a trend.
+    pub(super) fn level(edges_ns: Vec<u64>) -> Self {
+        Self { edges_ns, trends: Vec::new() }
+    }
+
+    /// The block in which `at_ns` lies.
+    pub(super) fn around(&self, at_ns: u64) -> Block {
+        let edges = &self.edges_ns;
+        let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return Block::only(at_ns) };
+        // The last block includes its end.
+        let next = if at_ns >= *last { edges.len() - 1 } else { edges.partition_point(|edge| *edge <= at_ns) };
+        let index = next.saturating_sub(1);
+        let to = edges.get(next).unwrap_or(last);
+        Block {
+            first_ns: *edges.get(index).unwrap_or(first),
+            last_ns: if to == last { *last } else { to.saturating_sub(1) },
+            trend: self.trends.get(index).copied().unwrap_or(0),
+        }
+    }
+
+    /// What a plan's hash has of them.
+    pub(super) fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        let lengths = [self.edges_ns.len() as u64, self.trends.len() as u64];
+        let trends = self.trends.iter().map(|trend| i64::from(*trend).cast_unsigned());
+        lengths.into_iter().chain(self.edges_ns.iter().copied()).chain(trends)
+    }
+}
+
+impl Block {
+    /// A block of one instant.
+    pub(super) fn only(at_ns: u64) -> Self {
+        Self { first_ns: at_ns, last_ns: at_ns, trend: 0 }
+    }
+
+    /// An instant of this block.
+    pub(super) fn instant(self, draw: Draw) -> u64 {
+        if self.trend == 0 {
+            return draw.within(self.first_ns, self.last_ns);
+        }
+        let length = self.last_ns.saturating_sub(self.first_ns);
+        #[expect(clippy::cast_precision_loss, reason = "an instant of a year to the microsecond is enough here")]
+        let offset = place(self.trend, draw.fraction()) * (length as f64 + 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+        let offset = (offset as u64).min(length);
+        self.first_ns.saturating_add(offset)
     }
 }
 

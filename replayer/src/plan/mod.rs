@@ -54,7 +54,6 @@ pub use shard::Shard;
 pub use timing::{Length, Timing};
 pub use users::Life;
 
-use blocks::Cells;
 use draw::{Draw, Purpose};
 
 /// Clients that can be told apart by an index of 32 bits.

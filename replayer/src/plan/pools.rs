@@ -7,10 +7,9 @@
 
 use formats::model::KeySource;
 
-use super::blocks::Cells;
+use super::blocks::{Blocks, Cells};
 use super::draw::{Draw, Identity, Purpose};
 use super::factor::copies;
-use super::trend::Blocks;
 use super::users::number;
 use super::{Client, Method, Options, Profile, Timing};
 

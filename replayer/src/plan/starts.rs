@@ -6,8 +6,8 @@
 //! (inverse probability weighting: Horvitz and Thompson, JASA 47:663, 1952), from the median pause on; before it the rate is
 //! taken for that after it.
 
-use super::trend::Blocks;
-use super::{Cells, Client};
+use super::Client;
+use super::blocks::{Blocks, Cells};
 
 /// Fractions of a client that are counted.
 const UNIT: u64 = 1 << 20;

@@ -10,9 +10,9 @@
 //! **Overlay** moves all clients by one amount a copy instead, drawn uniformly from the recording, and what is moved past
 //! the end comes in at the beginning.
 
+use super::blocks::{Block, Blocks};
 use super::draw::{Draw, Identity, Purpose};
 use super::factor::copies;
-use super::trend::{Block, Blocks};
 use super::{Client, Method, Options, Profile, Timing, starts};
 
 /// How the users of a recording are moved.

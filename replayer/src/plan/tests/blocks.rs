@@ -1,7 +1,8 @@
 //! Blocks against an unpruned optimum and in traffic whose rate is known.
 
+use super::super::blocks::{Block, Blocks, Cells};
 use super::super::draw::{Draw, Purpose};
-use super::super::trend::{Block, Blocks, trend};
+use super::super::trend::trend;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
