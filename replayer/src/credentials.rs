@@ -11,39 +11,11 @@ mod table;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::RwLock;
 
 pub use table::{Column, Credentials};
 
-/// Bytes that print as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<[u8]>);
-
-impl Secret {
-    /// Takes the bytes as they are.
-    #[must_use]
-    pub fn new(bytes: &[u8]) -> Self {
-        Self(Arc::from(bytes))
-    }
-
-    /// The bytes, for the wire only.
-    #[must_use]
-    pub fn reveal(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl std::fmt::Display for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::secret::Secret;
 
 /// Finds the secret again; the text of the error must not repeat it.
 type Resolve = Box<dyn Fn() -> Result<Secret, String> + Send + Sync>;
@@ -96,7 +68,7 @@ impl std::fmt::Debug for LiveSecret {
 }
 
 fn checked(secret: Secret) -> Result<Secret, CredentialsError> {
-    if secret.0.is_empty() || !is_header_value(&secret.0) {
+    if secret.reveal().is_empty() || !is_header_value(secret.reveal()) {
         return Err(CredentialsError::Authorization);
     }
     Ok(secret)

@@ -20,6 +20,7 @@ pub mod rewrite;
 pub mod run;
 pub mod run_directory;
 pub mod safety;
+pub mod secret;
 pub mod send;
 pub mod shape;
 pub mod spans;

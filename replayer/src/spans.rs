@@ -18,10 +18,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
 use crate::clock::Clock;
-use crate::credentials::Secret;
 use crate::error::ReplayError;
 use crate::job::{Job, RunFacts};
 use crate::result::Spans;
+use crate::secret::Secret;
 use crate::target::Target;
 
 /// Outcomes that may wait for export.

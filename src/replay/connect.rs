@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use replayer::clock::Clock;
-use replayer::credentials::Secret;
 use replayer::dial::{ClientCertificate, DialOptions, Dialer, TlsOptions};
 use replayer::error::ReplayError;
 use replayer::rewrite::Rewriter;
+use replayer::secret::Secret;
 use replayer::target::{Override, Proxy, Target};
 
 use crate::cli::ReplayArgs;

@@ -1,6 +1,6 @@
 //! Where spans go, from flags, presets and the environment.
 
-use replayer::credentials::Secret;
+use replayer::secret::Secret;
 use replayer::spans::ExportOptions;
 
 use crate::cli::{Backend, ReplayArgs};

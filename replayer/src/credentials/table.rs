@@ -8,8 +8,9 @@ use std::path::Path;
 
 use formats::model::ClientKey;
 
-use super::{CredentialsError, Secret, is_header_value};
+use super::{CredentialsError, is_header_value};
 use crate::rewrite::{HeaderFault, check_header_name, percent_encode};
+use crate::secret::Secret;
 
 /// Longest file that is read: a million rows of tokens fit.
 const FILE_BYTES_MAX: u64 = 1 << 30;

@@ -1,7 +1,7 @@
 //! Tables as people write them, and secrets that do not show.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use formats::model::KeySource;
 

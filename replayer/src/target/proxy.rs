@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
-use crate::credentials::Secret;
 use crate::error::ReplayError;
+use crate::secret::Secret;
 
 /// The alphabet of RFC 4648 §4.
 /// A proxy that is asked in clear text.

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::secure::{Authority, shop};
 use super::*;
-use crate::credentials::Secret;
+use crate::secret::Secret;
 use crate::target::Proxy;
 
 /// A proxy that answers with `answer` and then, if it is a 200, passes bytes on to `target`; and the heads that it saw.
