@@ -239,7 +239,7 @@ impl RequestLog {
     }
 }
 
-/// A line of JSON, written without the machinery of formatting: that costs more than counting does.
+/// A line of JSON, written without the machinery of formatting, which costs about as much as counting.
 struct Line<'a>(&'a mut Vec<u8>);
 
 impl Line<'_> {

@@ -1,12 +1,13 @@
 //! One sealed value: made, found in text, opened.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead as _, Payload};
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::key::Keys;
 use super::{SealError, VERSION};
@@ -14,7 +15,7 @@ use super::{SealError, VERSION};
 /// Longest secret that is sealed: as long as a body may be.
 pub const VALUE_BYTES_MAX: usize = 32 << 20;
 
-const PREFIX: &[u8] = b"reenact-sealed-";
+const PREFIX: &str = "reenact-sealed-";
 const VERSION_DIGITS_MAX: usize = 4;
 const END: u8 = b'.';
 const NONCE_BYTES: usize = 24;
@@ -34,7 +35,7 @@ pub(super) fn seal(keys: &Keys, secret: &[u8]) -> Result<String, SealError> {
     let mut bytes = Vec::with_capacity(NONCE_BYTES + ciphertext.len());
     bytes.extend_from_slice(&nonce);
     bytes.extend_from_slice(&ciphertext);
-    Ok(format!("reenact-sealed-{VERSION}.{}.", URL_SAFE_NO_PAD.encode(bytes)))
+    Ok(format!("{PREFIX}{VERSION}.{}.", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 pub(super) fn open(keys: &Keys, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
@@ -60,11 +61,12 @@ pub fn opened_len(sealed: &[u8]) -> usize {
 /// Finds the sealed values in a text, of any version, in order. One that was cut off is found, too, so that it does not
 /// pass for what it is not.
 pub fn find(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
     let mut from = 0;
     std::iter::from_fn(move || {
         loop {
             let rest = text.get(from..)?;
-            let at = from + memmem::find(rest, PREFIX)?;
+            let at = from + FINDER.find(rest)?;
             let candidate = text.get(at..)?;
             let Some(len) = len(candidate) else {
                 from = at + PREFIX.len();
@@ -86,7 +88,7 @@ fn len(text: &[u8]) -> Option<usize> {
 
 /// Version, and what stands behind it.
 fn parts(text: &[u8]) -> Option<(u32, &[u8])> {
-    let rest = text.strip_prefix(PREFIX)?;
+    let rest = text.strip_prefix(PREFIX.as_bytes())?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (version, rest) = rest.split_at_checked(digits).filter(|_| (1..=VERSION_DIGITS_MAX).contains(&digits))?;
     let version = std::str::from_utf8(version).ok()?.parse().ok()?;

@@ -28,9 +28,10 @@ pub(super) struct Line<'a> {
     after: &'a [u8],
 }
 
-impl Line<'_> {
-    pub(super) fn name(&self) -> &[u8] {
-        &self.name
+impl<'a> Line<'a> {
+    /// Its name, and its value to be changed.
+    pub(super) fn parts_mut(&mut self) -> (&[u8], &mut Text<'a>) {
+        (&self.name, &mut self.value)
     }
 
     pub(super) fn is(&self, name: &str) -> bool {

@@ -47,12 +47,12 @@ pub(super) fn mark(head: &mut Head<'_>, body: &mut Text<'_>, seals: Option<(&Sea
     let in_field = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
     let mut any = part(&mut head.target, seals, place_in_target, in_target)?;
     for line in head.all_lines_mut() {
-        let (name, is_cookie) = (String::from_utf8_lossy(line.name()).into_owned(), line.is("cookie"));
-        let place = |value: &[u8], at: usize| match is_cookie {
+        let (name, value) = line.parts_mut();
+        let place = |value: &[u8], at: usize| match name.eq_ignore_ascii_case(b"cookie") {
             true => place_in_cookies(value, at),
-            false => format!("the header {name}"),
+            false => format!("the header {}", String::from_utf8_lossy(name)),
         };
-        any |= part(&mut line.value, seals, place, in_field)?;
+        any |= part(value, seals, place, in_field)?;
     }
     any |= part(body, seals, |_, at| format!("the body, at byte {at}"), |_| true)?;
     Ok(any)
