@@ -284,6 +284,11 @@ fn a_rule_wins_over_a_sealed_value_even_one_that_cannot_be_opened() {
     let (head, _) = arrived.iter().find(|(head, _)| head.starts_with("GET /reset/Canary7path?a=1&key=k&b=2 ")).unwrap();
     assert_eq!(field(head, "Authorization"), Some("Bearer mine"));
     assert_eq!(field(head, "Cookie"), Some("a=b; sid=Canary7sid"), "the config names the identity");
+    let mut plan = reenact(["plan", &text(&session), "--config", &text(&config)]);
+    plan.env("TEST_IDENTITY", IDENTITY).env("TEST_STRANGER", STRANGER);
+    assert_eq!(run(&mut plan).code, 0);
+    let said = run(plan.env("REENACT_IDENTITY", "env:TEST_STRANGER"));
+    assert!(said.code == 2 && said.err.contains("other recipients"), "the environment comes before the file: {said:?}");
 }
 
 #[test]

@@ -9,35 +9,18 @@ Rounds are interleaved; medians are printed as a Markdown table.
     python3 tests/bench/lag.py [RATE[,RATE…]] [SECONDS] [ROUNDS]
 """
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from common import REENACT, ROOT, TARGET, free_port, median, start, stop, wait_for_port
+from common import REENACT, ROOT, TARGET, constant, free_port, median, start, stop, wait_for_port
 
 RATES = [int(rate) for rate in (sys.argv[1] if len(sys.argv) > 1 else "2000").split(",")]
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 CONNECTIONS = 50
-
-
-def session(folder, rate):
-    """A recording of `rate` requests a second, spread over the connections, made by the product's own import."""
-    lines = Path(folder) / f"constant-{rate}.jsonl"
-    with lines.open("w") as out:
-        for i in range(rate * SECONDS):
-            at, client = i * 1_000_000_000 // rate, i % CONNECTIONS + 1
-            request = {"method": "GET", "target": f"/item/{i}", "version": "HTTP/1.1", "headers": [["Host", "recorded"], ["Accept", "*/*"]]}
-            instants = {"request_start": at, "request_head": at, "request_end": at}
-            out.write(json.dumps({"type": "exchange", "client": f"named-{client:016x}", "connection": client,
-                                  "instants_ns": instants, "request": request}) + "\n")
-    made = Path(folder) / f"session-{rate}"
-    subprocess.run([REENACT, "import", "--format", "jsonl", lines, "-o", made], check=True, stdout=subprocess.DEVNULL)
-    lines.unlink()
-    return made
 
 
 def judged(folder, sink, rate, command):
@@ -79,7 +62,7 @@ def main():
         wait_for_port(collector, receiver)
         number = iter(range(1_000_000))
         for rate in RATES:
-            recording = session(folder, rate)
+            recording = constant(folder, rate * SECONDS, rate, CONNECTIONS)
 
             def replay(sample):
                 return lambda port: [REENACT, "replay", recording, "--target", f"http://127.0.0.1:{port}", "--trace-sample", sample,
