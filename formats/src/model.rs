@@ -211,6 +211,16 @@ pub enum GapReason {
     WriteFailed,
     /// The parser held as much as it may for exchanges under way.
     ParserFull,
+    /// Encoding or the disk was behind: exchanges were kept without their bodies.
+    BodiesDropped,
+    /// Encoding or the disk was so far behind that exchanges were dropped.
+    BacklogFull,
+    /// The machine had too little processor time or memory to spare.
+    Breaker,
+    /// The disk had less free space than is to be left.
+    DiskFloor,
+    /// A defect in the capture path; what was under way was let go.
+    Panicked,
 }
 
 /// Gives names, both ways, to the small enums of this module.
@@ -222,6 +232,9 @@ macro_rules! names {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
+
+            /// All values, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The value that [`Self::name`] names.
             #[must_use]
@@ -249,4 +262,9 @@ names!(GapReason {
     DamagedBlock = "damaged_block",
     WriteFailed = "write_failed",
     ParserFull = "parser_full",
+    BodiesDropped = "bodies_dropped",
+    BacklogFull = "backlog_full",
+    Breaker = "breaker",
+    DiskFloor = "disk_floor",
+    Panicked = "panicked",
 });

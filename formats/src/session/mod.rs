@@ -25,6 +25,7 @@ mod header;
 mod index;
 mod reader;
 mod record;
+mod retention;
 mod writer;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 pub use header::{Redaction, SessionHeader};
 pub use index::{BlockEntry, ClientEntry, Distinct, Index};
 pub use reader::{Damage, Event, Events, Session};
+pub use retention::{Pruned, Retention, prune};
 pub use writer::{SessionWriter, WriterOptions, Written};
 
 /// Version of the layout that is written, and the newest that is read.

@@ -286,7 +286,7 @@ fn decode_index(payload: &[u8]) -> Result<Index, String> {
     Index::decode(&raw).map_err(|error| format!("the index: {error}"))
 }
 
-fn segments(path: &Path) -> Result<Vec<PathBuf>, SessionError> {
+pub(super) fn segments(path: &Path) -> Result<Vec<PathBuf>, SessionError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => SessionError::Missing { path: path.to_owned() },
         _ => SessionError::Io { doing: "open", path: path.to_owned(), source },

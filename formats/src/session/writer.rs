@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, kind};
@@ -50,10 +50,14 @@ pub struct SessionWriter {
     header: SessionHeader,
     options: WriterOptions,
     compressor: zstd::bulk::Compressor<'static>,
-    segment: Segment,
+    /// None when the last one was closed, or failed.
+    segment: Option<Segment>,
     block: Block,
     written: Written,
-    failed: bool,
+    /// Sequence number of the next exchange. One that was lost takes its number with it.
+    next_seq: u64,
+    /// What was written when a flush last succeeded.
+    durable: Written,
 }
 
 struct Segment {
@@ -79,16 +83,25 @@ impl SessionWriter {
             let path = directory.to_owned();
             move |source| SessionError::Io { doing, path, source }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io("create"))?;
+        make_directory(directory)?;
         if fs::read_dir(directory).map_err(io("read"))?.next().is_some() {
             return Err(SessionError::NotEmpty { path: directory.to_owned() });
         }
         let compressor = zstd::bulk::Compressor::new(options.level).map_err(io("prepare compression for"))?;
-        let header = SessionHeader { segment: 1, ..header };
-        let segment = Segment::create(directory, &header)?;
-        let written = Written { segments: 1, file_bytes: segment.bytes, ..Written::default() };
-        let directory = directory.to_owned();
-        Ok(Self { directory, header, options, compressor, segment, block: Block::default(), written, failed: false })
+        let mut writer = Self {
+            directory: directory.to_owned(),
+            header: SessionHeader { segment: 0, ..header },
+            options,
+            compressor,
+            segment: None,
+            block: Block::default(),
+            written: Written::default(),
+            next_seq: 0,
+            durable: Written::default(),
+        };
+        writer.open_segment()?;
+        writer.durable = writer.written;
+        Ok(writer)
     }
 
     /// Adds an exchange and returns the sequence number that it got. It is on disk after the next [`Self::flush`].
@@ -96,8 +109,8 @@ impl SessionWriter {
     /// # Errors
     /// When a block was full and could not be written, or an earlier write failed.
     pub fn append(&mut self, exchange: &mut Exchange) -> Result<u64, SessionError> {
-        self.check()?;
-        exchange.seq = self.written.exchanges;
+        let segment = self.segment.as_mut().ok_or_else(|| SessionError::Failed { path: self.directory.clone() })?;
+        exchange.seq = self.next_seq;
         let (before, earliest, latest) = (self.block.raw.len(), exchange.instants.request_start, latest(exchange));
         record::append_exchange(exchange, &mut self.block.raw);
         let bytes = self.block.raw.len() - before;
@@ -112,7 +125,8 @@ impl SessionWriter {
         entry.exchanges += 1;
         entry.from_ns = entry.from_ns.min(earliest);
         entry.to_ns = entry.to_ns.max(latest);
-        self.segment.index.count(exchange);
+        segment.index.count(exchange);
+        self.next_seq += 1;
         self.written.exchanges += 1;
         self.written.raw_bytes += bytes as u64;
         if self.block.raw.len() >= self.options.block_bytes {
@@ -126,18 +140,18 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed.
     pub fn gap(&mut self, gap: &Gap) -> Result<(), SessionError> {
-        self.check()?;
-        self.write(kind::GAP, &record::encode_gap(gap))
+        self.write(kind::GAP, &record::encode_gap(gap)).map(|_| ())
     }
 
     /// Closes the open block and hands everything to the disk.
     ///
     /// # Errors
-    /// When the system refuses, or an earlier write failed.
+    /// When the system refuses, the segment's file was deleted, or an earlier write failed.
     pub fn flush(&mut self) -> Result<(), SessionError> {
-        self.check()?;
         self.close_block()?;
-        self.sync()
+        self.sync()?;
+        self.durable = self.written;
+        Ok(())
     }
 
     /// What has been written so far.
@@ -146,19 +160,67 @@ impl SessionWriter {
         self.written
     }
 
+    /// Where the session is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Number of the newest segment, from 1.
+    #[must_use]
+    pub fn segment(&self) -> u64 {
+        self.header.segment
+    }
+
+    /// Closes the segment and begins the next one.
+    ///
+    /// # Errors
+    /// When the system refuses, or an earlier write failed.
+    pub fn rotate(&mut self) -> Result<(), SessionError> {
+        self.close()?;
+        self.open_segment()
+    }
+
+    /// Closes the segment; [`Self::reopen`] begins the next one.
+    ///
+    /// # Errors
+    /// When the system refuses, or an earlier write failed.
+    pub fn close(&mut self) -> Result<(), SessionError> {
+        self.close_block()?;
+        self.close_segment()?;
+        self.segment = None;
+        self.durable = self.written;
+        Ok(())
+    }
+
+    /// Begins the next segment, after [`Self::close`] or after an error; makes the directory again if it is gone. What was
+    /// flushed before stays readable. Returns how many exchanges were given to the writer since then and may be lost; they
+    /// do not count as written any more, and their sequence numbers are not given again.
+    ///
+    /// # Errors
+    /// When the system refuses. Nothing has changed then.
+    pub fn reopen(&mut self) -> Result<u64, SessionError> {
+        make_directory(&self.directory)?;
+        let before = self.segment.take();
+        self.open_segment().inspect_err(|_| self.segment = before)?;
+        self.block = Block::default();
+        let lost = self.written.exchanges - self.durable.exchanges;
+        self.written.exchanges = self.durable.exchanges;
+        self.written.raw_bytes = self.durable.raw_bytes;
+        self.durable = self.written;
+        Ok(lost)
+    }
+
     /// Writes what is left, the index and the end of the segment.
     ///
     /// # Errors
     /// When the system refuses, or an earlier write failed. What was flushed before stays readable.
     pub fn finish(mut self) -> Result<Written, SessionError> {
-        self.check()?;
-        self.close_block()?;
-        self.close_segment()?;
+        // What was closed before is whole; after an error it is not.
+        if self.segment.is_some() || self.written != self.durable {
+            self.close()?;
+        }
         Ok(self.written)
-    }
-
-    fn check(&self) -> Result<(), SessionError> {
-        if self.failed { Err(SessionError::Failed { path: self.segment.path.clone() }) } else { Ok(()) }
     }
 
     fn close_block(&mut self) -> Result<(), SessionError> {
@@ -166,10 +228,7 @@ impl SessionWriter {
             return Ok(());
         }
         let Block { raw, mut entry } = std::mem::take(&mut self.block);
-        let frame = self.compressor.compress(&raw).map_err(|source| {
-            self.failed = true;
-            self.segment.io("compress a block of", source)
-        })?;
+        let frame = self.compressor.compress(&raw).map_err(|source| self.fail("compress a block of", source))?;
         let mut payload = Vec::with_capacity(32 + frame.len());
         payload.extend_from_slice(&u32::try_from(raw.len()).unwrap_or(u32::MAX).to_le_bytes());
         payload.extend_from_slice(&u32::try_from(entry.exchanges).unwrap_or(u32::MAX).to_le_bytes());
@@ -177,79 +236,110 @@ impl SessionWriter {
             payload.extend_from_slice(&long.to_le_bytes());
         }
         payload.extend_from_slice(&frame);
-        entry.offset = self.segment.bytes;
-        self.write(kind::BLOCK, &payload)?;
-        self.segment.index.blocks.push(entry);
+        let offset = self.write(kind::BLOCK, &payload)?;
+        entry.offset = offset;
         // The buffer is used again, unless one large exchange made it larger than a block usually is.
         if raw.capacity() <= self.options.block_bytes * 4 {
             self.block.raw = raw;
             self.block.raw.clear();
         }
-        let full = self.segment.bytes >= self.options.segment_bytes_max
-            || self.segment.index.clients.len() >= self.options.segment_clients_max;
-        if full { self.next_segment() } else { Ok(()) }
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        segment.index.blocks.push(entry);
+        let full = segment.bytes >= self.options.segment_bytes_max
+            || segment.index.clients.len() >= self.options.segment_clients_max;
+        if full { self.rotate() } else { Ok(()) }
     }
 
-    fn next_segment(&mut self) -> Result<(), SessionError> {
-        self.close_segment()?;
-        self.header.segment += 1;
-        self.segment = Segment::create(&self.directory, &self.header).inspect_err(|_| self.failed = true)?;
+    fn open_segment(&mut self) -> Result<(), SessionError> {
+        let header = SessionHeader { segment: self.header.segment + 1, ..self.header.clone() };
+        let segment = Segment::create(&self.directory, &header)?;
+        self.header = header;
         self.written.segments += 1;
-        self.written.file_bytes += self.segment.bytes;
+        self.written.file_bytes += segment.bytes;
+        self.segment = Some(segment);
         Ok(())
     }
 
     fn close_segment(&mut self) -> Result<(), SessionError> {
-        let index = self.compressor.compress(&self.segment.index.encode());
-        let index = index.map_err(|source| self.segment.io("compress the index of", source))?;
-        let offset = self.segment.bytes;
-        self.write(kind::INDEX, &index)?;
+        let Some(segment) = &self.segment else { return Ok(()) };
+        let index = self.compressor.compress(&segment.index.encode());
+        let index = index.map_err(|source| self.fail("compress the index of", source))?;
+        let offset = self.write(kind::INDEX, &index)?;
         self.write(kind::END, &offset.to_le_bytes())?;
         self.sync()
     }
 
-    fn write(&mut self, kind: u8, payload: &[u8]) -> Result<(), SessionError> {
-        let bytes = self.segment.write(kind, payload).inspect_err(|_| self.failed = true)?;
-        self.written.file_bytes += bytes;
-        Ok(())
+    /// Appends a record and returns where it begins.
+    fn write(&mut self, kind: u8, payload: &[u8]) -> Result<u64, SessionError> {
+        let Some(segment) = &mut self.segment else {
+            return Err(SessionError::Failed { path: self.directory.clone() });
+        };
+        let offset = segment.bytes;
+        match segment.write(kind, payload) {
+            Ok(bytes) => {
+                self.written.file_bytes += bytes;
+                Ok(offset)
+            }
+            Err(source) => Err(self.fail("write", source)),
+        }
     }
 
     fn sync(&mut self) -> Result<(), SessionError> {
-        if !self.options.sync {
-            return Ok(());
-        }
-        self.segment.file.sync_data().map_err(|source| {
-            self.failed = true;
-            self.segment.io("sync", source)
-        })
+        let Some(segment) = &self.segment else {
+            return Err(SessionError::Failed { path: self.directory.clone() });
+        };
+        // A file that was deleted takes bytes gladly, and nobody will ever read them.
+        let is_deleted = segment.file.metadata().map(|metadata| metadata.nlink() == 0);
+        let synced = match is_deleted {
+            Ok(true) => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the file was deleted")),
+            Ok(false) if self.options.sync => segment.file.sync_data(),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        synced.map_err(|source| self.fail("sync", source))
     }
+
+    /// No segment takes anything after an error: who knows what of it is on the disk.
+    fn fail(&mut self, doing: &'static str, source: std::io::Error) -> SessionError {
+        let path = self.segment.take().map_or_else(|| self.directory.clone(), |segment| segment.path);
+        SessionError::Io { doing, path, source }
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), SessionError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| SessionError::Io { doing: "create", path: directory.to_owned(), source })
 }
 
 impl Segment {
     fn create(directory: &Path, header: &SessionHeader) -> Result<Self, SessionError> {
         let path = directory.join(format!("{:08}.{SEGMENT_EXTENSION}", header.segment));
         let io = |source| SessionError::Io { doing: "create", path: path.clone(), source };
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
-        // Held while the file is written, so that a reader can tell "still at work" from "killed".
-        file.try_lock().map_err(|error| io(error.into()))?;
-        file.write_all(&frame::file_head()).map_err(io)?;
-        let json = serde_json::to_vec(header).map_err(|error| io(error.into()))?;
-        let mut segment = Self { path: path.clone(), file, bytes: frame::FILE_HEAD_LEN as u64, index: Index::empty() };
-        segment.write(kind::HEADER, &json)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
+        let mut segment = Self { path: path.clone(), file, bytes: 0, index: Index::empty() };
+        segment.begin(header).map_err(|source| {
+            // An empty file would stand in the way of the next attempt.
+            let _ = fs::remove_file(&path);
+            io(source)
+        })?;
         Ok(segment)
     }
 
-    fn write(&mut self, kind: u8, payload: &[u8]) -> Result<u64, SessionError> {
+    fn begin(&mut self, header: &SessionHeader) -> std::io::Result<()> {
+        // Held while the file is written, so that a reader can tell "still at work" from "killed".
+        self.file.try_lock()?;
+        self.file.write_all(&frame::file_head())?;
+        self.bytes = frame::FILE_HEAD_LEN as u64;
+        self.write(kind::HEADER, &serde_json::to_vec(header)?).map(|_| ())
+    }
+
+    fn write(&mut self, kind: u8, payload: &[u8]) -> std::io::Result<u64> {
         let mut bytes = Vec::with_capacity(frame::RECORD_HEAD_LEN + payload.len());
         bytes.extend_from_slice(&frame::record_head(kind, payload));
         bytes.extend_from_slice(payload);
-        self.file.write_all(&bytes).map_err(|source| self.io("write", source))?;
+        self.file.write_all(&bytes)?;
         self.bytes += bytes.len() as u64;
         Ok(bytes.len() as u64)
-    }
-
-    fn io(&self, doing: &'static str, source: std::io::Error) -> SessionError {
-        SessionError::Io { doing, path: self.path.clone(), source }
     }
 }
 
