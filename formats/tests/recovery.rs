@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use formats::model::{Exchange, Message};
+use formats::model::{Exchange, Gap, GapReason, Message};
 use formats::session::{Event, Retention, Session, SessionError, SessionHeader, SessionWriter, WriterOptions, prune};
 
 fn exchange(at: u64) -> Exchange {
@@ -24,6 +24,10 @@ fn exchange(at: u64) -> Exchange {
 
 fn writer(directory: &Path) -> SessionWriter {
     SessionWriter::create(directory, SessionHeader::default(), WriterOptions::default()).unwrap()
+}
+
+fn gap() -> Gap {
+    Gap { reason: GapReason::WriteFailed, from_ns: 1, to_ns: 2, connections: 0, exchanges: 5, bytes: 0 }
 }
 
 fn seqs(path: &Path) -> Vec<u64> {
@@ -49,7 +53,8 @@ fn a_deleted_directory_is_noticed_and_made_again() {
     let error = writer.flush().unwrap_err();
     assert!(matches!(error, SessionError::Io { doing: "sync", .. }), "{error}");
     assert!(matches!(writer.append(&mut exchange(3)).unwrap_err(), SessionError::Failed { .. }));
-    assert_eq!(writer.reopen().unwrap(), 1, "the one after the flush");
+    let gap = writer.reopen(gap()).unwrap();
+    assert_eq!(gap.exchanges, 6, "five that the caller knows of, and the one after the flush");
     assert_eq!(writer.append(&mut exchange(4)).unwrap(), 2, "a lost sequence number is not given again");
     assert_eq!(writer.written().exchanges, 2);
     writer.finish().unwrap();
@@ -65,10 +70,10 @@ fn reopening_that_fails_changes_nothing() {
     std::fs::remove_dir_all(&directory).unwrap();
     assert!(writer.flush().is_err());
     std::fs::write(&directory, b"in the way").unwrap();
-    assert!(writer.reopen().is_err());
-    assert!(writer.reopen().is_err());
+    assert!(writer.reopen(gap()).is_err());
+    assert!(writer.reopen(gap()).is_err());
     std::fs::remove_file(&directory).unwrap();
-    assert_eq!(writer.reopen().unwrap(), 1);
+    assert_eq!(writer.reopen(gap()).unwrap().exchanges, 6);
     writer.append(&mut exchange(2)).unwrap();
     writer.finish().unwrap();
     assert_eq!(seqs(&directory), [1]);
@@ -83,7 +88,7 @@ fn rotated_and_closed_segments_are_one_session() {
     writer.append(&mut exchange(2)).unwrap();
     writer.close().unwrap();
     assert!(writer.append(&mut exchange(3)).is_err());
-    assert_eq!(writer.reopen().unwrap(), 0);
+    assert_eq!(writer.reopen(gap()).unwrap().exchanges, 5);
     writer.append(&mut exchange(4)).unwrap();
     assert_eq!(writer.segment(), 3);
     let written = writer.finish().unwrap();

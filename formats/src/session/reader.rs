@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::frame::{self, FileHead, Found, Record, Scanner, kind};
 use super::header::FEATURES;
 use super::{Index, PAYLOAD_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, record};
-use crate::model::{Exchange, Gap};
+use crate::model::{Exchange, Gap, GapReason};
 
 /// A session that can be read.
 #[derive(Debug, Clone)]
@@ -102,7 +102,9 @@ impl Session {
     /// Reads everything from the start, in bounded memory (one block).
     #[must_use]
     pub fn events(&self) -> Events {
-        Events { segments: self.segments.clone().into(), current: None, ready: VecDeque::new(), next_seq: Some(0) }
+        // Where older segments were deleted, or one is read alone, any number may be the first.
+        let next_seq = (self.header.segment <= 1).then_some(0);
+        Events { segments: self.segments.clone().into(), current: None, ready: VecDeque::new(), next_seq }
     }
 }
 
@@ -225,7 +227,13 @@ impl Current {
                 Err(what) => self.note_damage(record.at, len, what),
             },
             kind::GAP => match record::decode_gap(&record.payload) {
-                Ok(gap) => ready.push_back(Event::Gap(gap)),
+                Ok(gap) => {
+                    if matches!(gap.reason, GapReason::WriteFailed | GapReason::Panicked) {
+                        // What the writer lost took its sequence numbers with it, and this gap counts it.
+                        *next_seq = None;
+                    }
+                    ready.push_back(Event::Gap(gap));
+                }
                 Err(what) => self.note_damage(record.at, len, what),
             },
             kind::INDEX => {

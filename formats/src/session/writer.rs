@@ -109,7 +109,7 @@ impl SessionWriter {
     /// # Errors
     /// When a block was full and could not be written, or an earlier write failed.
     pub fn append(&mut self, exchange: &mut Exchange) -> Result<u64, SessionError> {
-        let segment = self.segment.as_mut().ok_or_else(|| SessionError::Failed { path: self.directory.clone() })?;
+        let Some(segment) = &mut self.segment else { return Err(self.failed()) };
         exchange.seq = self.next_seq;
         let (before, earliest, latest) = (self.block.raw.len(), exchange.instants.request_start, latest(exchange));
         record::append_exchange(exchange, &mut self.block.raw);
@@ -194,21 +194,22 @@ impl SessionWriter {
     }
 
     /// Begins the next segment, after [`Self::close`] or after an error; makes the directory again if it is gone. What was
-    /// flushed before stays readable. Returns how many exchanges were given to the writer since then and may be lost; they
-    /// do not count as written any more, and their sequence numbers are not given again.
+    /// flushed before stays readable. Exchanges that were given to the writer since then may be lost: they are added to
+    /// `gap`, which is the segment's first record, do not count as written any more, and their sequence numbers are not
+    /// given again.
     ///
     /// # Errors
-    /// When the system refuses. Nothing has changed then.
-    pub fn reopen(&mut self) -> Result<u64, SessionError> {
+    /// When the system refuses; another attempt may follow.
+    pub fn reopen(&mut self, mut gap: Gap) -> Result<Gap, SessionError> {
         make_directory(&self.directory)?;
-        let before = self.segment.take();
-        self.open_segment().inspect_err(|_| self.segment = before)?;
+        self.segment = None;
+        self.open_segment()?;
         self.block = Block::default();
-        let lost = self.written.exchanges - self.durable.exchanges;
-        self.written.exchanges = self.durable.exchanges;
-        self.written.raw_bytes = self.durable.raw_bytes;
+        gap.exchanges += self.written.exchanges - self.durable.exchanges;
+        self.gap(&gap)?;
+        self.written = Written { exchanges: self.durable.exchanges, raw_bytes: self.durable.raw_bytes, ..self.written };
         self.durable = self.written;
-        Ok(lost)
+        Ok(gap)
     }
 
     /// Writes what is left, the index and the end of the segment.
@@ -216,11 +217,11 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed. What was flushed before stays readable.
     pub fn finish(mut self) -> Result<Written, SessionError> {
-        // What was closed before is whole; after an error it is not.
-        if self.segment.is_some() || self.written != self.durable {
+        // What was closed is whole; after an error it is not.
+        if self.segment.is_some() {
             self.close()?;
         }
-        Ok(self.written)
+        if self.written == self.durable { Ok(self.written) } else { Err(self.failed()) }
     }
 
     fn close_block(&mut self) -> Result<(), SessionError> {
@@ -272,7 +273,7 @@ impl SessionWriter {
     /// Appends a record and returns where it begins.
     fn write(&mut self, kind: u8, payload: &[u8]) -> Result<u64, SessionError> {
         let Some(segment) = &mut self.segment else {
-            return Err(SessionError::Failed { path: self.directory.clone() });
+            return Err(self.failed());
         };
         let offset = segment.bytes;
         match segment.write(kind, payload) {
@@ -286,7 +287,7 @@ impl SessionWriter {
 
     fn sync(&mut self) -> Result<(), SessionError> {
         let Some(segment) = &self.segment else {
-            return Err(SessionError::Failed { path: self.directory.clone() });
+            return Err(self.failed());
         };
         // A file that was deleted takes bytes gladly, and nobody will ever read them.
         let is_deleted = segment.file.metadata().map(|metadata| metadata.nlink() == 0);
@@ -297,6 +298,10 @@ impl SessionWriter {
             Err(error) => Err(error),
         };
         synced.map_err(|source| self.fail("sync", source))
+    }
+
+    fn failed(&self) -> SessionError {
+        SessionError::Failed { path: self.directory.clone() }
     }
 
     /// No segment takes anything after an error: who knows what of it is on the disk.
