@@ -8,9 +8,10 @@ use std::time::Duration;
 use formats::clients::ClientKeys;
 use formats::redact::Redactor;
 use formats::session::{Redaction, SessionHeader, SessionWriter, WriterOptions};
-use recorder::capture::{Capture, CaptureOptions};
+use recorder::capture::{Capture, CaptureOptions, StoreOptions};
 use recorder::clock::Clock;
 use recorder::listen::{Relay, RelayError};
+use recorder::selection::Selection;
 use recorder::tap::Tap;
 
 use crate::cli::RecordArgs;
@@ -89,7 +90,15 @@ impl Recording {
         let writer = SessionWriter::create(directory, header, WriterOptions::default())?;
         let clients = ClientKeys::new(rules, &key);
         let parser_bytes_max = tap.queue_bytes_max().saturating_mul(PARSER_SHARE);
-        let options = CaptureOptions { redactor, clients, limits, parser_bytes_max, flush_interval_ns, record_replays };
+        let options = CaptureOptions {
+            redactor,
+            clients,
+            selection: Selection { record_replays, ..Selection::default() },
+            limits,
+            parser_bytes_max,
+            backlog_bytes_max: tap.queue_bytes_max(),
+            store: StoreOptions { flush_interval_ns, ..StoreOptions::default() },
+        };
         let capture = Capture::start(Arc::clone(&tap), writer, options);
         let capture = capture.map_err(|error| Failure::new(format!("cannot start the capture thread: {error}")))?;
         let relay = bound.start(Some(tap)).map_err(of)?;

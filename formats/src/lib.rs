@@ -12,5 +12,6 @@ pub mod model;
 pub mod redact;
 pub mod seal;
 pub mod session;
+pub mod stars;
 pub mod trace;
 pub mod wire;

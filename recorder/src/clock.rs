@@ -31,6 +31,13 @@ impl Clock {
         self.started_unix_ns
     }
 
+    /// Wall-clock time now, for the age of files only.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock itself; files carry wall time")]
+    pub fn wall_time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
     /// The instant at `at_ns`, for timers of a runtime.
     #[must_use]
     pub fn deadline(&self, at_ns: u64) -> Instant {

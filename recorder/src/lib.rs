@@ -1,9 +1,11 @@
 //! Passes traffic on byte for byte (on pingora-core), taps it, and writes it into a session.
 //!
-//! Arrows: listen → relay → tap ⇐ capture. Nothing after the tap can delay a byte.
+//! Arrows: listen → relay → tap ⇐ capture → selection, losses. Nothing after the tap can delay a byte.
 
 pub mod capture;
 pub mod clock;
 pub mod listen;
+pub mod losses;
 mod relay;
+pub mod selection;
 pub mod tap;

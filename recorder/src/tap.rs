@@ -1,20 +1,23 @@
 //! What the relay hands over: copies of the bytes that passed, through a bounded queue that nobody waits for.
 //!
 //! Called on the relay's threads, between reading and writing, so everything here is synchronous and infallible: it never
-//! blocks, never wakes the other side, and cannot panic. When there is no room, the connection is no longer captured (a
-//! parser that missed bytes is blind) and that is counted; its traffic goes on untouched.
+//! blocks, never wakes the other side, and cannot panic. When there is no room, the connection's bytes are dropped and
+//! counted until half the room is free again; then its reader is told that something is missing. Its traffic goes on
+//! untouched.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
+use formats::model::GapReason;
 use formats::wire::{Direction, Ending};
 
 use crate::clock::Clock;
+use crate::losses::Losses;
 
-/// Bounds of the queue between relay and writer.
+/// Bounds of the queue between relay and capture.
 #[derive(Debug, Clone, Copy)]
 pub struct TapLimits {
     /// Events that may wait.
@@ -31,69 +34,74 @@ impl Default for TapLimits {
 
 /// Something that happened on a client's connection.
 #[derive(Debug)]
-pub enum Event {
-    /// It was accepted.
-    Opened {
-        /// Unique in this process.
-        connection: u64,
-        /// The client's address.
-        peer: Option<SocketAddr>,
-        /// When.
-        at_ns: u64,
-        /// Shared with the relay.
-        state: Arc<ConnectionState>,
-    },
-    /// The upstream connection is there.
-    Connected {
-        /// Which.
-        connection: u64,
-        /// When.
-        at_ns: u64,
-    },
-    /// Bytes passed.
-    Bytes {
-        /// Which.
-        connection: u64,
-        /// Who sent them.
-        from: Direction,
-        /// When they were read.
-        at_ns: u64,
-        /// A copy of them.
-        bytes: Bytes,
-    },
-    /// One direction ended.
-    Ended {
-        /// Which.
-        connection: u64,
-        /// Whose.
-        from: Direction,
-        /// When.
-        at_ns: u64,
-        /// How.
-        how: Ending,
-    },
-    /// Both directions are over.
-    Closed {
-        /// Which.
-        connection: u64,
-        /// When.
-        at_ns: u64,
-    },
+pub struct Event {
+    /// Which, unique in this process.
+    pub connection: u64,
+    /// When.
+    pub at_ns: u64,
+    /// What.
+    pub what: What,
 }
 
-/// What relay and writer both know of a connection.
+/// What happened.
+#[derive(Debug)]
+pub enum What {
+    /// It was accepted, or capturing began while it was open.
+    Opened {
+        /// The client's address.
+        peer: Option<SocketAddr>,
+        /// Shared with the relay.
+        state: Arc<ConnectionState>,
+        /// Whether every byte of it will follow.
+        from_start: bool,
+    },
+    /// The upstream connection is there.
+    Connected,
+    /// These bytes passed.
+    Bytes(Direction, Bytes),
+    /// So many bytes passed on a connection that carries no HTTP any more.
+    Passed(Direction, u64),
+    /// Bytes that passed before this are missing.
+    Missed,
+    /// One direction ended.
+    Ended(Direction, Ending),
+    /// Both directions are over.
+    Closed,
+}
+
+/// What relay and capture both know of a connection.
 #[derive(Debug, Default)]
 pub struct ConnectionState {
     closed: AtomicBool,
-    blind: AtomicBool,
     lost: AtomicBool,
+    wanted: AtomicU8,
     uncaptured_bytes: AtomicU64,
 }
 
+/// How much of a connection is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Wanted {
+    /// Its bytes.
+    Bytes = 0,
+    /// How many bytes pass, and when.
+    Lengths = 1,
+    /// Nothing; the relay counts what passes.
+    Nothing = 2,
+}
+
 impl ConnectionState {
-    /// The writer reads nothing more of it: the relay stops copying, and counts.
-    pub fn go_blind(&self) {
-        self.blind.store(true, Ordering::Relaxed);
+    /// Tells the relay how much to copy.
+    pub fn want(&self, wanted: Wanted) {
+        self.wanted.store(wanted as u8, Ordering::Relaxed);
+    }
+
+    fn wanted(&self) -> Wanted {
+        match self.wanted.load(Ordering::Relaxed) {
+            0 => Wanted::Bytes,
+            1 => Wanted::Lengths,
+            _ => Wanted::Nothing,
+        }
     }
 
     /// Whether it is over; set even when no event could say so.
@@ -102,26 +110,28 @@ impl ConnectionState {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Whether bytes of it found no room.
+    /// Whether bytes of it found no room, and the reader was not told yet.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Bytes that passed after it went blind.
+    /// Bytes that passed while nothing was wanted.
     #[must_use]
     pub fn uncaptured_bytes(&self) -> u64 {
         self.uncaptured_bytes.load(Ordering::Relaxed)
     }
 }
 
-/// What found no room, since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Connections of which something was lost.
-    pub connections: u64,
-    /// Their bytes that were not captured.
-    pub bytes: u64,
+/// Whether bytes are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capturing {
+    /// Yes.
+    On,
+    /// No, and it is missing from the session: the breaker is open.
+    Paused,
+    /// No: there is no session from which it could be missing.
+    Off,
 }
 
 /// The queue.
@@ -131,13 +141,13 @@ pub struct Tap {
     limits: TapLimits,
     queue: ArrayQueue<Event>,
     queued_bytes: AtomicUsize,
-    capturing: AtomicBool,
-    lost_connections: AtomicU64,
-    lost_bytes: AtomicU64,
+    /// Number of the session, from 1, in the upper bits; the lowest two say [`Capturing`].
+    state: AtomicU64,
+    losses: Losses,
 }
 
 impl Tap {
-    /// An empty queue.
+    /// An empty queue, off.
     #[must_use]
     pub fn new(limits: TapLimits, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
@@ -145,9 +155,8 @@ impl Tap {
             limits,
             queue: ArrayQueue::new(limits.queue_events_max.max(1)),
             queued_bytes: AtomicUsize::new(0),
-            capturing: AtomicBool::new(true),
-            lost_connections: AtomicU64::new(0),
-            lost_bytes: AtomicU64::new(0),
+            state: AtomicU64::new(2),
+            losses: Losses::default(),
         })
     }
 
@@ -157,46 +166,79 @@ impl Tap {
         self.clock
     }
 
+    /// What was not captured.
+    #[must_use]
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
     /// Bytes of traffic that may wait.
     #[must_use]
     pub fn queue_bytes_max(&self) -> usize {
         self.limits.queue_bytes_max
     }
 
+    /// Bytes of traffic that wait.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
+    }
+
     /// Takes the oldest event.
     #[must_use]
     pub fn pop(&self) -> Option<Event> {
         let event = self.queue.pop()?;
-        if let Event::Bytes { bytes, .. } = &event {
+        if let What::Bytes(_, bytes) = &event.what {
             self.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
         }
         Some(event)
     }
 
-    /// From now on nothing is taken over; what is in the queue stays.
-    pub fn stop_capturing(&self) {
-        self.capturing.store(false, Ordering::Release);
+    /// Begins a session: connections that are open announce themselves when something passes.
+    pub fn start(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(((state >> 2) + 1) << 2, Ordering::Release);
     }
 
-    /// What found no room so far.
-    #[must_use]
-    pub fn lost(&self) -> Lost {
-        Lost {
-            connections: self.lost_connections.load(Ordering::Relaxed),
-            bytes: self.lost_bytes.load(Ordering::Relaxed),
+    /// Lets all connections announce themselves again, in the same session.
+    pub fn restart(&self) {
+        self.state.fetch_add(1 << 2, Ordering::AcqRel);
+    }
+
+    /// Ends the session: nothing more is taken over; what is in the queue stays.
+    pub fn stop(&self) {
+        self.state.fetch_or(2, Ordering::AcqRel);
+    }
+
+    /// Opens or closes the breaker. While it is open nothing is taken over, and what passes counts as missing.
+    pub fn pause(&self, paused: bool) {
+        if paused {
+            self.state.fetch_or(1, Ordering::AcqRel);
+        } else {
+            self.state.fetch_and(!1, Ordering::AcqRel);
         }
+    }
+
+    /// Whether bytes are taken over.
+    #[must_use]
+    pub fn capturing(&self) -> Capturing {
+        capturing(self.state.load(Ordering::Acquire))
     }
 
     /// Begins a connection.
     pub(crate) fn open(self: &Arc<Self>, connection: u64, peer: Option<SocketAddr>) -> ConnectionTap {
-        let state = Arc::new(ConnectionState::default());
-        let tap = ConnectionTap { tap: Arc::clone(self), connection, state: Arc::clone(&state) };
-        tap.event(|at_ns| Event::Opened { connection, peer, at_ns, state });
+        let tap = ConnectionTap {
+            tap: Arc::clone(self),
+            connection,
+            peer,
+            state: Arc::new(ConnectionState::default()),
+            announced: AtomicU64::new(0),
+        };
+        let state = self.state.load(Ordering::Acquire);
+        if capturing(state) == Capturing::On {
+            tap.announce(state, true);
+        }
         tap
-    }
-
-    fn is_capturing(&self) -> bool {
-        self.capturing.load(Ordering::Acquire)
     }
 
     /// Room for `bytes`, taken if it is there.
@@ -208,140 +250,128 @@ impl Tap {
         }
         fits
     }
+
+    /// Whether half of the room is free: less would be full again at once.
+    fn has_recovered(&self) -> bool {
+        self.queued_bytes() <= self.limits.queue_bytes_max / 2 && self.queue.len() <= self.queue.capacity() / 2
+    }
+}
+
+fn capturing(state: u64) -> Capturing {
+    match state & 3 {
+        0 => Capturing::On,
+        1 => Capturing::Paused,
+        _ => Capturing::Off,
+    }
 }
 
 /// One connection's end of the queue; says `Closed` when it is dropped.
 pub(crate) struct ConnectionTap {
     tap: Arc<Tap>,
     connection: u64,
+    peer: Option<SocketAddr>,
     state: Arc<ConnectionState>,
+    /// The session that knows of this connection; 0 for none.
+    announced: AtomicU64,
 }
 
 impl ConnectionTap {
     pub(crate) fn connected(&self) {
-        let connection = self.connection;
-        self.event(|at_ns| Event::Connected { connection, at_ns });
+        if self.is_followed() {
+            self.push(What::Connected);
+        }
     }
 
     pub(crate) fn bytes(&self, from: Direction, bytes: &[u8]) {
         let len = bytes.len() as u64;
-        if self.state.blind.load(Ordering::Relaxed) {
-            self.state.uncaptured_bytes.fetch_add(len, Ordering::Relaxed);
-        } else if !self.tap.is_capturing() {
-            // The session is closed: nothing is missing from it.
-        } else if self.state.is_lost() || !self.tap.reserve(bytes.len()) {
-            self.lose(len);
-        } else {
-            let (connection, at_ns) = (self.connection, self.tap.clock.now_ns());
-            let event = Event::Bytes { connection, from, at_ns, bytes: Bytes::copy_from_slice(bytes) };
-            if self.tap.queue.push(event).is_err() {
-                self.tap.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-                self.lose(len);
+        let state = self.tap.state.load(Ordering::Acquire);
+        match capturing(state) {
+            Capturing::Off => return,
+            Capturing::Paused => return self.lose(GapReason::Breaker, len),
+            Capturing::On => {}
+        }
+        if self.announced.load(Ordering::Relaxed) != state >> 2 {
+            // A new session, or the first event of all found no room.
+            if !self.tap.has_recovered() || !self.announce(state, false) {
+                return self.lose(GapReason::QueueFull, len);
             }
+        }
+        let wanted = self.state.wanted();
+        if wanted == Wanted::Nothing {
+            self.state.uncaptured_bytes.fetch_add(len, Ordering::Relaxed);
+            return;
+        }
+        if self.state.is_lost() {
+            if !self.tap.has_recovered() || !self.push(What::Missed) {
+                return self.lose(GapReason::QueueFull, len);
+            }
+            self.state.lost.store(false, Ordering::Release);
+        }
+        if wanted == Wanted::Lengths {
+            self.push(What::Passed(from, len));
+        } else if !self.tap.reserve(bytes.len()) {
+            self.lose(GapReason::QueueFull, len);
+        } else if !self.push(What::Bytes(from, Bytes::copy_from_slice(bytes))) {
+            self.tap.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+            self.tap.losses.add_bytes(GapReason::QueueFull, len);
         }
     }
 
     pub(crate) fn ended(&self, from: Direction, how: Ending) {
-        let connection = self.connection;
-        self.event(|at_ns| Event::Ended { connection, from, at_ns, how });
-    }
-
-    fn event(&self, make: impl FnOnce(u64) -> Event) {
-        let wanted = self.tap.is_capturing() && !self.state.is_lost();
-        if wanted && self.tap.queue.push(make(self.tap.clock.now_ns())).is_err() {
-            self.lose(0);
+        if self.is_followed() {
+            self.push(What::Ended(from, how));
         }
     }
 
-    fn lose(&self, bytes: u64) {
+    /// Whether the session that is being recorded knows of this connection and has missed nothing of it.
+    fn is_followed(&self) -> bool {
+        let state = self.tap.state.load(Ordering::Acquire);
+        capturing(state) == Capturing::On
+            && self.announced.load(Ordering::Relaxed) == state >> 2
+            && !self.state.is_lost()
+    }
+
+    fn announce(&self, state: u64, from_start: bool) -> bool {
+        self.state.lost.store(false, Ordering::Release);
+        self.state.want(Wanted::Bytes);
+        let what = What::Opened { peer: self.peer, state: Arc::clone(&self.state), from_start };
+        let is_known = self.push(what);
+        self.announced.store(if is_known { state >> 2 } else { 0 }, Ordering::Relaxed);
+        is_known
+    }
+
+    /// Whether there was room; if not, the connection is lost.
+    fn push(&self, what: What) -> bool {
+        let event = Event { connection: self.connection, at_ns: self.tap.clock.now_ns(), what };
+        let fits = self.tap.queue.push(event).is_ok();
+        if !fits {
+            self.lose(GapReason::QueueFull, 0);
+        }
+        fits
+    }
+
+    fn lose(&self, reason: GapReason, bytes: u64) {
         if !self.state.lost.swap(true, Ordering::AcqRel) {
-            self.tap.lost_connections.fetch_add(1, Ordering::Relaxed);
+            self.tap.losses.add_connection(reason);
         }
-        self.tap.lost_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.tap.losses.add_bytes(reason, bytes);
     }
 }
 
 impl Drop for ConnectionTap {
     fn drop(&mut self) {
-        let connection = self.connection;
-        self.event(|at_ns| Event::Closed { connection, at_ns });
+        // Said even after a loss: it ends what is known of the connection, and needs no bytes before it.
+        let state = self.tap.state.load(Ordering::Acquire);
+        if capturing(state) != Capturing::Off && self.announced.load(Ordering::Relaxed) == state >> 2 {
+            let _ = self.tap.queue.push(Event {
+                connection: self.connection,
+                at_ns: self.tap.clock.now_ns(),
+                what: What::Closed,
+            });
+        }
         self.state.closed.store(true, Ordering::Release);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tap(queue_events_max: usize, queue_bytes_max: usize) -> Arc<Tap> {
-        Tap::new(TapLimits { queue_events_max, queue_bytes_max }, Clock::start())
-    }
-
-    fn names(tap: &Tap) -> Vec<&'static str> {
-        std::iter::from_fn(|| tap.pop())
-            .map(|event| match event {
-                Event::Opened { .. } => "opened",
-                Event::Connected { .. } => "connected",
-                Event::Bytes { .. } => "bytes",
-                Event::Ended { .. } => "ended",
-                Event::Closed { .. } => "closed",
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_life_of_a_connection_arrives_in_order() {
-        let tap = tap(10, 10);
-        let connection = tap.open(1, None);
-        connection.connected();
-        connection.bytes(Direction::Request, b"abc");
-        connection.ended(Direction::Request, Ending::Eof);
-        drop(connection);
-        assert_eq!(names(&tap), ["opened", "connected", "bytes", "ended", "closed"]);
-        assert_eq!(tap.lost(), Lost::default());
-    }
-
-    #[test]
-    fn what_does_not_fit_is_counted_and_the_connection_is_lost() {
-        let tap = tap(10, 4);
-        let (one, two) = (tap.open(1, None), tap.open(2, None));
-        one.bytes(Direction::Request, b"abcd");
-        two.bytes(Direction::Request, b"e");
-        assert_eq!(tap.lost(), Lost { connections: 1, bytes: 1 });
-        assert_eq!(names(&tap), ["opened", "opened", "bytes"]);
-        two.bytes(Direction::Request, b"fg"); // there would be room, but its parser is blind now
-        one.bytes(Direction::Request, b"hijk"); // exactly the room that there is
-        assert_eq!(tap.lost(), Lost { connections: 1, bytes: 3 });
-        let state = Arc::clone(&two.state);
-        drop((one, two));
-        assert!(state.is_closed() && state.is_lost());
-        assert_eq!(names(&tap), ["bytes", "closed"]);
-    }
-
-    #[test]
-    fn a_full_queue_loses_and_gives_the_bytes_back() {
-        let tap = tap(2, 100);
-        let connection = tap.open(1, None);
-        connection.bytes(Direction::Request, b"a");
-        connection.bytes(Direction::Request, b"b");
-        assert_eq!(tap.lost(), Lost { connections: 1, bytes: 1 });
-        assert_eq!(tap.queued_bytes.load(Ordering::Relaxed), 1);
-        assert_eq!(names(&tap), ["opened", "bytes"]);
-        assert_eq!(tap.queued_bytes.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn blind_connections_are_counted_and_a_closed_session_misses_nothing() {
-        let tap = tap(10, 10);
-        let connection = tap.open(1, None);
-        connection.state.go_blind();
-        connection.bytes(Direction::Response, b"abc");
-        assert_eq!(connection.state.uncaptured_bytes(), 3);
-        tap.stop_capturing();
-        let later = tap.open(2, None);
-        later.bytes(Direction::Request, b"x");
-        drop((connection, later));
-        assert_eq!(names(&tap), ["opened"]);
-        assert_eq!(tap.lost(), Lost::default());
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 //! The relay from outside: real sockets on both sides, bytes compared to the letter.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use formats::model::GapReason;
 use formats::wire::{Direction, Ending};
 use recorder::clock::Clock;
 use recorder::listen::{Relay, RelayConfig, RelayError};
-use recorder::tap::{Event, Tap, TapLimits};
+use recorder::tap::{Tap, TapLimits, What};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -49,7 +50,9 @@ fn relay(upstream: SocketAddr, tap: Option<&Arc<Tap>>) -> Relay {
 }
 
 fn tap(queue_events_max: usize) -> Arc<Tap> {
-    Tap::new(TapLimits { queue_events_max, queue_bytes_max: 1 << 30 }, Clock::start())
+    let tap = Tap::new(TapLimits { queue_events_max, queue_bytes_max: 1 << 30 }, Clock::start());
+    tap.start();
+    tap
 }
 
 fn connect(relay: &Relay) -> TcpStream {
@@ -126,7 +129,7 @@ fn bytes_pass_to_the_letter_without_a_tap() {
 fn a_tap_that_nobody_empties_changes_no_byte() {
     let tap = tap(4);
     both_ways(Some(&tap), 3 << 20);
-    let lost = tap.lost();
+    let lost = tap.losses().of(GapReason::QueueFull);
     assert_eq!(lost.connections, 1);
     assert!(lost.bytes > 5 << 20, "{lost:?}");
 }
@@ -139,30 +142,23 @@ fn the_tap_sees_every_byte_in_order() {
     let mut last = 0;
     wait_for(|| {
         while let Some(event) = tap.pop() {
-            let at = match event {
-                Event::Opened { at_ns, peer, .. } => {
-                    assert!(peer.unwrap().ip().is_loopback());
+            let at = event.at_ns;
+            match event.what {
+                What::Opened { peer, from_start, .. } => {
+                    assert!(peer.unwrap().ip().is_loopback() && from_start);
                     life.push("opened");
-                    at_ns
                 }
-                Event::Connected { at_ns, .. } => {
-                    life.push("connected");
-                    at_ns
-                }
-                Event::Bytes { at_ns, from, bytes, .. } => {
+                What::Connected => life.push("connected"),
+                What::Bytes(from, bytes) => {
                     if from == Direction::Request { &mut up } else { &mut down }.extend_from_slice(&bytes);
-                    at_ns
                 }
-                Event::Ended { at_ns, how, .. } => {
+                What::Ended(_, how) => {
                     assert_eq!(how, Ending::Eof);
                     life.push("ended");
-                    at_ns
                 }
-                Event::Closed { at_ns, .. } => {
-                    life.push("closed");
-                    at_ns
-                }
-            };
+                What::Closed => life.push("closed"),
+                other => panic!("{other:?}"),
+            }
             assert!(at >= last, "instants go back");
             last = at;
         }

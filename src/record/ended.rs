@@ -47,19 +47,20 @@ impl Ended {
             units::count(written.exchanges),
             units::bytes(written.file_bytes)
         );
-        if captured.replays_skipped > 0 {
-            out += &format!("skipped    {} requests of replays\n", units::count(captured.replays_skipped));
+        if captured.skipped.replays > 0 {
+            out += &format!("skipped    {} requests of replays\n", units::count(captured.skipped.replays));
         }
         for (reason, missing) in &captured.gaps {
             out += &format!(
-                "gap        {}: {} connections, {} not captured\n",
+                "gap        {}: {} connections, {} exchanges, {} not captured\n",
                 reason.name(),
                 units::count(missing.connections),
+                units::count(missing.exchanges),
                 units::bytes(missing.bytes)
             );
         }
         if let Some(failure) = &captured.failure {
-            out += &format!("failed     capturing ended early: {failure}\n");
+            out += &format!("failed     writing failed {} times, last: {failure}\n", captured.failures);
         }
         if let Some(directory) = &self.out {
             out += &format!("session    {}\n", directory.display());
@@ -69,14 +70,14 @@ impl Ended {
 
     pub(super) fn json(&self) -> serde_json::Value {
         let captured = self.captured.clone().unwrap_or_default();
-        let gap = |(reason, missing): (&formats::model::GapReason, &recorder::capture::Missing)| json!({"reason": reason.name(), "connections": missing.connections, "bytes": missing.bytes});
+        let gap = |(reason, missing): (&formats::model::GapReason, &recorder::losses::Missing)| json!({"reason": reason.name(), "connections": missing.connections, "exchanges": missing.exchanges, "bytes": missing.bytes});
         json!({
             "session": self.out,
             "exchanges": captured.written.exchanges,
             "raw_bytes": captured.written.raw_bytes,
             "file_bytes": captured.written.file_bytes,
             "segments": captured.written.segments,
-            "replays_skipped": captured.replays_skipped,
+            "replays_skipped": captured.skipped.replays,
             "gaps": captured.gaps.iter().map(gap).collect::<Vec<_>>(),
             "failure": captured.failure,
             "connections": self.counters.connections,

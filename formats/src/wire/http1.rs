@@ -163,6 +163,17 @@ impl Http1 {
         self.go_blind(Blind::GivenUp, at_ns, end, out);
     }
 
+    /// TEMPORARY
+    pub fn lost(&mut self, at_ns: u64, out: &mut Vec<Exchange>) {
+        self.go_blind(Blind::GivenUp, at_ns, End::CaptureLost, out);
+    }
+    /// TEMPORARY
+    pub fn passed(&mut self, _from: Direction, _at_ns: u64, _len: u64) {}
+    /// TEMPORARY
+    pub fn is_tunnel(&self) -> bool {
+        false
+    }
+
     fn go_blind(&mut self, why: Blind, _at_ns: u64, end: End, out: &mut Vec<Exchange>) {
         self.blind.get_or_insert(why);
         self.end_pending(end, out);

@@ -16,7 +16,6 @@ mod frame;
 mod head;
 mod hosts;
 mod identity;
-mod pattern;
 mod query;
 mod replace;
 mod rules;
@@ -38,8 +37,8 @@ use hosts::Hosts;
 use text::Text;
 
 pub use error::{HeaderFault, RewriteError, RuleFault};
+pub(crate) use formats::stars::Pattern;
 pub use hosts::{Map, Scheme, TargetUrl};
-pub(crate) use pattern::Pattern;
 pub use rules::Rules;
 pub(crate) use rules::{check_header_name, line_of};
 pub use sealed::{SealedFault, Seals};

@@ -1,0 +1,264 @@
+//! The reader's thread: chunks from the tap become exchanges, which are attributed, chosen, and handed to the store.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use formats::clients::ClientKeys;
+use formats::model::{End, Exchange, GapReason};
+use formats::wire::{Blind, Http1, Limits};
+
+use super::backlog::{Backlog, Room, bodies_bytes, heads_bytes};
+use super::status::Progress;
+use crate::losses::Missing;
+use crate::selection::{Choice, Selection};
+use crate::tap::{ConnectionState, Event, Tap, Wanted, What};
+
+/// How often the tap is looked at when it was empty.
+const POLL_NS: u64 = 5_000_000;
+/// Events taken in one go.
+const EVENTS_PER_TURN: usize = 4_096;
+/// How often connections are looked at whose end may have been lost.
+const SWEEP_INTERVAL_NS: u64 = 1_000_000_000;
+
+pub(super) struct Options {
+    pub(super) clients: ClientKeys,
+    pub(super) selection: Selection,
+    pub(super) limits: Limits,
+    pub(super) parser_bytes_max: usize,
+}
+
+pub(super) struct Reader {
+    tap: Arc<Tap>,
+    backlog: Arc<Backlog>,
+    progress: Arc<Progress>,
+    options: Options,
+    connections: HashMap<u64, Connection>,
+    held_bytes: usize,
+    swept_ns: u64,
+    /// Made by parsers, not looked at yet.
+    ready: Vec<Exchange>,
+    /// Chosen, not handed over yet.
+    batch: Vec<Exchange>,
+}
+
+struct Connection {
+    parser: Http1,
+    peer: Option<IpAddr>,
+    state: Arc<ConnectionState>,
+    /// Seen closed at the last sweep: whatever its queue held has come since.
+    closed_before: bool,
+}
+
+impl Reader {
+    pub(super) fn new(tap: Arc<Tap>, backlog: Arc<Backlog>, progress: Arc<Progress>, options: Options) -> Self {
+        let swept_ns = tap.clock().now_ns();
+        Self {
+            tap,
+            backlog,
+            progress,
+            options,
+            connections: HashMap::new(),
+            held_bytes: 0,
+            swept_ns,
+            ready: Vec::new(),
+            batch: Vec::new(),
+        }
+    }
+
+    /// Until it is told to stop and the tap is empty.
+    pub(super) fn run(mut self, stop: &AtomicBool) {
+        let clock = self.tap.clock();
+        loop {
+            let stopping = stop.load(Ordering::Acquire);
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn()));
+            let taken = turn.unwrap_or_else(|_| {
+                self.start_over();
+                EVENTS_PER_TURN
+            });
+            let now = clock.now_ns();
+            if stopping && taken == 0 {
+                if catch_unwind(AssertUnwindSafe(|| self.finish(now))).is_err() {
+                    self.start_over();
+                }
+                return;
+            }
+            if taken < EVENTS_PER_TURN {
+                clock.sleep_until(now + POLL_NS);
+            }
+        }
+    }
+
+    /// Takes what is there, and hands over what became of it.
+    fn turn(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < EVENTS_PER_TURN
+            && let Some(event) = self.tap.pop()
+        {
+            self.take(event);
+            taken += 1;
+        }
+        let now = self.tap.clock().now_ns();
+        if now.saturating_sub(self.swept_ns) >= SWEEP_INTERVAL_NS {
+            self.swept_ns = now;
+            self.sweep(now);
+        }
+        self.backlog.put(&mut self.batch);
+        self.progress.parser_bytes.store(self.held_bytes as u64, Ordering::Relaxed);
+        self.progress.connections_followed.store(self.connections.len() as u64, Ordering::Relaxed);
+        taken
+    }
+
+    fn take(&mut self, event: Event) {
+        let Event { connection: id, at_ns, what } = event;
+        match what {
+            What::Opened { peer, state, from_start } => {
+                self.progress.connections.fetch_add(1, Ordering::Relaxed);
+                let mut parser = Http1::new(id, self.options.limits);
+                if !from_start {
+                    parser.lost(at_ns, &mut self.ready);
+                }
+                let peer = peer.map(|peer| peer.ip());
+                self.connections.insert(id, Connection { parser, peer, state, closed_before: false });
+            }
+            What::Connected => {
+                if let Some(one) = self.connections.get_mut(&id) {
+                    one.parser.connected(at_ns);
+                }
+            }
+            What::Bytes(from, bytes) => {
+                self.with(id, at_ns, bytes.len() as u64, |parser, out| parser.feed(from, at_ns, &bytes, out));
+            }
+            What::Passed(from, len) => self.with(id, at_ns, 0, |parser, _| parser.passed(from, at_ns, len)),
+            What::Missed => self.with(id, at_ns, 0, |parser, out| parser.lost(at_ns, out)),
+            What::Ended(from, how) => self.with(id, at_ns, 0, |parser, out| parser.ended(from, how, at_ns, out)),
+            What::Closed => self.close(id),
+        }
+    }
+
+    /// Lets a parser work and takes what it has to say.
+    fn with(&mut self, id: u64, at_ns: u64, bytes: u64, work: impl FnOnce(&mut Http1, &mut Vec<Exchange>)) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let losses = self.tap.losses();
+        let before = connection.parser.held_bytes();
+        let was_blind = connection.parser.blind().is_some();
+        work(&mut connection.parser, &mut self.ready);
+        self.held_bytes = (self.held_bytes + connection.parser.held_bytes()).saturating_sub(before);
+        if let Some(why) = connection.parser.blind() {
+            // From here on the relay does not even copy; it counts.
+            connection.state.want(Wanted::Nothing);
+            let connections = u64::from(!was_blind);
+            losses.add(reason(why), Missing { connections, exchanges: 0, bytes });
+        } else if self.held_bytes > self.options.parser_bytes_max {
+            self.held_bytes = self.held_bytes.saturating_sub(connection.parser.held_bytes());
+            connection.parser.lost(at_ns, &mut self.ready);
+            losses.add_connection(GapReason::ParserFull);
+        } else if connection.parser.is_tunnel() {
+            connection.state.want(Wanted::Lengths);
+        }
+        let peer = connection.peer;
+        self.choose(peer);
+    }
+
+    fn close(&mut self, id: u64) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        self.held_bytes = self.held_bytes.saturating_sub(connection.parser.held_bytes());
+        if connection.state.is_lost() {
+            connection.parser.lost(self.tap.clock().now_ns(), &mut self.ready);
+        }
+        connection.parser.closed(&mut self.ready);
+        if let Some(why) = connection.parser.blind() {
+            self.tap.losses().add_bytes(reason(why), connection.state.uncaptured_bytes());
+        }
+        self.choose(connection.peer);
+    }
+
+    /// Attributes the exchanges that are ready, and takes those that are kept into the batch, as far as there is room.
+    fn choose(&mut self, peer: Option<IpAddr>) {
+        for mut exchange in self.ready.drain(..) {
+            #[cfg(test)]
+            super::tests::fault("reader", &exchange);
+            let mut choice = self.options.selection.of_head(&exchange.request.head);
+            if choice == Choice::Keep {
+                exchange.client = self.options.clients.of(&exchange.request.head, peer, exchange.connection);
+                choice = self.options.selection.of_client(exchange.client);
+            }
+            if choice != Choice::Keep {
+                self.progress.skip(choice);
+                continue;
+            }
+            let (heads, bodies) = (heads_bytes(&exchange), bodies_bytes(&exchange));
+            match self.backlog.admit(heads, bodies) {
+                Room::Whole => {}
+                Room::Heads => {
+                    drop_bodies(&mut exchange);
+                    self.tap.losses().add_exchanges(GapReason::BodiesDropped, 1, bodies as u64);
+                }
+                Room::Nothing => {
+                    self.tap.losses().add_exchanges(GapReason::BacklogFull, 1, (heads + bodies) as u64);
+                    continue;
+                }
+            }
+            self.batch.push(exchange);
+        }
+    }
+
+    /// Lets go of connections whose end was lost in a full queue, and of exchanges whose bytes were.
+    fn sweep(&mut self, now_ns: u64) {
+        let (mut lost, mut gone) = (Vec::new(), Vec::new());
+        for (id, connection) in &mut self.connections {
+            if connection.state.is_lost() && connection.parser.pending() > 0 {
+                lost.push(*id);
+            }
+            if connection.state.is_closed() {
+                if connection.closed_before {
+                    gone.push(*id);
+                }
+                connection.closed_before = true;
+            }
+        }
+        for id in lost {
+            self.with(id, now_ns, 0, |parser, out| parser.lost(now_ns, out));
+        }
+        gone.into_iter().for_each(|id| self.close(id));
+    }
+
+    fn finish(&mut self, now_ns: u64) {
+        for mut connection in std::mem::take(&mut self.connections).into_values() {
+            let end = if connection.state.is_lost() { End::CaptureLost } else { End::RecordingStopped };
+            connection.parser.give_up(now_ns, end, &mut self.ready);
+            self.choose(connection.peer);
+        }
+        self.backlog.put(&mut self.batch);
+    }
+
+    /// After a defect: nothing that was under way can be trusted. Connections announce themselves again.
+    fn start_over(&mut self) {
+        log::error!("capturing: a defect in reading; {} connections are taken up again", self.connections.len());
+        let connections = self.connections.len() as u64;
+        let exchanges = (self.ready.len() + self.batch.len()) as u64;
+        let admitted: usize = self.batch.iter().map(|exchange| heads_bytes(exchange) + bodies_bytes(exchange)).sum();
+        self.backlog.release(admitted);
+        self.tap.losses().add(GapReason::Panicked, Missing { connections, exchanges, bytes: 0 });
+        self.connections.clear();
+        self.ready.clear();
+        self.batch.clear();
+        self.held_bytes = 0;
+        self.tap.restart();
+    }
+}
+
+fn drop_bodies(exchange: &mut Exchange) {
+    for message in std::iter::once(&mut exchange.request).chain(&mut exchange.response) {
+        message.body.bytes = bytes::Bytes::new();
+    }
+}
+
+fn reason(why: Blind) -> GapReason {
+    match why {
+        Blind::Upgraded => GapReason::Upgraded,
+        Blind::NotUnderstood(_) | Blind::GivenUp => GapReason::NotUnderstood,
+    }
+}

@@ -1,0 +1,351 @@
+//! The store's thread: exchanges are redacted and written; what cannot be written is counted, and writing is tried again.
+
+mod budget;
+mod disk;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use formats::model::{Exchange, Gap, GapReason};
+use formats::redact::Redactor;
+use formats::session::{SessionError, SessionWriter};
+
+use super::backlog::{Backlog, bodies_bytes, heads_bytes};
+use super::status::Progress;
+use super::{Captured, with_sources};
+use crate::clock::Clock;
+use crate::losses::Missing;
+use crate::tap::Tap;
+pub use budget::Budget;
+pub use disk::{DiskOptions, free_bytes};
+
+/// How often the backlog is looked at when it was empty.
+const POLL_NS: u64 = 10_000_000;
+/// Writing is tried again after this; the wait doubles each time, up to the second.
+const RETRY_MIN_NS: u64 = 1_000_000_000;
+const RETRY_MAX_NS: u64 = 60_000_000_000;
+/// Writing that went well for so long begins with the shortest wait again.
+const HEALTHY_NS: u64 = 60_000_000_000;
+
+/// How exchanges are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoreOptions {
+    /// How often what is there is made durable.
+    pub flush_interval_ns: u64,
+    /// What may be on the disk.
+    pub disk: DiskOptions,
+    /// When the session is complete.
+    pub budget: Budget,
+}
+
+pub(super) struct Store {
+    tap: Arc<Tap>,
+    clock: Clock,
+    backlog: Arc<Backlog>,
+    progress: Arc<Progress>,
+    writer: SessionWriter,
+    redactor: Redactor,
+    options: StoreOptions,
+    started_ns: u64,
+    flushed_ns: u64,
+    rotated_ns: u64,
+    down: Option<Down>,
+    retry_ns: u64,
+    last_up_ns: u64,
+    /// What was missing when gaps were last written, and when the session began.
+    gaps_written: BTreeMap<GapReason, Missing>,
+    missing_before: BTreeMap<GapReason, Missing>,
+    failure: Option<String>,
+    /// Bytes of the batch that is worked on that were not given back yet.
+    batch_bytes: usize,
+}
+
+/// Nothing can be written.
+#[derive(Debug, Clone, Copy)]
+struct Down {
+    reason: GapReason,
+    since_ns: u64,
+    retry_at_ns: u64,
+}
+
+impl Store {
+    pub(super) fn new(
+        tap: Arc<Tap>,
+        backlog: Arc<Backlog>,
+        progress: Arc<Progress>,
+        writer: SessionWriter,
+        redactor: Redactor,
+        options: StoreOptions,
+    ) -> Self {
+        let clock = tap.clock();
+        let now = clock.now_ns();
+        let missing: BTreeMap<_, _> = tap.losses().all().collect();
+        progress.written(writer.written());
+        progress.flushed_ns.store(now, Ordering::Relaxed);
+        Self {
+            tap,
+            clock,
+            backlog,
+            progress,
+            writer,
+            redactor,
+            options,
+            started_ns: now,
+            flushed_ns: now,
+            rotated_ns: now,
+            down: None,
+            retry_ns: RETRY_MIN_NS,
+            last_up_ns: now,
+            gaps_written: missing.clone(),
+            missing_before: missing,
+            failure: None,
+            batch_bytes: 0,
+        }
+    }
+
+    /// Until the backlog is closed and empty.
+    pub(super) fn run(mut self) -> Captured {
+        let mut batch = Vec::new();
+        loop {
+            let closing = self.backlog.is_closed();
+            self.backlog.take(&mut batch);
+            let taken = batch.len();
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut batch)));
+            if turn.is_err() {
+                self.give_up_batch(&mut batch);
+            }
+            if closing && taken == 0 {
+                return self.finish();
+            }
+            if taken == 0 {
+                self.clock.sleep_until(self.clock.now_ns() + POLL_NS);
+            }
+        }
+    }
+
+    fn turn(&mut self, batch: &mut Vec<Exchange>) {
+        let weigh = |exchange: &Exchange| heads_bytes(exchange) + bodies_bytes(exchange);
+        self.batch_bytes = batch.iter().map(weigh).sum();
+        for mut exchange in batch.drain(..) {
+            let bytes = weigh(&exchange);
+            self.keep(&mut exchange, bytes);
+            self.backlog.release(bytes);
+            self.batch_bytes -= bytes;
+        }
+        let now = self.clock.now_ns();
+        if self.down.is_some() {
+            self.try_again(now);
+        }
+        if now.saturating_sub(self.flushed_ns) >= self.options.flush_interval_ns {
+            self.flush(now);
+        }
+        self.progress.written(self.writer.written());
+    }
+
+    fn keep(&mut self, exchange: &mut Exchange, bytes: usize) {
+        if self.progress.budget_is_used.load(Ordering::Relaxed) {
+            self.progress.past_budget.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if let Some(down) = self.down {
+            self.tap.losses().add_exchanges(down.reason, 1, bytes as u64);
+            return;
+        }
+        #[cfg(test)]
+        super::tests::fault("store", exchange);
+        self.redactor.redact(exchange);
+        match self.writer.append(exchange).map(|_| ()) {
+            Err(error @ SessionError::ExchangeTooLarge { .. }) => {
+                self.note(&error);
+                self.tap.losses().add_exchanges(GapReason::WriteFailed, 1, bytes as u64);
+            }
+            written => self.check(written),
+        }
+        let elapsed_ns = exchange.instants.request_start.saturating_sub(self.started_ns);
+        if self.options.budget.is_used(&self.writer.written(), elapsed_ns) {
+            self.progress.budget_is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What a failed write leads to.
+    fn check(&mut self, written: Result<(), SessionError>) {
+        if let Err(error) = written {
+            self.note(&error);
+            self.go_down(GapReason::WriteFailed);
+        }
+    }
+
+    fn note(&mut self, error: &SessionError) {
+        let text = with_sources(error);
+        log::error!("capturing: {text}");
+        self.failure = Some(text);
+        self.progress.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn go_down(&mut self, reason: GapReason) {
+        let now = self.clock.now_ns();
+        if now.saturating_sub(self.last_up_ns) >= HEALTHY_NS {
+            self.retry_ns = RETRY_MIN_NS;
+        }
+        self.down = Some(Down { reason, since_ns: self.flushed_ns, retry_at_ns: now + self.retry_ns });
+        self.retry_ns = (self.retry_ns * 2).min(RETRY_MAX_NS);
+        self.progress.is_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins a new segment, when it is time and there is room.
+    fn try_again(&mut self, now_ns: u64) {
+        let Some(down) = self.down else { return };
+        if now_ns < down.retry_at_ns {
+            return;
+        }
+        let missing = self.tap.losses().of(down.reason);
+        let new = missing.since(&self.gaps_written.get(&down.reason).copied().unwrap_or_default());
+        let gap = gap(down.reason, new, down.since_ns, now_ns);
+        let has_room = self.options.disk.has_room(self.writer.directory());
+        match has_room.then(|| self.writer.reopen(gap)) {
+            Some(Ok(written)) => {
+                // What the writer had lost by itself is counted with the rest.
+                let lost = written.exchanges - new.exchanges;
+                self.tap.losses().add_exchanges(down.reason, lost, 0);
+                self.gaps_written.insert(down.reason, self.tap.losses().of(down.reason));
+                self.down = None;
+                self.last_up_ns = now_ns;
+                self.rotated_ns = now_ns;
+                self.progress.is_down.store(false, Ordering::Relaxed);
+                log::warn!("capturing goes on: {} exchanges are missing", written.exchanges);
+            }
+            Some(Err(error)) => {
+                self.failure = Some(with_sources(&error));
+                self.put_off(now_ns);
+            }
+            None => self.put_off(now_ns),
+        }
+    }
+
+    fn put_off(&mut self, now_ns: u64) {
+        if let Some(down) = &mut self.down {
+            down.retry_at_ns = now_ns + self.retry_ns;
+        }
+        self.retry_ns = (self.retry_ns * 2).min(RETRY_MAX_NS);
+    }
+
+    /// Gaps, then everything to the disk, then the housekeeping of segments.
+    fn flush(&mut self, now_ns: u64) {
+        if self.down.is_none() {
+            self.write_gaps(now_ns);
+        }
+        if self.down.is_none() {
+            let flushed = self.writer.flush();
+            let is_flushed = flushed.is_ok();
+            self.check(flushed);
+            if is_flushed {
+                self.progress.flushed_ns.store(now_ns, Ordering::Relaxed);
+            }
+        }
+        self.flushed_ns = now_ns;
+        if self.down.is_none() {
+            self.keep_house(now_ns);
+        }
+        let elapsed_ns = now_ns.saturating_sub(self.started_ns);
+        if self.options.budget.is_used(&self.writer.written(), elapsed_ns) {
+            self.progress.budget_is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn keep_house(&mut self, now_ns: u64) {
+        let disk = self.options.disk;
+        if !disk.has_room(self.writer.directory()) {
+            let closed = self.writer.close();
+            self.check(closed);
+            if self.down.is_none() {
+                log::error!("capturing stops: less than {} bytes are free on the disk", disk.free_bytes_min);
+                self.failure = Some(format!("less than {} bytes were free on the disk", disk.free_bytes_min));
+                self.progress.failures.fetch_add(1, Ordering::Relaxed);
+                self.go_down(GapReason::DiskFloor);
+            }
+            return;
+        }
+        let segment_is_old = disk.rotate_interval_ns.is_some_and(|interval| now_ns - self.rotated_ns >= interval);
+        if segment_is_old || self.progress.is_asked_to_rotate() {
+            self.rotated_ns = now_ns;
+            let rotated = self.writer.rotate();
+            self.check(rotated);
+        }
+        match disk.prune(self.writer.directory(), &self.clock) {
+            Ok(pruned) => {
+                self.progress.segments_deleted.fetch_add(pruned.segments, Ordering::Relaxed);
+            }
+            Err(error) => self.note(&error),
+        }
+    }
+
+    /// Writes what is newly missing.
+    fn write_gaps(&mut self, now_ns: u64) {
+        let missing: Vec<_> = self.tap.losses().all().collect();
+        for (reason, sum) in missing {
+            let before = self.gaps_written.get(&reason).copied().unwrap_or_default();
+            let new = sum.since(&before);
+            if new.is_nothing() || self.down.is_some() {
+                continue;
+            }
+            self.gaps_written.insert(reason, sum);
+            let written = self.writer.gap(&gap(reason, new, self.flushed_ns, now_ns));
+            self.check(written);
+        }
+    }
+
+    /// After a defect: the exchange that was worked on and the rest of its batch are let go, and so is the open block.
+    fn give_up_batch(&mut self, batch: &mut Vec<Exchange>) {
+        let exchanges = batch.len() as u64 + 1;
+        batch.clear();
+        self.backlog.release(std::mem::take(&mut self.batch_bytes));
+        self.tap.losses().add_exchanges(GapReason::Panicked, exchanges, 0);
+        log::error!("capturing: a defect in storing; {exchanges} exchanges are lost");
+        self.failure = Some("a defect in storing".to_owned());
+        self.progress.failures.fetch_add(1, Ordering::Relaxed);
+        self.go_down(GapReason::Panicked);
+    }
+
+    fn finish(mut self) -> Captured {
+        let now = self.clock.now_ns();
+        if let Some(down) = &mut self.down {
+            down.retry_at_ns = now;
+            self.try_again(now);
+        }
+        if self.down.is_none() {
+            self.write_gaps(now);
+        }
+        let mut written = self.writer.written();
+        if self.down.is_none() {
+            match self.writer.finish() {
+                Ok(whole) => written = whole,
+                Err(error) => {
+                    self.failure = Some(with_sources(&error));
+                    self.progress.failures.fetch_add(1, Ordering::Relaxed);
+                    self.tap.losses().add(GapReason::WriteFailed, Missing { connections: 1, ..Missing::default() });
+                }
+            }
+        }
+        self.progress.written(written);
+        let missing =
+            self.tap.losses().all().map(|(reason, sum)| {
+                (reason, sum.since(&self.missing_before.get(&reason).copied().unwrap_or_default()))
+            });
+        Captured {
+            written,
+            connections: self.progress.connections.load(Ordering::Relaxed),
+            skipped: self.progress.skipped(),
+            gaps: missing.filter(|(_, missing)| !missing.is_nothing()).collect(),
+            segments_deleted: self.progress.segments_deleted.load(Ordering::Relaxed),
+            failures: self.progress.failures.load(Ordering::Relaxed),
+            failure: self.failure,
+        }
+    }
+}
+
+fn gap(reason: GapReason, missing: Missing, from_ns: u64, to_ns: u64) -> Gap {
+    let Missing { connections, exchanges, bytes } = missing;
+    Gap { reason, from_ns, to_ns, connections, exchanges, bytes }
+}
