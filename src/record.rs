@@ -8,6 +8,7 @@ use std::time::Duration;
 use formats::clients::ClientKeys;
 use formats::redact::Redactor;
 use formats::session::{Redaction, SessionHeader, SessionWriter, WriterOptions};
+use recorder::breaker::BreakerOptions;
 use recorder::capture::{Capture, CaptureOptions, StoreOptions};
 use recorder::clock::Clock;
 use recorder::listen::{Relay, RelayError};
@@ -97,6 +98,7 @@ impl Recording {
             limits,
             parser_bytes_max,
             backlog_bytes_max: tap.queue_bytes_max(),
+            breaker: BreakerOptions::default(),
             store: StoreOptions { flush_interval_ns, ..StoreOptions::default() },
         };
         let capture = Capture::start(Arc::clone(&tap), writer, options);

@@ -21,6 +21,7 @@ use formats::redact::Redactor;
 use formats::session::{SessionWriter, Written};
 use formats::wire::Limits;
 
+use crate::breaker::BreakerOptions;
 use crate::losses::Missing;
 use crate::selection::Selection;
 use crate::tap::Tap;
@@ -45,6 +46,8 @@ pub struct CaptureOptions {
     pub parser_bytes_max: usize,
     /// What exchanges that wait for the store may hold; from half of it on their bodies are left out.
     pub backlog_bytes_max: usize,
+    /// When capturing gives way to the traffic.
+    pub breaker: BreakerOptions,
     /// How they are written.
     pub store: StoreOptions,
 }
@@ -88,13 +91,13 @@ impl Capture {
         let stop = Arc::new(AtomicBool::new(false));
         let backlog = Arc::new(Backlog::new(options.backlog_bytes_max));
         let progress = Arc::new(Progress::default());
-        let CaptureOptions { redactor, clients, selection, limits, parser_bytes_max, store, .. } = options;
+        let CaptureOptions { redactor, clients, selection, limits, parser_bytes_max, breaker, store, .. } = options;
         let store = Store::new(Arc::clone(&tap), Arc::clone(&backlog), Arc::clone(&progress), writer, redactor, store);
         let reader = Reader::new(
             Arc::clone(&tap),
             Arc::clone(&backlog),
             Arc::clone(&progress),
-            reader::Options { clients, selection, limits, parser_bytes_max },
+            reader::Options { clients, selection, limits, parser_bytes_max, breaker },
         );
         let store = std::thread::Builder::new().name("store".into()).spawn(move || store.run())?;
         let for_reader = Arc::clone(&stop);

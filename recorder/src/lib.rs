@@ -2,6 +2,7 @@
 //!
 //! Arrows: listen → relay → tap ⇐ capture → selection, losses. Nothing after the tap can delay a byte.
 
+pub mod breaker;
 pub mod capture;
 pub mod clock;
 pub mod listen;

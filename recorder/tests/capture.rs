@@ -12,6 +12,7 @@ use formats::model::{End, Exchange, GapReason};
 use formats::redact::{RedactionKey, Redactor};
 use formats::session::{Event, Session, SessionHeader, SessionWriter, WriterOptions};
 use formats::wire::Limits;
+use recorder::breaker::BreakerOptions;
 use recorder::capture::{Capture, CaptureOptions, StoreOptions};
 use recorder::clock::Clock;
 use recorder::listen::{Relay, RelayConfig};
@@ -52,6 +53,7 @@ fn recorder(upstream: SocketAddr, tap: TapLimits, more: impl FnOnce(&mut Capture
         selection: Selection::default(),
         parser_bytes_max: 1 << 30,
         backlog_bytes_max: 1 << 30,
+        breaker: BreakerOptions::default(),
         store: StoreOptions { flush_interval_ns: 20_000_000, ..StoreOptions::default() },
     };
     more(&mut options);

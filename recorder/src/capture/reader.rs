@@ -12,6 +12,8 @@ use formats::wire::{Blind, Http1, Limits};
 
 use super::backlog::{Backlog, Room, bodies_bytes, heads_bytes};
 use super::status::Progress;
+use crate::breaker::usage::Meter;
+use crate::breaker::{Breaker, BreakerOptions, OBSERVE_INTERVAL_NS};
 use crate::losses::Missing;
 use crate::selection::{Choice, Selection};
 use crate::tap::{ConnectionState, Event, Tap, Wanted, What};
@@ -28,6 +30,7 @@ pub(super) struct Options {
     pub(super) selection: Selection,
     pub(super) limits: Limits,
     pub(super) parser_bytes_max: usize,
+    pub(super) breaker: BreakerOptions,
 }
 
 pub(super) struct Reader {
@@ -38,6 +41,9 @@ pub(super) struct Reader {
     connections: HashMap<u64, Connection>,
     held_bytes: usize,
     swept_ns: u64,
+    breaker: Breaker,
+    meter: Meter,
+    observed_ns: u64,
     /// Made by parsers, not looked at yet.
     ready: Vec<Exchange>,
     /// Chosen, not handed over yet.
@@ -55,6 +61,7 @@ struct Connection {
 impl Reader {
     pub(super) fn new(tap: Arc<Tap>, backlog: Arc<Backlog>, progress: Arc<Progress>, options: Options) -> Self {
         let swept_ns = tap.clock().now_ns();
+        let breaker = options.breaker;
         Self {
             tap,
             backlog,
@@ -63,6 +70,9 @@ impl Reader {
             connections: HashMap::new(),
             held_bytes: 0,
             swept_ns,
+            breaker: Breaker::new(breaker),
+            meter: Meter::new(),
+            observed_ns: swept_ns,
             ready: Vec::new(),
             batch: Vec::new(),
         }
@@ -105,10 +115,30 @@ impl Reader {
             self.swept_ns = now;
             self.sweep(now);
         }
+        self.observe(now);
         self.backlog.put(&mut self.batch);
         self.progress.parser_bytes.store(self.held_bytes as u64, Ordering::Relaxed);
         self.progress.connections_followed.store(self.connections.len() as u64, Ordering::Relaxed);
         taken
+    }
+
+    /// Lets the breaker see what this process takes.
+    fn observe(&mut self, now_ns: u64) {
+        if !self.breaker.has_bounds() || now_ns.saturating_sub(self.observed_ns) < OBSERVE_INTERVAL_NS {
+            return;
+        }
+        self.observed_ns = now_ns;
+        let usage = self.meter.look(now_ns);
+        if let Some(open) = self.breaker.observe(now_ns, usage) {
+            self.tap.pause(open);
+            let what = if open { "capturing stops" } else { "capturing goes on" };
+            let share = |percent: Option<u32>| percent.map_or_else(|| "unknown".to_owned(), |n| format!("{n}%"));
+            log::warn!(
+                "{what}: this process takes {} of the processors and {} of the memory that it may use",
+                share(usage.cpu_percent),
+                share(usage.memory_percent)
+            );
+        }
     }
 
     fn take(&mut self, event: Event) {

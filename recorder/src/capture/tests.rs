@@ -51,6 +51,7 @@ impl Bench {
             limits: Limits::default(),
             parser_bytes_max: 1 << 20,
             backlog_bytes_max: 1 << 20,
+            breaker: BreakerOptions::default(),
             store: StoreOptions { flush_interval_ns: 10_000_000, ..StoreOptions::default() },
         };
         more(&mut options);
