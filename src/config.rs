@@ -12,8 +12,8 @@ use crate::outcome::Failure;
 const CONFIG: (&str, &str) = ("--config", "REENACT_CONFIG");
 #[cfg(feature = "replay")]
 const PLAN: (&str, &str) = ("--plan", "REENACT_PLAN");
-/// Tables of rules, which whoever applies them reads.
-const RULES: [&str; 2] = ["rewrite", "unsafe"];
+/// Lists of tables, which whoever applies them reads.
+const LISTS: [&str; 3] = ["rewrite", "unsafe", "pair"];
 
 /// Puts the values of the file that `arguments` or the environment names into `command`.
 pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Command, Failure> {
@@ -54,13 +54,13 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
         .parse()
         .map_err(|error: toml::de::Error| Failure::new(format!("{shown}: {}", error.to_string().trim_end())))?;
     for (table, keys) in tables {
-        if RULES.contains(&table.as_str()) {
+        if LISTS.contains(&table.as_str()) {
             continue;
         }
         let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
-                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [report]; rules are [[rewrite]] and [[unsafe]]"));
+                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [report]; rules are [[rewrite]] and [[unsafe]], a recorder's listeners [[pair]]"));
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");

@@ -43,7 +43,8 @@ pub(crate) fn run(args: DemoArgs) -> Result<Outcome, Failure> {
     let recording = ["record", "--listen", "127.0.0.1:0", "--upstream", &target, "--out", &text(&session)];
     let recording = Recording::start(Config::check(record_args(&recording)?)?)?;
     say(&format!("   {} seconds of visitors, with a rush in the middle …", VISITS.as_secs()));
-    let visits = runtime.block_on(visitors::drive(recording.address(), SEED, VISITS));
+    let address = recording.address().ok_or_else(|| Failure::new("the demo's recorder has no address"))?;
+    let visits = runtime.block_on(visitors::drive(address, SEED, VISITS));
     let recorded = recording.end_now();
 
     say("\n2. Send it back at three times the rate:");

@@ -1,6 +1,5 @@
 //! `reenact record`: builds relay, tap and capture, runs them until a signal, and says what was captured.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use crate::units;
 
 mod config;
 mod ended;
+mod pairs;
 
 pub(crate) use config::Config;
 pub(crate) use ended::Ended;
@@ -37,7 +37,11 @@ pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
     // Before anything starts, so that no signal is missed.
     let mut signals = runtime.block_on(async { Signals::listen() })?;
-    let recording = Recording::start(Config::check(args)?)?;
+    let config = Config::check(args)?;
+    for warning in config.pairs.iter().flat_map(pairs::Pair::warnings) {
+        eprintln!("warning: {warning}");
+    }
+    let recording = Recording::start(config)?;
     eprintln!("{}", recording.greeting());
     let asked = runtime.block_on(signals.next());
     let again = async move {
@@ -52,7 +56,8 @@ pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
 pub(crate) struct Recording {
     relay: Relay,
     capture: Option<Capture>,
-    upstream: String,
+    /// For each pair, where its traffic goes.
+    upstreams: Vec<String>,
     out: Option<PathBuf>,
     drain: Option<Duration>,
 }
@@ -61,10 +66,11 @@ impl Recording {
     /// Makes the session before it accepts: whoever can connect is recorded.
     pub(crate) fn start(config: Config) -> Result<Self, Failure> {
         let of = |error: RelayError| Failure::of(&error).hint(error.hint());
-        let Config { relay, upstream, out, drain, tap, limits, flush_interval_ns, record_replays, key, rules } = config;
+        let Config { relay, pairs, out, drain, tap, limits, flush_interval_ns, record_replays, key, rules } = config;
+        let upstreams = pairs.iter().map(pairs::Pair::destination).collect();
         let Some(directory) = &out else {
-            let relay = Relay::bind(&relay).and_then(|bound| bound.start(None)).map_err(of)?;
-            return Ok(Self { relay, capture: None, upstream, out, drain });
+            let relay = Relay::bind(&relay, Vec::new()).and_then(|bound| bound.start(None)).map_err(of)?;
+            return Ok(Self { relay, capture: None, upstreams, out, drain });
         };
         let clock = Clock::start();
         let tap = Tap::new(tap, clock);
@@ -77,13 +83,13 @@ impl Recording {
             .collect();
         let redactor = Redactor::new(&key);
         let policy = redactor.policy();
-        let bound = Relay::bind(&relay).map_err(of)?;
+        let bound = Relay::bind(&relay, Vec::new()).map_err(of)?;
         let header = SessionHeader {
             session_id: format!("{:016x}", clock.started_unix_ns() ^ u64::from(std::process::id()) << 40),
             created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
             started_unix_ns: clock.started_unix_ns(),
-            listen: Some(bound.address().to_string()),
-            upstream: Some(upstream.clone()),
+            listen: together(bound.endpoints().iter().map(ToString::to_string)),
+            upstream: together(pairs.iter().filter_map(|pair| pair.upstream.clone())),
             redaction: Some(Redaction { key_id: policy.key_id, headers: policy.headers }),
             client_keys,
             ..SessionHeader::default()
@@ -104,19 +110,24 @@ impl Recording {
         let capture = Capture::start(Arc::clone(&tap), writer, options);
         let capture = capture.map_err(|error| Failure::new(format!("cannot start the capture thread: {error}")))?;
         let relay = bound.start(Some(tap)).map_err(of)?;
-        Ok(Self { relay, capture: Some(capture), upstream, out, drain })
+        Ok(Self { relay, capture: Some(capture), upstreams, out, drain })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.relay.address()
+    /// The first address that it listens on; `None` if it listens on Unix sockets alone.
+    #[cfg(feature = "replay")]
+    pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
+        self.relay.endpoints().iter().find_map(recorder::listen::Endpoint::as_tcp)
     }
 
+    /// A line for each pair.
     fn greeting(&self) -> String {
         let into = match &self.out {
             Some(out) => format!("recording into {}", out.display()),
             None => "capture is off".to_owned(),
         };
-        format!("listening on {}, passing traffic to {}, {into}", self.address(), self.upstream)
+        let pairs = self.relay.endpoints().iter().zip(&self.upstreams);
+        let lines: Vec<_> = pairs.map(|(at, upstream)| format!("listening on {at}, {upstream}, {into}")).collect();
+        lines.join("\n")
     }
 
     /// Closes the session at once, then passes traffic on until the last connection ends, the drain is over, or `again`.
@@ -144,4 +155,10 @@ impl Recording {
     pub(crate) fn end_now(self) -> Ended {
         self.end(Asked::Interrupt, std::future::pending())
     }
+}
+
+/// Several pairs as one text; the header of a session has room for one.
+fn together(places: impl Iterator<Item = String>) -> Option<String> {
+    let places: Vec<_> = places.collect();
+    (!places.is_empty()).then(|| places.join(", "))
 }

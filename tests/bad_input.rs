@@ -309,7 +309,7 @@ fn recorders_that_cannot_start() {
     };
     record(&taken, &upstream, &out, &[], &["cannot listen on", &taken, "in use", "--listen"]);
     record(&free, &format!("http://{free}"), &out, &[], &["own listener"]);
-    record(&free, "https://127.0.0.1:1", &out, &[], &["https://127.0.0.1:1", "not built yet"]);
+    record(&free, &upstream, &out, &["--mode", "http"], &["--mode http", "not built yet"]);
     record(&free, "http://127.0.0.1:1/path", &out, &[], &["http://HOST"]);
     record(&free, "http://no.such.host.invalid:1", &out, &[], &["no.such.host.invalid", "does not resolve"]);
     record(&free, &upstream, &below, &[], &["cannot create", &below]);
@@ -319,7 +319,7 @@ fn recorders_that_cannot_start() {
     record(&free, &upstream, &out, &["--redact-key", "exec:echo short"], &["openssl rand -hex 32"]);
     record(&free, &upstream, &out, &["--client-key", "ip"], &["cookie:"]);
     record(&free, &upstream, &out, &["--body-max", "1GiB"], &["--body-max", "at most"]);
-    record(&free, &upstream, &out, &["--mode", "mirror"], &["--mode mirror", "not built yet"]);
+    record(&free, &upstream, &out, &["--mode", "mirror"], &["--mode mirror", "passes nothing on"]);
     record(&free, &upstream, &out, &["--mode", "x"], &["`x` is no mode"]);
     record(&free, &upstream, &out, &["--seal", "age1"], &["--seal", "not built yet"]);
     record("nonsense", &upstream, &out, &[], &["nonsense", "--listen"]);

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Further away than any process lives.
+const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// A monotonic clock with a wall-clock anchor that is read once.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -42,6 +45,14 @@ impl Clock {
     #[must_use]
     pub fn deadline(&self, at_ns: u64) -> Instant {
         self.origin + Duration::from_nanos(at_ns)
+    }
+
+    /// The instant that is `longest` from now, for timeouts.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    pub fn deadline_after(&self, longest: Duration) -> Instant {
+        let now = Instant::now();
+        now.checked_add(longest).unwrap_or(now + FAR)
     }
 
     /// Blocks the thread until `at_ns`.

@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use formats::wire::{Direction, Ending};
-use pingora_core::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 
 use crate::tap::ConnectionTap;
 
@@ -22,20 +23,79 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
-/// Passes bytes both ways until both directions are over.
-pub(crate) async fn relay(mut client: Stream, mut upstream: Stream, tap: Option<&ConnectionTap>, passed: &Passed) {
+/// Gives the buffer that all connections of this thread read into.
+pub(crate) fn with_read_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    READ_BUFFER.with_borrow_mut(|buffer| work(buffer))
+}
+
+/// What bytes pass over: a socket, or TLS over one.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// How a relay ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RelayEnd {
+    /// Both sides are done, or one reset its connection.
+    Over,
+    /// No byte moved for as long as that may be.
+    Idle,
+}
+
+/// Passes bytes both ways until both directions are over, or no byte moved for `idle_max`.
+pub(crate) async fn relay<C: Duplex, U: Duplex>(
+    client: &mut C,
+    upstream: &mut U,
+    tap: Option<&ConnectionTap>,
+    passed: &Passed,
+    idle_max: Option<Duration>,
+) -> RelayEnd {
     let mut requests = Pump::new(Direction::Request);
     let mut responses = Pump::new(Direction::Response);
+    let mut idle = idle_max.map(Idle::new);
     std::future::poll_fn(|cx| {
-        let up = requests.poll(cx, &mut client, &mut upstream, tap, passed);
-        let down = responses.poll(cx, &mut upstream, &mut client, tap, passed);
+        let up = requests.poll(cx, client, upstream, tap, passed);
+        let down = responses.poll(cx, upstream, client, tap, passed);
         match (up, down) {
             // A peer that reset its connection takes nothing more either: the other direction has nowhere to go.
-            (Over::Reset, _) | (_, Over::Reset) | (Over::Yes, Over::Yes) => Poll::Ready(()),
-            _ => Poll::Pending,
+            (Over::Reset, _) | (_, Over::Reset) | (Over::Yes, Over::Yes) => Poll::Ready(RelayEnd::Over),
+            _ => {
+                let moved = std::mem::take(&mut requests.moved) | std::mem::take(&mut responses.moved);
+                match &mut idle {
+                    Some(idle) => idle.poll(cx, moved).map(|()| RelayEnd::Idle),
+                    None => Poll::Pending,
+                }
+            }
         }
     })
-    .await;
+    .await
+}
+
+/// Fires when nothing moved for so long. The timer is set again only when it fires, not with every byte.
+struct Idle {
+    longest: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(longest: Duration) -> Self {
+        let last = Instant::now();
+        Self { longest, last, timer: Box::pin(tokio::time::sleep_until(last + longest)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+        if moved {
+            self.last = Instant::now();
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let due = self.last + self.longest;
+            if due <= self.timer.deadline() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+    }
 }
 
 /// Bytes that passed, counted as they are read.
@@ -59,6 +119,8 @@ struct Pump {
     pending: Vec<u8>,
     taken: usize,
     flush: bool,
+    /// Bytes were read or written since this was last looked at.
+    moved: bool,
     /// The sender is done, and how.
     ended: Option<Ending>,
     over: Over,
@@ -66,14 +128,14 @@ struct Pump {
 
 impl Pump {
     fn new(from: Direction) -> Self {
-        Self { from, pending: Vec::new(), taken: 0, flush: false, ended: None, over: Over::No }
+        Self { from, pending: Vec::new(), taken: 0, flush: false, moved: false, ended: None, over: Over::No }
     }
 
-    fn poll(
+    fn poll<R: Duplex, W: Duplex>(
         &mut self,
         cx: &mut Context<'_>,
-        reader: &mut Stream,
-        writer: &mut Stream,
+        reader: &mut R,
+        writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
     ) -> Over {
@@ -91,11 +153,11 @@ impl Pump {
     }
 
     /// Ready when the direction is over; an error is the receiver's.
-    fn step(
+    fn step<R: Duplex, W: Duplex>(
         &mut self,
         cx: &mut Context<'_>,
-        reader: &mut Stream,
-        writer: &mut Stream,
+        reader: &mut R,
+        writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
     ) -> Poll<io::Result<()>> {
@@ -111,11 +173,14 @@ impl Pump {
         }
     }
 
-    fn write_pending(&mut self, cx: &mut Context<'_>, writer: &mut Stream) -> Poll<io::Result<()>> {
+    fn write_pending<W: Duplex>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>> {
         while let Some(rest) = self.pending.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match ready!(Pin::new(&mut *writer).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                taken => self.taken += taken,
+                taken => {
+                    self.moved = true;
+                    self.taken += taken;
+                }
             }
         }
         if self.taken > 0 {
@@ -129,15 +194,15 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    fn read_and_write(
+    fn read_and_write<R: Duplex, W: Duplex>(
         &mut self,
         cx: &mut Context<'_>,
-        reader: &mut Stream,
-        writer: &mut Stream,
+        reader: &mut R,
+        writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
     ) -> Poll<io::Result<()>> {
-        READ_BUFFER.with_borrow_mut(|buffer| {
+        with_read_buffer(|buffer| {
             let mut read = ReadBuf::new(buffer);
             let result = ready!(Pin::new(&mut *reader).poll_read(cx, &mut read));
             let mut bytes = read.filled();
@@ -155,6 +220,7 @@ impl Pump {
             let counter = if self.from == Direction::Request { &passed.requests } else { &passed.responses };
             counter.fetch_add(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
             self.flush = true;
+            self.moved = true;
             while !bytes.is_empty() {
                 match Pin::new(&mut *writer).poll_write(cx, bytes) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

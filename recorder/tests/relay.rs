@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use formats::model::GapReason;
 use formats::wire::{Direction, Ending};
 use recorder::clock::Clock;
-use recorder::listen::{Relay, RelayConfig, RelayError};
+use recorder::listen::{Endpoint, Forward, PairConfig, Relay, RelayConfig, RelayError};
 use recorder::tap::{Tap, TapLimits, What};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Waits for a condition.
 #[expect(clippy::disallowed_methods, reason = "looks again until the deadline")]
@@ -35,18 +36,27 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn config(upstream: SocketAddr) -> RelayConfig {
+fn config(listen: SocketAddr, upstream: SocketAddr) -> RelayConfig {
+    let forward = Forward::Tcp { host: upstream.ip().to_string(), port: upstream.port() };
     RelayConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        upstream_host: upstream.ip().to_string(),
-        upstream_port: upstream.port(),
+        pairs: vec![PairConfig::new(Endpoint::Tcp(listen), forward)],
         threads: 1,
         connect_timeout: Duration::from_secs(2),
+        handshake_timeout: Duration::from_secs(2),
+        idle_timeout: None,
     }
 }
 
+fn start(config: &RelayConfig, tap: Option<&Arc<Tap>>) -> Relay {
+    Relay::bind(config, Vec::new()).unwrap().start(tap.cloned()).unwrap()
+}
+
 fn relay(upstream: SocketAddr, tap: Option<&Arc<Tap>>) -> Relay {
-    Relay::bind(&config(upstream)).unwrap().start(tap.cloned()).unwrap()
+    start(&config(ANY_PORT, upstream), tap)
+}
+
+fn address(relay: &Relay) -> SocketAddr {
+    relay.endpoints().first().and_then(Endpoint::as_tcp).unwrap()
 }
 
 fn tap(queue_events_max: usize) -> Arc<Tap> {
@@ -56,7 +66,7 @@ fn tap(queue_events_max: usize) -> Arc<Tap> {
 }
 
 fn connect(relay: &Relay) -> TcpStream {
-    let socket = TcpStream::connect(relay.address()).unwrap();
+    let socket = TcpStream::connect(address(relay)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
@@ -214,12 +224,12 @@ fn a_dead_upstream_closes_the_client_at_once() {
 #[test]
 fn what_cannot_be_listened_on_is_refused() {
     let (_listener, taken) = listen();
-    let refused = Relay::bind(&RelayConfig { listen: taken, ..config(listen().1) }).err().unwrap();
-    assert!(matches!(&refused, RelayError::Listen { address, .. } if *address == taken), "{refused}");
+    let refused = Relay::bind(&config(taken, listen().1), Vec::new()).err().unwrap();
+    assert!(matches!(&refused, RelayError::Listen { address, .. } if *address == Endpoint::Tcp(taken)), "{refused}");
     assert!(refused.to_string().contains(&taken.to_string()) && refused.hint().contains("--listen"));
 
     let own = listen().1;
-    let refused = Relay::bind(&RelayConfig { listen: own, ..config(own) }).err().unwrap();
+    let refused = Relay::bind(&config(own, own), Vec::new()).err().unwrap();
     assert!(matches!(refused, RelayError::Loop { .. }), "{refused}");
 }
 
@@ -227,7 +237,7 @@ fn what_cannot_be_listened_on_is_refused() {
 fn a_drain_ends_with_the_last_connection_and_accepts_until_then() {
     let (listener, address) = listen();
     let relay = relay(address, None);
-    let at = relay.address();
+    let at = address(&relay);
     let mut client = connect(&relay);
     client.write_all(b"a").unwrap();
     let mut server = accept(&listener);
@@ -256,4 +266,90 @@ fn a_drain_cuts_what_is_left_at_its_end() {
     let _ = client.read_to_end(&mut rest);
     assert!(rest.is_empty());
     drop(server);
+}
+
+#[test]
+fn a_connection_on_which_nothing_moves_is_closed_and_one_that_moves_is_not() {
+    let (listener, upstream) = listen();
+    let idle = Duration::from_millis(300);
+    let relay = start(&RelayConfig { idle_timeout: Some(idle), ..config(ANY_PORT, upstream) }, None);
+    let (mut client, began) = (connect(&relay), Instant::now());
+    let mut server = accept(&listener);
+    // As long as bytes come, from either side, it stays: for several times the timeout.
+    while began.elapsed() < 4 * idle {
+        client.write_all(b"a").unwrap();
+        server.read_exact(&mut [0]).unwrap();
+        server.write_all(b"b").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    }
+    let quiet = Instant::now();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert!(quiet.elapsed() >= idle, "{:?}", quiet.elapsed());
+    wait_for(|| (relay.counters().active == 0).then_some(()));
+    assert_eq!(relay.counters().idle_timeouts, 1);
+}
+
+#[test]
+fn a_listener_is_handed_over_without_a_refused_connection() {
+    let (listener, upstream) = listen();
+    let mut old = relay(upstream, None);
+    let at = address(&old);
+    let mut early = connect(&old);
+    early.write_all(b"1").unwrap();
+    let mut first = accept(&listener);
+    first.read_exact(&mut [0]).unwrap();
+
+    let new = Relay::bind(&config(ANY_PORT, upstream), old.descriptors().unwrap()).unwrap();
+    old.stop_accepting();
+    // Nobody accepts now, and nobody is refused.
+    let mut between = TcpStream::connect(at).unwrap();
+    between.write_all(b"2").unwrap();
+    let new = new.start(None).unwrap();
+    assert_eq!(address(&new), at, "the same port, though any was asked for");
+    let mut second = accept(&listener);
+    second.read_exact(&mut [0]).unwrap();
+    assert_eq!((old.counters().connections, new.counters().connections), (1, 1));
+    // What was open goes on through the old one.
+    first.write_all(b"3").unwrap();
+    early.read_exact(&mut [0]).unwrap();
+    drop((early, first));
+    assert_eq!(old.drain(PATIENCE, std::future::pending()).1, 0);
+    second.write_all(b"4").unwrap();
+    between.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
+fn who_stops_accepting_without_a_heir_closes_the_port() {
+    let mut relay = relay(listen().1, None);
+    let at = address(&relay);
+    relay.stop_accepting();
+    assert!(TcpStream::connect(at).is_err());
+}
+
+#[test]
+fn a_unix_sockets_path_goes_with_its_last_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.sock");
+    let (listener, upstream) = listen();
+    let mut config = config(ANY_PORT, upstream);
+    config.pairs.first_mut().unwrap().listen = Endpoint::Unix(path.clone());
+    // What a killed process left behind is in nobody's way.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let mut old = start(&config, None);
+    let refused = Relay::bind(&config, Vec::new()).err().unwrap();
+    assert!(matches!(&refused, RelayError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse));
+
+    let new = Relay::bind(&config, old.descriptors().unwrap()).unwrap().start(None).unwrap();
+    old.leave_paths();
+    old.stop_accepting();
+    drop(old);
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.write_all(b"x").unwrap();
+    accept(&listener).read_exact(&mut [0]).unwrap();
+    assert_eq!(new.counters().connections, 1);
+    new.drain(Duration::ZERO, std::future::pending());
+    assert!(!path.exists());
+    std::fs::write(&path, "a file").unwrap();
+    assert!(Relay::bind(&config, Vec::new()).is_err());
+    assert!(path.exists(), "a file that is no socket stays");
 }

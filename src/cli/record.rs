@@ -1,29 +1,30 @@
 //! The flags of `reenact record`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub(crate) use pair::{PairArgs, ProxyInChoice, ProxyOutChoice};
+
 use crate::secret::Reference;
 use crate::units;
+
+mod pair;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reenact record --listen 0.0.0.0:8080 --upstream http://127.0.0.1:9000 --out sessions/monday
   reenact record --listen 127.0.0.1:0 --upstream http://127.0.0.1:9000 --out s --client-key cookie:sid
+  reenact record --listen 0.0.0.0:8443 --tls-cert site.pem --tls-key site.key --upstream https://shop.internal --out s
+  reenact record --mode mirror --listen 0.0.0.0:8080 --out s       (what Envoy or nginx mirrors here is recorded)
   reenact record … --redact-key file:/run/secrets/redact   (pseudonyms that several recorders share)
 
 SIGINT and SIGTERM close the session within two seconds; traffic goes on being passed until the last
 connection ends or --drain is over.")]
 pub(crate) struct RecordArgs {
-    /// Address to accept connections on; port 0 takes a free one and says which
-    #[arg(long, env = "REENACT_LISTEN", value_name = "ADDR:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Where the traffic goes, as in http://127.0.0.1:9000
-    #[arg(long, env = "REENACT_UPSTREAM", value_name = "URL")]
-    pub(crate) upstream: Option<String>,
+    #[command(flatten)]
+    pub(crate) pair: PairArgs,
     /// New directory for the session
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -42,6 +43,12 @@ pub(crate) struct RecordArgs {
     /// To connect to the upstream
     #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
     pub(crate) connect_timeout: Duration,
+    /// For a client's PROXY header and TLS handshake together, and for the upstream's TLS handshake
+    #[arg(long, env = "REENACT_HANDSHAKE_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
+    pub(crate) handshake_timeout: Duration,
+    /// Close a connection on which no byte moved for so long; 0s never does
+    #[arg(long, env = "REENACT_IDLE_TIMEOUT", value_name = "DURATION", default_value = "1h", value_parser = units::duration)]
+    pub(crate) idle_timeout: Duration,
     /// Memory for traffic that waits to be written; when it is full, traffic goes on and is not captured
     #[arg(long, env = "REENACT_QUEUE_BYTES", value_name = "SIZE", default_value = "64MiB", value_parser = units::size)]
     pub(crate) queue_bytes: u64,
@@ -57,16 +64,13 @@ pub(crate) struct RecordArgs {
     /// Keep requests that a replay sent, too
     #[arg(long, env = "REENACT_RECORD_REPLAYS")]
     pub(crate) record_replays: bool,
-    /// How traffic is passed: only `relay` is built
-    #[arg(long, env = "REENACT_MODE", value_name = "MODE", default_value = "relay")]
-    pub(crate) mode: String,
     /// Encrypt values to an age recipient: not built yet
     #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", hide = true)]
     pub(crate) seal: Option<String>,
     /// Print the summary as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file whose table `record` has these flags as its keys
+    /// TOML file whose table `record` has these flags as its keys, and `[[pair]]` tables more listeners and upstreams
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

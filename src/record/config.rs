@@ -8,14 +8,18 @@ use formats::wire::Limits;
 use recorder::listen::RelayConfig;
 use recorder::tap::TapLimits;
 
+use super::pairs::{self, Pair};
 use crate::cli::{RecordArgs, Switch};
 use crate::outcome::Failure;
 use crate::{secret, units};
 
+/// Longer than any connection lives.
+const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
+
 /// What a recording needs, checked.
 pub(crate) struct Config {
     pub(super) relay: RelayConfig,
-    pub(super) upstream: String,
+    pub(super) pairs: Vec<Pair>,
     pub(super) out: Option<PathBuf>,
     pub(super) drain: Option<Duration>,
     pub(super) tap: TapLimits,
@@ -32,17 +36,10 @@ impl Config {
         let needs = |flag: &str, example: &str| {
             Failure::new(format!("a recording needs {flag}")).hint(format!("as in {flag} {example}"))
         };
-        match args.mode.as_str() {
-            "relay" => {}
-            mode @ ("mirror" | "http") => return Err(Failure::not_built(&format!("--mode {mode}"))),
-            mode => return Err(Failure::new(format!("`{mode}` is no mode")).hint("this version has --mode relay")),
-        }
         if args.seal.is_some() {
             return Err(Failure::not_built("--seal"));
         }
-        let listen = args.listen.ok_or_else(|| needs("--listen", "127.0.0.1:8080"))?;
-        let upstream = args.upstream.ok_or_else(|| needs("--upstream", "http://127.0.0.1:9000"))?;
-        let (upstream_host, upstream_port) = authority(&upstream)?;
+        let pairs = pairs::all(args.pair, args.config.as_deref())?;
         let capture = args.capture == Switch::On;
         let out = match (capture, args.out) {
             (true, None) => return Err(needs("--out", "sessions/monday")),
@@ -52,16 +49,22 @@ impl Config {
         if args.threads == 0 || args.flush_interval.is_zero() {
             return Err(Failure::new("--threads and --flush-interval must be above zero"));
         }
+        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
+            return Err(Failure::new("--handshake-timeout and --connect-timeout must be above zero"));
+        }
+        if args.idle_timeout > IDLE_TIMEOUT_MAX {
+            return Err(Failure::new("--idle-timeout is at most 365days").hint("0s never closes an idle connection"));
+        }
         let key = secret::redaction_key(args.redact_key.as_ref())?;
         Ok(Self {
             relay: RelayConfig {
-                listen,
-                upstream_host,
-                upstream_port,
+                pairs: pairs.iter().map(|pair| pair.config.clone()).collect(),
                 threads: args.threads,
                 connect_timeout: args.connect_timeout,
+                handshake_timeout: args.handshake_timeout,
+                idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
             },
-            upstream,
+            pairs,
             out,
             drain: args.drain,
             tap: TapLimits { queue_bytes_max: to_usize(args.queue_bytes), ..TapLimits::default() },
@@ -74,50 +77,6 @@ impl Config {
     }
 }
 
-/// Host and port of `http://HOST[:PORT]`.
-fn authority(upstream: &str) -> Result<(String, u16), Failure> {
-    let bad = |why: &str| {
-        Failure::new(format!("the upstream `{upstream}` {why}")).hint("write it as in --upstream http://127.0.0.1:9000")
-    };
-    if upstream.starts_with("https://") {
-        return Err(Failure::not_built(&format!("TLS to the upstream `{upstream}`")));
-    }
-    let rest = upstream.strip_prefix("http://").ok_or_else(|| bad("is no http:// address"))?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.is_empty() || rest.contains(['/', '?', '#', '@']) {
-        return Err(bad("is more or less than http://HOST[:PORT]"));
-    }
-    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':')),
-        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
-    };
-    let port = port.map_or(Ok(80), str::parse).map_err(|_| bad("has no valid port"))?;
-    Ok((host.to_owned(), port))
-}
-
 fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn upstreams() {
-        for (given, expected) in [
-            ("http://127.0.0.1:9000", Some(("127.0.0.1", 9000))),
-            ("http://shop/", Some(("shop", 80))),
-            ("http://[::1]:7", Some(("::1", 7))),
-            ("http://shop/path", None),
-            ("http://a@shop", None),
-            ("http://", None),
-            ("http://shop:x", None),
-            ("shop:80", None),
-            ("https://shop", None),
-        ] {
-            let got = authority(given).ok();
-            assert_eq!(got.as_ref().map(|(host, port)| (host.as_str(), *port)), expected, "{given}");
-        }
-    }
 }

@@ -37,6 +37,9 @@ impl Ended {
                 units::count(counters.upstream_failures)
             );
         }
+        for (count, what) in counters.troubles() {
+            out += &format!("trouble    {} {what}\n", units::count(count));
+        }
         if self.cut > 0 {
             out += &format!("closed     {} connections that were still open\n", units::count(self.cut));
         }
@@ -83,6 +86,16 @@ impl Ended {
             "connections": self.counters.connections,
             "connections_cut": self.cut,
             "upstream_failures": self.counters.upstream_failures,
+            "upstream_tls_failures": self.counters.upstream_tls_failures,
+            "tls_handshake_failures": self.counters.tls_handshake_failures,
+            "proxy_protocol_failures": self.counters.proxy_protocol_failures,
+            "handshake_timeouts": self.counters.handshake_timeouts,
+            "alpn_mismatches": self.counters.alpn_mismatches,
+            "idle_timeouts": self.counters.idle_timeouts,
+            "loops_refused": self.counters.loops_refused,
+            "mirror_failures": self.counters.mirror_failures,
+            "reloads": self.counters.reloads,
+            "reload_failures": self.counters.reload_failures,
             "request_bytes": self.counters.request_bytes,
             "response_bytes": self.counters.response_bytes,
         })

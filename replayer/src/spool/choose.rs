@@ -93,7 +93,9 @@ impl<'a> Chooser<'a> {
     pub(super) fn run(mut self, sessions: &[Session], prepare: &mut Prepare<'_>) -> Result<Found, ReplayError> {
         for (number, session) in (0..).zip(sessions) {
             let header = session.header();
-            self.found.origins.extend(header.upstream.iter().chain(&header.listen).cloned());
+            // A recorder with several listeners names them all.
+            let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
+            self.found.origins.extend(places.map(str::to_owned));
             let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
             for event in session.events() {
                 match event? {

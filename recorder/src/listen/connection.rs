@@ -1,0 +1,233 @@
+//! The life of a client's connection, in order: PROXY header, TLS, the upstream, TLS with it, and then bytes both ways.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_core::apps::ServerApp;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::l4::socket::SocketAddr as SocketAddress;
+use pingora_core::server::ShutdownWatch;
+use tokio::sync::Notify;
+use tokio_rustls::server::TlsStream;
+
+use super::config::ProxyIn;
+use super::counters::{Active, Counting, count};
+use super::endpoint::Endpoint;
+use super::mirror::{self, MirrorEnd};
+use super::proxied;
+use super::proxy_protocol::Ends;
+use super::socket::is_same_address;
+use super::tls_in::TlsServer;
+use super::upstream::{HTTP_1_1, Upstream, UpstreamError};
+use crate::clock::Clock;
+use crate::relay::{self, Duplex, RelayEnd};
+use crate::tap::{ConnectionTap, Tap};
+
+/// What fails again and again is logged at most this often.
+const LOG_EVERY_NS: u64 = 1_000_000_000;
+
+/// What the connections of one pair share.
+pub(super) struct Pair {
+    /// For the log: where it goes.
+    pub(super) name: String,
+    pub(super) proxy_in: ProxyIn,
+    pub(super) tls_in: Option<TlsServer>,
+    /// `None`: requests are answered here.
+    pub(super) upstream: Option<Upstream>,
+    /// Given protocols; empty asks the upstream.
+    pub(super) alpn: Vec<Vec<u8>>,
+    /// Client and upstream agreed to different protocols: what is offered is to be looked at again.
+    pub(super) mismatch: Notify,
+    /// Every listener of this relay.
+    pub(super) own: Arc<[Endpoint]>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) tap: Option<Arc<Tap>>,
+    pub(super) counting: Arc<Counting>,
+    pub(super) clock: Clock,
+    pub(super) logged_ns: AtomicU64,
+}
+
+/// What pingora hands connections to.
+pub(super) struct App(pub(super) Arc<Pair>);
+
+#[async_trait]
+impl ServerApp for App {
+    async fn process_new(self: &Arc<Self>, client: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+        let pair = &*self.0;
+        let connection = count(&pair.counting.connections);
+        let _active = Active::begin(&pair.counting);
+        let from = Origin::of(&client, pair.upstream.as_ref().is_some_and(Upstream::is_transparent));
+        if pair.proxy_in == ProxyIn::Off && pair.tls_in.is_none() {
+            pair.pass(client, connection, from, None).await;
+        } else if let Some((client, from)) = Box::pin(pair.introduce(client, from)).await {
+            match client {
+                Introduced::Plain(client) => pair.pass(client, connection, from, None).await,
+                Introduced::Tls(client) => {
+                    let alpn = client.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+                    Box::pin(pair.pass(client, connection, from, Some(alpn))).await;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Where a connection comes from and where it was going.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+    destination: Option<SocketAddr>,
+}
+
+impl Origin {
+    fn of(client: &Stream, transparent: bool) -> Self {
+        let Some(digest) = client.get_socket_digest() else {
+            return Self { peer: None, local: None, destination: None };
+        };
+        let inet = |address: Option<&SocketAddress>| address.and_then(|address| address.as_inet().copied());
+        Self {
+            peer: inet(digest.peer_addr()),
+            local: inet(digest.local_addr()),
+            destination: if transparent { inet(digest.original_dst()) } else { None },
+        }
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        Some(Ends { source: self.peer?, destination: self.destination.or(self.local)? })
+    }
+}
+
+/// A client after PROXY header and TLS handshake.
+enum Introduced {
+    Plain(Stream),
+    Tls(TlsStream<Stream>),
+}
+
+impl Pair {
+    /// Reads the PROXY header and shakes hands, both before one deadline.
+    async fn introduce(&self, client: Stream, mut from: Origin) -> Option<(Introduced, Origin)> {
+        let until = self.clock.deadline_after(self.handshake_timeout);
+        let introduced = tokio::time::timeout_at(until.into(), async {
+            let client = if self.proxy_in == ProxyIn::Off {
+                client
+            } else {
+                match proxied::read(client, self.proxy_in == ProxyIn::Required).await {
+                    Ok((client, ends)) => {
+                        if let Some(ends) = ends {
+                            (from.peer, from.local) = (Some(ends.source), Some(ends.destination));
+                        }
+                        client
+                    }
+                    Err(error) => {
+                        let failures = count(&self.counting.proxy_protocol_failures);
+                        self.warn(|| format!("client {}: {error} ({failures} so far)", shown(from.peer)));
+                        return None;
+                    }
+                }
+            };
+            let Some(tls) = &self.tls_in else { return Some((Introduced::Plain(client), from)) };
+            match tls.acceptor().accept(client).await {
+                Ok(client) => Some((Introduced::Tls(client), from)),
+                Err(error) => {
+                    let failures = count(&self.counting.tls_handshake_failures);
+                    self.warn(|| format!("client {}: TLS: {error} ({failures} so far)", shown(from.peer)));
+                    None
+                }
+            }
+        });
+        match introduced.await {
+            Ok(introduced) => introduced,
+            Err(_) => {
+                count(&self.counting.handshake_timeouts);
+                None
+            }
+        }
+    }
+
+    /// Passes traffic to the upstream, or answers it. `alpn` is what the client's TLS agreed to, if it has TLS.
+    async fn pass<C: Duplex>(&self, mut client: C, connection: u64, from: Origin, alpn: Option<Option<Vec<u8>>>) {
+        let tap = self.tap.as_ref().map(|tap| tap.open(connection, from.peer));
+        let tap = tap.as_ref();
+        let Some(upstream) = &self.upstream else {
+            match mirror::answer(&mut client, tap, &self.counting.passed, self.idle_timeout).await {
+                MirrorEnd::Over => {}
+                MirrorEnd::Idle => _ = count(&self.counting.idle_timeouts),
+                MirrorEnd::Malformed => _ = count(&self.counting.mirror_failures),
+            }
+            return;
+        };
+        if upstream.is_transparent() && self.is_loop(from) {
+            let refused = count(&self.counting.loops_refused);
+            self.warn(|| format!("a connection that no firewall rule redirected here is closed ({refused} so far)"));
+            return;
+        }
+        match upstream.connect(from.destination, from.ends()).await {
+            // Closed at once, as a dead upstream would.
+            Err(error) => self.upstream_failed(&error),
+            Ok(stream) => match &upstream.tls {
+                None => self.relay(client, stream, tap).await,
+                Some(tls) => {
+                    let offered = match &alpn {
+                        Some(agreed) => agreed.iter().cloned().collect(),
+                        None => self.alpn.clone(),
+                    };
+                    match Box::pin(upstream.secure(tls, stream, offered)).await {
+                        Err(error) => self.upstream_failed(&error),
+                        Ok(stream) if self.agree(alpn, stream.get_ref().1.alpn_protocol()) => {
+                            Box::pin(self.relay(client, stream, tap)).await;
+                        }
+                        Ok(_) => {
+                            count(&self.counting.alpn_mismatches);
+                            self.mismatch.notify_one();
+                        }
+                    }
+                }
+            },
+        }
+    }
+
+    async fn relay<C: Duplex, U: Duplex>(&self, mut client: C, mut upstream: U, tap: Option<&ConnectionTap>) {
+        if let Some(tap) = tap {
+            tap.connected();
+        }
+        let passed = &self.counting.passed;
+        if relay::relay(&mut client, &mut upstream, tap, passed, self.idle_timeout).await == RelayEnd::Idle {
+            count(&self.counting.idle_timeouts);
+        }
+    }
+
+    /// Whether both sides speak the same; who names no protocol speaks HTTP/1.1.
+    fn agree(&self, client: Option<Option<Vec<u8>>>, upstream: Option<&[u8]>) -> bool {
+        client.is_none_or(|client| client.as_deref().unwrap_or(HTTP_1_1) == upstream.unwrap_or(HTTP_1_1))
+    }
+
+    fn is_loop(&self, from: Origin) -> bool {
+        let mut own = self.own.iter().filter_map(Endpoint::as_tcp);
+        from.destination.is_none_or(|destination| own.any(|own| is_same_address(destination, own)))
+    }
+
+    fn upstream_failed(&self, error: &UpstreamError) {
+        let failures = count(&self.counting.upstream_failures);
+        if error.is_tls() {
+            count(&self.counting.upstream_tls_failures);
+        }
+        self.warn(|| format!("upstream {}: {error} ({failures} connections so far)", self.name));
+    }
+
+    fn warn(&self, message: impl FnOnce() -> String) {
+        let (now, last) = (self.clock.now_ns(), self.logged_ns.load(Ordering::Relaxed));
+        let due = last == 0 || now >= last + LOG_EVERY_NS;
+        if due && self.logged_ns.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            log::warn!("{}", message());
+        }
+    }
+}
+
+fn shown(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "without an address".to_owned(), |peer| peer.to_string())
+}

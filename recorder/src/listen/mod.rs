@@ -1,0 +1,268 @@
+//! Accepting connections: our own listening sockets, pingora's services around them, and an end that waits for the last
+//! client.
+//!
+//! Sockets are bound here and handed to pingora through its table of listening descriptors, so that a taken port is an
+//! error before anything starts, port 0 can say what it became, and a later process can take them over. pingora's
+//! `Server` is left out: its signals and its grace period of minutes are not ours. What becomes of a connection is in
+//! `connection`; how the sides are spoken to in `proxied`, `tls_in`, `upstream` and `mirror`.
+
+use std::fs::Permissions;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use pingora_core::listeners::ListenerConfig;
+use pingora_core::protocols::l4::stream::L4BufferSettings;
+use pingora_core::server::Fds;
+use pingora_core::services::Service as _;
+use pingora_core::services::listening::Service;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+pub use config::{KeyFiles, PairConfig, ProxyIn, ProxyOut, RelayConfig, TlsIn, TlsOut};
+pub use counters::RelayCounters;
+pub use endpoint::{Endpoint, Forward};
+pub use error::{RelayError, TlsError};
+
+use connection::{App, Pair};
+use counters::Counting;
+use socket::Socket;
+use tls_in::TlsServer;
+use upstream::{Patience, Upstream};
+
+use crate::clock::Clock;
+use crate::tap::Tap;
+
+mod config;
+mod connection;
+mod counters;
+mod endpoint;
+mod error;
+mod mirror;
+mod pem;
+mod proxied;
+mod proxy_protocol;
+mod socket;
+mod tls_in;
+mod tls_out;
+mod upkeep;
+mod upstream;
+
+/// How often a drain looks whether the last connection has ended.
+const DRAIN_POLL_NS: u64 = 10_000_000;
+/// What is left to tasks when the runtime ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
+/// Under TLS a record of at most 16 KiB is read at a time, so that a larger buffer would only be held by idle connections.
+const TLS_SOCKET_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A relay at work.
+pub struct Relay {
+    runtime: tokio::runtime::Runtime,
+    shutdown: watch::Sender<bool>,
+    /// The accept loops.
+    accepting: Vec<JoinHandle<()>>,
+    sockets: Vec<Socket>,
+    pairs: Vec<Arc<Pair>>,
+    own: Arc<[Endpoint]>,
+    counting: Arc<Counting>,
+    clock: Clock,
+}
+
+/// A relay that has its sockets and accepts nothing yet; who connects waits in the system's queue.
+pub struct Bound {
+    config: RelayConfig,
+    sockets: Vec<Socket>,
+    own: Arc<[Endpoint]>,
+    sides: Vec<(Option<TlsServer>, Option<Upstream>)>,
+    clock: Clock,
+}
+
+impl Bound {
+    /// Where it will listen, pair by pair, with the real ports.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.own
+    }
+
+    /// Accepts, passes traffic on, and shows it to `tap`.
+    ///
+    /// # Errors
+    /// When there are no threads or descriptors for it.
+    pub fn start(self, tap: Option<Arc<Tap>>) -> Result<Relay, RelayError> {
+        raise_descriptor_limit();
+        let Self { config, sockets, own, sides, clock } = self;
+        let clock = tap.as_ref().map_or(clock, |tap| tap.clock());
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(config.threads).thread_name("relay").enable_all().build();
+        let runtime = runtime.map_err(|source| RelayError::Runtime { source })?;
+        let counting = Arc::new(Counting::default());
+        let (shutdown, watch) = watch::channel(false);
+        let (mut accepting, mut pairs) = (Vec::new(), Vec::new());
+        for ((pair, socket), (tls_in, upstream)) in config.pairs.iter().zip(&sockets).zip(sides) {
+            let state = Arc::new(Pair {
+                name: pair.forward.to_string(),
+                proxy_in: pair.proxy_in,
+                tls_in,
+                upstream,
+                alpn: protocols(&pair.alpn),
+                mismatch: Notify::new(),
+                own: Arc::clone(&own),
+                handshake_timeout: config.handshake_timeout,
+                idle_timeout: config.idle_timeout,
+                tap: tap.clone(),
+                counting: Arc::clone(&counting),
+                clock,
+                logged_ns: AtomicU64::new(0),
+            });
+            let failed = |source| RelayError::Listen { address: socket.endpoint.clone(), source };
+            let mut service = service(socket, &state);
+            let mut descriptors = Fds::new();
+            descriptors.add(key(&socket.endpoint), socket.raw_duplicate().map_err(failed)?);
+            let (watch, first) = (watch.clone(), Arc::clone(&state));
+            accepting.push(runtime.spawn(async move {
+                first.probe_first().await;
+                let descriptors = Arc::new(parking_lot::Mutex::new(descriptors));
+                service.start_service(Some(descriptors), watch, 1).await;
+            }));
+            runtime.spawn(Arc::clone(&state).keep_probing());
+            runtime.spawn(Arc::clone(&state).keep_reloading());
+            pairs.push(state);
+        }
+        Ok(Relay { runtime, shutdown, accepting, sockets, pairs, own, counting, clock })
+    }
+}
+
+impl Relay {
+    /// Takes the sockets: out of `inherited` those that are bound to where a pair listens (port 0 takes any of its
+    /// address), and binds the others. Inherited sockets that fit no pair are closed.
+    ///
+    /// # Errors
+    /// When an address is taken, an upstream does not resolve or is this relay itself, or certificates or keys cannot be
+    /// used.
+    pub fn bind(config: &RelayConfig, mut inherited: Vec<OwnedFd>) -> Result<Bound, RelayError> {
+        for pair in &config.pairs {
+            if pair.forward == Forward::OriginalDestination && pair.listen.as_tcp().is_none() {
+                return Err(RelayError::Transparent { listen: pair.listen.clone() });
+            }
+        }
+        let clock = Clock::start();
+        let sockets = config.pairs.iter().map(|pair| Socket::take_or_bind(&pair.listen, &mut inherited));
+        let sockets: Vec<_> = sockets.collect::<Result<_, _>>()?;
+        let own: Arc<[Endpoint]> = sockets.iter().map(|socket| socket.endpoint.clone()).collect();
+        let patience = Patience { connect: config.connect_timeout, handshake: config.handshake_timeout };
+        let sides = config.pairs.iter().map(|pair| {
+            let first = Pair::first_offer(&protocols(&pair.alpn));
+            let tls_in = pair.tls_in.clone().map(|files| TlsServer::new(files, first)).transpose()?;
+            Ok((tls_in, Upstream::new(pair, &own, patience, clock)?))
+        });
+        let sides = sides.collect::<Result<_, RelayError>>()?;
+        Ok(Bound { config: config.clone(), sockets, own, sides, clock })
+    }
+
+    /// Where it listens, pair by pair, with the real ports.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.own
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> RelayCounters {
+        self.counting.read()
+    }
+
+    /// Reads certificates, keys and authorities again, for connections that come from now on. They are also read when
+    /// they change, within seconds. Whatever cannot be used is logged and counted, and what was before stays; returns
+    /// whether all could be used.
+    pub fn reload(&self) -> bool {
+        self.pairs.iter().fold(true, |all, pair| pair.reload_and_count() && all)
+    }
+
+    /// Descriptors of the listening sockets for another process, which gives them to [`Relay::bind`].
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn descriptors(&self) -> std::io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(Socket::duplicate).collect()
+    }
+
+    /// The paths of Unix sockets are not unlinked at the end: another process listens on them by now.
+    pub fn leave_paths(&mut self) {
+        self.sockets.iter_mut().for_each(Socket::leave_path);
+    }
+
+    /// Accepts nothing more; connections that are open go on. Sockets that nobody else has are closed.
+    pub fn stop_accepting(&mut self) {
+        let _ = self.shutdown.send(true); // nobody listens for it when every accept loop has ended already
+        let accepting = std::mem::take(&mut self.accepting);
+        self.runtime.block_on(async {
+            for one in accepting {
+                if let Err(error) = one.await {
+                    log::error!("an accept loop ended by itself: {error}");
+                }
+            }
+        });
+        self.sockets.clear();
+    }
+
+    /// Goes on passing traffic (and accepting, unless that was stopped) until the last connection has ended, at most for
+    /// `longest` or until `hurry` is ready; then closes everything. Returns what was counted and how many connections
+    /// were cut.
+    pub fn drain(self, longest: Duration, hurry: impl Future<Output = ()>) -> (RelayCounters, u64) {
+        use std::sync::atomic::Ordering;
+        let until = self.clock.now_ns().saturating_add(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
+        let waited = async {
+            while self.counting.active.load(Ordering::Acquire) > 0 && self.clock.now_ns() < until {
+                let next = (self.clock.now_ns() + DRAIN_POLL_NS).min(until);
+                tokio::time::sleep_until(self.clock.deadline(next).into()).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! { () = waited => {}, () = hurry => {} }
+        });
+        let counters = self.counters();
+        let _ = self.shutdown.send(true); // nobody listens for it when accepting was stopped before
+        self.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+        (counters, counters.active)
+    }
+}
+
+fn protocols(names: &[String]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.clone().into_bytes()).collect()
+}
+
+fn service(socket: &Socket, pair: &Arc<Pair>) -> Service<App> {
+    let mut service = Service::new("relay".to_owned(), App(Arc::clone(pair)));
+    let listener = match &socket.endpoint {
+        Endpoint::Tcp(address) => ListenerConfig::tcp(address.to_string()),
+        Endpoint::Unix(path) => {
+            // pingora sets permissions anew: those that the umask left are kept.
+            let mode = std::fs::metadata(path).map_or(0o600, |metadata| metadata.permissions().mode() & 0o777);
+            ListenerConfig::uds(key(&socket.endpoint)).permissions(Permissions::from_mode(mode))
+        }
+    };
+    service.add_listener(match pair.tls_in {
+        None => listener,
+        Some(_) => listener.l4_buffer(L4BufferSettings::default().read(TLS_SOCKET_BUFFER_BYTES)),
+    });
+    service
+}
+
+/// What pingora finds a descriptor by.
+fn key(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Tcp(address) => address.to_string(),
+        Endpoint::Unix(path) => path.to_string_lossy().into_owned(),
+    }
+}
+
+/// Every connection takes two descriptors, and the usual soft limit of 1,024 would refuse traffic that the upstream takes.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(errno) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        log::warn!("the limit of open files stays at {:?}: {errno}", limit.current);
+    }
+}

@@ -1,0 +1,122 @@
+//! What goes on beside the connections: asking the upstream which protocols it speaks, and taking over changed files.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::Pair;
+use super::counters::count;
+use super::error::TlsError;
+use super::pem::Fingerprint;
+use super::upstream::HTTP_1_1;
+
+/// How often certificates, keys and authorities are looked at.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// An upstream is asked for its protocols at most this often.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// The first answer is waited for so long before clients are accepted.
+const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Pair {
+    /// Finds out what to offer to the first client. An upstream that is not up yet is asked again by `keep_probing`.
+    pub(super) async fn probe_first(&self) {
+        if !self.is_to_be_probed() {
+            return;
+        }
+        let until = self.clock.deadline_after(FIRST_PROBE_TIMEOUT);
+        if !matches!(tokio::time::timeout_at(until.into(), self.probe()).await, Ok(true)) {
+            log::warn!(
+                "upstream {}: it did not say which protocols it speaks; clients are offered HTTP/1.1",
+                self.name
+            );
+            self.mismatch.notify_one();
+        }
+    }
+
+    /// Asks again after each mismatch, and until there is an answer.
+    pub(super) async fn keep_probing(self: Arc<Self>) {
+        while self.is_to_be_probed() {
+            self.mismatch.notified().await;
+            let next = self.clock.deadline_after(PROBE_INTERVAL);
+            if !self.probe().await {
+                self.mismatch.notify_one();
+            }
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+
+    fn is_to_be_probed(&self) -> bool {
+        let both = self.tls_in.is_some() && self.upstream.as_ref().is_some_and(|upstream| upstream.tls.is_some());
+        both && self.alpn.is_empty() && !self.upstream.as_ref().is_some_and(|upstream| upstream.is_transparent())
+    }
+
+    async fn probe(&self) -> bool {
+        let (Some(server), Some(upstream)) = (&self.tls_in, &self.upstream) else { return false };
+        let Some(tls) = &upstream.tls else { return false };
+        match upstream.probe(tls).await {
+            Ok(alpn) => {
+                server.offer(&alpn);
+                true
+            }
+            Err(error) => {
+                log::debug!("upstream {}: {error}", self.name);
+                false
+            }
+        }
+    }
+
+    /// Takes over files that have changed.
+    pub(super) async fn keep_reloading(self: Arc<Self>) {
+        let files: Arc<[_]> = self.files().into();
+        if files.is_empty() {
+            return;
+        }
+        let mut seen = Fingerprint::of(&files);
+        loop {
+            tokio::time::sleep_until(self.clock.deadline_after(RELOAD_INTERVAL).into()).await;
+            let (pair, looked_at) = (Arc::clone(&self), Arc::clone(&files));
+            let look = tokio::task::spawn_blocking(move || {
+                let now = Fingerprint::of(&looked_at);
+                if now != seen {
+                    pair.reload_and_count();
+                }
+                now
+            });
+            let Ok(now) = look.await else { return };
+            seen = now;
+        }
+    }
+
+    /// Reads all files again, changed or not; what cannot be used is logged and counted, and what was before stays.
+    pub(super) fn reload_and_count(&self) -> bool {
+        match self.reload() {
+            Ok(()) => {
+                count(&self.counting.reloads);
+                log::info!("the certificates, keys and authorities for {} were read again", self.name);
+                true
+            }
+            Err(error) => {
+                count(&self.counting.reload_failures);
+                let why = std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
+                log::warn!("{error}{why}; what was read before stays in use");
+                false
+            }
+        }
+    }
+
+    fn reload(&self) -> Result<(), TlsError> {
+        self.tls_in.as_ref().map_or(Ok(()), super::tls_in::TlsServer::reload)?;
+        let tls_out = self.upstream.as_ref().and_then(|upstream| upstream.tls.as_ref());
+        tls_out.map_or(Ok(()), super::tls_out::TlsClient::reload)
+    }
+
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        let tls_out = self.upstream.as_ref().and_then(|upstream| upstream.tls.as_ref());
+        let server = self.tls_in.iter().flat_map(super::tls_in::TlsServer::files);
+        server.chain(tls_out.iter().flat_map(|tls| tls.files())).collect()
+    }
+
+    /// What is offered before the upstream was asked.
+    pub(super) fn first_offer(alpn: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        if alpn.is_empty() { vec![HTTP_1_1.to_vec()] } else { alpn.to_vec() }
+    }
+}

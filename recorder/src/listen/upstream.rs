@@ -1,0 +1,180 @@
+//! Connections to a pair's upstream: the socket, then the PROXY header, then TLS; and what the upstream speaks by ALPN.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
+
+use pingora_core::connectors::TransportConnector;
+use pingora_core::protocols::Stream;
+use pingora_core::upstreams::peer::BasicPeer;
+use tokio::io::AsyncWriteExt as _;
+use tokio_rustls::client::TlsStream;
+
+use super::config::{PairConfig, ProxyOut};
+use super::endpoint::{Endpoint, Forward};
+use super::error::RelayError;
+use super::proxy_protocol::{self, Ends};
+use super::socket::{is_same_address, is_same_path};
+use super::tls_out::TlsClient;
+use crate::clock::Clock;
+
+pub(super) const H2: &[u8] = b"h2";
+pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Where a pair's connections go.
+pub(super) struct Upstream {
+    connector: TransportConnector,
+    /// `None`: to each connection's original destination.
+    peer: Option<BasicPeer>,
+    connect_timeout: Duration,
+    handshake_timeout: Duration,
+    proxy: ProxyOut,
+    pub(super) tls: Option<TlsClient>,
+    clock: Clock,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    #[error("{0}")]
+    Connect(Box<pingora_core::Error>),
+    #[error("cannot send it a PROXY header: {0}")]
+    Proxy(io::Error),
+    #[error("TLS: {0}")]
+    Tls(io::Error),
+    #[error("TLS: the handshake took longer than {0:?}")]
+    TlsTimeout(Duration),
+    #[error("the original destination is unknown")]
+    NoDestination,
+}
+
+impl UpstreamError {
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::TlsTimeout(_))
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) connect: Duration,
+    pub(super) handshake: Duration,
+}
+
+impl Upstream {
+    /// Resolves and loads; `None` when traffic goes nowhere.
+    pub(super) fn new(
+        config: &PairConfig,
+        own: &[Endpoint],
+        patience: Patience,
+        clock: Clock,
+    ) -> Result<Option<Self>, RelayError> {
+        let mut peer = match &config.forward {
+            Forward::Sink => return Ok(None),
+            Forward::OriginalDestination => None,
+            Forward::Tcp { host, port } => {
+                let address = resolve(host, *port)?;
+                let mut own = own.iter().filter_map(Endpoint::as_tcp);
+                if own.any(|own| is_same_address(address, own)) {
+                    return Err(RelayError::is_loop(address));
+                }
+                Some(BasicPeer::new(&address.to_string()))
+            }
+            Forward::Unix(path) => {
+                let is_own = |own: &Endpoint| matches!(own, Endpoint::Unix(own) if is_same_path(own, path));
+                if own.iter().any(is_own) {
+                    return Err(RelayError::Loop { upstream: Endpoint::Unix(path.clone()) });
+                }
+                let failed = |error: Box<pingora_core::Error>| RelayError::Path {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                };
+                Some(BasicPeer::new_uds(path).map_err(failed)?)
+            }
+        };
+        if let Some(peer) = &mut peer {
+            peer.options.connection_timeout = Some(patience.connect);
+        }
+        Ok(Some(Self {
+            connector: TransportConnector::new(None),
+            peer,
+            connect_timeout: patience.connect,
+            handshake_timeout: patience.handshake,
+            proxy: config.proxy_out,
+            tls: config.tls_out.clone().map(TlsClient::new).transpose()?,
+            clock,
+        }))
+    }
+
+    /// Whether each connection has its own destination.
+    pub(super) fn is_transparent(&self) -> bool {
+        self.peer.is_none()
+    }
+
+    /// A connection that has sent its PROXY header, if one is asked for.
+    pub(super) async fn connect(
+        &self,
+        destination: Option<SocketAddr>,
+        ends: Option<Ends>,
+    ) -> Result<Stream, UpstreamError> {
+        let connected = match (&self.peer, destination) {
+            (Some(peer), _) => self.connector.new_stream(peer).await,
+            (None, Some(destination)) => {
+                let mut peer = BasicPeer::new(&destination.to_string());
+                peer.options.connection_timeout = Some(self.connect_timeout);
+                self.connector.new_stream(&peer).await
+            }
+            (None, None) => return Err(UpstreamError::NoDestination),
+        };
+        let mut stream = connected.map_err(UpstreamError::Connect)?;
+        if self.proxy != ProxyOut::Off {
+            let header = match self.proxy {
+                ProxyOut::V2 => proxy_protocol::encode_v2(ends).map_err(UpstreamError::Proxy)?,
+                _ => proxy_protocol::encode_v1(ends),
+            };
+            stream.write_all(&header).await.map_err(UpstreamError::Proxy)?;
+            stream.flush().await.map_err(UpstreamError::Proxy)?;
+        }
+        Ok(stream)
+    }
+
+    /// Shakes hands on a connection.
+    pub(super) async fn secure(
+        &self,
+        tls: &TlsClient,
+        stream: Stream,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<TlsStream<Stream>, UpstreamError> {
+        let until = self.clock.deadline_after(self.handshake_timeout);
+        match tokio::time::timeout_at(until.into(), tls.connect(stream, alpn)).await {
+            Ok(secured) => secured.map_err(UpstreamError::Tls),
+            Err(_) => Err(UpstreamError::TlsTimeout(self.handshake_timeout)),
+        }
+    }
+
+    /// The protocols that clients can be offered, found by offering them to the upstream.
+    pub(super) async fn probe(&self, tls: &TlsClient) -> Result<Vec<Vec<u8>>, UpstreamError> {
+        let chosen = self.choice(tls, &[H2, HTTP_1_1]).await?;
+        if chosen.as_deref() != Some(H2) {
+            return Ok(vec![HTTP_1_1.to_vec()]);
+        }
+        // Whoever prefers h2 need not speak HTTP/1.1 at all.
+        let also = self.choice(tls, &[HTTP_1_1]).await;
+        let both = also.is_ok_and(|chosen| chosen.is_none_or(|chosen| chosen == HTTP_1_1));
+        Ok(if both { vec![H2.to_vec(), HTTP_1_1.to_vec()] } else { vec![H2.to_vec()] })
+    }
+
+    async fn choice(&self, tls: &TlsClient, offered: &[&[u8]]) -> Result<Option<Vec<u8>>, UpstreamError> {
+        let stream = self.connect(None, None).await?;
+        let mut secured = self.secure(tls, stream, offered.iter().map(|one| one.to_vec()).collect()).await?;
+        let chosen = secured.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        let _ = secured.shutdown().await; // the answer is known; how the upstream takes the farewell changes nothing
+        Ok(chosen)
+    }
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, RelayError> {
+    let failed = |source| RelayError::Resolve { host: host.to_owned(), source };
+    let none = || failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    (host, port).to_socket_addrs().map_err(failed)?.next().ok_or_else(none)
+}
