@@ -54,7 +54,7 @@ fn relay(upstream: SocketAddr, tap: Option<&Arc<Tap>>) -> Relay {
     start(&config(ANY_PORT, upstream), tap)
 }
 
-fn address(relay: &Relay) -> SocketAddr {
+fn at(relay: &Relay) -> SocketAddr {
     relay.endpoints().first().and_then(Endpoint::as_tcp).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn tap(queue_events_max: usize) -> Arc<Tap> {
 }
 
 fn connect(relay: &Relay) -> TcpStream {
-    let socket = TcpStream::connect(address(relay)).unwrap();
+    let socket = TcpStream::connect(at(relay)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
@@ -241,13 +241,13 @@ fn what_cannot_be_listened_on_is_refused() {
 fn a_drain_ends_with_the_last_connection_and_accepts_until_then() {
     let (listener, address) = listen();
     let relay = relay(address, None);
-    let at = address(&relay);
+    let port = at(&relay);
     let mut client = connect(&relay);
     client.write_all(b"a").unwrap();
     let mut server = accept(&listener);
     server.read_exact(&mut [0]).unwrap();
     let draining = std::thread::spawn(move || relay.drain(PATIENCE, std::future::pending()));
-    let mut late = TcpStream::connect(at).unwrap();
+    let mut late = TcpStream::connect(port).unwrap();
     late.write_all(b"b").unwrap();
     let mut second = accept(&listener);
     second.read_exact(&mut [0]).unwrap();
@@ -297,7 +297,7 @@ fn a_connection_on_which_nothing_moves_is_closed_and_one_that_moves_is_not() {
 fn a_listener_is_handed_over_without_a_refused_connection() {
     let (listener, upstream) = listen();
     let mut old = relay(upstream, None);
-    let at = address(&old);
+    let port = at(&old);
     let mut early = connect(&old);
     early.write_all(b"1").unwrap();
     let mut first = accept(&listener);
@@ -306,10 +306,10 @@ fn a_listener_is_handed_over_without_a_refused_connection() {
     let new = Relay::bind(&config(ANY_PORT, upstream), old.descriptors().unwrap()).unwrap();
     old.stop_accepting();
     // Nobody accepts now, and nobody is refused.
-    let mut between = TcpStream::connect(at).unwrap();
+    let mut between = TcpStream::connect(port).unwrap();
     between.write_all(b"2").unwrap();
     let new = new.start(None).unwrap();
-    assert_eq!(address(&new), at, "the same port, though any was asked for");
+    assert_eq!(at(&new), port, "the same port, though any was asked for");
     let mut second = accept(&listener);
     second.read_exact(&mut [0]).unwrap();
     assert_eq!((old.counters().connections, new.counters().connections), (1, 1));
@@ -325,9 +325,9 @@ fn a_listener_is_handed_over_without_a_refused_connection() {
 #[test]
 fn who_stops_accepting_without_a_heir_closes_the_port() {
     let mut relay = relay(listen().1, None);
-    let at = address(&relay);
+    let port = at(&relay);
     relay.stop_accepting();
-    assert!(TcpStream::connect(at).is_err());
+    assert!(TcpStream::connect(port).is_err());
 }
 
 #[test]
@@ -342,6 +342,7 @@ fn a_unix_sockets_path_goes_with_its_last_owner() {
     let mut old = start(&config, None);
     let refused = Relay::bind(&config, Vec::new()).err().unwrap();
     assert!(matches!(&refused, RelayError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse));
+    drop(accept(&listener)); // it looked whether somebody listens
 
     let new = Relay::bind(&config, old.descriptors().unwrap()).unwrap().start(None).unwrap();
     old.leave_paths();
