@@ -1,5 +1,4 @@
 //! The recorder's front between real peers, curl, wrk and nginx, on both sides of it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod front;
 mod support;
@@ -7,7 +6,6 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use front::certificates::{Authority, DAY};
 use front::nginx::Nginx;
@@ -248,7 +246,6 @@ fn proxy_headers_that_are_missing_wrong_or_endless_close_their_connection_alone(
             socket
         })
         .collect();
-    let began = Instant::now();
     for bad in [
         &b"GET / HTTP/1.1\r\n\r\n"[..],
         b"PROXY TCP4 a b c d\r\n",
@@ -268,7 +265,6 @@ fn proxy_headers_that_are_missing_wrong_or_endless_close_their_connection_alone(
         let _ = socket.read_to_end(&mut rest);
         assert!(rest.is_empty());
     }
-    assert!(began.elapsed() < PATIENCE);
     let summary = recorder.end();
     assert_eq!(summary["proxy_protocol_failures"], 4, "{summary}");
     assert_eq!(summary["handshake_timeouts"], 50, "{summary}");
@@ -411,16 +407,16 @@ fn mirrored_requests_are_answered_and_recorded() {
         ));
     });
     let front = format!("http://{}", nginx.address);
-    assert!(curl(&front, &folder.path().to_owned(), &["/large.bin"]) == front::nginx::large());
+    assert!(curl(&front, folder.path(), &["/large.bin"]) == front::nginx::large());
     // The same connection twice, a chunked body, one that waits to be asked for, and a HEAD.
     let long = "x".repeat(5_000);
     curl(
         &url,
-        &folder.path().to_owned(),
+        folder.path(),
         &["/direct/1", "--next", "--header", "Transfer-Encoding: chunked", "--data", "b", &format!("{url}/direct/2")],
     );
-    curl(&url, &folder.path().to_owned(), &["--header", "Expect: 100-continue", "--data", &long, "/direct/3"]);
-    curl(&url, &folder.path().to_owned(), &["--head", "/direct/4"]);
+    curl(&url, folder.path(), &["--header", "Expect: 100-continue", "--data", &long, "/direct/3"]);
+    curl(&url, folder.path(), &["--head", "/direct/4"]);
     let load = front::installed("wrk").args(["-t1", "-c4", "-d1s", &format!("{url}/load")]).output().unwrap();
     let load = String::from_utf8(load.stdout).unwrap();
     assert!(!load.contains("Socket errors") && !load.contains("Non-2xx"), "{load}");

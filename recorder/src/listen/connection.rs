@@ -68,7 +68,7 @@ impl ServerApp for App {
                 Introduced::Plain(client) => pair.pass(client, connection, from, None).await,
                 Introduced::Tls(client) => {
                     let alpn = client.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-                    Box::pin(pair.pass(client, connection, from, Some(alpn))).await;
+                    Box::pin(pair.pass(*client, connection, from, Some(alpn))).await;
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Origin {
 /// A client after PROXY header and TLS handshake.
 enum Introduced {
     Plain(Stream),
-    Tls(TlsStream<Stream>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Pair {
@@ -132,7 +132,7 @@ impl Pair {
             };
             let Some(tls) = &self.tls_in else { return Some((Introduced::Plain(client), from)) };
             match tls.acceptor().accept(client).await {
-                Ok(client) => Some((Introduced::Tls(client), from)),
+                Ok(client) => Some((Introduced::Tls(Box::new(client)), from)),
                 Err(error) => {
                     if is_about_protocols(&error) {
                         // The upstream may speak by now what this client asks for.

@@ -177,7 +177,8 @@ impl Relay {
     /// they change, within seconds. Whatever cannot be used is logged and counted, and what was before stays; returns
     /// whether all could be used.
     pub fn reload(&self) -> bool {
-        self.pairs.iter().fold(true, |all, pair| pair.reload_and_count() && all)
+        // Each is read, also after one that could not be used.
+        self.pairs.iter().filter(|pair| !pair.reload_and_count()).count() == 0
     }
 
     /// Descriptors of the listening sockets for another process, which gives them to [`Relay::bind`].
