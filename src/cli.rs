@@ -14,7 +14,7 @@ mod replay;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
 #[cfg(feature = "record")]
-pub(crate) use record::{PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch};
+pub(crate) use record::{KeepArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch};
 #[cfg(feature = "replay")]
 pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, WhenBusy};
 

@@ -41,11 +41,11 @@ pub(crate) fn run(args: DemoArgs) -> Result<Outcome, Failure> {
 
     say("1. Record its visitors:");
     let recording = ["record", "--listen", "127.0.0.1:0", "--upstream", &target, "--out", &text(&session)];
-    let recording = Recording::start(Config::check(record_args(&recording)?)?)?;
+    let recording = Recording::start(Config::check(record_args(&recording)?)?, Vec::new(), false)?;
     say(&format!("   {} seconds of visitors, with a rush in the middle …", VISITS.as_secs()));
     let address = recording.address().ok_or_else(|| Failure::new("the demo's recorder has no address"))?;
     let visits = runtime.block_on(visitors::drive(address, SEED, VISITS));
-    let recorded = recording.end_now();
+    let recorded = recording.finish();
 
     say("\n2. Send it back at three times the rate:");
     let before = collector.counts();
@@ -86,7 +86,7 @@ fn story(
     session: &Path,
 ) -> String {
     let result = &replayed.result;
-    let exchanges = recorded.captured.as_ref().map_or(0, |captured| captured.written.exchanges);
+    let exchanges = recorded.exchanges();
     let mut out = "\n3. What happened:\n".to_owned();
     let mut line = |name: &str, value: String| out += &format!("   {name:<16}{value}\n");
     line(
@@ -163,11 +163,9 @@ fn story(
 
 /// Whether everything that the demo promises came true.
 fn verdict(recorded: &Ended, result: &RunResult, spans: &SpanCounts) -> Outcome {
-    let complete =
-        recorded.captured.as_ref().is_some_and(|captured| captured.gaps.is_empty() && captured.failure.is_none());
     let sent = result.sent == result.planned && result.errors.is_empty() && !result.interrupted;
     let traced = spans.client == result.planned && spans.client_with_server_child == spans.client;
-    if complete && sent && traced { Outcome::Done } else { Outcome::Failed }
+    if recorded.is_complete() && sent && traced { Outcome::Done } else { Outcome::Failed }
 }
 
 /// Parses a command as a user would type it, and shows it.

@@ -1,164 +1,153 @@
-//! `reenact record`: builds relay, tap and capture, runs them until a signal, and says what was captured.
+//! `reenact record`: builds a recorder, and does to it what signals, clients of `--admin` and the clock ask for.
+//!
+//! One loop on the main thread owns the recorder, so that nothing about it is locked; everybody else sends it events.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-
-use formats::clients::ClientKeys;
-use formats::redact::Redactor;
-use formats::session::{Redaction, SessionHeader, SessionWriter, WriterOptions};
-use recorder::breaker::BreakerOptions;
-use recorder::capture::{Capture, CaptureOptions, StoreOptions};
-use recorder::clock::Clock;
-use recorder::listen::{Relay, RelayError};
-use recorder::selection::Selection;
-use recorder::tap::Tap;
 
 use crate::cli::RecordArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::signals::{Asked, Signals};
+use crate::signals::Asked;
 use crate::units;
 
+mod admin;
 mod config;
 mod ended;
+mod events;
+mod handover;
+mod keep;
+mod live;
+mod metrics;
 mod pairs;
+mod recording;
+mod routes;
+mod sessions;
+mod systemd;
 
 pub(crate) use config::Config;
+#[cfg(feature = "replay")]
 pub(crate) use ended::Ended;
+pub(crate) use recording::Recording;
+
+use events::{Event, Events};
+use live::Live;
 
 /// How long traffic is passed on after SIGTERM, unless `--drain` says otherwise.
 const DRAIN_ON_TERMINATE: Duration = Duration::from_secs(30);
-/// Exchanges under way may hold this many times the queue's bytes.
-const PARSER_SHARE: usize = 4;
 
 pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
     let json = args.json;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
     // Before anything starts, so that no signal is missed.
-    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    let mut events = Events::listen()?;
     let config = Config::check(args)?;
     for warning in config.pairs.iter().flat_map(pairs::Pair::warnings) {
         eprintln!("warning: {warning}");
     }
-    let recording = Recording::start(config)?;
-    eprintln!("{}", recording.greeting());
-    let asked = runtime.block_on(signals.next());
-    let again = async move {
-        let _ = signals.next().await;
+    let (admin, handover) = (config.admin.clone(), config.handover.clone());
+    let (drain, drain_max) = (config.drain, config.drain_max);
+    let admin = admin.map(|endpoint| admin::bind(&endpoint, &events)).transpose()?;
+    let before = handover.as_deref().map(handover::take).transpose()?.flatten();
+    let (inherited, before) = match before {
+        Some((sockets, before)) => (sockets, Some(before)),
+        None => (systemd::sockets()?, None),
     };
-    let ended = recording.end(asked, again);
+    let mut recording = Recording::start(config, inherited, before.is_some())?;
+    eprintln!("{}", recording.greeting());
+    if let Some(admin) = admin {
+        eprintln!("{}", admin.greeting());
+        admin.serve(&events);
+    }
+    if let Some(before) = before {
+        before.accepted();
+    }
+    if let Some(path) = &handover {
+        handover::offer(path, &events)?;
+    }
+    systemd::ready();
+    let mut phase = Phase::Running;
+    let mut live = Live::new();
+    while phase != Phase::Over {
+        phase = match events.next() {
+            Event::Signal(asked) => on_signal(&mut recording, phase, asked, drain),
+            Event::Hangup => {
+                recording.reload();
+                phase
+            }
+            Event::Tick => {
+                live.tick(&recording);
+                systemd::alive();
+                on_tick(&mut recording, phase)
+            }
+            Event::Call(call) => {
+                let reply = routes::answer(&mut recording, &call.asked, phase == Phase::Running);
+                call.reply(reply);
+                phase
+            }
+            Event::Sockets(reply) => {
+                reply.send(recording.sockets());
+                phase
+            }
+            Event::TakenOver => {
+                eprintln!("another process has taken over; open connections go on for at most {}", seconds(drain_max));
+                recording.hand_over();
+                Phase::Draining { until_ns: after(&recording, drain_max) }
+            }
+        };
+    }
+    live.clear();
+    systemd::stopping();
+    let ended = recording.finish();
     outcome::print(&if json { format!("{}\n", ended.json()) } else { ended.text() });
     Ok(ended.outcome())
 }
 
-/// A recorder at work.
-pub(crate) struct Recording {
-    relay: Relay,
-    capture: Option<Capture>,
-    /// For each pair, where its traffic goes.
-    upstreams: Vec<String>,
-    out: Option<PathBuf>,
-    drain: Option<Duration>,
+/// How far the recorder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Until the last connection has ended, or this instant.
+    Draining {
+        until_ns: u64,
+    },
+    Over,
 }
 
-impl Recording {
-    /// Makes the session before it accepts: whoever can connect is recorded.
-    pub(crate) fn start(config: Config) -> Result<Self, Failure> {
-        let of = |error: RelayError| Failure::of(&error).hint(error.hint());
-        let Config { relay, pairs, out, drain, tap, limits, flush_interval_ns, record_replays, key, rules } = config;
-        let upstreams = pairs.iter().map(pairs::Pair::destination).collect();
-        let Some(directory) = &out else {
-            let relay = Relay::bind(&relay, Vec::new()).and_then(|bound| bound.start(None)).map_err(of)?;
-            return Ok(Self { relay, capture: None, upstreams, out, drain });
-        };
-        let clock = Clock::start();
-        let tap = Tap::new(tap, clock);
-        // The port that 0 becomes stands in the header, so the socket comes first; nobody is accepted before the writer
-        // is there.
-        let client_keys = rules
-            .iter()
-            .map(ToString::to_string)
-            .chain(["forwarded", "peer", "connection"].map(str::to_owned))
-            .collect();
-        let redactor = Redactor::new(&key);
-        let policy = redactor.policy();
-        let bound = Relay::bind(&relay, Vec::new()).map_err(of)?;
-        let header = SessionHeader {
-            session_id: format!("{:016x}", clock.started_unix_ns() ^ u64::from(std::process::id()) << 40),
-            created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
-            started_unix_ns: clock.started_unix_ns(),
-            listen: together(bound.endpoints().iter().map(ToString::to_string)),
-            upstream: together(pairs.iter().filter_map(|pair| pair.upstream.clone())),
-            redaction: Some(Redaction { key_id: policy.key_id, headers: policy.headers }),
-            client_keys,
-            ..SessionHeader::default()
-        };
-        let writer = SessionWriter::create(directory, header, WriterOptions::default())?;
-        let clients = ClientKeys::new(rules, &key);
-        let parser_bytes_max = tap.queue_bytes_max().saturating_mul(PARSER_SHARE);
-        let options = CaptureOptions {
-            redactor,
-            clients,
-            selection: Selection { record_replays, ..Selection::default() },
-            limits,
-            parser_bytes_max,
-            backlog_bytes_max: tap.queue_bytes_max(),
-            breaker: BreakerOptions::default(),
-            store: StoreOptions { flush_interval_ns, ..StoreOptions::default() },
-        };
-        let capture = Capture::start(Arc::clone(&tap), writer, options);
-        let capture = capture.map_err(|error| Failure::new(format!("cannot start the capture thread: {error}")))?;
-        let relay = bound.start(Some(tap)).map_err(of)?;
-        Ok(Self { relay, capture: Some(capture), upstreams, out, drain })
+/// The first signal closes the session at once and lets traffic pass on until the drain is over; the second ends it.
+fn on_signal(recording: &mut Recording, phase: Phase, asked: Asked, drain: Option<Duration>) -> Phase {
+    if phase != Phase::Running {
+        return Phase::Over;
     }
-
-    /// The first address that it listens on; `None` if it listens on Unix sockets alone.
-    #[cfg(feature = "replay")]
-    pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
-        self.relay.endpoints().iter().find_map(recorder::listen::Endpoint::as_tcp)
+    let had_session = recording.end_session().is_some();
+    let longest = drain.unwrap_or(match asked {
+        Asked::Interrupt => Duration::ZERO,
+        Asked::Terminate => DRAIN_ON_TERMINATE,
+    });
+    let active = recording.counters().active;
+    if longest.is_zero() || active == 0 {
+        return Phase::Over;
     }
+    let what = if had_session { "the session is closed; " } else { "" };
+    eprintln!("{what}passing traffic on for {active} connections, at most {}", seconds(longest));
+    Phase::Draining { until_ns: after(recording, longest) }
+}
 
-    /// A line for each pair.
-    fn greeting(&self) -> String {
-        let into = match &self.out {
-            Some(out) => format!("recording into {}", out.display()),
-            None => "capture is off".to_owned(),
-        };
-        let pairs = self.relay.endpoints().iter().zip(&self.upstreams);
-        let lines: Vec<_> = pairs.map(|(at, upstream)| format!("listening on {at}, {upstream}, {into}")).collect();
-        lines.join("\n")
+fn on_tick(recording: &mut Recording, phase: Phase) -> Phase {
+    if recording.budget_is_used()
+        && let Some(session) = recording.end_session()
+    {
+        eprint!("the session is complete, traffic is passed on\n{}", session.text());
     }
-
-    /// Closes the session at once, then passes traffic on until the last connection ends, the drain is over, or `again`.
-    pub(crate) fn end(self, asked: Asked, again: impl Future<Output = ()>) -> Ended {
-        let captured = self.capture.map(Capture::stop);
-        let longest = self.drain.unwrap_or(match asked {
-            Asked::Interrupt => Duration::ZERO,
-            Asked::Terminate => DRAIN_ON_TERMINATE,
-        });
-        let counters = self.relay.counters();
-        if counters.active > 0 && !longest.is_zero() {
-            let what = if captured.is_some() { "the session is closed; " } else { "" };
-            eprintln!(
-                "{what}passing traffic on for {} connections, at most {}",
-                counters.active,
-                units::seconds(longest.as_secs_f64())
-            );
+    match phase {
+        Phase::Draining { until_ns } if recording.counters().active == 0 || recording.clock().now_ns() >= until_ns => {
+            Phase::Over
         }
-        let (counters, cut) = self.relay.drain(longest, again);
-        Ended { captured, counters, cut, out: self.out }
-    }
-
-    /// Ends a recording of which every connection is over already.
-    #[cfg(feature = "replay")]
-    pub(crate) fn end_now(self) -> Ended {
-        self.end(Asked::Interrupt, std::future::pending())
+        phase => phase,
     }
 }
 
-/// Several pairs as one text; the header of a session has room for one.
-fn together(places: impl Iterator<Item = String>) -> Option<String> {
-    let places: Vec<_> = places.collect();
-    (!places.is_empty()).then(|| places.join(", "))
+fn after(recording: &Recording, duration: Duration) -> u64 {
+    recording.clock().now_ns().saturating_add(units::nanos(duration))
+}
+
+fn seconds(duration: Duration) -> String {
+    units::seconds(duration.as_secs_f64())
 }

@@ -36,6 +36,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
 }
 
+/// `80%`: a share in hundredths.
+#[cfg(feature = "record")]
+pub(crate) fn percent(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.parse().ok());
+    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("`{text}` is no share from 1% to 100%"))
+}
+
 /// A time as in `2026-11-25T15:00:00Z`.
 #[cfg(feature = "replay")]
 pub(crate) fn time(text: &str) -> Result<std::time::SystemTime, String> {

@@ -5,6 +5,7 @@
 pub mod breaker;
 pub mod capture;
 pub mod clock;
+pub mod latency;
 pub mod listen;
 pub mod losses;
 mod relay;

@@ -14,6 +14,7 @@ use formats::wire::{Direction, Ending};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::latency::Latencies;
 use crate::tap::ConnectionTap;
 
 /// As large as pingora's own read buffer, so that reads go past it without another copy.
@@ -103,6 +104,8 @@ impl Idle {
 pub(crate) struct Passed {
     pub(crate) requests: std::sync::atomic::AtomicU64,
     pub(crate) responses: std::sync::atomic::AtomicU64,
+    /// From the end of a read until the other side has taken all of it.
+    pub(crate) latencies: Latencies,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,6 +122,8 @@ struct Pump {
     pending: Vec<u8>,
     taken: usize,
     flush: bool,
+    /// When what is not taken yet was read.
+    read_at: Option<Instant>,
     /// Bytes were read or written since this was last looked at.
     moved: bool,
     /// The sender is done, and how.
@@ -128,7 +133,16 @@ struct Pump {
 
 impl Pump {
     fn new(from: Direction) -> Self {
-        Self { from, pending: Vec::new(), taken: 0, flush: false, moved: false, ended: None, over: Over::No }
+        Self {
+            from,
+            pending: Vec::new(),
+            taken: 0,
+            flush: false,
+            read_at: None,
+            moved: false,
+            ended: None,
+            over: Over::No,
+        }
     }
 
     fn poll<R: Duplex, W: Duplex>(
@@ -162,7 +176,7 @@ impl Pump {
         passed: &Passed,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.write_pending(cx, writer))?;
+            ready!(self.write_pending(cx, writer, passed))?;
             if let Some(how) = self.ended {
                 if how == Ending::Eof {
                     ready!(Pin::new(&mut *writer).poll_shutdown(cx))?;
@@ -173,7 +187,12 @@ impl Pump {
         }
     }
 
-    fn write_pending<W: Duplex>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>> {
+    fn write_pending<W: Duplex>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+        passed: &Passed,
+    ) -> Poll<io::Result<()>> {
         while let Some(rest) = self.pending.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match ready!(Pin::new(&mut *writer).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -190,6 +209,9 @@ impl Pump {
         if self.flush {
             ready!(Pin::new(&mut *writer).poll_flush(cx))?;
             self.flush = false;
+        }
+        if let Some(read_at) = self.read_at.take() {
+            passed.latencies.add(u64::try_from(read_at.elapsed().as_nanos()).unwrap_or(u64::MAX));
         }
         Poll::Ready(Ok(()))
     }
@@ -214,6 +236,7 @@ impl Pump {
                 }
                 return Poll::Ready(Ok(()));
             }
+            self.read_at = Some(Instant::now());
             if let Some(tap) = tap {
                 tap.bytes(self.from, bytes);
             }

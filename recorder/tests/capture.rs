@@ -41,10 +41,8 @@ struct Recorder {
     session: std::path::PathBuf,
 }
 
-impl Recorder {
-    fn address(&self) -> SocketAddr {
-        self.relay.endpoints().first().and_then(Endpoint::as_tcp).unwrap()
-    }
+fn address(relay: &Relay) -> SocketAddr {
+    relay.endpoints().first().and_then(Endpoint::as_tcp).unwrap()
 }
 
 fn recorder(upstream: SocketAddr, tap: TapLimits, more: impl FnOnce(&mut CaptureOptions)) -> Recorder {
@@ -146,7 +144,7 @@ fn contains(session: &Path, needle: &str) -> bool {
 #[test]
 fn what_passes_is_kept_and_secrets_are_not() {
     let recorder = recorder(upstream(), TapLimits::default(), |_| {});
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     let secret = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA";
     let answer =
         exchange(&mut socket, &format!("GET /a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n"));
@@ -170,7 +168,7 @@ fn what_passes_is_kept_and_secrets_are_not() {
 #[test]
 fn a_queue_without_room_is_a_gap_and_no_byte_of_traffic() {
     let recorder = recorder(upstream(), TapLimits { queue_events_max: 100, queue_bytes_max: 10 }, |_| {});
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     for _ in 0..3 {
         assert!(exchange(&mut socket, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("ok"));
     }
@@ -184,7 +182,7 @@ fn a_queue_without_room_is_a_gap_and_no_byte_of_traffic() {
 #[test]
 fn what_is_no_http_passes_and_is_counted() {
     let recorder = recorder(upstream(), TapLimits::default(), |_| {});
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     assert_eq!(exchange(&mut socket, "GET /raw HTTP/1.1\r\nHost: x\r\n\r\n"), "not HTTP at all\n\n");
     assert!(exchange(&mut socket, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("ok"));
     wait_for(|| (!read(&recorder.session).1.is_empty()).then_some(()));
@@ -202,11 +200,11 @@ fn what_is_no_http_passes_and_is_counted() {
 #[test]
 fn an_exchange_under_way_is_kept_as_far_as_it_came() {
     let recorder = recorder(upstream(), TapLimits::default(), |_| {});
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     exchange(&mut socket, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     socket.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf").unwrap();
     wait_for(|| (recorder.relay.counters().request_bytes > 75).then_some(()));
-    let address = recorder.address();
+    let at = address(&recorder.relay);
     let captured = recorder.capture.stop();
     assert_eq!(captured.written.exchanges, 2);
     let (exchanges, _) = read(&recorder.session);
@@ -216,7 +214,7 @@ fn an_exchange_under_way_is_kept_as_far_as_it_came() {
         (End::RecordingStopped, None, &b"half"[..])
     );
     // Relaying goes on, uncaptured.
-    assert!(exchange(&mut TcpStream::connect(address).unwrap(), "GET / HTTP/1.1\r\n\r\n").ends_with("ok"));
+    assert!(exchange(&mut TcpStream::connect(at).unwrap(), "GET / HTTP/1.1\r\n\r\n").ends_with("ok"));
     assert_eq!(read(&recorder.session).0.len(), 2);
 }
 
@@ -225,7 +223,7 @@ fn replays_are_skipped_unless_they_are_wanted() {
     for (record_replays, kept) in [(false, 1), (true, 2)] {
         let recorder =
             recorder(upstream(), TapLimits::default(), |options| options.selection.record_replays = record_replays);
-        let mut socket = TcpStream::connect(recorder.address()).unwrap();
+        let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
         exchange(&mut socket, "GET / HTTP/1.1\r\ntracestate: a=b, reenact=0123456789abcdef\r\n\r\n");
         exchange(&mut socket, "GET / HTTP/1.1\r\ntracestate: a=b\r\n\r\n");
         drop(socket);
@@ -238,11 +236,11 @@ fn replays_are_skipped_unless_they_are_wanted() {
 #[test]
 fn exchanges_under_way_are_bounded_together() {
     let recorder = recorder(upstream(), TapLimits::default(), |options| options.parser_bytes_max = 1_000);
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     let upload = [b"POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n".to_vec(), vec![b'x'; 2_000]].concat();
     socket.write_all(&upload).unwrap();
     wait_for(|| read(&recorder.session).1.contains(&GapReason::ParserFull).then_some(()));
-    let mut other = TcpStream::connect(recorder.address()).unwrap();
+    let mut other = TcpStream::connect(address(&recorder.relay)).unwrap();
     exchange(&mut other, "GET / HTTP/1.1\r\n\r\n");
     let captured = recorder.capture.stop();
     // What was there of the upload, and the small one.
@@ -253,7 +251,7 @@ fn exchanges_under_way_are_bounded_together() {
 fn a_session_that_cannot_be_written_costs_exchanges_and_no_traffic_and_goes_on_by_itself() {
     let recorder = recorder(upstream(), TapLimits::default(), |_| {});
     std::fs::remove_dir_all(&recorder.session).unwrap();
-    let mut socket = TcpStream::connect(recorder.address()).unwrap();
+    let mut socket = TcpStream::connect(address(&recorder.relay)).unwrap();
     wait_for(|| {
         assert!(exchange(&mut socket, "GET /lost HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("ok"));
         recorder.capture.status().is_down.then_some(())

@@ -27,6 +27,15 @@ pub struct SessionHeader {
     pub sealing: Option<Sealing>,
     /// The rules by which clients were told apart, first that applies.
     pub client_keys: Vec<String>,
+    /// The share of the clients that was kept, in millionths; all of them when it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_millionths: Option<u32>,
+    /// Filters of which one had to describe an exchange for it to be kept; none when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// Filters that left out what they describe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// What a reader must understand; a name it does not know makes it refuse.
     pub features_required: Vec<String>,
 }

@@ -21,7 +21,7 @@ use super::proxied;
 use super::proxy_protocol::Ends;
 use super::socket::is_same_address;
 use super::tls_in::TlsServer;
-use super::upstream::{HTTP_1_1, Upstream, UpstreamError};
+use super::upstream::{HTTP_1_1, Upstream, UpstreamError, is_about_protocols};
 use crate::clock::Clock;
 use crate::relay::{self, Duplex, RelayEnd};
 use crate::tap::{ConnectionTap, Tap};
@@ -68,7 +68,7 @@ impl ServerApp for App {
                 Introduced::Plain(client) => pair.pass(client, connection, from, None).await,
                 Introduced::Tls(client) => {
                     let alpn = client.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-                    Box::pin(pair.pass(client, connection, from, Some(alpn))).await;
+                    Box::pin(pair.pass(*client, connection, from, Some(alpn))).await;
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Origin {
 /// A client after PROXY header and TLS handshake.
 enum Introduced {
     Plain(Stream),
-    Tls(TlsStream<Stream>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Pair {
@@ -132,8 +132,12 @@ impl Pair {
             };
             let Some(tls) = &self.tls_in else { return Some((Introduced::Plain(client), from)) };
             match tls.acceptor().accept(client).await {
-                Ok(client) => Some((Introduced::Tls(client), from)),
+                Ok(client) => Some((Introduced::Tls(Box::new(client)), from)),
                 Err(error) => {
+                    if is_about_protocols(&error) {
+                        // The upstream may speak by now what this client asks for.
+                        self.mismatch.notify_one();
+                    }
                     let failures = count(&self.counting.tls_handshake_failures);
                     self.warn(|| format!("client {}: TLS: {error} ({failures} so far)", shown(from.peer)));
                     None
@@ -177,14 +181,12 @@ impl Pair {
                         None => self.alpn.clone(),
                     };
                     match Box::pin(upstream.secure(tls, stream, offered)).await {
+                        Err(UpstreamError::Protocol) => self.disagree(),
                         Err(error) => self.upstream_failed(&error),
-                        Ok(stream) if self.agree(alpn, stream.get_ref().1.alpn_protocol()) => {
+                        Ok(stream) if agree(alpn, stream.get_ref().1.alpn_protocol()) => {
                             Box::pin(self.relay(client, stream, tap)).await;
                         }
-                        Ok(_) => {
-                            count(&self.counting.alpn_mismatches);
-                            self.mismatch.notify_one();
-                        }
+                        Ok(_) => self.disagree(),
                     }
                 }
             },
@@ -201,9 +203,11 @@ impl Pair {
         }
     }
 
-    /// Whether both sides speak the same; who names no protocol speaks HTTP/1.1.
-    fn agree(&self, client: Option<Option<Vec<u8>>>, upstream: Option<&[u8]>) -> bool {
-        client.is_none_or(|client| client.as_deref().unwrap_or(HTTP_1_1) == upstream.unwrap_or(HTTP_1_1))
+    /// The upstream no longer speaks what the client was offered.
+    fn disagree(&self) {
+        let mismatches = count(&self.counting.alpn_mismatches);
+        self.mismatch.notify_one();
+        self.warn(|| format!("upstream {}: it and a client agree to no protocol ({mismatches} so far)", self.name));
     }
 
     fn is_loop(&self, from: Origin) -> bool {
@@ -226,6 +230,11 @@ impl Pair {
             log::warn!("{}", message());
         }
     }
+}
+
+/// Whether both sides speak the same; who names no protocol speaks HTTP/1.1.
+fn agree(client: Option<Option<Vec<u8>>>, upstream: Option<&[u8]>) -> bool {
+    client.is_none_or(|client| client.as_deref().unwrap_or(HTTP_1_1) == upstream.unwrap_or(HTTP_1_1))
 }
 
 fn shown(peer: Option<SocketAddr>) -> String {

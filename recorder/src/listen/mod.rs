@@ -33,6 +33,7 @@ use tls_in::TlsServer;
 use upstream::{Patience, Upstream};
 
 use crate::clock::Clock;
+use crate::latency::Latency;
 use crate::tap::Tap;
 
 mod config;
@@ -173,11 +174,18 @@ impl Relay {
         self.counting.read()
     }
 
+    /// How long it keeps bytes.
+    #[must_use]
+    pub fn latency(&self) -> Latency {
+        self.counting.passed.latencies.read()
+    }
+
     /// Reads certificates, keys and authorities again, for connections that come from now on. They are also read when
     /// they change, within seconds. Whatever cannot be used is logged and counted, and what was before stays; returns
     /// whether all could be used.
     pub fn reload(&self) -> bool {
-        self.pairs.iter().fold(true, |all, pair| pair.reload_and_count() && all)
+        // Each is read, also after one that could not be used.
+        self.pairs.iter().filter(|pair| !pair.reload_and_count()).count() == 0
     }
 
     /// Descriptors of the listening sockets for another process, which gives them to [`Relay::bind`].

@@ -44,6 +44,8 @@ pub(super) enum UpstreamError {
     Tls(io::Error),
     #[error("TLS: the handshake took longer than {0:?}")]
     TlsTimeout(Duration),
+    #[error("TLS: it speaks none of the protocols that the client agreed to")]
+    Protocol,
     #[error("the original destination is unknown")]
     NoDestination,
 }
@@ -147,6 +149,7 @@ impl Upstream {
     ) -> Result<TlsStream<Stream>, UpstreamError> {
         let until = self.clock.deadline_after(self.handshake_timeout);
         match tokio::time::timeout_at(until.into(), tls.connect(stream, alpn)).await {
+            Ok(Err(error)) if is_about_protocols(&error) => Err(UpstreamError::Protocol),
             Ok(secured) => secured.map_err(UpstreamError::Tls),
             Err(_) => Err(UpstreamError::TlsTimeout(self.handshake_timeout)),
         }
@@ -171,6 +174,18 @@ impl Upstream {
         let _ = secured.shutdown().await; // the answer is known; how the upstream takes the farewell changes nothing
         Ok(chosen)
     }
+}
+
+/// Whether a handshake failed since both sides have no protocol in common (RFC 7301 §3.2).
+pub(super) fn is_about_protocols(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(
+        error,
+        Some(
+            rustls::Error::NoApplicationProtocol
+                | rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)
+        )
+    )
 }
 
 fn resolve(host: &str, port: u16) -> Result<SocketAddr, RelayError> {

@@ -1,0 +1,102 @@
+//! What is kept of the traffic, checked.
+
+use std::path::PathBuf;
+
+use formats::clients::KeyRule;
+use formats::redact::RedactionKey;
+use formats::session::WriterOptions;
+use formats::wire::Limits;
+use recorder::breaker::BreakerOptions;
+use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
+use recorder::selection::Selection;
+use recorder::tap::TapLimits;
+
+use crate::cli::{KeepArgs, Switch};
+use crate::outcome::Failure;
+use crate::{secret, units};
+
+/// Exchanges under way may hold this many times the queue's bytes.
+const PARSER_SHARE: usize = 4;
+
+/// What is kept, where, and how much of the machine that may take.
+pub(super) struct Keep {
+    pub(super) out: PathBuf,
+    /// Whether a session begins at once.
+    pub(super) at_once: bool,
+    pub(super) key: RedactionKey,
+    pub(super) rules: Vec<KeyRule>,
+    pub(super) selection: Selection,
+    pub(super) limits: Limits,
+    pub(super) tap: TapLimits,
+    pub(super) parser_bytes_max: usize,
+    pub(super) backlog_bytes_max: usize,
+    pub(super) breaker: BreakerOptions,
+    pub(super) writer: WriterOptions,
+    pub(super) store: StoreOptions,
+}
+
+impl Keep {
+    /// `None` when nothing is to be captured, now or later.
+    pub(super) fn check(args: KeepArgs) -> Result<Option<Self>, Failure> {
+        let at_once = args.capture == Switch::On;
+        let out = match args.out {
+            Some(out) => out,
+            None if at_once => {
+                return Err(Failure::new("a recording needs --out").hint("as in --out sessions/monday"));
+            }
+            None => return Ok(None),
+        };
+        if args.flush_interval.is_zero() || args.rotate_every.is_some_and(|every| every.is_zero()) {
+            return Err(Failure::new("--flush-interval and --rotate-every must be above zero"));
+        }
+        if args.rotate_size == 0 {
+            return Err(Failure::new("--rotate-size must be above zero"));
+        }
+        if let Some(free) = free_bytes(&out).filter(|free| at_once && *free < args.free_min) {
+            let (free, least) = (units::bytes(free), units::bytes(args.free_min));
+            let message = format!("only {free} are free for {}, and {least} are to stay free", out.display());
+            return Err(Failure::new(message).hint("make room, or allow less with --free-min"));
+        }
+        let queue_bytes_max = to_usize(args.queue_bytes);
+        Ok(Some(Self {
+            out,
+            at_once,
+            key: secret::redaction_key(args.redact_key.as_ref())?,
+            rules: args.client_key,
+            selection: Selection {
+                record_replays: args.record_replays,
+                sample: args.sample,
+                only: args.only,
+                exclude: args.exclude,
+            },
+            limits: Limits { body_bytes_max: to_usize(args.body_max), ..Limits::default() },
+            tap: TapLimits { queue_bytes_max, ..TapLimits::default() },
+            parser_bytes_max: queue_bytes_max.saturating_mul(PARSER_SHARE),
+            backlog_bytes_max: to_usize(args.backlog_bytes),
+            breaker: BreakerOptions {
+                cpu_percent_max: args.breaker_cpu,
+                memory_percent_max: args.breaker_memory,
+                pause_ns: units::nanos(args.breaker_pause),
+            },
+            writer: WriterOptions { segment_bytes_max: args.rotate_size, ..WriterOptions::default() },
+            store: StoreOptions {
+                flush_interval_ns: units::nanos(args.flush_interval),
+                disk: DiskOptions {
+                    rotate_interval_ns: args.rotate_every.map(units::nanos),
+                    keep_bytes_max: args.keep_size,
+                    keep_for: args.keep_for,
+                    free_bytes_min: args.free_min,
+                },
+                budget: Budget {
+                    elapsed_ns: args.duration.map(units::nanos),
+                    exchanges: args.max_exchanges,
+                    file_bytes: args.max_size,
+                },
+            },
+        }))
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
