@@ -75,7 +75,7 @@ fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
     let request = &mut exchange.request;
     let page = String::from_utf8(request.head.to_vec()).unwrap();
     let len = usize::try_from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (50 + number % 8)).unwrap();
-    let body: Vec<u8> = (0..len).map(|at| b"name=value&"[at % 11]).collect();
+    let body: Vec<u8> = b"name=value&".iter().cycle().take(len).copied().collect();
     let post = page.replacen("GET", "POST", 1);
     let with = |start: &str, lines: &str| format!("{}\r\n{lines}\r\n\r\n", start.trim_end());
     let head = match number % 16 {
@@ -110,8 +110,12 @@ fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
     };
     request.head = head.into();
     if framing != Framing::None {
-        request.body =
-            Body { bytes: body.into(), total_len: len as u64 + u64::from(number % 160 == 0), chunks, sha256: None };
+        request.body = Body {
+            bytes: body.into(),
+            total_len: len as u64 + u64::from(number.is_multiple_of(160)),
+            chunks,
+            sha256: None,
+        };
     }
     if number % 32 == 3 {
         request.trailers = "x-checksum: 1\r\ntraceparent: 1\r\n".into();
