@@ -44,7 +44,8 @@ pub fn endpoint(method: &[u8], target: &[u8]) -> String {
 
 /// The target's path; a target that is no path and no URL (`*`, `host:443`) stays as it is.
 fn path(target: &[u8]) -> &[u8] {
-    let target = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let end = memchr::memchr2(b'?', b'#', target).unwrap_or(target.len());
+    let target = target.get(..end).unwrap_or_default();
     if target.starts_with(b"/") {
         return target;
     }
@@ -86,6 +87,13 @@ fn is_extension(extension: &[u8]) -> bool {
 }
 
 fn escape(bytes: &[u8], name: &mut String) {
+    // Nearly everything is printable ASCII, of which nothing is escaped.
+    if bytes.iter().all(u8::is_ascii_graphic)
+        && let Ok(plain) = std::str::from_utf8(bytes)
+    {
+        name.push_str(plain);
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
             if character.is_control() || character.is_whitespace() {
@@ -108,6 +116,9 @@ fn percent(bytes: &[u8], name: &mut String) {
 }
 
 fn bounded(mut name: String) -> String {
+    if name.len() <= NAME_CHARS_MAX {
+        return name;
+    }
     if let Some((at, _)) = name.char_indices().nth(NAME_CHARS_MAX) {
         name.truncate(at);
         name.push('…');

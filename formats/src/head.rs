@@ -37,34 +37,45 @@ pub fn trailer_fields(section: &[u8]) -> impl Iterator<Item = Field<'_>> {
     field_lines(section, 0)
 }
 
-/// Whether every line of `head` but the start line is a field: none is folded (RFC 9112 §5.2), lacks its colon, or stands
-/// behind the empty line.
-#[must_use]
-pub fn has_only_fields(head: &[u8]) -> bool {
-    are_fields(head, line_end(head, 0))
-}
-
-/// The same of a trailer section, which has no start line.
+/// Whether every line of a trailer section is a field: none is folded (RFC 9112 §5.2), lacks its colon, or stands behind
+/// an empty line.
 #[must_use]
 pub fn has_only_trailer_fields(section: &[u8]) -> bool {
-    are_fields(section, 0)
-}
-
-fn are_fields(head: &[u8], start: usize) -> bool {
-    let mut end = start;
-    for field in field_lines(head, start) {
+    let mut end = 0;
+    for field in trailer_fields(section) {
         if field.line.start != end {
             return false;
         }
         end = field.line.end;
     }
-    trim_line_end(head.get(end..).unwrap_or_default()).is_empty()
+    trim_line_end(section.get(end..).unwrap_or_default()).is_empty()
 }
 
 /// The value of the first field called `name`.
 #[must_use]
 pub fn value<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    fields(head).find(|field| field.is(name)).map(|field| field.value)
+    values(head, name).next()
+}
+
+/// The values of all fields called `name`, which is a token. What [`fields`] would find, without taking other lines apart.
+pub(crate) fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = head.get(line_end(head, 0)..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        loop {
+            let (line, after) = rest.split_at_checked(line_end(rest, 0))?;
+            let text = trim_line_end(line);
+            if text.is_empty() {
+                return None;
+            }
+            rest = after;
+            let Some((start, more)) = text.split_at_checked(name.len()) else { continue };
+            if start.eq_ignore_ascii_case(name.as_bytes())
+                && let Some(value) = more.trim_ascii_start().strip_prefix(b":")
+            {
+                return Some(value.trim_ascii());
+            }
+        }
+    })
 }
 
 /// A request's start line (RFC 9112 §3).
@@ -137,9 +148,9 @@ fn field_lines(head: &[u8], mut at: usize) -> impl Iterator<Item = Field<'_>> {
                 continue;
             }
             let raw = text.get(colon + 1..)?;
-            let value = raw.trim_ascii();
-            let lead = raw.len() - raw.trim_ascii_start().len();
-            let from = line.start + colon + 1 + lead;
+            let led = raw.trim_ascii_start();
+            let value = led.trim_ascii_end();
+            let from = line.start + colon + 1 + (raw.len() - led.len());
             return Some(Field { name, value, line, value_at: from..from + value.len() });
         }
     })
@@ -158,6 +169,8 @@ fn trim_line_end(line: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -181,7 +194,6 @@ mod tests {
     fn lines_that_are_no_fields_are_found() {
         let check = |lines: &str, expected: bool| {
             assert_eq!(has_only_trailer_fields(lines.as_bytes()), expected, "{lines:?}");
-            assert_eq!(has_only_fields(format!("GET / HTTP/1.1\r\n{lines}").as_bytes()), expected, "{lines:?}");
         };
         for fine in ["", "\r\n", "A: b\r\n", "A: b\r\n\r\n", "A:\n\n", "A: b\r\nC : d\r\n\r\n"] {
             check(fine, true);
@@ -195,6 +207,17 @@ mod tests {
             "A: b\r\n\r\nC: d\r\n",
         ] {
             check(odd, false);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_those_of_the_fields(lines in "(([aA]|b|bc| |\t)(:| :|\t: |\x0b:)?[ x:]{0,3}(\r|\n|\r\n)?){0,8}") {
+            let head = format!("GET / HTTP/1.1\r\n{lines}");
+            for name in ["a", "b", "bc"] {
+                let found: Vec<_> = fields(head.as_bytes()).filter(|field| field.is(name)).map(|field| field.value).collect();
+                prop_assert_eq!(values(head.as_bytes(), name).collect::<Vec<_>>(), found);
+            }
         }
     }
 

@@ -80,12 +80,12 @@ pub fn parse_traceparent(value: &[u8]) -> Option<TraceContext> {
 /// The trace context of a recorded request: that of its one `traceparent`; `None` when there is none, or more than one.
 #[must_use]
 pub fn recorded(head: &[u8]) -> Option<TraceContext> {
-    let mut found = head::fields(head).filter(|field| field.is("traceparent"));
+    let mut found = head::values(head, "traceparent");
     let only = found.next()?;
     if found.next().is_some() {
         return None;
     }
-    parse_traceparent(only.value)
+    parse_traceparent(only)
 }
 
 /// Whether the request with this head was sent by a replay: one of its `tracestate` members has our key.
@@ -94,8 +94,8 @@ pub fn recorded(head: &[u8]) -> Option<TraceContext> {
 /// replay for production would be the worse mistake.
 #[must_use]
 pub fn is_replay(head: &[u8]) -> bool {
-    head::fields(head).filter(|field| field.is("tracestate")).any(|field| {
-        field.value.split(|byte| *byte == b',').any(|member| {
+    head::values(head, "tracestate").any(|value| {
+        value.split(|byte| *byte == b',').any(|member| {
             let mut parts = member.splitn(2, |byte| *byte == b'=');
             let key = parts.next().unwrap_or_default().trim_ascii();
             parts.next().is_some() && key == REPLAY_TRACESTATE_KEY.as_bytes()

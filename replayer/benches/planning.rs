@@ -1,11 +1,13 @@
 //! How long a large plan and its spool take, and in how much memory.
 //!
 //! ```sh
-//! cargo bench -p replayer --bench planning -- [EXCHANGES] [CLIENTS] [FACTOR] [METHOD]
+//! cargo bench -p replayer --bench planning -- [EXCHANGES] [CLIENTS] [FACTOR] [METHOD] [pages|mixed]
 //! ```
 //!
-//! Makes a session of synthetic browsers' requests in a temporary folder (unless `REENACT_BENCH_SESSION` names one that is
-//! there), and prints one line for each step. Peak memory is that of the process so far.
+//! Makes a session of synthetic browsers' requests in a temporary folder (`pages`: all are GETs of one size; `mixed`: also
+//! uploads of other sizes and framings, other authorities, and requests that cannot be sent; unless `REENACT_BENCH_SESSION` names one that is
+//! there), and prints one line for each step. Peak memory is that of the process so far. The digest is of the whole spool in
+//! the order in which it is sent, so that two builds can be told to make the same one.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -19,8 +21,9 @@ use formats::model::{Body, ClientKey, End, Exchange, Framing, Instants, KeySourc
 use formats::session::{Session, SessionHeader, SessionWriter, WriterOptions};
 use replayer::plan::{Length, Options, Plan, Profile, Shard};
 use replayer::rewrite::{RewriteOptions, Rewriter};
-use replayer::spool::{Builder, SpoolOptions};
+use replayer::spool::{Builder, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
+use sha2::{Digest, Sha256};
 
 /// Clients that are there at once, one after the other.
 const AT_ONCE: u64 = 1_000;
@@ -67,13 +70,78 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
     }
 }
 
-fn record(path: &Path, exchanges: u64, clients: u64) {
+/// The same exchange with another request, of a kind that follows from its number.
+fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
+    let request = &mut exchange.request;
+    let page = String::from_utf8(request.head.to_vec()).unwrap();
+    let len = usize::try_from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (50 + number % 8)).unwrap();
+    let body: Vec<u8> = b"name=value&".iter().cycle().take(len).copied().collect();
+    let post = page.replacen("GET", "POST", 1);
+    let with = |start: &str, lines: &str| format!("{}\r\n{lines}\r\n\r\n", start.trim_end());
+    let head = match number % 16 {
+        0 => with(&post, &format!("Content-Length: {len}\r\nOrigin: http://shop.example.com")),
+        1 => with(
+            &post,
+            &format!("content-length: {len}\r\nExpect: 100-continue\r\nReferer: https://SHOP.example.com/a"),
+        ),
+        2 | 3 => with(&post, "Transfer-Encoding: chunked\r\nbaggage: a=b\r\nX-B3-TraceId: 1"),
+        4 => page.replacen("GET /", "GET http://shop.example.com/", 1),
+        5 => page.replace("HTTP/1.1", "HTTP/1.0"),
+        6 => with(
+            &page,
+            "Cookie: $Version=1; a=b; $Domain=\".shop.example.com\"\r\nsealed: reenact-sealed-1.AbC_-. reenact-sealed-",
+        ),
+        7 => with(&page, " folded: line"),
+        8 => with(&page, "traceparent: 00-00000000000000000000000000000001-0000000000000001-01"),
+        9 => page.replacen("/items/", "/grüße/a%20b/7f9c24e8-3b5a-4c1e-9b1d-0a1b2c3d4e5f;x=1/a\u{85}b/", 1),
+        10 => with(
+            &page.replace("Host: shop.example.com\r\n", ""),
+            "HOST : Other.Example.com:81\r\nUser-Agent:\r\nX:  y \t",
+        ),
+        11 => page.replace("\r\n", "\n"),
+        12 => page.replacen("GET", "HEAD", 1),
+        _ => page,
+    };
+    let (framing, chunks) = match number % 16 {
+        0 | 1 => (Framing::Length, Vec::new()),
+        2 => (Framing::Chunked, vec![len as u64]),
+        3 => (Framing::Chunked, vec![len as u64 / 2, len as u64 - len as u64 / 2]),
+        _ => (Framing::None, Vec::new()),
+    };
+    request.head = head.into();
+    if framing != Framing::None {
+        request.body = Body {
+            bytes: body.into(),
+            total_len: len as u64 + u64::from(number.is_multiple_of(160)),
+            chunks,
+            sha256: None,
+        };
+    }
+    if number % 32 == 3 {
+        request.trailers = "x-checksum: 1\r\ntraceparent: 1\r\n".into();
+    }
+    request.framing = framing;
+    exchange
+}
+
+fn record(path: &Path, exchanges: u64, clients: u64, are_mixed: bool) {
     let options = WriterOptions { sync: false, ..WriterOptions::default() };
     let mut writer = SessionWriter::create(path, SessionHeader::default(), options).unwrap();
     for number in 0..exchanges {
-        writer.append(&mut exchange(number, exchanges, clients)).unwrap();
+        let page = exchange(number, exchanges, clients);
+        writer.append(&mut if are_mixed { mixed(page, number) } else { page }).unwrap();
     }
     writer.finish().unwrap();
+}
+
+/// SHA-256 of every entry of the list and the page that it names.
+fn digest(spool: &Spool) -> String {
+    let (mut hash, mut due) = (Sha256::new(), spool.due().unwrap());
+    while let Some(entry) = due.take().unwrap() {
+        hash.update(format!("{entry:?}"));
+        hash.update(spool.page(&entry).unwrap());
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn main() {
@@ -86,7 +154,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let path = std::env::var_os("REENACT_BENCH_SESSION").map_or_else(|| folder.path().join("session"), PathBuf::from);
     if !path.exists() {
-        record(&path, exchanges, clients);
+        record(&path, exchanges, clients, argument(4, "pages") == "mixed");
     }
     let sessions = [Session::open(&path).unwrap()];
     let mut since = Instant::now();
@@ -115,4 +183,5 @@ fn main() {
     let rate = spool.bytes() as f64 / 1e6 / started.elapsed().as_secs_f64();
     let megabytes = spool.bytes() >> 20;
     step(&format!("spool of {} requests, {megabytes} MB at {rate:.0} MB/s", spool.summary.requests));
+    step(&format!("SHA-256 of it {}…", digest(&spool)));
 }

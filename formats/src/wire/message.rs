@@ -171,7 +171,7 @@ impl MessageReader {
                     let lines =
                         section.strip_suffix(b"\r\n").or_else(|| section.strip_suffix(b"\n")).unwrap_or(&section);
                     if !lines.is_empty() {
-                        check_fields(lines, 0)?;
+                        check_fields(lines, |_, _| {})?;
                         return Ok(Step::Trailers(section.slice(..lines.len())));
                     }
                 }
@@ -221,7 +221,7 @@ impl MessageReader {
     }
 
     fn begin_body(&mut self, head: &[u8], to: ResponseTo) -> Result<Framing, WireError> {
-        check_fields(head, 1)?;
+        let said = Said::by(head)?;
         let (version, bodyless, tunnel) = match self.kind {
             Kind::Request => {
                 let line = head::request_line(head).ok_or(WireError::StartLine)?;
@@ -244,7 +244,7 @@ impl MessageReader {
             self.state = State::Opaque;
             return Ok(Framing::None);
         }
-        let (framing, length) = framing(head, version, self.kind)?;
+        let (framing, length) = said.framing(version, self.kind)?;
         self.state = match framing {
             _ if bodyless => State::Whole,
             Framing::None => State::Whole,
@@ -257,45 +257,75 @@ impl MessageReader {
     }
 }
 
-/// How the fields say the body ends (RFC 9112 §6.3), refusing whatever could be read in two ways.
-fn framing(head: &[u8], version: &[u8], kind: Kind) -> Result<(Framing, u64), WireError> {
-    let mut length: Option<u64> = None;
-    let mut coded = false;
-    for field in head::fields(head) {
-        if field.name.len() == 14 && field.is("content-length") {
-            let number = decimal(field.value).ok_or(WireError::AmbiguousLength)?;
-            if length.is_some_and(|known| known != number) {
-                return Err(WireError::AmbiguousLength);
-            }
-            length = Some(number);
-        } else if field.name.len() == 17 && field.is("transfer-encoding") {
-            if coded || version != b"HTTP/1.1" || !field.value.eq_ignore_ascii_case(b"chunked") {
-                return Err(WireError::TransferCoding);
-            }
-            coded = true;
-        }
+/// What the fields of a head say about where the body ends.
+#[derive(Default)]
+struct Said {
+    length: Option<u64>,
+    is_chunked: bool,
+    /// Of the fields that cannot be read in one way, the first.
+    fault: Option<WireError>,
+}
+
+impl Said {
+    /// Reads a head, all of whose lines have to be fields.
+    fn by(head: &[u8]) -> Result<Self, WireError> {
+        let mut said = Self::default();
+        let start = memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
+        check_fields(head.get(start..).unwrap_or_default(), |name, value| match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => said.content_length(value.trim_ascii()),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => said.transfer_encoding(value.trim_ascii()),
+            _ => {}
+        })?;
+        Ok(said)
     }
-    match (coded, length) {
-        (true, Some(_)) => Err(WireError::AmbiguousLength),
-        (true, None) => Ok((Framing::Chunked, 0)),
-        (false, Some(length)) => Ok((Framing::Length, length)),
-        (false, None) if kind == Kind::Request => Ok((Framing::None, 0)),
-        (false, None) => Ok((Framing::UntilClose, 0)),
+
+    fn content_length(&mut self, value: &[u8]) {
+        let number = decimal(value);
+        if number.is_none() || self.length.is_some_and(|known| Some(known) != number) {
+            self.fault.get_or_insert(WireError::AmbiguousLength);
+        }
+        self.length = number;
+    }
+
+    fn transfer_encoding(&mut self, value: &[u8]) {
+        if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            self.fault.get_or_insert(WireError::TransferCoding);
+        }
+        self.is_chunked = true;
+    }
+
+    /// How the body ends (RFC 9112 §6.3), refusing whatever could be read in two ways.
+    fn framing(self, version: &[u8], kind: Kind) -> Result<(Framing, u64), WireError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        match (self.is_chunked, self.length) {
+            (true, _) if version != b"HTTP/1.1" => Err(WireError::TransferCoding),
+            (true, Some(_)) => Err(WireError::AmbiguousLength),
+            (true, None) => Ok((Framing::Chunked, 0)),
+            (false, Some(length)) => Ok((Framing::Length, length)),
+            (false, None) if kind == Kind::Request => Ok((Framing::None, 0)),
+            (false, None) => Ok((Framing::UntilClose, 0)),
+        }
     }
 }
 
-/// Every line after the first `skip` ones is `name: value` with a token as its name.
-fn check_fields(section: &[u8], skip: usize) -> Result<(), WireError> {
-    for line in section.split(|byte| *byte == b'\n').skip(skip) {
+/// Every line is `name: value` with a token as its name, and `each` sees them, values with the white space around them.
+fn check_fields<'a>(section: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), WireError> {
+    let mut rest = section;
+    while !rest.is_empty() {
+        let line_len = memchr(b'\n', rest).map_or(usize::MAX, |newline| newline + 1);
+        let line = take(&mut rest, line_len);
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             continue;
         }
-        let colon = memchr(b':', line).ok_or(WireError::FieldLine)?;
-        let name = line.get(..colon).unwrap_or_default();
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || line.contains(&b'\r') {
+        let (name, value) = memchr(b':', line).and_then(|at| line.split_at_checked(at)).ok_or(WireError::FieldLine)?;
+        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || memchr(b'\r', value).is_some() {
             return Err(WireError::FieldLine);
         }
+        each(name, value.strip_prefix(b":").unwrap_or(value));
     }
     Ok(())
 }
@@ -303,15 +333,16 @@ fn check_fields(section: &[u8], skip: usize) -> Result<(), WireError> {
 /// Whether a byte may stand in a token (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
     const BYTES: &[u8] = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    const TOKEN: u128 = {
-        let (mut bits, mut left) = (0, BYTES);
+    #[expect(clippy::indexing_slicing, reason = "computed by the compiler; a byte is below 256")]
+    const TOKEN: [bool; 256] = {
+        let (mut is_token, mut left) = ([false; 256], BYTES);
         while let [byte, rest @ ..] = left {
-            bits |= 1_u128 << *byte;
+            is_token[*byte as usize] = true;
             left = rest;
         }
-        bits
+        is_token
     };
-    byte < 128 && TOKEN >> byte & 1 == 1
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

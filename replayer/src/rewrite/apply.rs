@@ -24,7 +24,10 @@ struct Recorded {
 impl Rules {
     /// Applies all rules in order; whether the body was changed.
     pub(super) fn apply(&self, recorded: &[u8], head: &mut Head<'_>, body: &mut Text<'_>) -> bool {
-        let Some(line) = formats::head::request_line(recorded).filter(|_| !self.0.is_empty()) else { return false };
+        if self.0.is_empty() {
+            return false;
+        }
+        let Some(line) = formats::head::request_line(recorded) else { return false };
         let authority = authority_at(line.target).and_then(|at| line.target.get(at));
         let authority = authority.or_else(|| formats::head::value(recorded, "host")).unwrap_or_default();
         let recorded = Recorded {

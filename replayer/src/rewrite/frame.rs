@@ -5,18 +5,19 @@ use formats::head::trailer_fields;
 use formats::model::{Framing, Message};
 use formats::trace::is_trace_header;
 
-use super::head::Head;
+use super::head::{END, Head};
 use super::template::{Placeholder, Template};
 use super::text::Text;
 
+/// What is sent.
+pub(super) struct Framed {
+    pub(super) template: Template,
+    /// The template's head and the empty line that ends it.
+    pub(super) whole_head: Bytes,
+}
+
 /// Joins head and body. Chunks keep their recorded sizes unless the body was changed: then it is one chunk.
-pub(super) fn frame(
-    mut head: Head<'_>,
-    body: Text<'_>,
-    body_changed: bool,
-    request: &Message,
-    target: u16,
-) -> Template {
+pub(super) fn frame(mut head: Head<'_>, body: Text<'_>, body_changed: bool, request: &Message, target: u16) -> Framed {
     let has_body = !body.is_empty();
     let framed = if head.line("transfer-encoding").is_some() {
         let recorded = (request.framing == Framing::Chunked && !body_changed).then_some(&request.body.chunks[..]);
@@ -31,19 +32,17 @@ pub(super) fn frame(
         && !is_http_1_0
         && head.line("expect").is_some_and(|line| line.value.bytes().eq_ignore_ascii_case(b"100-continue"));
     let (head, head_marks) = head.into_text().into_parts();
+    let whole_head = Bytes::from(head);
+    let head = whole_head.slice(..whole_head.len().saturating_sub(END.len()));
     // A copy of the body: what was read is a slice of its whole block, responses included, and would keep that in memory.
     let (body, body_marks) = framed.into_parts();
-    let (head, body) = (Bytes::from(head), Bytes::from(body));
-    Template { target, head, head_marks, body, body_marks, expects_continue, sealed: false }
+    let body = Bytes::from(body);
+    let template = Template { target, head, head_marks, body, body_marks, expects_continue, sealed: false };
+    Framed { template, whole_head }
 }
 
 /// Makes Content-Length say the length of the body, once; one that is right already keeps its spelling.
 fn set_length(head: &mut Head<'_>, body: &Text<'_>) {
-    let length = if body.marks().is_empty() {
-        Text::of(body.bytes().len().to_string().into_bytes())
-    } else {
-        Text::mark(Placeholder::ContentLength)
-    };
     let (is_there, is_alone, is_right) = {
         let mut recorded = head.lines("content-length").map(|line| line.value.bytes());
         let first = recorded.next();
@@ -55,6 +54,11 @@ fn set_length(head: &mut Head<'_>, body: &Text<'_>) {
         return;
     }
     if is_there || !body.is_empty() {
+        let length = if body.marks().is_empty() {
+            Text::of(body.bytes().len().to_string().into_bytes())
+        } else {
+            Text::mark(Placeholder::ContentLength)
+        };
         head.set("Content-Length", length);
     }
 }

@@ -4,7 +4,13 @@ use std::borrow::Cow;
 
 use formats::{head, trace};
 
+use super::LeftOut;
 use super::text::Text;
+
+/// Lines that most heads have no more of.
+const LINES: usize = 16;
+/// What ends a head that is sent.
+pub(super) const END: &[u8] = b"\r\n";
 
 /// A head without the empty line that ends it.
 #[derive(Debug)]
@@ -40,22 +46,38 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads a recorded head, all of whose lines are fields, without its trace headers.
-    pub(super) fn read(recorded: &'a [u8]) -> Option<Self> {
-        let line = head::request_line(recorded)?;
-        let start = recorded.iter().position(|byte| *byte == b'\n').map_or(recorded.len(), |at| at + 1);
+    /// Reads a recorded head without its trace headers. All of its lines have to be fields (see
+    /// [`head::has_only_trailer_fields`]): what is none would be lost when the head is made anew, and servers do not agree
+    /// on what it means.
+    pub(super) fn read(recorded: &'a [u8]) -> Result<Self, LeftOut> {
+        let line = head::request_line(recorded).ok_or(LeftOut::IncompleteRequest)?;
+        let start = memchr::memchr(b'\n', recorded).map_or(recorded.len(), |at| at + 1);
+        let part = |from, to| recorded.get(from..to).unwrap_or_default();
+        let mut lines = Vec::with_capacity(LINES);
+        let mut end = start;
+        for field in head::fields(recorded) {
+            if field.line.start != end {
+                return Err(LeftOut::Ambiguous);
+            }
+            end = field.line.end;
+            if !trace::is_trace_header(field.name) {
+                lines.push(Line {
+                    name: Cow::Borrowed(field.name),
+                    before: Cow::Borrowed(part(field.line.start, field.value_at.start)),
+                    value: Text::from(field.value),
+                    after: part(field.value_at.end, field.line.end),
+                });
+            }
+        }
+        if !matches!(part(end, recorded.len()), b"" | b"\n" | b"\r" | b"\r\n") {
+            return Err(LeftOut::Ambiguous);
+        }
         let target_at = line.method.len() + 1;
-        let lines = head::fields(recorded).filter(|field| !trace::is_trace_header(field.name)).map(|field| Line {
-            name: Cow::Borrowed(field.name),
-            before: Cow::Borrowed(recorded.get(field.line.start..field.value_at.start).unwrap_or_default()),
-            value: Text::from(field.value),
-            after: recorded.get(field.value_at.end..field.line.end).unwrap_or_default(),
-        });
-        Some(Self {
-            before_target: recorded.get(..target_at)?,
+        Ok(Self {
+            before_target: part(0, target_at),
             target: Text::from(line.target),
-            after_target: recorded.get(target_at + line.target.len()..start)?,
-            lines: lines.collect(),
+            after_target: part(target_at + line.target.len(), start),
+            lines,
         })
     }
 
@@ -117,8 +139,11 @@ impl<'a> Head<'a> {
         self.lines_mut(name).filter(|line| !ends(line)).for_each(|line| line.value.push(suffix));
     }
 
+    /// All of it, and besides the empty line that ends it.
     pub(super) fn into_text(self) -> Text<'static> {
-        let mut out = Text::of(Vec::with_capacity(512));
+        let lines = self.lines.iter().map(|line| line.before.len() + line.value.bytes().len() + line.after.len());
+        let start = self.before_target.len() + self.target.bytes().len() + self.after_target.len();
+        let mut out = Text::of(Vec::with_capacity(start + lines.sum::<usize>() + END.len()));
         out.push(self.before_target);
         out.push_text(&self.target);
         out.push(self.after_target);
@@ -127,6 +152,34 @@ impl<'a> Head<'a> {
             out.push_text(&line.value);
             out.push(line.after);
         }
+        out.push(END);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_with_lines_that_are_no_fields_are_not_read() {
+        let check = |lines: &str, expected: Option<LeftOut>| {
+            let head = format!("GET / HTTP/1.1\r\n{lines}");
+            assert_eq!(Head::read(head.as_bytes()).err(), expected, "{lines:?}");
+        };
+        for fine in ["", "\r\n", "A: b\r\n", "A: b\r\n\r\n", "A:\n\n", "A: b\r\nC : d\r\n\r\n"] {
+            check(fine, None);
+        }
+        for odd in [
+            " x\r\n",
+            "A: b\r\n c: d\r\n",
+            "A: b\r\n\tc\r\nD: e\r\n\r\n",
+            "odd\r\nA: b\r\n\r\n",
+            ": b\r\n",
+            "A: b\r\n\r\nC: d\r\n",
+        ] {
+            check(odd, Some(LeftOut::Ambiguous));
+        }
+        assert_eq!(Head::read(b"GET\r\n").err(), Some(LeftOut::IncompleteRequest));
     }
 }

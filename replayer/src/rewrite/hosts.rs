@@ -7,6 +7,7 @@
 //!
 //! Not here: resolving names, and whether a target may be loaded ([`crate::target`]).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -149,12 +150,12 @@ impl Hosts {
     }
 
     /// The number of the request's target; what in the head names the recorded host names the target afterwards.
-    pub(super) fn follow(&self, head: &mut Head<'_>) -> Result<u16, LeftOut> {
+    pub(super) fn follow<'a>(&'a self, head: &mut Head<'a>) -> Result<u16, LeftOut> {
         let absolute = authority_at(head.target.bytes());
         let recorded = match &absolute {
             // The authority of an absolute target comes before Host (RFC 9112 §3.2.2).
-            Some(at) => lower(head.target.bytes().get(at.clone())),
-            None => lower(head.line("host").map(|line| line.value.bytes())),
+            Some(at) => lower(head.target.bytes().get(at.clone())).into_owned(),
+            None => lower(head.line("host").map(|line| line.value.bytes())).into_owned(),
         };
         let map = self.named(&recorded).or_else(|| self.maps.iter().find(|map| map.old == "*"));
         let number = match map {
@@ -168,11 +169,10 @@ impl Hosts {
         if self.keep_host {
             return Ok(number);
         }
-        let authority = Text::from(target.authority.as_bytes());
         if let Some(at) = absolute {
             head.target.replace(0..at.end, &origin_of(target));
         }
-        head.lines_mut("host").for_each(|line| line.value = Text::of(authority.bytes().to_vec()));
+        head.lines_mut("host").for_each(|line| line.value = Text::from(target.authority.as_bytes()));
         for name in ["origin", "referer"] {
             for line in head.lines_mut(name) {
                 let Some(at) = authority_at(line.value.bytes()) else { continue };
@@ -221,8 +221,12 @@ fn origin_of(target: &TargetUrl) -> Text<'static> {
     Text::of(format!("{}://{}", target.scheme.name(), target.authority).into_bytes())
 }
 
-fn lower(bytes: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(bytes.unwrap_or_default()).to_ascii_lowercase()
+fn lower(bytes: Option<&[u8]>) -> Cow<'_, str> {
+    let mut text = String::from_utf8_lossy(bytes.unwrap_or_default());
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_mut().make_ascii_lowercase();
+    }
+    text
 }
 
 /// Where the authority of `http://authority/path` stands; `None` for whatever is no such URL.

@@ -28,10 +28,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use formats::head::{has_only_fields, has_only_trailer_fields, request_line, status_line};
+use formats::head::{has_only_trailer_fields, request_line, status_line};
 use formats::model::{Exchange, Message};
 
 use crate::credentials::{Credentials, LiveSecret};
+use frame::Framed;
 use head::Head;
 use hosts::Hosts;
 use text::Text;
@@ -163,16 +164,20 @@ impl Rewriter {
     /// When it cannot be sent as it was, or holds a sealed value that cannot be opened.
     pub fn template(&self, session: u32, exchange: &Exchange) -> Result<Template, NotSent> {
         let request = whole(exchange)?;
-        let mut head = Head::read(&request.head).ok_or(LeftOut::IncompleteRequest)?;
+        let mut head = Head::read(&request.head)?;
         let target = self.hosts.follow(&mut head)?;
         let mut body = Text::from(&request.body.bytes[..]);
         let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;
-        let template = Template { sealed, ..frame::frame(head, body, body_changed, request, target) };
+        let Framed { mut template, whole_head } = frame::frame(head, body, body_changed, request, target);
+        template.sealed = sealed;
         let facts = CopyFacts { session, ..CopyFacts::default() };
-        if template.is_read_as_meant(&facts, &self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous.into()) }
+        match template.is_read_as_meant(&whole_head, &facts, &self.secrets) {
+            true => Ok(template),
+            false => Err(LeftOut::Ambiguous.into()),
+        }
     }
 
     /// The rules and maps that changed nothing so far, each with what is known about why; empty when all did something.
@@ -200,8 +205,7 @@ fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     if response.is_some_and(|line| line.status == 101) {
         return Err(LeftOut::Upgrade);
     }
-    // What is no field would be lost when the head is made anew, and servers do not agree on what it means.
-    if !has_only_fields(&request.head) || !has_only_trailer_fields(&request.trailers) {
+    if !has_only_trailer_fields(&request.trailers) {
         return Err(LeftOut::Ambiguous);
     }
     Ok(request)

@@ -2,6 +2,7 @@
 //!
 //! Plain data: it is written to a spool and read back. Secrets are not part of it, only the places where they belong.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use formats::model::ClientKey;
 use formats::seal::opened_len;
 use formats::wire::{Kind, MessageReader, ResponseTo, Step};
 
+use super::head::END;
 use super::sealed::Seals;
 use super::text::percent_encode;
 use crate::credentials::{Column, Credentials, LiveSecret};
@@ -188,10 +190,16 @@ impl Template {
     }
 
     /// Whether a server that reads HTTP/1 in exactly one way finds one request here that ends where the body ends.
-    pub(super) fn is_read_as_meant(&self, facts: &CopyFacts, secrets: &Secrets) -> bool {
-        let mut head = Vec::with_capacity(self.head.len() + 64);
-        let body = self.render(facts, secrets, &mut head, &mut Opened::default());
-        head.extend_from_slice(b"\r\n");
+    /// `whole_head` is the head and the empty line that ends it.
+    pub(super) fn is_read_as_meant(&self, whole_head: &Bytes, facts: &CopyFacts, secrets: &Secrets) -> bool {
+        let (head, body) = if self.head_marks.is_empty() && self.body_marks.is_empty() {
+            (Cow::Borrowed(&whole_head[..]), self.body.clone())
+        } else {
+            let mut head = Vec::with_capacity(self.head.len() + 64);
+            let body = self.render(facts, secrets, &mut head, &mut Opened::default());
+            head.extend_from_slice(END);
+            (Cow::Owned(head), body)
+        };
         let mut reader = MessageReader::new(Kind::Request);
         let mut input = &head[..];
         // The whole head is the head: an empty line inside it would make the rest a body.

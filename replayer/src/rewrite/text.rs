@@ -43,6 +43,12 @@ impl Text<'_> {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        if let Cow::Borrowed(before) = self.bytes {
+            // At once with room for both.
+            let mut owned = Vec::with_capacity(before.len() + bytes.len());
+            owned.extend_from_slice(before);
+            self.bytes = Cow::Owned(owned);
+        }
         self.bytes.to_mut().extend_from_slice(bytes);
     }
 

@@ -1,6 +1,6 @@
 //! Making the spool: one pass over the sessions, in the order of their files, nearly that of time.
 //!
-//! `choose.rs` reads and rewrites on another thread; here requests are put into the order of their starts, into pages,
+//! `ahead.rs` reads and `choose.rs` rewrites, each on a thread of its own; here requests are put into the order of their starts, into pages,
 //! and into the list of what is due when.
 
 use std::cmp::Reverse;
@@ -12,7 +12,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use foldhash::{HashMap, HashSet};
 use formats::session::Session;
 
-use super::Spool;
 use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
 use super::connections::{Connections, Last};
 use super::due::{DueEntry, DueSorter};
@@ -21,6 +20,7 @@ use super::record::{NEXT_AT, Record};
 use super::store::Store;
 use super::summary::{Spans, Summary};
 use super::warped::{Warped, WarpedList};
+use super::{Spool, ahead};
 use crate::error::ReplayError;
 use crate::plan::{Life, Plan, Shard};
 use crate::survey::{Selection, Survey};
@@ -36,7 +36,7 @@ const TRACES_MAX: usize = 1 << 20;
 const CHECK_BYTES: u64 = 64 << 20;
 /// Space that is left to others.
 const DISK_RESERVE_BYTES: u64 = 256 << 20;
-/// Batches of exchanges on their way from the reading thread.
+/// Batches of exchanges on their way from the choosing thread.
 const BATCHES_MAX: usize = 8;
 
 /// Where and how large a spool may be.
@@ -158,13 +158,15 @@ impl<'a> Builder<'a> {
         prepare: &mut Prepare<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Spool, ReplayError> {
+        let (read, batches) = sync_channel(ahead::BATCHES_MAX);
         let (out, choices) = sync_channel(BATCHES_MAX);
         let chooser = Chooser::new(self.survey, self.selection, out);
         let (taken, found) = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || chooser.run(sessions, prepare));
-            // On an error the channel is dropped here, which ends the reading.
+            let reading = scope.spawn(move || ahead::read(sessions, &read));
+            let choosing = scope.spawn(move || chooser.run(sessions, batches, prepare));
+            // On an error the channel is dropped here, which ends the choosing, and that the reading.
             let taken = self.take_all(choices, progress);
-            (taken, reading.join())
+            (taken, reading.join().and(choosing.join()))
         });
         taken?;
         let panicked =

@@ -1,17 +1,19 @@
-//! Reading the sessions: which exchanges are sent, made ready by the rules of the run, in the order of the files.
+//! Which exchanges are sent, made ready by the rules of the run, in the order of the files.
 //!
-//! This is one half of making a spool and runs on a thread of its own, since decompressing, decoding and rewriting cost
-//! as much as everything that comes after them (`build.rs`).
+//! This is the middle one of three threads that make a spool, since rewriting costs as much as what comes before it
+//! (`ahead.rs`) and after it (`build.rs`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::mpsc::SyncSender;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, SyncSender};
 
+use foldhash::HashMap;
 use formats::model::{Exchange, Gap};
 use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 use formats::{endpoint, head};
 
+use super::ahead::Batch;
 use crate::error::ReplayError;
 use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
 use crate::survey::{Selection, Survey};
@@ -85,19 +87,25 @@ pub(super) struct Chooser<'a> {
 
 impl<'a> Chooser<'a> {
     pub(super) fn new(survey: &'a Survey, selection: Selection, out: SyncSender<Vec<Choice>>) -> Self {
-        let endpoints = HashMap::new();
+        let endpoints = HashMap::default();
         Self { survey, selection, out, batch: Vec::new(), endpoints, exchanges: 0, found: Found::default() }
     }
 
-    /// Reads everything, unless nobody listens any more.
-    pub(super) fn run(mut self, sessions: &[Session], prepare: &mut Prepare<'_>) -> Result<Found, ReplayError> {
-        for (number, session) in (0..).zip(sessions) {
+    /// Takes everything that was read of `sessions`, unless nobody listens any more.
+    pub(super) fn run(
+        mut self,
+        sessions: &[Session],
+        read: Receiver<Batch>,
+        prepare: &mut Prepare<'_>,
+    ) -> Result<Found, ReplayError> {
+        for Batch { session: number, events } in read {
+            let Some(session) = sessions.get(number as usize) else { continue };
             let header = session.header();
             // A recorder with several listeners names them all.
             let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
             self.found.origins.extend(places.map(str::to_owned));
             let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
-            for event in session.events() {
+            for event in events {
                 match event? {
                     Event::Exchange(exchange) => {
                         let at_ns = shift_ns.saturating_add(exchange.instants.request_start);

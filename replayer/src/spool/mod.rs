@@ -6,6 +6,7 @@
 //! pass over the sessions (`build.rs`) and read during it by the feed. Small spools stay in memory; larger ones are files
 //! without a name, which the system removes whatever happens to this process.
 
+mod ahead;
 mod build;
 mod choose;
 mod connections;
