@@ -1,4 +1,5 @@
-//! The recorder's front between real peers, curl, wrk and nginx, on both sides of it.
+//! Everything else of the recorder's front between real peers, curl, wrk and nginx: PROXY headers, Unix sockets, several
+//! pairs, mirrors, redirected connections, and what is refused before anybody is accepted.
 
 mod front;
 mod support;
@@ -7,188 +8,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
-use front::certificates::{Authority, DAY};
+use front::certificates::Authority;
 use front::nginx::Nginx;
-use front::{Recorder, curl, curl_fails, read_head};
-use support::{PATIENCE, exchanges, folder, inside, text, wait_for};
-
-const H2_AND_1: &str = "ssl http2";
-
-#[test]
-fn tls_on_both_sides_with_sni_alpn_and_every_byte() {
-    let folder = folder();
-    let authority = Authority::new(inside(&folder, "ca.pem"));
-    let nginx = Nginx::start(folder.path(), |conf| conf.tls(&authority, "shop.test", H2_AND_1));
-    let (one, two) = (authority.issue(&folder, "one.test"), authority.issue(&folder, "two.test"));
-    let mut recorder = Recorder::start(
-        &folder,
-        &[
-            "--upstream",
-            &format!("https://{}", nginx.address),
-            "--upstream-ca",
-            &text(&authority.file),
-            "--upstream-sni",
-            "shop.test",
-            "--tls-cert",
-            &one.chain,
-            "--tls-key",
-            &one.key,
-            "--tls-cert",
-            &two.chain,
-            "--tls-key",
-            &two.key,
-        ],
-    );
-    for name in ["one.test", "two.test"] {
-        // curl verifies the name: each gets its own certificate.
-        let said = curl(&recorder.at(name), &authority.file, &["--http1.1", "/host"]);
-        assert_eq!(said, format!("{name} HTTP/1.1 https\n").as_bytes());
-    }
-    // h2 from end to end, since the upstream speaks it; a body of 300 kB arrives as it is.
-    let said = curl(&recorder.at("one.test"), &authority.file, &["--http2", "/host"]);
-    assert_eq!(said, b"one.test HTTP/2.0 https\n");
-    let large = curl(&recorder.at("one.test"), &authority.file, &["--http2", "/large.bin"]);
-    assert!(large == front::nginx::large(), "{} bytes", large.len());
-    let large = curl(&recorder.at("two.test"), &authority.file, &["--http1.1", "/large.bin"]);
-    assert!(large == front::nginx::large(), "{} bytes", large.len());
-    // A name that no certificate has gets the first one, which curl refuses.
-    curl_fails(&recorder.at("three.test"), &authority.file, &["/host"]);
-
-    let summary = recorder.end_with_loss();
-    assert_eq!(summary["alpn_mismatches"], 0);
-    assert_eq!(summary["upstream_failures"], 0);
-    let targets: Vec<_> =
-        exchanges(&recorder.session).iter().map(|one| one["request"]["target"].as_str().unwrap().to_owned()).collect();
-    // What came as HTTP/1.1 is in the session, decrypted.
-    assert!(targets.iter().filter(|target| *target == "/host").count() >= 2, "{targets:?}");
-    assert!(targets.iter().any(|target| target == "/large.bin"), "{targets:?}");
-}
-
-#[test]
-fn certificates_are_replaced_while_connections_live() {
-    let folder = folder();
-    let (old, new) = (Authority::new(inside(&folder, "old.pem")), Authority::new(inside(&folder, "new.pem")));
-    let nginx = Nginx::start(folder.path(), |_| {});
-    let files = old.issue(&folder, "site.test");
-    let mut recorder = Recorder::start(
-        &folder,
-        &["--upstream", &format!("http://{}", nginx.address), "--tls-cert", &files.chain, "--tls-key", &files.key],
-    );
-    let mut live = front::kept::Client::connect(&recorder.address, "site.test", &old.file);
-    assert!(live.get("/host").contains("HTTP/1.1 http"));
-    curl_fails(&recorder.at("site.test"), &new.file, &["/host"]);
-    // A key that does not match is not taken over, and the old pair stays.
-    std::fs::write(&files.key, new.key_pem()).unwrap();
-    recorder.wait_for_err("what was read before stays in use");
-    curl(&recorder.at("site.test"), &old.file, &["/host"]);
-    new.write(&files, "site.test", DAY);
-    wait_for("the new certificate", || front::curl_says(&recorder.at("site.test"), &new.file, &["/host"]).ok());
-    curl_fails(&recorder.at("site.test"), &old.file, &["/host"]);
-    assert!(live.get("/host").contains("HTTP/1.1 http"), "the old connection goes on");
-    drop(live);
-    let summary = recorder.end();
-    assert!(summary["reloads"].as_u64().unwrap() >= 1, "{summary}");
-    assert!(summary["reload_failures"].as_u64().unwrap() >= 1, "{summary}");
-}
-
-#[test]
-fn clients_and_the_recorder_show_certificates_where_they_are_asked_for() {
-    let folder = folder();
-    let (ours, theirs) = (Authority::new(inside(&folder, "ours.pem")), Authority::new(inside(&folder, "theirs.pem")));
-    let nginx = Nginx::start(folder.path(), |conf| {
-        conf.tls(
-            &ours,
-            "shop.test",
-            &format!("ssl; ssl_verify_client on; ssl_client_certificate {}", text(&ours.file)),
-        );
-    });
-    let (site, me) = (ours.issue(&folder, "site.test"), ours.issue(&folder, "recorder.test"));
-    let (friend, stranger) = (ours.issue(&folder, "friend.test"), theirs.issue(&folder, "stranger.test"));
-    let upstream = format!("https://{}", nginx.address);
-    let (ca, listen) = (text(&ours.file), ["--tls-cert", &site.chain, "--tls-key", &site.key]);
-    let common =
-        [&listen[..], &["--upstream", &upstream, "--upstream-ca", &ca, "--upstream-sni", "shop.test"]].concat();
-    let shown = ["--tls-client-ca", &ca, "--upstream-cert", &me.chain, "--upstream-key", &me.key];
-    let mut recorder = Recorder::start(&folder, &[&common[..], &shown].concat());
-    let at = recorder.at("site.test");
-    let said = curl(&at, &ours.file, &["--cert", &friend.chain, "--key", &friend.key, "/client"]);
-    assert_eq!(said, b"SUCCESS CN=recorder.test\n");
-    curl_fails(&at, &ours.file, &["--cert", &stranger.chain, "--key", &stranger.key, "/client"]);
-    curl_fails(&at, &ours.file, &["/client"]);
-    let summary = recorder.end();
-    assert_eq!(summary["tls_handshake_failures"], 2, "{summary}");
-
-    // Without its own certificate the upstream turns the recorder away.
-    let mut recorder = Recorder::start(&folder, &common);
-    let refused = front::curl_says(&recorder.at("site.test"), &ours.file, &["/client"]);
-    assert!(refused.is_err() || refused.is_ok_and(|page| !page.starts_with(b"SUCCESS")));
-    recorder.end();
-}
-
-#[test]
-fn an_upstream_that_cannot_be_verified_is_not_spoken_to() {
-    let folder = folder();
-    let (ours, theirs) = (Authority::new(inside(&folder, "ours.pem")), Authority::new(inside(&folder, "theirs.pem")));
-    let good = Nginx::start(folder.path(), |conf| conf.tls(&ours, "shop.test", "ssl"));
-    let expired = Nginx::start(folder.path(), |conf| conf.tls_until(&ours, "shop.test", "ssl", -DAY));
-    let (ours_ca, theirs_ca) = (text(&ours.file), text(&theirs.file));
-    let sni = ["--upstream-sni", "shop.test"];
-    let cases: [(&Nginx, &[&str], bool); 6] = [
-        (&good, &["--upstream-ca", &ours_ca, sni[0], sni[1]], true),
-        (&good, &["--upstream-ca", &theirs_ca, sni[0], sni[1]], false),
-        (&good, &["--upstream-ca", &ours_ca, sni[0], "other.test"], false),
-        // The address, which the certificate does not have.
-        (&good, &["--upstream-ca", &ours_ca], false),
-        (&expired, &["--upstream-ca", &ours_ca, sni[0], sni[1]], false),
-        (&expired, &["--upstream-insecure"], true),
-    ];
-    for (nginx, flags, passes) in cases {
-        let upstream = format!("https://{}", nginx.address);
-        let mut recorder = Recorder::start(&folder, &[&["--upstream", &upstream][..], flags].concat());
-        let loud = recorder.err().contains("IS NOT VERIFIED");
-        assert_eq!(loud, flags.contains(&"--upstream-insecure"));
-        let said = front::curl_says(&format!("http://{}", recorder.address), &ours.file, &["/host"]);
-        assert_eq!(said.is_ok(), passes, "{flags:?}: {said:?}");
-        let summary = recorder.end();
-        assert_eq!(summary["upstream_tls_failures"], u64::from(!passes), "{flags:?}: {summary}");
-    }
-}
-
-#[test]
-fn sides_that_agree_to_different_protocols_are_closed_and_the_upstream_is_asked_again() {
-    let folder = folder();
-    let authority = Authority::new(inside(&folder, "ca.pem"));
-    let site = authority.issue(&folder, "site.test");
-    let ca = text(&authority.file);
-    // An upstream that at first speaks h2, then, restarted at the same port, HTTP/1.1 alone.
-    let first = Nginx::start(folder.path(), |conf| conf.tls(&authority, "shop.test", H2_AND_1));
-    let mut recorder = Recorder::start(
-        &folder,
-        &[
-            "--upstream",
-            &format!("https://{}", first.address),
-            "--upstream-ca",
-            &ca,
-            "--upstream-sni",
-            "shop.test",
-            "--tls-cert",
-            &site.chain,
-            "--tls-key",
-            &site.key,
-        ],
-    );
-    let at = recorder.at("site.test");
-    assert_eq!(curl(&at, &authority.file, &["--http2", "/host"]), b"site.test HTTP/2.0 https\n");
-    let port = first.port();
-    drop(first);
-    let _second = Nginx::start_at(port, folder.path(), |conf| conf.tls(&authority, "shop.test", "ssl"));
-    curl_fails(&at, &authority.file, &["--http2", "/host"]);
-    let said =
-        wait_for("HTTP/1.1 to be offered", || front::curl_says(&at, &authority.file, &["--http2", "/host"]).ok());
-    assert_eq!(said, b"site.test HTTP/1.1 https\n");
-    let summary = recorder.end_with_loss();
-    assert!(summary["alpn_mismatches"].as_u64().unwrap() >= 1, "{summary}");
-}
+use front::{Recorder, curl, read_head};
+use support::{PATIENCE, exchanges, folder, inside, reenact_says, text};
 
 #[test]
 fn proxy_headers_carry_the_clients_address_through() {
@@ -272,76 +95,6 @@ fn proxy_headers_that_are_missing_wrong_or_endless_close_their_connection_alone(
 }
 
 #[test]
-fn handshakes_that_never_end_stall_nobody() {
-    let folder = folder();
-    let authority = Authority::new(inside(&folder, "ca.pem"));
-    let (nginx, site) = (Nginx::start(folder.path(), |_| {}), authority.issue(&folder, "site.test"));
-    let mut recorder = Recorder::start(
-        &folder,
-        &[
-            "--upstream",
-            &format!("http://{}", nginx.address),
-            "--tls-cert",
-            &site.chain,
-            "--tls-key",
-            &site.key,
-            "--handshake-timeout",
-            "2s",
-        ],
-    );
-    let mut stuck: Vec<_> = (0..300).map(|_| TcpStream::connect(&recorder.address).unwrap()).collect();
-    for (at, socket) in stuck.iter_mut().enumerate() {
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The beginning of a ClientHello, of different lengths.
-        socket.write_all(&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..at % 11]).unwrap();
-    }
-    curl(&recorder.at("site.test"), &authority.file, &["/host"]);
-    for socket in &mut stuck {
-        let mut rest = Vec::new();
-        let _ = socket.read_to_end(&mut rest);
-    }
-    // What is no TLS at all is told so at once.
-    let mut plain = TcpStream::connect(&recorder.address).unwrap();
-    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    let _ = plain.read_to_end(&mut Vec::new());
-    let summary = recorder.end();
-    assert_eq!(summary["handshake_timeouts"], 300, "{summary}");
-    assert_eq!(summary["tls_handshake_failures"], 1, "{summary}");
-}
-
-#[test]
-fn half_closed_over_tls_still_gets_its_answer() {
-    let folder = folder();
-    let authority = Authority::new(inside(&folder, "ca.pem"));
-    let site = authority.issue(&folder, "site.test");
-    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut recorder = Recorder::start(
-        &folder,
-        &[
-            "--upstream",
-            &format!("http://{}", upstream.local_addr().unwrap()),
-            "--tls-cert",
-            &site.chain,
-            "--tls-key",
-            &site.key,
-        ],
-    );
-    let mut client = front::kept::client(&recorder.address, "site.test", &authority.file);
-    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    client.conn.send_close_notify();
-    client.flush().unwrap();
-    let mut server = upstream.accept().unwrap().0;
-    let mut request = Vec::new();
-    server.read_to_end(&mut request).unwrap(); // ends because the half-close was passed on
-    server.write_all(b"HTTP/1.0 200 OK\r\n\r\nlate answer").unwrap();
-    drop(server);
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).unwrap(); // ends with a close_notify, else this is an error
-    assert_eq!((request.len(), answer.as_str()), (18, "HTTP/1.0 200 OK\r\n\r\nlate answer"));
-    recorder.end();
-}
-
-#[test]
 fn unix_sockets_on_both_sides() {
     let folder = folder();
     let socket = inside(&folder, "shop.sock");
@@ -392,6 +145,13 @@ fn several_pairs_in_one_process_and_ipv6() {
     drop((client, server));
     recorder.end();
     assert_eq!(exchanges(&recorder.session).len(), 3);
+    // Each upstream is an origin, which no replay may hit by mistake.
+    for origin in [&one.address, &two.address] {
+        let (target, run) = (format!("http://{origin}"), text(&inside(&folder, "run")));
+        let said = reenact_says(["replay", &text(&recorder.session), "--target", &target, "--out", &run]);
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(said.err.contains("--allow-origin"), "{}", said.err);
+    }
 }
 
 #[test]

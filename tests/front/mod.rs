@@ -1,5 +1,6 @@
 //! A recorder and the peers around it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this module")]
 
 pub(crate) mod certificates;
 pub(crate) mod kept;
