@@ -353,7 +353,7 @@ impl Worker {
 
 fn reason(why: Blind) -> GapReason {
     match why {
-        Blind::Upgraded => GapReason::Upgraded,
+        Blind::Http2 => GapReason::Http2,
         Blind::NotUnderstood(_) | Blind::GivenUp => GapReason::NotUnderstood,
     }
 }

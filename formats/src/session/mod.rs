@@ -128,4 +128,4 @@ impl SessionError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
