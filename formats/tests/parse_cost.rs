@@ -1,7 +1,7 @@
 //! What reading a plain small exchange costs. Run with
 //! `cargo test -p formats --release --test parse_cost -- --ignored --nocapture`.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement, not the product")]
+#![expect(clippy::disallowed_methods, reason = "a measurement, not the product")]
 
 use std::time::Instant;
 

@@ -67,11 +67,17 @@ impl Early {
         if bytes.is_empty() {
             return Ok(());
         }
-        if self.bytes + bytes.len() > EARLY_BYTES_MAX || self.arrivals.len() >= EARLY_ARRIVALS_MAX {
+        if self.bytes + bytes.len() > EARLY_BYTES_MAX {
             return Err(WireError::TooMuchEarly(EARLY_BYTES_MAX));
         }
+        let is_full = self.arrivals.len() >= EARLY_ARRIVALS_MAX;
+        match self.arrivals.last_mut() {
+            // What has one instant is one arrival, however it was cut.
+            Some((last_ns, held)) if *last_ns == at_ns => held.extend_from_slice(bytes),
+            _ if is_full => return Err(WireError::TooMuchEarly(EARLY_BYTES_MAX)),
+            _ => self.arrivals.push((at_ns, bytes.to_vec())),
+        }
         self.bytes += bytes.len();
-        self.arrivals.push((at_ns, bytes.to_vec()));
         Ok(())
     }
 
