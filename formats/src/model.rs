@@ -6,8 +6,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
+mod stream;
+
+pub use stream::{Ambiguity, Flow, PIECES_MAX, Piece, Tunnel};
+
 /// One request and its response, as it was seen on the client's connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exchange {
     /// Position in the session, given by the session writer in the order of writing (which is the order of completion).
     pub seq: u64,
@@ -29,6 +33,14 @@ pub struct Exchange {
     pub end: End,
     /// The exchange that a replay sent again with this one; `None` in recordings.
     pub replay_of: Option<ReplayOf>,
+    /// Why one of its messages cannot be read in exactly one way. What is kept of that message is what stood before the
+    /// place of doubt; nothing after it was read.
+    pub ambiguous: Option<Ambiguity>,
+    /// Whether it was read after bytes of its connection had been lost, so that its request may have been some other
+    /// message's content.
+    pub resynchronised: bool,
+    /// What passed after the connection left HTTP with this exchange.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// Which exchange was sent again.
@@ -53,6 +65,9 @@ pub struct Message {
     pub body: Body,
     /// The trailer section's field lines exactly as sent, without the empty line that ends it; empty when there is none.
     pub trailers: Bytes,
+    /// When the content arrived, where it came in pieces; their lengths add up to its own. At most [`PIECES_MAX`]: what
+    /// came after that many is in the last of them.
+    pub pieces: Vec<Piece>,
 }
 
 /// The content of a message.
@@ -219,8 +234,12 @@ pub enum GapReason {
     Breaker,
     /// The disk had less free space than is to be left.
     DiskFloor,
+    /// Bytes of a connection that was not taken up again yet after others were lost.
+    Unsynchronised,
     /// A defect in the capture path; what was under way was let go.
     Panicked,
+    /// The connection spoke HTTP/2.
+    Http2,
 }
 
 /// Gives names, both ways, to the small enums of this module.
@@ -266,5 +285,22 @@ names!(GapReason {
     BacklogFull = "backlog_full",
     Breaker = "breaker",
     DiskFloor = "disk_floor",
+    Unsynchronised = "unsynchronised",
     Panicked = "panicked",
+    Http2 = "http2",
+});
+names!(Ambiguity {
+    BothLengths = "both_lengths",
+    LengthsDiffer = "lengths_differ",
+    BadLength = "bad_length",
+    OddTransferCoding = "odd_transfer_coding",
+    BadChunk = "bad_chunk",
+    BareLf = "bare_lf",
+    BareCr = "bare_cr",
+    ObsFold = "obs_fold",
+    SpaceBeforeColon = "space_before_colon",
+    BadFieldLine = "bad_field_line",
+    Nul = "nul",
+    BadStartLine = "bad_start_line",
+    UnaskedUpgrade = "unasked_upgrade",
 });

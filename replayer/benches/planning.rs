@@ -66,7 +66,7 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
             response_end: Some(at + 3_100_000),
         },
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 

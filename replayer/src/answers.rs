@@ -308,7 +308,7 @@ fn exchange(answered: Answered, body_max: u64) -> Exchange {
     let Answer { head, framing, body, total_len, chunks, trailers, sha256, informational, .. } = answer;
     let response = framing.filter(|_| !head.is_empty()).map(|framing| {
         let sha256 = (total_len > body.len() as u64).then_some(sha256);
-        Message { head, framing, body: Body { bytes: body, total_len, chunks, sha256 }, trailers }
+        Message { head, framing, body: Body { bytes: body, total_len, chunks, sha256 }, trailers, ..Message::default() }
     });
     let has_response = response.is_some();
     let first_line = formats::head::start_line(&request.head);
@@ -335,6 +335,7 @@ fn exchange(answered: Answered, body_max: u64) -> Exchange {
             Some(_) => End::UpstreamGone,
         },
         replay_of: Some(ReplayOf { session: facts.session, seq: facts.seq, copy: facts.copy }),
+        ..Exchange::default()
     }
 }
 

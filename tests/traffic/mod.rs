@@ -152,7 +152,7 @@ fn random_exchange(random: &mut Random, id: usize, user: u64, is_last: bool, is_
         response: Some(random_response(random, method, protocol, is_last)),
         instants: Instants::default(),
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 
@@ -237,7 +237,7 @@ fn random_content(random: &mut Random, framing: Framing, fields: &mut Fields) ->
         }
         if random.percent(40) {
             fields.push(("Trailer", b"X-Sum".to_vec()));
-            message.trailers = random.one(&["X-Sum: 1\r\n", "x-sum:\t\r\nX-Sum:2 \r\n", "X-Other: \u{e9}\n"]).into();
+            message.trailers = random.one(&["X-Sum: 1\r\n", "x-sum:\t\r\nX-Sum:2 \r\n", "X-Other: \u{e9}\r\n"]).into();
         }
     }
     message.body =

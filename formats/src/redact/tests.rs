@@ -3,7 +3,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::model::Body;
 
 const SECRET: &str = "s3cr3t-t0ken/of+the.user";
 
@@ -212,7 +211,7 @@ fn exchange_with(line: &[u8], place: usize) -> Exchange {
     };
     let trailers = |wanted: usize| if place == wanted { Bytes::copy_from_slice(line) } else { Bytes::new() };
     let message =
-        |head, trailers| Message { head, framing: crate::model::Framing::Chunked, body: Body::default(), trailers };
+        |head, trailers| Message { head, framing: crate::model::Framing::Chunked, trailers, ..Message::default() };
     Exchange {
         seq: 0,
         client: Default::default(),
@@ -223,7 +222,7 @@ fn exchange_with(line: &[u8], place: usize) -> Exchange {
         response: Some(message(at(3, "HTTP/1.1 200 OK"), trailers(4))),
         instants: Default::default(),
         end: Default::default(),
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 

@@ -93,6 +93,8 @@ pub enum LeftOut {
     NoTarget,
     /// A server could read the request in more than one way, or not at all.
     Ambiguous,
+    /// It was read after bytes of its connection had been lost, and may never have been a request.
+    Resynchronised,
 }
 
 impl LeftOut {
@@ -108,6 +110,7 @@ impl LeftOut {
             Self::NotInIndex => "not_in_index",
             Self::NoTarget => "no_target",
             Self::Ambiguous => "ambiguous",
+            Self::Resynchronised => "resynchronised",
         }
     }
 }
@@ -191,6 +194,13 @@ impl Rewriter {
 /// The request, if it is all there and is one that can be repeated.
 fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     let request = &exchange.request;
+    // What the parser would not read in one way has no body to send, and what it may have misread was perhaps never sent.
+    if exchange.ambiguous.is_some() {
+        return Err(LeftOut::Ambiguous);
+    }
+    if exchange.resynchronised {
+        return Err(LeftOut::Resynchronised);
+    }
     if request.body.is_truncated() {
         return Err(LeftOut::TruncatedBody);
     }

@@ -1,6 +1,7 @@
 //! What is refused before anything is read, and what is left out.
 
 use super::*;
+use formats::model::{Ambiguity, Exchange};
 
 #[track_caller]
 fn refused(rules: &str, expected: &str) {
@@ -116,6 +117,10 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
     check("POST / HTTP/1.1\r\nContent-Length: 2\r\nno colon\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST / HTTP/1.1\r\nContent-Length: 2\r\n: x\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST / HTTP/1.1\r\ntraceparent: 0\r\n 0\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    let unsure = Exchange { ambiguous: Some(Ambiguity::BadChunk), ..plain.clone() };
+    assert_eq!(rewriter.template(0, &unsure), Err(NotSent::LeftOut(LeftOut::Ambiguous)));
+    let unsure = Exchange { resynchronised: true, ..plain.clone() };
+    assert_eq!(rewriter.template(0, &unsure), Err(NotSent::LeftOut(LeftOut::Resynchronised)));
     let mut smuggled =
         recorded(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", OK.as_bytes()).unwrap();
     smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\n\r\nGET /admin HTTP/1.1\r\n");
