@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formats::clients::ClientKeys;
-use formats::redact::Redactor;
-use formats::session::{Redaction, SessionHeader, SessionWriter, WriterOptions};
+use formats::session::{SessionHeader, SessionWriter, WriterOptions};
 use recorder::capture::{Capture, CaptureOptions};
 use recorder::clock::Clock;
 use recorder::listen::{Relay, RelayError};
@@ -20,6 +19,8 @@ use crate::units;
 
 mod config;
 mod ended;
+mod explain;
+mod redaction;
 
 pub(crate) use config::Config;
 pub(crate) use ended::Ended;
@@ -30,6 +31,9 @@ const DRAIN_ON_TERMINATE: Duration = Duration::from_secs(30);
 const PARSER_SHARE: usize = 4;
 
 pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
+    if let Some(path) = args.explain_redaction.clone() {
+        return explain::run(&args, &path);
+    }
     let json = args.json;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
@@ -59,7 +63,19 @@ impl Recording {
     /// Makes the session before it accepts: whoever can connect is recorded.
     pub(crate) fn start(config: Config) -> Result<Self, Failure> {
         let of = |error: RelayError| Failure::of(&error).hint(error.hint());
-        let Config { relay, upstream, out, drain, tap, limits, flush_interval_ns, record_replays, key, rules } = config;
+        let Config {
+            relay,
+            upstream,
+            out,
+            drain,
+            tap,
+            limits,
+            flush_interval_ns,
+            record_replays,
+            key,
+            redaction,
+            rules,
+        } = config;
         let Some(directory) = &out else {
             let relay = Relay::bind(&relay).and_then(|bound| bound.start(None)).map_err(of)?;
             return Ok(Self { relay, capture: None, upstream, out, drain });
@@ -73,7 +89,7 @@ impl Recording {
             .map(ToString::to_string)
             .chain(["forwarded", "peer", "connection"].map(str::to_owned))
             .collect();
-        let redactor = Redactor::new(&key);
+        let redaction::Redaction { redactor, sealing } = redaction;
         let policy = redactor.policy();
         let bound = Relay::bind(&relay).map_err(of)?;
         let header = SessionHeader {
@@ -82,7 +98,8 @@ impl Recording {
             started_unix_ns: clock.started_unix_ns(),
             listen: Some(bound.address().to_string()),
             upstream: Some(upstream.clone()),
-            redaction: Some(Redaction { key_id: policy.key_id, headers: policy.headers }),
+            redaction: Some(policy.into()),
+            sealing,
             client_keys,
             ..SessionHeader::default()
         };

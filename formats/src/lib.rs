@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod clients;
+pub mod coding;
 pub mod endpoint;
 pub mod head;
 pub mod jsonl;
@@ -12,5 +13,6 @@ pub mod model;
 pub mod redact;
 pub mod seal;
 pub mod session;
+pub mod stars;
 pub mod trace;
 pub mod wire;

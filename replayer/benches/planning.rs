@@ -42,7 +42,7 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
     let answer = Message {
         head: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n".into(),
         framing: Framing::Length,
-        body: Body { bytes: vec![b'x'; 100].into(), total_len: 100, chunks: Vec::new(), sha256: None },
+        body: Body { bytes: vec![b'x'; 100].into(), total_len: 100, chunks: Vec::new(), ..Body::default() },
         ..Message::default()
     };
     Exchange {

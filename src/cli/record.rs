@@ -14,6 +14,8 @@ use crate::units;
   reenact record --listen 0.0.0.0:8080 --upstream http://127.0.0.1:9000 --out sessions/monday
   reenact record --listen 127.0.0.1:0 --upstream http://127.0.0.1:9000 --out s --client-key cookie:sid
   reenact record … --redact-key file:/run/secrets/redact   (pseudonyms that several recorders share)
+  reenact record … --seal age1…                            (secrets that a replay with --identity puts back)
+  reenact record --explain-redaction sessions/monday --config reenact.toml
 
 SIGINT and SIGTERM close the session within two seconds; traffic goes on being passed until the last
 connection ends or --drain is over.")]
@@ -60,13 +62,17 @@ pub(crate) struct RecordArgs {
     /// How traffic is passed: only `relay` is built
     #[arg(long, env = "REENACT_MODE", value_name = "MODE", default_value = "relay")]
     pub(crate) mode: String,
-    /// Encrypt values to an age recipient: not built yet
-    #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", hide = true)]
-    pub(crate) seal: Option<String>,
+    /// Encrypt secrets to this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable) instead of
+    /// replacing them: a replay with the identity puts them back
+    #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", value_delimiter = ',')]
+    pub(crate) seal: Vec<String>,
+    /// Record nothing: say which rule would change what in a session or a file of `reenact cat`, never with a value
+    #[arg(long, env = "REENACT_EXPLAIN_REDACTION", value_name = "SESSION|FILE")]
+    pub(crate) explain_redaction: Option<PathBuf>,
     /// Print the summary as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file whose table `record` has these flags as its keys
+    /// TOML file whose table `record` has these flags as its keys, with rules in [[redact]]
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ use formats::wire::Limits;
 use recorder::listen::RelayConfig;
 use recorder::tap::TapLimits;
 
+use super::redaction;
 use crate::cli::{RecordArgs, Switch};
 use crate::outcome::Failure;
 use crate::{secret, units};
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(super) flush_interval_ns: u64,
     pub(super) record_replays: bool,
     pub(super) key: RedactionKey,
+    pub(super) redaction: redaction::Redaction,
     pub(super) rules: Vec<formats::clients::KeyRule>,
 }
 
@@ -37,9 +39,6 @@ impl Config {
             mode @ ("mirror" | "http") => return Err(Failure::not_built(&format!("--mode {mode}"))),
             mode => return Err(Failure::new(format!("`{mode}` is no mode")).hint("this version has --mode relay")),
         }
-        if args.seal.is_some() {
-            return Err(Failure::not_built("--seal"));
-        }
         let listen = args.listen.ok_or_else(|| needs("--listen", "127.0.0.1:8080"))?;
         let upstream = args.upstream.ok_or_else(|| needs("--upstream", "http://127.0.0.1:9000"))?;
         let (upstream_host, upstream_port) = authority(&upstream)?;
@@ -53,6 +52,7 @@ impl Config {
             return Err(Failure::new("--threads and --flush-interval must be above zero"));
         }
         let key = secret::redaction_key(args.redact_key.as_ref())?;
+        let redaction = redaction::build(&key, &args.seal, args.config.as_deref())?;
         Ok(Self {
             relay: RelayConfig {
                 listen,
@@ -69,6 +69,7 @@ impl Config {
             flush_interval_ns: units::nanos(args.flush_interval),
             record_replays: args.record_replays,
             key,
+            redaction,
             rules: args.client_key,
         })
     }

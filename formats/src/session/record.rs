@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::model::{
-    Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
+    Body, ClientKey, Dropped, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
 };
 
 /// Appends `exchange` with its length before it.
@@ -97,6 +97,16 @@ struct WireMessage {
     /// Empty or 32 bytes.
     #[prost(bytes = "bytes", tag = "7")]
     body_sha256: Bytes,
+    #[prost(message, optional, tag = "8")]
+    redacted: Option<WireRedacted>,
+    #[prost(uint32, tag = "9")]
+    dropped: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WireRedacted {
+    #[prost(string, repeated, tag = "1")]
+    codings: Vec<String>,
 }
 
 /// Instants after the first are kept as nanoseconds since the first.
@@ -154,6 +164,7 @@ macro_rules! numbers {
 numbers!(source_number, number_source, KeySource { Named = 1, Forwarded = 2, Peer = 3, Connection = 4 });
 numbers!(protocol_number, number_protocol, Protocol { Http10 = 1, Http11 = 2 });
 numbers!(framing_number, number_framing, Framing { None = 0, Length = 1, Chunked = 2, UntilClose = 3 });
+numbers!(dropped_number, number_dropped, Dropped { Behind = 1, Undecodable = 2, Truncated = 3, Rule = 4 });
 numbers!(end_number, number_end, End {
     Complete = 0,
     ClientGone = 1,
@@ -207,6 +218,8 @@ impl From<&Message> for WireMessage {
             chunks: message.body.chunks.clone(),
             trailers: message.trailers.clone(),
             body_sha256: message.body.sha256.map(|digest| Bytes::copy_from_slice(&digest)).unwrap_or_default(),
+            redacted: message.body.redacted.clone().map(|codings| WireRedacted { codings }),
+            dropped: message.body.dropped.map_or(0, dropped_number),
         }
     }
 }
@@ -217,7 +230,14 @@ impl WireMessage {
             0 => None,
             _ => Some(self.body_sha256[..].try_into().map_err(|_| "a digest that is not 32 bytes long")?),
         };
-        let body = Body { bytes: self.body, total_len: self.body_total_len, chunks: self.chunks, sha256 };
+        let body = Body {
+            bytes: self.body,
+            total_len: self.body_total_len,
+            chunks: self.chunks,
+            sha256,
+            redacted: self.redacted.map(|redacted| redacted.codings),
+            dropped: if self.dropped == 0 { None } else { Some(number_dropped(self.dropped)?) },
+        };
         Ok(Message { head: self.head, framing: number_framing(self.framing)?, body, trailers: self.trailers })
     }
 }

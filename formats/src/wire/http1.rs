@@ -350,7 +350,8 @@ impl Part {
     }
 
     fn finish(self) -> Message {
-        let body = Body { bytes: self.body.freeze(), total_len: self.total_len, chunks: self.chunks, sha256: None };
+        let body =
+            Body { bytes: self.body.freeze(), total_len: self.total_len, chunks: self.chunks, ..Body::default() };
         Message { head: self.head, framing: self.framing, body, trailers: self.trailers }
     }
 }

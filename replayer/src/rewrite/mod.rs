@@ -11,12 +11,12 @@
 //! than it was meant is left out, not sent. Not here: cookies that the target sets, and values taken from its answers.
 
 mod apply;
+mod coded;
 mod error;
 mod frame;
 mod head;
 mod hosts;
 mod identity;
-mod pattern;
 mod query;
 mod replace;
 mod rules;
@@ -38,8 +38,8 @@ use hosts::Hosts;
 use text::Text;
 
 pub use error::{HeaderFault, RewriteError, RuleFault};
+pub(crate) use formats::stars::Pattern;
 pub use hosts::{Map, Scheme, TargetUrl};
-pub(crate) use pattern::Pattern;
 pub use rules::Rules;
 pub(crate) use rules::{check_header_name, line_of};
 pub use sealed::{SealedFault, Seals};
@@ -93,6 +93,9 @@ pub enum LeftOut {
     NoTarget,
     /// A server could read the request in more than one way, or not at all.
     Ambiguous,
+    /// The recorder redacted the body and stored it decoded, and its content coding cannot be made again: it is not known,
+    /// or something is filled into the body for each copy.
+    CannotEncode,
 }
 
 impl LeftOut {
@@ -108,6 +111,7 @@ impl LeftOut {
             Self::NotInIndex => "not_in_index",
             Self::NoTarget => "no_target",
             Self::Ambiguous => "ambiguous",
+            Self::CannotEncode => "cannot_encode",
         }
     }
 }
@@ -166,11 +170,16 @@ impl Rewriter {
         let request = whole(exchange)?;
         let mut head = Head::read(&request.head).ok_or(LeftOut::IncompleteRequest)?;
         let target = self.hosts.follow(&mut head)?;
+        let codings = coded::codings(&request.body)?;
         let mut body = Text::from(&request.body.bytes[..]);
-        let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
+        let body_changed = self.rules.apply(&request.head, &mut head, &mut body, codings.is_some());
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;
+        if let Some(codings) = &codings {
+            coded::encode(&mut body, codings)?;
+        }
+        let body_changed = body_changed || codings.is_some();
         let template = Template { sealed, ..frame::frame(head, body, body_changed, request, target) };
         let facts = CopyFacts { session, ..CopyFacts::default() };
         if template.is_read_as_meant(&facts, &self.secrets) { Ok(template) } else { Err(LeftOut::Ambiguous.into()) }

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{HeaderFault, RewriteError, RuleFault};
-use super::pattern::Pattern;
 use super::replace::{Place, Replace, value};
 use super::text::Text;
 use crate::credentials::is_header_value;
+use formats::stars::Pattern;
 
 /// Rules in the order in which they are applied; none by default.
 #[derive(Debug, Default)]

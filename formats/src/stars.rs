@@ -1,18 +1,21 @@
-//! Patterns for names of endpoints and hosts: text in which `*` stands for any characters, also none.
+//! Patterns for names of endpoints, hosts, paths and headers: text in which `*` stands for any characters, also none.
 
-/// A pattern.
+/// Text in which `*` stands for any characters, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     text: String,
 }
 
 impl Pattern {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Made of its text, in which every `*` is a star.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self { text: text.to_owned() }
     }
 
     /// Whether the whole of `name` is described. Linear in `name` for every star, whatever the pattern.
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.text.split('*');
         let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
         let Some(last) = parts.next_back() else { return rest.is_empty() };
