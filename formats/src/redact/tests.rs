@@ -328,3 +328,15 @@ proptest! {
         prop_assert!(rebuilt(&Redactor::new(&key()), head.as_bytes(), true).is_none());
     }
 }
+
+#[test]
+fn the_document_lists_the_default_rules() {
+    let document = include_str!("../../../docs/redaction.md");
+    let policy = Redactor::new(&key()).policy();
+    for name in policy.headers.iter().chain(&policy.keys).chain(&policy.patterns) {
+        assert!(document.contains(&format!("`{name}`")), "docs/redaction.md does not list `{name}`");
+    }
+    for action in Action::ALL {
+        assert!(document.contains(&format!("| `{}`", action.name())), "{action:?}");
+    }
+}
