@@ -92,7 +92,8 @@ impl<W: Write> Explanation<W> {
             match parsed {
                 Line::Exchange(exchange) => self.exchange(exchange)?,
                 Line::Session(header) => {
-                    self.redacted_before = header["redaction"]["key_id"].as_str().map(str::to_owned);
+                    self.redacted_before =
+                        header.pointer("/redaction/key_id").and_then(Value::as_str).map(str::to_owned);
                 }
                 Line::Gap(_) => {}
             }

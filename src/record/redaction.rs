@@ -111,10 +111,13 @@ fn rules(text: &str, shown: &str, of: impl Fn(&str, &RuleError) -> Failure) -> R
     (1..).zip(document.redact).map(rule).collect()
 }
 
+/// Makes what a rule looks for of the text that was given.
+type Make<'a> = dyn Fn(&str) -> Result<Find, RuleError> + 'a;
+
 fn checked(table: Table, label: &str, shown: &str, of: impl Fn(&RuleError) -> Failure) -> Result<Rule, Failure> {
     let fault = |what: &str| Failure::new(format!("{shown}: redact rule {label}: {what}"));
     let key = |place| move |name: &str| Find::key(place, name);
-    let places: [(Option<String>, &dyn Fn(&str) -> Result<Find, RuleError>); 9] = [
+    let places: [(Option<String>, &Make<'_>); 9] = [
         (table.header, &Find::header),
         (table.cookie, &Find::cookie),
         (table.query, &key(KeyPlace::Query)),

@@ -39,12 +39,13 @@ impl Pass<'_> {
             }
             out.extend_from_slice(section.get(copied..at).unwrap_or_default());
         };
-        if has_start_line && let Some(line) = lines.next() {
-            if let Some(text) = self.start_line(line.text, look_for_patterns) {
-                out.extend_from_slice(&text);
-                out.extend_from_slice(line.ending);
-                copied = end_of(&line);
-            }
+        if has_start_line
+            && let Some(line) = lines.next()
+            && let Some(text) = self.start_line(line.text, look_for_patterns)
+        {
+            out.extend_from_slice(&text);
+            out.extend_from_slice(line.ending);
+            copied = end_of(&line);
         }
         while let Some(line) = lines.next() {
             let found = self.rules.names.find(line.text, |name| self.header(name));
