@@ -11,6 +11,7 @@ mod fields;
 mod form;
 mod json;
 mod json_path;
+mod json_text;
 mod key;
 mod keys;
 mod lines;
