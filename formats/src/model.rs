@@ -73,22 +73,47 @@ pub struct Message {
 /// The content of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Body {
-    /// The bytes that were kept: all of them, or a prefix when `total_len` is larger.
+    /// The bytes that were kept: all of them, a prefix when `total_len` is larger, or what redaction made of them.
     pub bytes: Bytes,
-    /// How many bytes there were.
+    /// How many bytes there were as sent, before any coding was undone and anything redacted.
     pub total_len: u64,
     /// Sizes of the chunks as sent, when the framing is chunked and they are no more than 65,536.
     pub chunks: Vec<u64>,
     /// SHA-256 of the whole content, where it was kept instead of bytes that are not here.
     pub sha256: Option<[u8; 32]>,
+    /// Set where redaction changed the content: `bytes` are it without any coding, and these are the codings that were
+    /// undone, by the names of [`crate::coding::Coding`], in the order of Content-Encoding; none where there was none.
+    pub redacted: Option<Vec<String>>,
+    /// Why nothing of the body was kept, where that was decided.
+    pub dropped: Option<Dropped>,
 }
 
 impl Body {
-    /// Whether fewer bytes were kept than were sent.
+    /// Whether less was kept than was sent. A body that was redacted is there, however long it is now.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        (self.bytes.len() as u64) < self.total_len
+        self.dropped.is_some() || (self.redacted.is_none() && (self.bytes.len() as u64) < self.total_len)
     }
+
+    /// Keeps nothing of it but its lengths.
+    pub fn drop_for(&mut self, why: Dropped) {
+        self.bytes = Bytes::new();
+        self.redacted = None;
+        self.dropped = Some(why);
+    }
+}
+
+/// Why a body is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Capturing could not keep up.
+    Behind,
+    /// A rule might apply to it, and it could not be decoded or read.
+    Undecodable,
+    /// A rule might apply to it, and only a part of it was there.
+    Truncated,
+    /// A rule says so.
+    Rule,
 }
 
 /// How the end of a body is found.
@@ -273,6 +298,7 @@ names!(End {
     RecordingStopped = "recording_stopped",
     CaptureLost = "capture_lost",
 });
+names!(Dropped { Behind = "behind", Undecodable = "undecodable", Truncated = "truncated", Rule = "rule" });
 names!(KeySource { Named = "named", Forwarded = "forwarded", Peer = "peer", Connection = "connection" });
 names!(GapReason {
     QueueFull = "queue_full",

@@ -241,7 +241,7 @@ fn random_content(random: &mut Random, framing: Framing, fields: &mut Fields) ->
         }
     }
     message.body =
-        Body { total_len: bytes.len() as u64, bytes: std::mem::take(&mut bytes).into(), chunks, sha256: None };
+        Body { total_len: bytes.len() as u64, bytes: std::mem::take(&mut bytes).into(), chunks, ..Body::default() };
     message
 }
 

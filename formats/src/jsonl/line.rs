@@ -203,6 +203,9 @@ pub(super) struct BodyLine<'a> {
     pub(super) sha256: Option<Text<'a>>,
     #[serde(default)]
     pub(super) chunks: Vec<u64>,
+    pub(super) redacted: Option<Vec<String>>,
+    #[serde(borrow)]
+    pub(super) dropped: Option<Text<'a>>,
 }
 
 /// A string, borrowed from the line where it has no escapes; `Cow` alone does so only as a field of its own.

@@ -8,7 +8,7 @@ use super::LineError;
 use super::head::{Declared, is_one_head, is_section, is_status, is_target, is_token, is_value, is_version};
 use super::line::{BodyLine, FlowLine, PieceLine, RequestLine, ResponseLine, StatusLine, Text, TunnelLine};
 use super::read::refused;
-use crate::model::{Body, Flow, Framing, Message, Piece, Protocol, Tunnel};
+use crate::model::{Body, Dropped, Flow, Framing, Message, Piece, Protocol, Tunnel};
 
 /// How much of a request is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,9 +188,19 @@ fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {
     };
     let length = bytes.len() as u64;
     let total_len = line.total_len.unwrap_or(length);
-    check(total_len >= length, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
+    let is_redacted = line.redacted.is_some();
+    check(total_len >= length || is_redacted, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
     let sha256 = line.sha256.map(|text| digest(&text.0, at)).transpose()?;
-    Ok(Body { bytes, total_len, chunks: line.chunks, sha256 })
+    let dropped = line.dropped.map(|text| Dropped::from_name(&text.0).ok_or(()));
+    let dropped = dropped
+        .transpose()
+        .map_err(|()| refused(format!("{at}.body.dropped"), "it is none of behind, undecodable, truncated and rule"))?;
+    check(
+        dropped.is_none() || (bytes.is_empty() && !is_redacted),
+        || format!("{at}.body.dropped"),
+        "a body that was dropped has no text, no base64 and no redacted",
+    )?;
+    Ok(Body { bytes, total_len, chunks: line.chunks, sha256, redacted: line.redacted, dropped })
 }
 
 /// 64 hex digits.

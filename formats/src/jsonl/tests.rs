@@ -6,7 +6,9 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Body, ClientKey, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf};
+use crate::model::{
+    Body, ClientKey, Dropped, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
+};
 use crate::session::tests::{AMBIGUITIES, any_pieces, any_tunnel};
 
 const STARTED: u64 = 1_784_021_400_000_000_001;
@@ -52,12 +54,12 @@ fn a_line_reads_well() {
         format!("POST /a?b=\"c\" HTTP/1.1\r\nHost: x\r\nTraceparent: {traceparent}\r\nContent-Length: 9\r\n\r\n");
     let mut exchange = exchange(request.as_bytes(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     exchange.request.framing = Framing::Length;
-    exchange.request.body =
-        Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, chunks: vec![], sha256: None };
+    exchange.request.body = Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, ..Body::default() };
     exchange.informational = vec![Bytes::from_static(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")];
     let response = exchange.response.as_mut().unwrap();
     response.framing = Framing::Chunked;
-    response.body = Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1], sha256: None };
+    response.body =
+        Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1], ..Body::default() };
     response.trailers = Bytes::from_static(b"X-Sum: 1\r\n");
     let expected = concat!(
         r#"{"type":"exchange","seq":3,"time":"2026-07-14T09:30:00.125000000Z","client":"peer-00000000000000ff","#,
@@ -271,6 +273,11 @@ fn errors_name_the_field() {
         &line(r#","response":{"status":200,"body":{"text":"abc","total_len":2}}"#),
         "field `response.body.total_len`: ",
     );
+    check(&line(r#","response":{"status":200,"body":{"dropped":"eaten"}}"#), "field `response.body.dropped`: ");
+    check(
+        &line(r#","response":{"status":200,"body":{"text":"abc","dropped":"rule"}}"#),
+        "field `response.body.dropped`: a body that was dropped has no text",
+    );
     check(&line(r#","informational":[{"status":100},{"status":1000}]"#), "field `informational[1].status`: ");
     check(
         r#"{"type":"exchange","request":{"method":"GET","target":"/"}}"#,
@@ -360,19 +367,20 @@ fn head(start: &'static [&'static str], framing: Framing, length: u64) -> impl S
 
 fn message(start: &'static [&'static str], framings: &'static [Framing]) -> impl Strategy<Value = Message> {
     let bytes = prop_oneof![vec(any::<u8>(), 0..40), ".{0,40}".prop_map(String::into_bytes)];
-    (
-        select(framings),
-        bytes,
-        option::of(any::<u32>()),
-        vec(any::<u64>(), 0..3),
-        any::<Option<[u8; 32]>>(),
-        (lines(), any_pieces()),
-    )
-        .prop_flat_map(|(framing, bytes, more, chunks, sha256, (trailers, pieces))| {
+    let why = select(vec![Dropped::Behind, Dropped::Undecodable, Dropped::Truncated, Dropped::Rule]);
+    let kept = (option::of(vec("[a-z-]{0,9}", 0..3)), option::weighted(0.2, why));
+    let lengths = (option::of(any::<u32>()), vec(any::<u64>(), 0..3));
+    (select(framings), bytes, lengths, any::<Option<[u8; 32]>>(), kept, (lines(), any_pieces()))
+        .prop_flat_map(|(framing, bytes, (more, chunks), sha256, (redacted, dropped), (trailers, pieces))| {
             let sha256 = sha256.filter(|_| framing != Framing::None);
             let bytes = if framing == Framing::None { Vec::new() } else { bytes };
             let more = if framing == Framing::None { 0 } else { u64::from(more.unwrap_or_default()) };
-            let body = Body { total_len: bytes.len() as u64 + more, bytes: bytes.into(), chunks, sha256 };
+            let total_len = bytes.len() as u64 + more;
+            let mut body = Body { total_len, bytes: bytes.into(), chunks, sha256, redacted, dropped: None };
+            if let Some(why) = dropped.filter(|_| framing != Framing::None) {
+                body.drop_for(why);
+            }
+            body.redacted = body.redacted.filter(|_| framing != Framing::None);
             (Just(framing), Just(body), Just(Bytes::from(trailers)), Just(pieces))
         })
         .prop_flat_map(move |(framing, body, trailers, pieces)| {

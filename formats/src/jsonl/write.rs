@@ -265,6 +265,12 @@ fn body(body: &Body, out: &mut Vec<u8>) {
     if !body.chunks.is_empty() {
         key("chunks", out, |out| list(body.chunks.iter(), out, |size, out| number(*size, out)));
     }
+    if let Some(codings) = &body.redacted {
+        key("redacted", out, |out| list(codings.iter(), out, |coding, out| string(coding, out)));
+    }
+    if let Some(why) = body.dropped {
+        key("dropped", out, |out| string(why.name(), out));
+    }
     out.push(b'}');
 }
 

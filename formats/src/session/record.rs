@@ -5,8 +5,8 @@ use prost::Message as _;
 
 use self::stream::WireTunnel;
 use crate::model::{
-    Ambiguity, Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol,
-    ReplayOf,
+    Ambiguity, Body, ClientKey, Dropped, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message,
+    Protocol, ReplayOf,
 };
 
 mod stream;
@@ -107,10 +107,20 @@ struct WireMessage {
     /// Empty or 32 bytes.
     #[prost(bytes = "bytes", tag = "7")]
     body_sha256: Bytes,
+    #[prost(message, optional, tag = "8")]
+    redacted: Option<WireRedacted>,
+    #[prost(uint32, tag = "9")]
+    dropped: u32,
     #[prost(uint64, repeated, tag = "16")]
     piece_waits_ns: Vec<u64>,
     #[prost(uint64, repeated, tag = "17")]
     piece_lens: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WireRedacted {
+    #[prost(string, repeated, tag = "1")]
+    codings: Vec<String>,
 }
 
 /// Instants after the first are kept as nanoseconds since the first.
@@ -183,6 +193,7 @@ numbers!(ambiguity_number, number_ambiguity, Ambiguity {
     BadStartLine = 12,
     UnaskedUpgrade = 13,
 });
+numbers!(dropped_number, number_dropped, Dropped { Behind = 1, Undecodable = 2, Truncated = 3, Rule = 4 });
 numbers!(end_number, number_end, End {
     Complete = 0,
     ClientGone = 1,
@@ -244,6 +255,8 @@ impl From<&Message> for WireMessage {
             body_sha256: message.body.sha256.map(|digest| Bytes::copy_from_slice(&digest)).unwrap_or_default(),
             piece_waits_ns: stream::waits_ns(&message.pieces),
             piece_lens: stream::lens(&message.pieces),
+            redacted: message.body.redacted.clone().map(|codings| WireRedacted { codings }),
+            dropped: message.body.dropped.map_or(0, dropped_number),
         }
     }
 }
@@ -254,7 +267,14 @@ impl WireMessage {
             0 => None,
             _ => Some(self.body_sha256[..].try_into().map_err(|_| "a digest that is not 32 bytes long")?),
         };
-        let body = Body { bytes: self.body, total_len: self.body_total_len, chunks: self.chunks, sha256 };
+        let body = Body {
+            bytes: self.body,
+            total_len: self.body_total_len,
+            chunks: self.chunks,
+            sha256,
+            redacted: self.redacted.map(|redacted| redacted.codings),
+            dropped: if self.dropped == 0 { None } else { Some(number_dropped(self.dropped)?) },
+        };
         let pieces = stream::pieces(&self.piece_waits_ns, &self.piece_lens)?;
         Ok(Message { head: self.head, framing: number_framing(self.framing)?, body, trailers: self.trailers, pieces })
     }

@@ -15,12 +15,7 @@ pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
         request: Message {
             head: Bytes::from_static(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"),
             framing: Framing::Length,
-            body: Body {
-                bytes: Bytes::copy_from_slice(body),
-                total_len: body.len() as u64,
-                chunks: vec![],
-                sha256: None,
-            },
+            body: Body { bytes: Bytes::copy_from_slice(body), total_len: body.len() as u64, ..Body::default() },
             ..Message::default()
         },
         informational: vec![Bytes::from_static(b"HTTP/1.1 100 C\r\n\r\n")],
@@ -251,11 +246,19 @@ fn any_message() -> impl Strategy<Value = Message> {
     let framing =
         prop_oneof![Just(Framing::None), Just(Framing::Length), Just(Framing::Chunked), Just(Framing::UntilClose)];
     let chunks = proptest::collection::vec(any::<u64>(), 0..4);
-    (bytes(), framing, bytes(), any::<u64>(), chunks, any::<Option<[u8; 32]>>(), bytes(), any_pieces()).prop_map(
-        |(head, framing, body, total_len, chunks, sha256, trailers, pieces)| Message {
+    let redacted = proptest::option::of(proptest::collection::vec("[a-z-]{0,9}", 0..3));
+    let dropped = proptest::option::of(proptest::sample::select(vec![
+        Dropped::Behind,
+        Dropped::Undecodable,
+        Dropped::Truncated,
+        Dropped::Rule,
+    ]));
+    let kept = (any::<u64>(), chunks, any::<Option<[u8; 32]>>(), redacted, dropped);
+    (bytes(), framing, bytes(), kept, bytes(), any_pieces()).prop_map(
+        |(head, framing, body, (total_len, chunks, sha256, redacted, dropped), trailers, pieces)| Message {
             head,
             framing,
-            body: Body { bytes: body, total_len, chunks, sha256 },
+            body: Body { bytes: body, total_len, chunks, sha256, redacted, dropped },
             trailers,
             pieces,
         },

@@ -89,7 +89,13 @@ impl Part {
     pub(super) fn finish(self) -> Message {
         // The digest of a part would be taken for that of the whole.
         let sha256 = self.digest.filter(|_| self.is_whole).map(|digest| digest.finalize().into());
-        let body = Body { bytes: self.body.freeze(), total_len: self.total_len, chunks: self.chunks, sha256 };
+        let body = Body {
+            bytes: self.body.freeze(),
+            total_len: self.total_len,
+            chunks: self.chunks,
+            sha256,
+            ..Body::default()
+        };
         let (framing, trailers) = (self.framing, self.trailers);
         Message { head: self.head, framing, body, trailers, pieces: self.pieces.finish() }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use formats::clients::ClientKeys;
-use formats::model::{End, Exchange, GapReason};
+use formats::model::{Dropped, End, Exchange, GapReason};
 use formats::wire::{Blind, Http1, Limits};
 
 use super::backlog::{Backlog, Room, bodies_bytes, heads_bytes};
@@ -286,7 +286,9 @@ impl Reader {
 
 fn drop_bodies(exchange: &mut Exchange) {
     for message in std::iter::once(&mut exchange.request).chain(&mut exchange.response) {
-        message.body.bytes = bytes::Bytes::new();
+        if !message.body.bytes.is_empty() {
+            message.body.drop_for(Dropped::Behind);
+        }
     }
 }
 
