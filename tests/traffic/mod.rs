@@ -44,7 +44,13 @@ impl Random {
     pub(crate) fn content(&mut self) -> Vec<u8> {
         let length = if self.percent(5) { 300_000 } else { 1 + self.index(3_000) };
         let is_text = self.percent(50);
-        (0..length).map(|_| if is_text { b' ' + self.next() as u8 % 90 } else { self.next() as u8 }).collect()
+        let mut bytes: Vec<u8> =
+            (0..length).map(|_| if is_text { b' ' + self.next() as u8 % 90 } else { self.next() as u8 }).collect();
+        // What begins like JSON, is none, and could hold a secret is dropped before it reaches the disk.
+        if let Some(first) = bytes.first_mut().filter(|first| matches!(first, b'[' | b'{' | b'"')) {
+            *first = b'x';
+        }
+        bytes
     }
 
     /// What only redacted fields carry.
