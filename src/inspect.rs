@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use formats::model::{ClientKey, Exchange, Gap, GapReason};
+use formats::model::{Exchange, Gap, GapReason};
 use formats::session::{Event, Session};
 use formats::{endpoint, head};
 use serde_json::json;
+
+mod clients;
+mod health;
+
+use clients::Clients;
+use health::HealthChecks;
 
 use crate::cli::InspectArgs;
 use crate::outcome::{self, Failure, Outcome};
@@ -53,7 +59,8 @@ struct Contents {
     last_ns: u64,
     /// Requests by second.
     seconds: BTreeMap<u64, u64>,
-    clients: HashMap<ClientKey, u64>,
+    clients: Clients,
+    health: HealthChecks,
     connections: HashSet<u64>,
     endpoints: HashMap<String, Row>,
     status: BTreeMap<u16, u64>,
@@ -87,7 +94,8 @@ impl Contents {
         self.first_ns = Some(self.first_ns.map_or(at, |first| first.min(at)));
         self.last_ns = self.last_ns.max(at);
         *self.seconds.entry(at / 1_000_000_000).or_default() += 1;
-        *self.clients.entry(exchange.client).or_default() += 1;
+        self.clients.exchange(exchange);
+        self.health.exchange(exchange);
         self.connections.insert(exchange.connection);
         *self.ends.entry(exchange.end.name()).or_default() += 1;
         self.request_bytes += exchange.request.body.total_len;
@@ -139,9 +147,13 @@ impl Contents {
         sum.to_ns = sum.to_ns.max(gap.to_ns);
     }
 
+    fn duration_ns(&self) -> u64 {
+        self.last_ns.saturating_sub(self.first_ns.unwrap_or(0))
+    }
+
     fn duration_s(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
-        let nanos = self.last_ns.saturating_sub(self.first_ns.unwrap_or(0)) as f64;
+        let nanos = self.duration_ns() as f64;
         nanos / 1e9
     }
 
@@ -171,7 +183,7 @@ impl Contents {
     fn text(&self, session: &Session) -> String {
         let header = session.header();
         let mut out = format!("session  {}\n", session.path().display());
-        let mut line = |name: &str, value: String| out += &format!("  {name:<12}{value}\n");
+        let mut line = |name: &str, value: String| out += &format!("  {name:<16}{value}\n");
         if let (Some(listen), Some(upstream)) = (&header.listen, &header.upstream) {
             line("recorded", format!("{} at {listen} before {upstream}", time(header.started_unix_ns)));
         }
@@ -184,7 +196,7 @@ impl Contents {
             "clients",
             format!(
                 "{} on {} connections",
-                units::count(self.clients.len() as u64),
+                units::count(self.clients.count() as u64),
                 units::count(self.connections.len() as u64)
             ),
         );
@@ -213,7 +225,16 @@ impl Contents {
             line("ambiguous", join(self.ambiguous.iter().map(|(name, count)| counts((name, count)))));
         }
         if self.resynchronised > 0 {
-            line("resynchronised", format!(" {} exchanges", units::count(self.resynchronised)));
+            line("resynchronised", format!("{} exchanges", units::count(self.resynchronised)));
+        }
+        if let Some(pools) = self.clients.pools_text(self.duration_ns()) {
+            line("pools", pools);
+        }
+        if let Some(checks) = self.health.text() {
+            line("health checks", checks);
+        }
+        if let Some(millionths) = header.sample_millionths {
+            line("sample", format!("{}.{:04} % of the clients", millionths / 10_000, millionths % 10_000));
         }
         line("rate", format!("▕{}▏", units::sparkline(&self.rate())));
         if self.gaps.is_empty() {
@@ -223,9 +244,10 @@ impl Contents {
             line(
                 "gap",
                 format!(
-                    "{}: {} connections, {} not captured",
+                    "{}: {} connections, {} exchanges, {} not captured",
                     gap.reason.name(),
                     units::count(gap.connections),
+                    units::count(gap.exchanges),
                     units::bytes(gap.bytes)
                 ),
             );
@@ -253,7 +275,9 @@ impl Contents {
             "session": session.path(),
             "header": session.header(),
             "exchanges": self.exchanges,
-            "clients": self.clients.len(),
+            "clients": self.clients.count(),
+            "pools": self.clients.pools(self.duration_ns()).into_iter().map(|pool| pool.json()).collect::<Vec<_>>(),
+            "health_checks": self.health.json(),
             "connections": self.connections.len(),
             "duration_s": self.duration_s(),
             "request_bytes": self.request_bytes,

@@ -1,8 +1,9 @@
 //! Who sent a request: from its head, its peer and its connection to a [`ClientKey`].
 //!
-//! Deliberately not here: deciding which keys are pools of many users (the planner does that, over a whole session).
+//! Which keys are pools of many users is told by their [`Conduct`] over a whole session.
 //! Keys are made from what was really sent, so this comes *before* redaction, which gives all short values one mask.
 
+mod conduct;
 mod forwarded;
 mod rule;
 
@@ -14,6 +15,7 @@ use crate::head::{self, Field};
 use crate::model::{ClientKey, KeySource};
 use crate::redact::{KeyedHash, RedactionKey, hash_u64};
 
+pub use conduct::Conduct;
 pub use rule::{KeyRule, KeyRuleError};
 
 /// Makes client keys. An id is 64 bits of HMAC-SHA-256, so no address or cookie can be found again from it.

@@ -5,7 +5,7 @@
 //! copies is drawn from a Poisson distribution with the mean k, and all of them, the first included, are drawn from the
 //! block: together a Poisson process whose rate is k times that of the blocks.
 
-use formats::model::KeySource;
+use formats::clients::Conduct;
 
 use super::blocks::{Blocks, Cells};
 use super::draw::{Draw, Identity, Purpose};
@@ -13,28 +13,19 @@ use super::factor::copies;
 use super::users::number;
 use super::{Client, Method, Options, Profile, Timing};
 
-/// A pool lives longer than one part in so many of the recording …
-const LIFE_PARTS: u128 = 10;
-/// … and carries more than one part in so many of its exchanges.
-const EXCHANGES_PARTS: u128 = 20;
 /// Mean up to which a Poisson count is drawn at once: e⁻ᵏ is a normal float far beyond it.
 const POISSON_MEAN_MAX: f64 = 16.0;
 
-/// Whether `client` is a pool: its key shows several User-Agents or forwarded addresses; or, where the key was made from a
-/// peer's address or a connection only, it lives longer than a tenth of the recording and carries over 5 % of the
-/// `recorded` exchanges. (A client that is alone in its recording is then a pool, unless it has a name.)
+/// Whether `client` is a pool.
 pub(super) fn is_pool(client: &Client, duration_ns: u64, recorded: u64) -> bool {
-    if client.user_agents > 1 || client.forwarded > 1 {
-        return true;
-    }
-    let length_ns = client.last_ns.saturating_sub(client.first_ns);
-    match client.key.source {
-        KeySource::Named | KeySource::Forwarded => false,
-        KeySource::Peer | KeySource::Connection => {
-            u128::from(length_ns) * LIFE_PARTS > u128::from(duration_ns)
-                && u128::from(client.exchanges) * EXCHANGES_PARTS > u128::from(recorded)
-        }
-    }
+    let conduct = Conduct {
+        source: client.key.source,
+        life_ns: client.last_ns.saturating_sub(client.first_ns),
+        exchanges: client.exchanges,
+        user_agents: client.user_agents,
+        forwarded: client.forwarded,
+    };
+    conduct.is_pool(duration_ns, recorded)
 }
 
 /// How the exchanges of pools are multiplied.
