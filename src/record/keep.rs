@@ -11,7 +11,7 @@ use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
 use recorder::selection::Selection;
 use recorder::tap::TapLimits;
 
-use crate::cli::{KeepArgs, Switch};
+use crate::cli::{KeepArgs, Switch, WhenTaken};
 use crate::outcome::Failure;
 use crate::{secret, units};
 
@@ -23,6 +23,8 @@ pub(super) struct Keep {
     pub(super) out: PathBuf,
     /// Whether a session begins at once.
     pub(super) at_once: bool,
+    /// Whether the first session may be beside `out`; later ones always may.
+    pub(super) may_rename: bool,
     pub(super) key: RedactionKey,
     pub(super) rules: Vec<KeyRule>,
     pub(super) selection: Selection,
@@ -61,6 +63,7 @@ impl Keep {
         Ok(Some(Self {
             out,
             at_once,
+            may_rename: args.when_taken == WhenTaken::Beside,
             key: secret::redaction_key(args.redact_key.as_ref())?,
             rules: args.client_key,
             selection: Selection {
@@ -94,6 +97,29 @@ impl Keep {
                 },
             },
         }))
+    }
+
+    /// Takes what may change while the recorder works. By name and without a rest, so that whoever adds something decides.
+    pub(super) fn take_over(&mut self, now: Self) {
+        let Self {
+            out,
+            rules,
+            selection,
+            limits,
+            backlog_bytes_max,
+            breaker,
+            writer,
+            store,
+            // The tap has its size, pseudonyms their key, and whether to begin was asked at the start.
+            at_once: _,
+            may_rename: _,
+            key: _,
+            tap: _,
+            parser_bytes_max: _,
+        } = now;
+        (self.out, self.rules, self.selection, self.limits) = (out, rules, selection, limits);
+        (self.backlog_bytes_max, self.breaker) = (backlog_bytes_max, breaker);
+        (self.writer, self.store) = (writer, store);
     }
 }
 

@@ -11,6 +11,7 @@ use recorder::tap::Tap;
 
 use super::config::Config;
 use super::ended::Ended;
+use super::keep::Keep;
 use super::pairs::Pair;
 use super::sessions::{Session, Sessions};
 use crate::outcome::Failure;
@@ -112,9 +113,16 @@ impl Recording {
         current.is_some_and(|(_, status)| status.budget_is_used)
     }
 
-    /// Reads certificates again; whether all could be used.
-    pub(super) fn reload(&self) -> bool {
-        self.relay.reload()
+    /// Reads certificates again; what cannot be used is logged and counted, and what was before stays.
+    pub(super) fn reload_certificates(&self) {
+        self.relay.reload();
+    }
+
+    /// What the next session keeps, and how.
+    pub(super) fn take_over(&mut self, keep: Keep) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.take_over(keep);
+        }
     }
 
     /// The listening sockets, for another process.
