@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use recorder::capture::Budget;
 use recorder::clock::Clock;
-use recorder::listen::{Bound, Endpoint, Relay, RelayCounters, RelayError};
+use recorder::listen::{Bound, Relay, RelayCounters, RelayError};
 use recorder::tap::Tap;
 
 use super::config::Config;
@@ -62,7 +62,7 @@ impl Recording {
     /// The first address that it listens on; `None` if it listens on Unix sockets alone.
     #[cfg(feature = "replay")]
     pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
-        self.relay.endpoints().iter().find_map(Endpoint::as_tcp)
+        self.relay.endpoints().iter().find_map(recorder::listen::Endpoint::as_tcp)
     }
 
     /// A line for each pair.
