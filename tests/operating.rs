@@ -199,6 +199,12 @@ fn two_handovers_in_a_row_refuse_nobody_and_cut_nothing() {
         }
         visits
     });
+    // One that cannot have its operator's address ends before it asks for anything.
+    let (admin, upstream) = (format!("127.0.0.1:{}", first.admin_port()), format!("http://{service}"));
+    let mut refused = reenact(["record", "--listen", &address, "--upstream", &upstream, "--admin", &admin]);
+    let said = support::run(refused.args(["--handover", &handover, "--out"]).arg(&out));
+    assert!(said.code == 2 && said.err.contains("--admin"), "{said:?}");
+    assert_eq!(first.get("/readyz"), "ready\n");
     let mut second = start(&address);
     first.process.wait_for_err("another process has taken over");
     assert_eq!(first.ask("/readyz", &[]).0, 503);
@@ -266,6 +272,8 @@ fn the_config_is_read_again_and_says_what_holds_when() {
     recorder.process.signal("HUP");
     recorder.process.wait_for_err("cannot be used; nothing changes");
     assert!(recorder.process.err().contains("keep-size"), "it says what: {}", recorder.process.err());
+    // At the level `info`, which the file asks for by now.
+    recorder.process.wait_for_err("and authorities for");
     recorder.act("start", "");
     pass(&recorder);
     recorder.act("stop", "");
