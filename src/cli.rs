@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "replay")]
 mod load;
@@ -14,7 +14,9 @@ mod replay;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
 #[cfg(feature = "record")]
-pub(crate) use record::{KeepArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch};
+pub(crate) use record::{
+    KeepArgs, OperateArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch, WhenTaken,
+};
 #[cfg(feature = "replay")]
 pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, WhenBusy};
 
@@ -28,8 +30,31 @@ pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, WhenB
     disable_help_subcommand = true
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What is on standard error; the same for every command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub(crate) struct LogArgs {
+    /// How lines on standard error look: `json` writes an object a line, with time, level, target and message
+    #[arg(long, global = true, env = "REENACT_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Which lines are logged: off, error, warn, info, debug or trace [default: what RUST_LOG says, else warn]
+    #[arg(long, global = true, env = "REENACT_LOG_LEVEL", value_name = "LEVEL", value_parser = log_level)]
+    pub(crate) log_level: Option<log::LevelFilter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+fn log_level(text: &str) -> Result<log::LevelFilter, String> {
+    text.parse().map_err(|_| format!("`{text}` is no level; there are off, error, warn, info, debug and trace"))
 }
 
 #[derive(Debug, Subcommand)]

@@ -64,8 +64,11 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");
-            let subcommand = command.find_subcommand(&table);
-            if key == "config" || !subcommand.is_some_and(|subcommand| has(subcommand, &id)) {
+            // Options of every command become the subcommand's own, so that each table can have them otherwise.
+            let global =
+                command.get_arguments().find(|one| one.is_global_set() && one.get_id() == id.as_str()).cloned();
+            let is_known = global.is_some() || command.find_subcommand(&table).is_some_and(|one| has(one, &id));
+            if key == "config" || !is_known {
                 return Err(Failure::new(format!("{shown}: [{table}] has no key `{key}`"))
                     .hint(format!("its keys are the flags of `reenact {table} --help` without the dashes")));
             }
@@ -75,6 +78,7 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
                 ))
             })?;
             command = command.mut_subcommand(&table, |subcommand| {
+                let subcommand = subcommand.args(global);
                 subcommand.mut_arg(&id, |argument| {
                     let argument = argument.required(false);
                     match argument.get_action() {

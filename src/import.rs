@@ -6,8 +6,10 @@ use std::path::Path;
 
 use formats::jsonl::{Line, Reader};
 use formats::session::{SessionHeader, SessionWriter, WriterOptions};
+use log::Level;
 
 use crate::cli::ImportArgs;
+use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::units;
 
@@ -62,7 +64,7 @@ impl Import<'_> {
                 Ok(parsed) => self.take(parsed, name, number)?,
                 Err(error) if self.args.lenient => {
                     self.skipped += 1;
-                    eprintln!("warning: {name} line {number}: {error}; left out");
+                    say(Level::Warn, &format!("warning: {name} line {number}: {error}; left out"));
                 }
                 Err(error) => {
                     let failure = Failure::new(format!("{name} line {number}: {error}"));
@@ -122,7 +124,7 @@ impl Import<'_> {
             units::bytes(written.file_bytes)
         ));
         if self.skipped > 0 {
-            eprintln!("warning: {} lines were left out", units::count(self.skipped));
+            say(Level::Warn, &format!("warning: {} lines were left out", units::count(self.skipped)));
             return Ok(Outcome::Loss);
         }
         Ok(Outcome::Done)

@@ -2,11 +2,13 @@
 
 mod cat;
 mod cli;
+mod command_line;
 mod config;
 #[cfg(all(feature = "record", feature = "replay"))]
 mod demo;
 mod import;
 mod inspect;
+mod logging;
 mod outcome;
 #[cfg(feature = "replay")]
 mod plan;
@@ -28,9 +30,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
-
-use cli::{Cli, Command};
+use cli::Command;
+use command_line::{CommandLine, Unread};
 use outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
@@ -38,31 +39,29 @@ fn main() -> ExitCode {
         eprintln!("error: reenact runs on Linux only, not on {}", std::env::consts::OS);
         return ExitCode::from(2);
     }
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,pingora_core=error"))
-        .format_timestamp_millis()
-        .init();
     match run() {
         Ok(outcome) => ExitCode::from(outcome as u8),
         Err(failure) => {
-            eprintln!("{failure}");
+            logging::say(log::Level::Error, &failure.to_string());
             ExitCode::from(failure.code)
         }
     }
 }
 
 fn run() -> Result<Outcome, Failure> {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    let command = config::apply(Cli::command(), &arguments)?;
-    let cli = match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let line = match command_line::read() {
+        Ok(line) => line,
         // Prints help and version on standard output and usage errors on standard error, and exits with 0 or 2.
-        Err(error) => error.exit(),
+        Err(Unread::Usage(error)) => error.exit(),
+        Err(Unread::Config(failure)) => return Err(failure),
     };
+    let CommandLine { cli, .. } = line;
+    logging::start(cli.log);
     match cli.command {
         #[cfg(all(feature = "record", feature = "replay"))]
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "record")]
-        Command::Record(args) => record::run(*args),
+        Command::Record(args) => record::run(*args, line.values),
         #[cfg(feature = "replay")]
         Command::Replay(args) => replay::run(*args),
         #[cfg(feature = "replay")]

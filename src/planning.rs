@@ -26,8 +26,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use asked::Asked;
+use log::Level;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
+use crate::logging::{self, say};
 use crate::outcome::{Failure, Outcome};
 use crate::plan_file::{self, ProfileText};
 use crate::read;
@@ -285,25 +287,38 @@ impl Planned {
     pub(crate) fn report_problems(&self) {
         let summary = &self.spool.summary;
         for damage in &summary.damage {
-            eprintln!("warning: {}", read::damage_text(damage));
+            say(Level::Warn, &format!("warning: {}", read::damage_text(damage)));
         }
         if summary.unfinished > 0 {
-            eprintln!("note: {} segments end without an index: their recorder was killed", summary.unfinished);
+            say(
+                Level::Info,
+                &format!("note: {} segments end without an index: their recorder was killed", summary.unfinished),
+            );
         }
         if !summary.gaps.is_empty() {
             let bytes = summary.gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.bytes));
-            eprintln!("note: the sessions declare {} gaps ({} not captured)", summary.gaps.len(), units::bytes(bytes));
+            say(
+                Level::Info,
+                &format!(
+                    "note: the sessions declare {} gaps ({} not captured)",
+                    summary.gaps.len(),
+                    units::bytes(bytes)
+                ),
+            );
         }
         for rule in &self.found.unused {
-            eprintln!("warning: {rule}");
+            say(Level::Warn, &format!("warning: {rule}"));
         }
         if let Some(notice) = self.sealed_notice() {
-            eprintln!("note: {notice}");
+            say(Level::Info, &format!("note: {notice}"));
         }
         if summary.connections_forgotten > 0 {
-            eprintln!(
-                "note: {} recorded connections were idle for long beside more than a million others, and are replayed as two",
-                units::count(summary.connections_forgotten)
+            say(
+                Level::Info,
+                &format!(
+                    "note: {} recorded connections were idle for long beside more than a million others, and are replayed as two",
+                    units::count(summary.connections_forgotten)
+                ),
             );
         }
     }
@@ -428,7 +443,7 @@ struct Progress {
 
 impl Progress {
     fn new(of: u64) -> Self {
-        Self { of, shown: std::io::stderr().is_terminal() && of > 100_000 }
+        Self { of, shown: std::io::stderr().is_terminal() && !logging::is_json() && of > 100_000 }
     }
 
     fn show(&mut self, done: u64) {

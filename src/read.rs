@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use formats::session::{Damage, Event, Session, SessionError};
+use log::Level;
 
+use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
 use crate::units;
 
@@ -24,13 +26,13 @@ impl Problems {
         match event? {
             Event::Damage(damage) => {
                 self.damaged += 1;
-                eprintln!("warning: {}", damage_text(&damage));
+                say(Level::Warn, &format!("warning: {}", damage_text(&damage)));
                 Ok(None)
             }
             Event::Unfinished { path, writing } => {
                 self.unfinished += u64::from(!writing);
                 let why = if writing { "is being written" } else { "ends without its index: its recorder was killed" };
-                eprintln!("note: {} {why}; everything up to its last flush is here", path.display());
+                say(Level::Info, &format!("note: {} {why}; everything up to its last flush is here", path.display()));
                 Ok(None)
             }
             event => Ok(Some(event)),

@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
+use log::Level;
+
 use crate::cli::RecordArgs;
+use crate::command_line::Values;
+use crate::logging::{self, say};
 use crate::outcome::{self, Failure, Outcome};
 use crate::signals::Asked;
 use crate::units;
@@ -21,6 +25,7 @@ mod metrics;
 mod pairs;
 mod recording;
 mod redaction;
+mod reload;
 mod routes;
 mod sessions;
 mod systemd;
@@ -32,23 +37,26 @@ pub(crate) use recording::Recording;
 
 use events::{Event, Events};
 use live::Live;
+use reload::Reload;
+use sessions::Sessions;
 
 /// How long traffic is passed on after SIGTERM, unless `--drain` says otherwise.
 const DRAIN_ON_TERMINATE: Duration = Duration::from_secs(30);
 
-pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: RecordArgs, values: Values) -> Result<Outcome, Failure> {
     if let Some(path) = args.explain_redaction.clone() {
         return explain::run(&args, &path);
     }
     let json = args.json;
     // Before anything starts, so that no signal is missed.
     let mut events = Events::listen()?;
+    let mut reload = Reload::new(&args, values)?;
     let config = Config::check(args)?;
     for warning in config.pairs.iter().flat_map(pairs::Pair::warnings) {
-        eprintln!("warning: {warning}");
+        say(Level::Warn, &format!("warning: {warning}"));
     }
     let (admin, handover) = (config.admin.clone(), config.handover.clone());
-    let (drain, drain_max) = (config.drain, config.drain_max);
+    let (mut drain, mut drain_max) = (config.drain, config.drain_max);
     let admin = admin.map(|endpoint| admin::bind(&endpoint, &events)).transpose()?;
     let before = handover.as_deref().map(handover::take).transpose()?.flatten();
     let (inherited, before) = match before {
@@ -56,9 +64,9 @@ pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
         None => (systemd::sockets()?, None),
     };
     let mut recording = Recording::start(config, inherited, before.is_some())?;
-    eprintln!("{}", recording.greeting());
+    recording.greeting().lines().for_each(|line| say(Level::Info, line));
     if let Some(admin) = admin {
-        eprintln!("{}", admin.greeting());
+        say(Level::Info, &admin.greeting());
         admin.serve(&events);
     }
     if let Some(before) = before {
@@ -74,10 +82,19 @@ pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
         phase = match events.next() {
             Event::Signal(asked) => on_signal(&mut recording, phase, asked, drain),
             Event::Hangup => {
-                recording.reload();
+                recording.reload_certificates();
+                if let Some(reload) = &mut reload {
+                    (drain, drain_max) = read_again(&mut recording, reload).unwrap_or((drain, drain_max));
+                }
                 phase
             }
             Event::Tick => {
+                let now_ns = recording.clock().now_ns();
+                if let Some(reload) = &mut reload
+                    && reload.is_due(now_ns)
+                {
+                    (drain, drain_max) = read_again(&mut recording, reload).unwrap_or((drain, drain_max));
+                }
                 live.tick(&recording);
                 systemd::alive();
                 on_tick(&mut recording, phase)
@@ -92,7 +109,11 @@ pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
                 phase
             }
             Event::TakenOver => {
-                eprintln!("another process has taken over; open connections go on for at most {}", seconds(drain_max));
+                let longest = seconds(drain_max);
+                say(
+                    Level::Info,
+                    &format!("another process has taken over; open connections go on for at most {longest}"),
+                );
                 recording.hand_over();
                 Phase::Draining { until_ns: after(&recording, drain_max) }
             }
@@ -131,15 +152,36 @@ fn on_signal(recording: &mut Recording, phase: Phase, asked: Asked, drain: Optio
         return Phase::Over;
     }
     let what = if had_session { "the session is closed; " } else { "" };
-    eprintln!("{what}passing traffic on for {active} connections, at most {}", seconds(longest));
+    say(Level::Info, &format!("{what}passing traffic on for {active} connections, at most {}", seconds(longest)));
     Phase::Draining { until_ns: after(recording, longest) }
+}
+
+/// Reads the config again and takes over what can be; says what, and for how long traffic is passed on at the end.
+fn read_again(recording: &mut Recording, reload: &mut Reload) -> Option<(Option<Duration>, Duration)> {
+    let reread = reload.read(recording.sessions().map(Sessions::key));
+    let file = reload.file().display();
+    match reread {
+        Ok(reread) => {
+            if let Some(keep) = reread.keep {
+                recording.take_over(keep);
+            }
+            logging::set_level(reread.log);
+            let changes = reread.changes.text().unwrap_or_else(|| "nothing changed".to_owned());
+            say(Level::Info, &format!("{file} was read again; {changes}"));
+            Some((reread.operate.drain, reread.operate.drain_max))
+        }
+        Err(failure) => {
+            say(Level::Warn, &format!("{file} was read again and cannot be used; nothing changes\n{failure}"));
+            None
+        }
+    }
 }
 
 fn on_tick(recording: &mut Recording, phase: Phase) -> Phase {
     if recording.budget_is_used()
         && let Some(session) = recording.end_session()
     {
-        eprint!("the session is complete, traffic is passed on\n{}", session.text());
+        say(Level::Info, &format!("the session is complete, traffic is passed on\n{}", session.text()));
     }
     match phase {
         Phase::Draining { until_ns } if recording.counters().active == 0 || recording.clock().now_ns() >= until_ns => {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formats::redact::RedactionKey;
+use log::Level;
 use replayer::contexts::{Contexts, Sampling};
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -28,6 +29,7 @@ use replayer::target::Target;
 use replayer::verdict::{LagLimit, Trust};
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::logging::{self, say};
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation};
 use crate::signals::Signals;
@@ -258,7 +260,7 @@ fn watch(running: Running) -> Result<RunResult, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
     let stop = running.stop();
-    let shown = std::io::stderr().is_terminal();
+    let shown = std::io::stderr().is_terminal() && !logging::is_json();
     let interactive: Result<(), Failure> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut ticks = tokio::time::interval(LIVE_EVERY);
@@ -269,7 +271,10 @@ fn watch(running: Running) -> Result<RunResult, Failure> {
                     if stop.is_draining() {
                         stop.abort();
                     } else {
-                        eprintln!("\ninterrupted: waiting for the answers under way; once more to give them up");
+                        if shown {
+                            eprint!("\r\x1b[K");
+                        }
+                        say(Level::Info, "interrupted: waiting for the answers under way; once more to give them up");
                         stop.drain();
                     }
                 }

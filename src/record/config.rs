@@ -43,7 +43,7 @@ impl Config {
                 idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
             },
             pairs,
-            keep: Keep::check(args.keep, &args.seal, args.config.as_deref())?,
+            keep: Keep::check(args.keep, &args.seal, args.config.as_deref(), None)?,
             admin: args.operate.admin,
             handover: args.operate.handover,
             drain: args.operate.drain,

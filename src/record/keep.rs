@@ -12,7 +12,7 @@ use recorder::selection::Selection;
 use recorder::tap::TapLimits;
 
 use super::redaction::{self, Redaction};
-use crate::cli::{KeepArgs, Switch};
+use crate::cli::{KeepArgs, Switch, WhenTaken};
 use crate::outcome::Failure;
 use crate::{secret, units};
 
@@ -24,6 +24,8 @@ pub(super) struct Keep {
     pub(super) out: PathBuf,
     /// Whether a session begins at once.
     pub(super) at_once: bool,
+    /// Whether the first session may be beside `out`; later ones always may.
+    pub(super) may_rename: bool,
     pub(super) key: RedactionKey,
     pub(super) redaction: Redaction,
     pub(super) rules: Vec<KeyRule>,
@@ -39,7 +41,12 @@ pub(super) struct Keep {
 
 impl Keep {
     /// `None` when nothing is to be captured, now or later.
-    pub(super) fn check(args: KeepArgs, seal: &[String], config: Option<&Path>) -> Result<Option<Self>, Failure> {
+    pub(super) fn check(
+        args: KeepArgs,
+        seal: &[String],
+        config: Option<&Path>,
+        key: Option<RedactionKey>,
+    ) -> Result<Option<Self>, Failure> {
         let at_once = args.capture == Switch::On;
         let out = match args.out {
             Some(out) => out,
@@ -59,11 +66,12 @@ impl Keep {
             let message = format!("only {free} are free for {}, and {least} are to stay free", out.display());
             return Err(Failure::new(message).hint("make room, or allow less with --free-min"));
         }
-        let key = secret::redaction_key(args.redact_key.as_ref())?;
+        let key = key.map_or_else(|| secret::redaction_key(args.redact_key.as_ref()), Ok)?;
         let queue_bytes_max = to_usize(args.queue_bytes);
         Ok(Some(Self {
             out,
             at_once,
+            may_rename: args.when_taken == WhenTaken::Beside,
             redaction: redaction::build(&key, seal, config)?,
             key,
             rules: args.client_key,
@@ -98,6 +106,30 @@ impl Keep {
                 },
             },
         }))
+    }
+
+    /// Takes what may change while the recorder works. By name and without a rest, so that whoever adds something decides.
+    pub(super) fn take_over(&mut self, now: Self) {
+        let Self {
+            out,
+            rules,
+            selection,
+            limits,
+            backlog_bytes_max,
+            breaker,
+            writer,
+            store,
+            redaction,
+            // The tap has its size, pseudonyms their key, and whether to begin was asked at the start.
+            at_once: _,
+            may_rename: _,
+            key: _,
+            tap: _,
+            parser_bytes_max: _,
+        } = now;
+        (self.out, self.rules, self.selection, self.limits) = (out, rules, selection, limits);
+        (self.backlog_bytes_max, self.breaker) = (backlog_bytes_max, breaker);
+        (self.writer, self.store, self.redaction) = (writer, store, redaction);
     }
 }
 

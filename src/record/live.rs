@@ -6,7 +6,7 @@ use recorder::capture::Status;
 
 use super::recording::Recording;
 use super::sessions::Sessions;
-use crate::units;
+use crate::{logging, units};
 
 /// How often it changes.
 const INTERVAL_NS: u64 = 1_000_000_000;
@@ -19,7 +19,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), last_ns: 0, exchanges: 0 }
+        Self { is_shown: std::io::stderr().is_terminal() && !logging::is_json(), last_ns: 0, exchanges: 0 }
     }
 
     pub(super) fn tick(&mut self, recording: &Recording) {

@@ -32,7 +32,8 @@ pub(super) fn all(flags: PairArgs, file: Option<&Path>) -> Result<Vec<Pair>, Fai
     asked.into_iter().map(Pair::check).collect()
 }
 
-fn tables(path: &Path) -> Result<Vec<PairArgs>, Failure> {
+/// Those of the file, as they are written there.
+pub(super) fn tables(path: &Path) -> Result<Vec<PairArgs>, Failure> {
     let failed = |why: String| Failure::new(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let mut document: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use recorder::capture::Budget;
 use recorder::clock::Clock;
-use recorder::listen::{Bound, Endpoint, Relay, RelayCounters, RelayError};
+use recorder::listen::{Bound, Relay, RelayCounters, RelayError};
 use recorder::tap::Tap;
 
 use super::config::Config;
 use super::ended::Ended;
+use super::keep::Keep;
 use super::pairs::Pair;
 use super::sessions::{Session, Sessions};
 use crate::outcome::Failure;
@@ -61,7 +62,7 @@ impl Recording {
     /// The first address that it listens on; `None` if it listens on Unix sockets alone.
     #[cfg(feature = "replay")]
     pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
-        self.relay.endpoints().iter().find_map(Endpoint::as_tcp)
+        self.relay.endpoints().iter().find_map(recorder::listen::Endpoint::as_tcp)
     }
 
     /// A line for each pair.
@@ -112,9 +113,16 @@ impl Recording {
         current.is_some_and(|(_, status)| status.budget_is_used)
     }
 
-    /// Reads certificates again; whether all could be used.
-    pub(super) fn reload(&self) -> bool {
-        self.relay.reload()
+    /// Reads certificates again; what cannot be used is logged and counted, and what was before stays.
+    pub(super) fn reload_certificates(&self) {
+        self.relay.reload();
+    }
+
+    /// What the next session keeps, and how.
+    pub(super) fn take_over(&mut self, keep: Keep) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.take_over(keep);
+        }
     }
 
     /// The listening sockets, for another process.

@@ -39,6 +39,17 @@ pub(super) fn build(key: &RedactionKey, seal: &[String], config: Option<&Path>) 
     Ok(Redaction { redactor, sealing })
 }
 
+/// The rules' tables as they stand in the file, to tell whether they changed.
+pub(super) fn tables(config: &Path) -> Result<Option<toml::Value>, Failure> {
+    let shown = config.display();
+    let text = std::fs::read_to_string(config);
+    let text = text.map_err(|error| Failure::new(format!("cannot read the config {shown}: {error}")))?;
+    let file: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| Failure::new(format!("{shown}: {}", error.to_string().trim_end())))?;
+    Ok(file.get("redact").cloned())
+}
+
 fn sealer(given: &[String]) -> Result<Option<Sealer>, Failure> {
     if given.is_empty() {
         return Ok(None);

@@ -93,7 +93,7 @@ fn budget(body: &[u8]) -> Result<Option<Budget>, String> {
             "{why}; the body is JSON as in {{\"duration\": \"10m\", \"max-size\": \"1GiB\", \"max-exchanges\": 100000}}"
         )
     };
-    // A struct would take a list, too.
+    // An array would be read as a budget without names, and an empty one as no bound at all.
     let start: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad(&error))?;
     let start: Start = serde_json::from_value(Value::Object(start)).map_err(|error| bad(&error))?;
     let duration = start.duration.map(|text| units::duration(&text)).transpose().map_err(|error| bad(&error))?;

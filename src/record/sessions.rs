@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::clients::ClientKeys;
+use formats::redact::RedactionKey;
 use formats::session::{SessionHeader, SessionWriter};
 use recorder::capture::{Budget, Capture, CaptureOptions, Captured, Status};
+use recorder::selection::{Filter, Sample};
 use recorder::tap::Tap;
 
 use super::keep::Keep;
@@ -37,33 +39,37 @@ pub(super) struct Session {
 impl Sessions {
     /// None begins yet. `listen` and `upstream` are for the sessions' headers.
     pub(super) fn new(tap: Arc<Tap>, keep: Keep, listen: Option<String>, upstream: Option<String>) -> Self {
-        let rules = keep.rules.iter().map(ToString::to_string);
-        let texts = |filters: &[recorder::selection::Filter]| filters.iter().map(ToString::to_string).collect();
         let header = SessionHeader {
             created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
             started_unix_ns: tap.clock().started_unix_ns(),
             listen,
             upstream,
-            redaction: Some(keep.redaction.redactor.policy().into()),
-            sealing: keep.redaction.sealing.clone(),
-            client_keys: rules.chain(["forwarded", "peer", "connection"].map(str::to_owned)).collect(),
-            sample_millionths: keep.selection.sample.map(recorder::selection::Sample::millionths),
-            only: texts(&keep.selection.only),
-            exclude: texts(&keep.selection.exclude),
             ..SessionHeader::default()
         };
         Self { tap, keep, header, current: None, ended: Vec::new() }
     }
 
-    /// Begins a session in `--out`, or beside it when that is taken and `may_rename`.
+    /// Begins a session in `--out`, or beside it when that is taken and `may_rename` or `--when-taken` allows it.
     pub(super) fn begin(&mut self, may_rename: bool, budget: Option<Budget>) -> Result<&Path, Failure> {
         if let Some(current) = &self.current {
             return Err(Failure::new(format!("already recording into {}", current.directory.display())));
         }
+        let may_rename = may_rename || self.keep.may_rename;
         let directory = if may_rename { free_name(&self.keep.out)? } else { self.keep.out.clone() };
         let clock = self.tap.clock();
         let session_id = (clock.started_unix_ns() + clock.now_ns()) ^ u64::from(std::process::id()) << 40;
-        let header = SessionHeader { session_id: format!("{session_id:016x}"), ..self.header.clone() };
+        let texts = |filters: &[Filter]| filters.iter().map(ToString::to_string).collect();
+        let rules = self.keep.rules.iter().map(ToString::to_string);
+        let header = SessionHeader {
+            session_id: format!("{session_id:016x}"),
+            redaction: Some(self.keep.redaction.redactor.policy().into()),
+            sealing: self.keep.redaction.sealing.clone(),
+            client_keys: rules.chain(["forwarded", "peer", "connection"].map(str::to_owned)).collect(),
+            sample_millionths: self.keep.selection.sample.map(Sample::millionths),
+            only: texts(&self.keep.selection.only),
+            exclude: texts(&self.keep.selection.exclude),
+            ..self.header.clone()
+        };
         let writer = SessionWriter::create(&directory, header, self.keep.writer)?;
         let mut store = self.keep.store;
         store.budget = budget.unwrap_or(store.budget);
@@ -80,6 +86,11 @@ impl Sessions {
         let capture = Capture::start(Arc::clone(&self.tap), writer, options);
         let capture = capture.map_err(|error| Failure::new(format!("cannot start the capture's threads: {error}")))?;
         Ok(&self.current.insert(Current { capture, directory }).directory)
+    }
+
+    /// What the next session keeps, and how.
+    pub(super) fn take_over(&mut self, keep: Keep) {
+        self.keep.take_over(keep);
     }
 
     /// Closes the session, if there is one.
@@ -102,6 +113,11 @@ impl Sessions {
     /// Those that are complete, oldest first.
     pub(super) fn ended(&self) -> &[Session] {
         &self.ended
+    }
+
+    /// The key of pseudonyms, which stays as long as the process.
+    pub(super) fn key(&self) -> &RedactionKey {
+        &self.keep.key
     }
 
     pub(super) fn tap(&self) -> &Arc<Tap> {

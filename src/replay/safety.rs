@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use log::Level;
 use replayer::result::RunResult;
 use replayer::safety::{AbortRule, Hook, HookEvent, KillFile};
 use serde_json::{Value, json};
 
 use crate::cli::ReplayArgs;
+use crate::logging::say;
 use crate::outcome::Failure;
 
 /// Everything of it, checked.
@@ -51,7 +53,7 @@ impl Safety {
     pub(super) fn tell_end(&self, facts: &Value) {
         for hook in &self.on_end {
             if let Err(error) = hook.run(HookEvent::End, facts, self.timeout) {
-                eprintln!("warning: {error}");
+                say(Level::Warn, &format!("warning: {error}"));
             }
         }
     }

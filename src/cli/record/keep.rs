@@ -14,6 +14,9 @@ pub(crate) struct KeepArgs {
     /// New directory for the session
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// If there is something in --out already: `refuse`, or `beside` records into OUT-2, OUT-3 …, as a service that is restarted needs
+    #[arg(long, env = "REENACT_WHEN_TAKEN", value_enum, value_name = "WHAT", default_value_t = WhenTaken::Refuse)]
+    pub(crate) when_taken: WhenTaken,
     /// `off` only passes traffic on
     #[arg(long, env = "REENACT_CAPTURE", value_enum, default_value_t = Switch::On)]
     pub(crate) capture: Switch,
@@ -88,4 +91,10 @@ pub(crate) struct KeepArgs {
 pub(crate) enum Switch {
     On,
     Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhenTaken {
+    Refuse,
+    Beside,
 }

@@ -1,0 +1,62 @@
+//! The command line together with its environment and config file, read at the start and, by a recorder, again later.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::cli::Cli;
+use crate::config;
+use crate::outcome::Failure;
+
+/// What every option of the called command was given, as text, whoever gave it: flag, variable, file or default.
+pub(crate) type Values = BTreeMap<String, Vec<OsString>>;
+
+/// A command line that could be read.
+pub(crate) struct CommandLine {
+    pub(crate) cli: Cli,
+    #[cfg(feature = "record")]
+    pub(crate) values: Values,
+}
+
+/// One that could not.
+pub(crate) enum Unread {
+    /// Help, version, or wrong usage.
+    Usage(clap::Error),
+    /// The file.
+    Config(Failure),
+}
+
+/// Reads it, and the file, as they are now.
+pub(crate) fn read() -> Result<CommandLine, Unread> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let mut command = config::apply(Cli::command(), &arguments).map_err(Unread::Config)?;
+    let matches = command.try_get_matches_from_mut(arguments).map_err(Unread::Usage)?;
+    Ok(CommandLine {
+        cli: Cli::from_arg_matches(&matches).map_err(Unread::Usage)?,
+        #[cfg(feature = "record")]
+        values: values(&command, &matches),
+    })
+}
+
+#[cfg(feature = "record")]
+fn values(command: &clap::Command, matches: &clap::ArgMatches) -> Values {
+    let Some((name, matches)) = matches.subcommand() else { return Values::new() };
+    // Matches know groups as well, which have no values.
+    let options = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+    let given = options.filter_map(|option| {
+        let id = option.get_id().as_str();
+        let values = matches.try_get_raw(id).ok()??;
+        Some((id.to_owned(), values.map(ToOwned::to_owned).collect()))
+    });
+    given.collect()
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Usage(error) => Self::new(error.to_string().trim_end().trim_start_matches("error: ")),
+            Unread::Config(failure) => failure,
+        }
+    }
+}
