@@ -118,12 +118,13 @@ impl Process {
         })
     }
 
-    /// Sends a signal by name (`INT`, `TERM`, `KILL`).
+    /// Sends a signal by name (`INT`, `TERM`, `HUP`, `KILL`).
     pub(crate) fn signal(&self, name: &str) {
         use rustix::process::{Pid, Signal, kill_process};
         let signal = match name {
             "INT" => Signal::INT,
             "TERM" => Signal::TERM,
+            "HUP" => Signal::HUP,
             "KILL" => Signal::KILL,
             _ => panic!("{name} is no signal of these tests"),
         };
