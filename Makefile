@@ -12,7 +12,7 @@ test:
 bench:
 	tools/setup bench
 	cargo build --release
-	python3 tests/bench/relay.py
+	python3 tests/bench/recorder.py
 	python3 tests/bench/lag.py
 	python3 tests/bench/shape.py bursty
 

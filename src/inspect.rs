@@ -16,6 +16,8 @@ use crate::units;
 const SPARK_COLUMNS: usize = 60;
 /// Endpoints that are told apart; the rest is one row.
 const ENDPOINTS_MAX: usize = 1_000;
+/// Protocols of tunnels that are told apart; the rest is one row.
+const TUNNELS_MAX: usize = 20;
 /// Rows that a person is shown.
 const ENDPOINTS_SHOWN: usize = 15;
 
@@ -59,6 +61,12 @@ struct Contents {
     request_bytes: u64,
     response_bytes: u64,
     truncated: u64,
+    /// Messages whose content came in pieces.
+    streams: u64,
+    /// By protocol; what the peers called it, so that only so many are told apart.
+    tunnels: BTreeMap<String, u64>,
+    ambiguous: BTreeMap<&'static str, u64>,
+    resynchronised: u64,
     gaps: BTreeMap<GapReason, Gap>,
 }
 
@@ -91,6 +99,7 @@ impl Contents {
                 *self.status.entry(line.status).or_default() += 1;
             }
         }
+        self.left_plain_http(exchange);
         let name = head::request_line(&exchange.request.head).map(|line| endpoint::endpoint(line.method, line.target));
         let name = name.unwrap_or_else(|| "(unreadable)".to_owned());
         let known = self.endpoints.len() < ENDPOINTS_MAX || self.endpoints.contains_key(&name);
@@ -98,6 +107,21 @@ impl Contents {
         row.exchanges += 1;
         if let Some(end) = exchange.instants.response_end {
             row.time(end.saturating_sub(at));
+        }
+    }
+
+    /// Counts what is more than a request and its answer, or less sure.
+    fn left_plain_http(&mut self, exchange: &Exchange) {
+        let messages = std::iter::once(&exchange.request).chain(&exchange.response);
+        self.streams += messages.map(|message| u64::from(!message.pieces.is_empty())).sum::<u64>();
+        self.resynchronised += u64::from(exchange.resynchronised);
+        if let Some(kind) = exchange.ambiguous {
+            *self.ambiguous.entry(kind.name()).or_default() += 1;
+        }
+        if exchange.tunnel.is_some() {
+            let name = exchange.tunnel_protocol().map(|name| name.escape_ascii().to_string().to_ascii_lowercase());
+            let name = name.filter(|name| self.tunnels.len() < TUNNELS_MAX || self.tunnels.contains_key(name));
+            *self.tunnels.entry(name.unwrap_or_else(|| "other".to_owned())).or_default() += 1;
         }
     }
 
@@ -178,6 +202,19 @@ impl Contents {
         );
         line("status", join(self.status.iter().map(|(status, count)| format!("{status}: {}", units::count(*count)))));
         line("ended", join(self.ends.iter().map(|(end, count)| format!("{end}: {}", units::count(*count)))));
+        let counts = |(name, count): (&dyn std::fmt::Display, &u64)| format!("{name}: {}", units::count(*count));
+        if self.streams > 0 {
+            line("in pieces", format!("{} bodies", units::count(self.streams)));
+        }
+        if !self.tunnels.is_empty() {
+            line("tunnels", join(self.tunnels.iter().map(|(name, count)| counts((name, count)))));
+        }
+        if !self.ambiguous.is_empty() {
+            line("ambiguous", join(self.ambiguous.iter().map(|(name, count)| counts((name, count)))));
+        }
+        if self.resynchronised > 0 {
+            line("resynchronised", format!(" {} exchanges", units::count(self.resynchronised)));
+        }
         line("rate", format!("▕{}▏", units::sparkline(&self.rate())));
         if self.gaps.is_empty() {
             line("gaps", "none".to_owned());
@@ -222,6 +259,10 @@ impl Contents {
             "request_bytes": self.request_bytes,
             "response_bytes": self.response_bytes,
             "truncated_bodies": self.truncated,
+            "bodies_in_pieces": self.streams,
+            "tunnels": self.tunnels,
+            "ambiguous": self.ambiguous,
+            "resynchronised": self.resynchronised,
             "status": self.status.iter().map(|(status, count)| (status.to_string(), *count)).collect::<BTreeMap<_, _>>(),
             "ended": self.ends,
             "gaps": self.gaps.values().map(gap).collect::<Vec<_>>(),

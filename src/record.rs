@@ -13,12 +13,14 @@ mod admin;
 mod config;
 mod ended;
 mod events;
+mod explain;
 mod handover;
 mod keep;
 mod live;
 mod metrics;
 mod pairs;
 mod recording;
+mod redaction;
 mod routes;
 mod sessions;
 mod systemd;
@@ -35,6 +37,9 @@ use live::Live;
 const DRAIN_ON_TERMINATE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: RecordArgs) -> Result<Outcome, Failure> {
+    if let Some(path) = args.explain_redaction.clone() {
+        return explain::run(&args, &path);
+    }
     let json = args.json;
     // Before anything starts, so that no signal is missed.
     let mut events = Events::listen()?;

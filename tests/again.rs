@@ -211,11 +211,11 @@ fn check_sessions(first: &[Exchange], second: &[Exchange], authority: &str, run_
         let expected = rewritten(&one.request.head, authority);
         assert_eq!(numbered(&head, &mut pseudonyms), numbered(&expected, &mut secrets));
         let parts = |message: &Message| (message.framing, message.body.clone(), message.trailers.clone());
-        assert!(parts(&again.request) == parts(&one.request), "the body of {expected:?}");
+        assert_eq!(parts(&again.request), parts(&one.request), "the body of {}", expected.escape_ascii());
         assert_eq!((again.protocol, again.end, &again.informational), (one.protocol, one.end, &one.informational));
         let (answer, answer_again) = (one.response.as_ref().unwrap(), again.response.as_ref().unwrap());
         assert_eq!(numbered(&answer_again.head, &mut pseudonyms), numbered(&answer.head, &mut secrets));
-        assert!(parts(answer_again) == parts(answer), "the answer's body of {expected:?}");
+        assert_eq!(parts(answer_again), parts(answer), "the answer's body of {}", expected.escape_ascii());
         clients.push((one.client, again.client));
     }
     check_one_to_one("clients", &clients);

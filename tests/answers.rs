@@ -22,7 +22,7 @@ fn shop() -> SocketAddr {
             let path = head.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
             let body = body(&path);
             let answer = format!(
-                "HTTP/1.1 200 OK\r\nSet-Cookie: sid=supersecretsessionvalue; Path=/\r\nContent-Length: {}\r\n\r\n{body}",
+                "HTTP/1.1 200 OK\r\nSet-Cookie: sid=supersecretsessionvalue; Path=/\r\nContent-Type: image/x\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
             if socket.write_all(answer.as_bytes()).is_err() {

@@ -321,7 +321,7 @@ fn recorders_that_cannot_start() {
     record(&free, &upstream, &out, &["--body-max", "1GiB"], &["--body-max", "at most"]);
     record(&free, &upstream, &out, &["--mode", "mirror"], &["--mode mirror", "passes nothing on"]);
     record(&free, &upstream, &out, &["--mode", "x"], &["`x` is no mode"]);
-    record(&free, &upstream, &out, &["--seal", "age1"], &["--seal", "not built yet"]);
+    record(&free, &upstream, &out, &["--seal", "age1"], &["--seal", "no age recipient"]);
     record("nonsense", &upstream, &out, &[], &["nonsense", "--listen"]);
     assert!(!inside(&folder, "s").join("00000001.reenact").exists(), "nothing was left behind");
 }

@@ -120,19 +120,29 @@ fn what_cannot_be_sent_is_left_out_with_its_reason() {
         as_it_is(7, "A: b\r\n folded\r\n"),
         as_it_is(8, "A: b\r\n\tC: folded\r\n"),
         as_it_is(9, "no colon\r\nA: b\r\n"),
+        // What the parser said of it counts, also where the request looks well.
+        changed(11, &[], json!({"ambiguous": "bad_chunk"})),
+        changed(12, &[], json!({"resynchronised": true})),
+        with(&changed(13, &["response"], json!({"status": 101})), &[], &json!({"tunnel": {"to_client": {"bytes": 5}}})),
     ];
-    let reasons = json!({"truncated_body": 2, "incomplete_request": 1, "connect": 1, "upgrade": 1, "ambiguous": 4});
+    let reasons = json!({
+        "truncated_body": 2, "incomplete_request": 1, "connect": 1, "upgrade": 2, "ambiguous": 5, "resynchronised": 1,
+    });
     let mixed = session(
         folder.path(),
         "mixed",
         &[&bad[..], &[line(20, 1, "GET", "/a"), line(5, 2, "GET", "/b"), as_it_is(10, "A: b\r\n")]].concat(),
     );
     check_sent(&mixed, 0, ["/a", "/b", "/10"].map(str::to_owned), &reasons, &[]);
+    let inspected = reenact_says(["inspect", &text(&mixed), "--json"]);
+    let inspected: Value = serde_json::from_str(&inspected.out).unwrap();
+    let counts = ["ambiguous", "resynchronised", "tunnels", "bodies_in_pieces"].map(|name| &inspected[0][name]);
+    assert_eq!(counts, [&json!({"bad_chunk": 1}), &json!(1), &json!({"other": 1}), &json!(0)]);
 
     let nothing = text(&session(folder.path(), "nothing", &bad));
     assert_eq!(reenact_says(["plan", &nothing]).code, 0);
     let said = reenact_says(["replay", &nothing, "--target", &counter().0]);
-    assert!(said.code == 2 && said.err.contains("all 9 exchanges are left out"), "{said:?}");
+    assert!(said.code == 2 && said.err.contains("all 12 exchanges are left out"), "{said:?}");
 
     let file = inside(&folder, "lies.jsonl");
     std::fs::write(&file, short).unwrap();

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::cast_possible_truncation))]
 
 pub mod clients;
+pub mod coding;
 pub mod endpoint;
 pub mod head;
 pub mod jsonl;

@@ -6,8 +6,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
+mod stream;
+
+pub use stream::{Ambiguity, Flow, PIECES_MAX, Piece, Tunnel};
+
 /// One request and its response, as it was seen on the client's connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exchange {
     /// Position in the session, given by the session writer in the order of writing (which is the order of completion).
     pub seq: u64,
@@ -29,6 +33,14 @@ pub struct Exchange {
     pub end: End,
     /// The exchange that a replay sent again with this one; `None` in recordings.
     pub replay_of: Option<ReplayOf>,
+    /// Why one of its messages cannot be read in exactly one way. What is kept of that message is what stood before the
+    /// place of doubt; nothing after it was read.
+    pub ambiguous: Option<Ambiguity>,
+    /// Whether it was read after bytes of its connection had been lost, so that its request may have been some other
+    /// message's content.
+    pub resynchronised: bool,
+    /// What passed after the connection left HTTP with this exchange.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// Which exchange was sent again.
@@ -53,27 +65,55 @@ pub struct Message {
     pub body: Body,
     /// The trailer section's field lines exactly as sent, without the empty line that ends it; empty when there is none.
     pub trailers: Bytes,
+    /// When the content arrived, where it came in pieces; their lengths add up to its own. At most [`PIECES_MAX`]: what
+    /// came after that many is in the last of them.
+    pub pieces: Vec<Piece>,
 }
 
 /// The content of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Body {
-    /// The bytes that were kept: all of them, or a prefix when `total_len` is larger.
+    /// The bytes that were kept: all of them, a prefix when `total_len` is larger, or what redaction made of them.
     pub bytes: Bytes,
-    /// How many bytes there were.
+    /// How many bytes there were as sent, before any coding was undone and anything redacted.
     pub total_len: u64,
     /// Sizes of the chunks as sent, when the framing is chunked and they are no more than 65,536.
     pub chunks: Vec<u64>,
     /// SHA-256 of the whole content, where it was kept instead of bytes that are not here.
     pub sha256: Option<[u8; 32]>,
+    /// Set where redaction changed the content: `bytes` are it without any coding, and these are the codings that were
+    /// undone, by the names of [`crate::coding::Coding`], in the order of Content-Encoding; none where there was none.
+    pub redacted: Option<Vec<String>>,
+    /// Why nothing of the body was kept, where that was decided.
+    pub dropped: Option<Dropped>,
 }
 
 impl Body {
-    /// Whether fewer bytes were kept than were sent.
+    /// Whether less was kept than was sent. A body that was redacted is there, however long it is now.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        (self.bytes.len() as u64) < self.total_len
+        self.dropped.is_some() || (self.redacted.is_none() && (self.bytes.len() as u64) < self.total_len)
     }
+
+    /// Keeps nothing of it but its lengths.
+    pub fn drop_for(&mut self, why: Dropped) {
+        self.bytes = Bytes::new();
+        self.redacted = None;
+        self.dropped = Some(why);
+    }
+}
+
+/// Why a body is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dropped {
+    /// Capturing could not keep up.
+    Behind,
+    /// A rule might apply to it, and it could not be decoded or read.
+    Undecodable,
+    /// A rule might apply to it, and only a part of it was there.
+    Truncated,
+    /// A rule says so.
+    Rule,
 }
 
 /// How the end of a body is found.
@@ -219,8 +259,12 @@ pub enum GapReason {
     Breaker,
     /// The disk had less free space than is to be left.
     DiskFloor,
+    /// Bytes of a connection that was not taken up again yet after others were lost.
+    Unsynchronised,
     /// A defect in the capture path; what was under way was let go.
     Panicked,
+    /// The connection spoke HTTP/2.
+    Http2,
 }
 
 /// Gives names, both ways, to the small enums of this module.
@@ -254,6 +298,7 @@ names!(End {
     RecordingStopped = "recording_stopped",
     CaptureLost = "capture_lost",
 });
+names!(Dropped { Behind = "behind", Undecodable = "undecodable", Truncated = "truncated", Rule = "rule" });
 names!(KeySource { Named = "named", Forwarded = "forwarded", Peer = "peer", Connection = "connection" });
 names!(GapReason {
     QueueFull = "queue_full",
@@ -266,5 +311,22 @@ names!(GapReason {
     BacklogFull = "backlog_full",
     Breaker = "breaker",
     DiskFloor = "disk_floor",
+    Unsynchronised = "unsynchronised",
     Panicked = "panicked",
+    Http2 = "http2",
+});
+names!(Ambiguity {
+    BothLengths = "both_lengths",
+    LengthsDiffer = "lengths_differ",
+    BadLength = "bad_length",
+    OddTransferCoding = "odd_transfer_coding",
+    BadChunk = "bad_chunk",
+    BareLf = "bare_lf",
+    BareCr = "bare_cr",
+    ObsFold = "obs_fold",
+    SpaceBeforeColon = "space_before_colon",
+    BadFieldLine = "bad_field_line",
+    Nul = "nul",
+    BadStartLine = "bad_start_line",
+    UnaskedUpgrade = "unasked_upgrade",
 });

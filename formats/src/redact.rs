@@ -1,26 +1,45 @@
-//! Redaction: secrets in heads and trailers become pseudonyms before anything reaches the disk.
+//! Redaction: secrets become pseudonyms, masks or sealed values before anything reaches the disk.
 //!
-//! What counts as a secret is decided by the header's name (`names`); what becomes of a value is in `values`. It fails
-//! closed: lines are read raw, so that a folded, unfinished or oddly spaced line of a redacted header hides nothing.
-//! Deliberately not here: bodies and request targets, to which no default rule applies, and sealing.
+//! Default rules find credentials by the names of headers and keys (`names`, `keys`), and by how they look (`patterns`);
+//! own rules ([`Rule`]) come before them. `fields` reads heads and trailers, `form`, `json` and `multipart` what has keys,
+//! `body` decodes. Everything that rules could apply to and that cannot be read is dropped, and said: it fails closed.
+//! Deliberately not here: reading rules from a file, keys of sealed values ([`crate::seal`]), clients' keys.
 
+mod body;
+mod explain;
+mod fields;
+mod form;
+mod json;
+mod json_path;
+mod json_text;
 mod key;
+mod keys;
 mod lines;
+mod multipart;
 mod names;
+mod pass;
+mod patterns;
+mod rule;
 mod values;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::model::{Exchange, Message};
-use lines::{Line, Lines};
+use crate::seal::Sealer;
+use crate::stars::Pattern;
 use names::Names;
+use pass::{Compiled, Has, Pass};
 use values::Values;
 
+pub use explain::Change;
+pub use json_path::JsonPath;
 pub(crate) use key::{KeyedHash, hash_u64};
 pub use key::{RedactError, RedactionKey};
 pub(crate) use names::is_token_byte;
+pub use rule::{Action, Find, KeyPlace, Rule, RuleError, Scope};
 pub(crate) use values::unquoted;
 
 /// What was redacted, for the session's header: enough to tell, nothing to recover.
@@ -28,105 +47,145 @@ pub(crate) use values::unquoted;
 pub struct Policy {
     /// [`RedactionKey::key_id`] of the key.
     pub key_id: String,
-    /// Names of the redacted headers in lower case; `*-x` stands for every name that ends in `-x`.
+    /// Names of the headers that are redacted by default, in lower case; `*-x` stands for every name that ends in `-x`.
     pub headers: Vec<String>,
+    /// Names of keys that are redacted by default in queries, forms and JSON; `*x` stands for every name that ends in `x`.
+    pub keys: Vec<String>,
+    /// Names of the default patterns.
+    pub patterns: Vec<String>,
+    /// The user's rules, each with its action.
+    pub rules: Vec<String>,
 }
 
 /// Replaces the secrets of exchanges.
 ///
 /// A secret becomes `redacted-` and 128 bits of HMAC-SHA-256 over it, so equal secrets stay equal wherever they stand;
-/// one with fewer than 2⁴⁰ possibilities by alphabet and length becomes `***`; an empty one stays empty.
+/// one with fewer than 2⁴⁰ possibilities by alphabet and length becomes `***`; an empty one stays empty. With a
+/// [`Sealer`] it is sealed instead, whatever it is.
 #[derive(Clone)]
 pub struct Redactor {
     key_id: String,
-    names: Names,
-    values: Values,
+    rules: Arc<Compiled>,
 }
 
 impl Redactor {
-    /// With the default rules: `Authorization`, `Cookie`, `Set-Cookie`, and the headers that carry keys and tokens.
+    /// With the default rules.
     #[must_use]
     pub fn new(key: &RedactionKey) -> Self {
-        Self {
-            key_id: key.key_id(),
+        let rules = Compiled {
             names: Names::default_rules(),
             values: Values::new(key.keyed_hash("reenact pseudonym v1")),
-        }
+            own: Vec::new(),
+            action: Action::Pseudonym,
+            has: Has::default(),
+        };
+        Self { key_id: key.key_id(), rules: Arc::new(rules) }
     }
 
-    /// Besides these rules, the values of headers with these names.
+    /// Seals what rules find that have no other action. Comes before [`Self::with_rules`].
     #[must_use]
-    pub fn with_headers(mut self, names: &[String]) -> Self {
-        self.names.add(names);
+    pub fn with_sealer(mut self, sealer: Arc<Sealer>) -> Self {
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.values.seal_with(sealer);
+        rules.action = Action::Seal;
         self
     }
 
-    /// Redacts every head and trailer section of `exchange`. Those without a redacted header are not touched or copied.
+    /// Also redacts the values of headers with these names.
+    #[must_use]
+    pub fn with_headers(mut self, names: &[String]) -> Self {
+        let rule = |name: &String| Rule {
+            label: format!("header {}", name.to_ascii_lowercase()),
+            find: Find::Header(Pattern::new(&name.to_ascii_lowercase().replace('_', "-"))),
+            scope: Scope::default(),
+            action: None,
+        };
+        Arc::make_mut(&mut self.rules).own.extend(names.iter().map(rule));
+        self
+    }
+
+    /// Adds rules, which come before the default ones, in this order.
+    ///
+    /// # Errors
+    /// With the rule that cannot be followed.
+    pub fn with_rules(mut self, own: Vec<Rule>) -> Result<Self, (String, RuleError)> {
+        let rules = Arc::make_mut(&mut self.rules);
+        for rule in own {
+            if rule.action == Some(Action::Seal) && !rules.values.can_seal() {
+                return Err((rule.label, RuleError::NoRecipient));
+            }
+            let has = &mut rules.has;
+            has.scopes |= rule.scope.path.is_some() || rule.scope.host.is_some() || rule.scope.method.is_some();
+            match &rule.find {
+                Find::Pattern(_) => has.patterns = true,
+                Find::Key(KeyPlace::Json, _) => has.json = true,
+                Find::JsonPath(_) => has.json_paths = true,
+                Find::Body(_) => {
+                    has.bodies = true;
+                    if let Some(action) = rule.action.filter(|action| !matches!(action, Action::Drop | Action::Keep)) {
+                        return Err((rule.label, RuleError::BodyAction { action: action.name() }));
+                    }
+                }
+                _ => {}
+            }
+            rules.own.push(rule);
+        }
+        Ok(self)
+    }
+
+    /// Redacts `exchange`. Parts in which nothing is found are not touched or copied.
     pub fn redact(&self, exchange: &mut Exchange) {
-        self.message(&mut exchange.request);
-        for head in &mut exchange.informational {
-            self.section(head, true);
-        }
-        if let Some(response) = &mut exchange.response {
-            self.message(response);
-        }
+        let _ = self.run(exchange, false);
+    }
+
+    /// The same, and says what was changed. Slower.
+    pub fn explain(&self, exchange: &mut Exchange) -> Vec<Change> {
+        self.run(exchange, true)
     }
 
     /// The rules, as a session's header publishes them.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy { key_id: self.key_id.clone(), headers: self.names.published() }
-    }
-
-    fn message(&self, message: &mut Message) {
-        self.section(&mut message.head, true);
-        self.section(&mut message.trailers, false);
-    }
-
-    fn section(&self, section: &mut Bytes, has_start_line: bool) {
-        if section.is_empty() {
-            return;
-        }
-        if let Some(redacted) = self.rebuilt(section, has_start_line) {
-            *section = redacted.into();
+        let starred = |ending: &&str| format!("*{ending}");
+        let rule = |rule: &Rule| format!("{}: {}", rule.label, rule.action.unwrap_or(self.rules.action).name());
+        Policy {
+            key_id: self.key_id.clone(),
+            headers: Names::published(),
+            keys: keys::NAMES.iter().map(|name| (*name).to_owned()).chain(keys::ENDINGS.iter().map(starred)).collect(),
+            patterns: patterns::names().map(str::to_owned).collect(),
+            rules: self.rules.own.iter().map(rule).collect(),
         }
     }
 
-    /// The section with its secrets replaced; `None` when no rule matched.
-    fn rebuilt(&self, section: &[u8], has_start_line: bool) -> Option<Vec<u8>> {
-        let mut lines = Lines::new(section);
-        if has_start_line {
-            lines.next();
+    fn run(&self, exchange: &mut Exchange, explains: bool) -> Vec<Change> {
+        let mut pass = Pass::new(&self.rules, exchange, explains);
+        let whole = exchange.instants.request_end.is_some();
+        message(&mut pass, &mut exchange.request, whole);
+        pass.part = "informational";
+        for head in &mut exchange.informational {
+            section(&mut pass, head, true);
         }
-        let mut out = Vec::new();
-        let mut copied = 0;
-        while let Some(line) = lines.next() {
-            let Some(found) = self.names.find(line.text) else { continue };
-            let mut last = line;
-            let mut unfolded = Vec::new();
-            while let Some(more) = lines.next_if_continues(&last) {
-                if unfolded.is_empty() {
-                    unfolded.extend_from_slice(found.value);
-                }
-                unfolded.push(b' ');
-                unfolded.extend_from_slice(more.text.trim_ascii());
-                last = more;
-            }
-            if out.is_empty() {
-                out.reserve(section.len() + section.len() / 4);
-            }
-            let value = if unfolded.is_empty() { found.value } else { &unfolded };
-            out.extend_from_slice(section.get(copied..line.at).unwrap_or_default());
-            out.extend_from_slice(found.before);
-            self.values.replace(found.kind, value, &mut out);
-            out.extend_from_slice(last.ending);
-            copied = end_of(&last);
+        pass.part = "response";
+        if let Some(response) = &mut exchange.response {
+            message(&mut pass, response, exchange.instants.response_end.is_some());
         }
-        if copied == 0 {
-            return None;
-        }
-        out.extend_from_slice(section.get(copied..).unwrap_or_default());
-        Some(out)
+        pass.changes.unwrap_or_default()
+    }
+}
+
+fn message(pass: &mut Pass<'_>, message: &mut Message, whole: bool) {
+    // The body first: what the head says of it may be redacted.
+    pass.body(message, whole);
+    section(pass, &mut message.head, true);
+    section(pass, &mut message.trailers, false);
+}
+
+fn section(pass: &mut Pass<'_>, section: &mut Bytes, has_start_line: bool) {
+    if section.is_empty() {
+        return;
+    }
+    if let Some(redacted) = pass.section(section, has_start_line) {
+        *section = redacted.into();
     }
 }
 
@@ -134,10 +193,6 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor").field("key_id", &self.key_id).finish_non_exhaustive()
     }
-}
-
-fn end_of(line: &Line<'_>) -> usize {
-    line.at + line.text.len() + line.ending.len()
 }
 
 #[cfg(test)]

@@ -10,16 +10,9 @@ use formats::session::{Event, Retention, Session, SessionError, SessionHeader, S
 
 fn exchange(at: u64) -> Exchange {
     Exchange {
-        seq: 0,
-        client: formats::model::ClientKey::default(),
-        connection: 1,
-        protocol: formats::model::Protocol::Http11,
         request: Message { head: Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n"), ..Message::default() },
-        informational: Vec::new(),
-        response: None,
         instants: formats::model::Instants { request_start: at, request_head: at, ..Default::default() },
-        end: formats::model::End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 

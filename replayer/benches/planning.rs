@@ -45,7 +45,7 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
     let answer = Message {
         head: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n".into(),
         framing: Framing::Length,
-        body: Body { bytes: vec![b'x'; 100].into(), total_len: 100, chunks: Vec::new(), sha256: None },
+        body: Body { bytes: vec![b'x'; 100].into(), total_len: 100, chunks: Vec::new(), ..Body::default() },
         ..Message::default()
     };
     Exchange {
@@ -66,7 +66,7 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
             response_end: Some(at + 3_100_000),
         },
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 
@@ -114,7 +114,7 @@ fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
             bytes: body.into(),
             total_len: len as u64 + u64::from(number.is_multiple_of(160)),
             chunks,
-            sha256: None,
+            ..Body::default()
         };
     }
     if number % 32 == 3 {

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use bytes::{Bytes, BytesMut};
 use formats::model::{Body, End, Exchange, Gap, GapReason, Instants, Message, Protocol, ReplayOf};
 use formats::redact::{RedactionKey, Redactor};
-use formats::session::{Redaction, SessionError, SessionHeader, SessionWriter, WriterOptions};
+use formats::session::{SessionError, SessionHeader, SessionWriter, WriterOptions};
 use formats::wire::{Kind, MessageReader, ResponseTo, Step};
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -107,7 +107,7 @@ impl AnswerSink {
             created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
             started_unix_ns,
             upstream: Some(target),
-            redaction: Some(Redaction { key_id: policy.key_id, headers: policy.headers }),
+            redaction: Some(policy.into()),
             ..SessionHeader::default()
         };
         let directory = run.join(DIRECTORY);
@@ -308,7 +308,13 @@ fn exchange(answered: Answered, body_max: u64) -> Exchange {
     let Answer { head, framing, body, total_len, chunks, trailers, sha256, informational, .. } = answer;
     let response = framing.filter(|_| !head.is_empty()).map(|framing| {
         let sha256 = (total_len > body.len() as u64).then_some(sha256);
-        Message { head, framing, body: Body { bytes: body, total_len, chunks, sha256 }, trailers }
+        Message {
+            head,
+            framing,
+            body: Body { bytes: body, total_len, chunks, sha256, ..Body::default() },
+            trailers,
+            ..Message::default()
+        }
     });
     let has_response = response.is_some();
     let first_line = formats::head::start_line(&request.head);
@@ -335,6 +341,7 @@ fn exchange(answered: Answered, body_max: u64) -> Exchange {
             Some(_) => End::UpstreamGone,
         },
         replay_of: Some(ReplayOf { session: facts.session, seq: facts.seq, copy: facts.copy }),
+        ..Exchange::default()
     }
 }
 

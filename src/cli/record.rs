@@ -24,6 +24,8 @@ mod pair;
   reenact record … --redact-key file:/run/secrets/redact   (pseudonyms that several recorders share)
   reenact record … --sample 10% --exclude /healthz --rotate-every 1h --keep-size 50GiB
   reenact record … --admin 127.0.0.1:9090   (then: curl -X POST http://127.0.0.1:9090/recording/stop)
+  reenact record … --seal age1…                            (secrets that a replay with --identity puts back)
+  reenact record --explain-redaction sessions/monday --config reenact.toml
 
 SIGINT and SIGTERM close the session within two seconds; traffic goes on being passed until the last
 connection ends or --drain is over.")]
@@ -46,13 +48,17 @@ pub(crate) struct RecordArgs {
     /// Close a connection on which no byte moved for so long; 0s never does
     #[arg(long, env = "REENACT_IDLE_TIMEOUT", value_name = "DURATION", default_value = "1h", value_parser = units::duration)]
     pub(crate) idle_timeout: Duration,
-    /// Encrypt values to an age recipient: not built yet
-    #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", hide = true)]
-    pub(crate) seal: Option<String>,
+    /// Encrypt secrets to this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable) instead of
+    /// replacing them: a replay with the identity puts them back
+    #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", value_delimiter = ',')]
+    pub(crate) seal: Vec<String>,
+    /// Record nothing: say which rule would change what in a session or a file of `reenact cat`, never with a value
+    #[arg(long, env = "REENACT_EXPLAIN_REDACTION", value_name = "SESSION|FILE")]
+    pub(crate) explain_redaction: Option<PathBuf>,
     /// Print the summary as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file whose table `record` has these flags as its keys, and `[[pair]]` tables more listeners and upstreams
+    /// TOML file whose table `record` has these flags as its keys, with more listeners in [[pair]] and rules in [[redact]]
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

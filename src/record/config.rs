@@ -27,9 +27,6 @@ pub(crate) struct Config {
 impl Config {
     /// Everything that can be refused is refused here, before a connection is accepted.
     pub(crate) fn check(args: RecordArgs) -> Result<Self, Failure> {
-        if args.seal.is_some() {
-            return Err(Failure::not_built("--seal"));
-        }
         let pairs = pairs::all(args.pair, args.config.as_deref())?;
         if args.threads == 0 || args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
             return Err(Failure::new("--threads, --handshake-timeout and --connect-timeout must be above zero"));
@@ -46,7 +43,7 @@ impl Config {
                 idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
             },
             pairs,
-            keep: Keep::check(args.keep)?,
+            keep: Keep::check(args.keep, &args.seal, args.config.as_deref())?,
             admin: args.operate.admin,
             handover: args.operate.handover,
             drain: args.operate.drain,

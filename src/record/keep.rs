@@ -1,6 +1,6 @@
 //! What is kept of the traffic, checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use formats::clients::KeyRule;
 use formats::redact::RedactionKey;
@@ -11,6 +11,7 @@ use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
 use recorder::selection::Selection;
 use recorder::tap::TapLimits;
 
+use super::redaction::{self, Redaction};
 use crate::cli::{KeepArgs, Switch};
 use crate::outcome::Failure;
 use crate::{secret, units};
@@ -24,6 +25,7 @@ pub(super) struct Keep {
     /// Whether a session begins at once.
     pub(super) at_once: bool,
     pub(super) key: RedactionKey,
+    pub(super) redaction: Redaction,
     pub(super) rules: Vec<KeyRule>,
     pub(super) selection: Selection,
     pub(super) limits: Limits,
@@ -37,7 +39,7 @@ pub(super) struct Keep {
 
 impl Keep {
     /// `None` when nothing is to be captured, now or later.
-    pub(super) fn check(args: KeepArgs) -> Result<Option<Self>, Failure> {
+    pub(super) fn check(args: KeepArgs, seal: &[String], config: Option<&Path>) -> Result<Option<Self>, Failure> {
         let at_once = args.capture == Switch::On;
         let out = match args.out {
             Some(out) => out,
@@ -57,11 +59,13 @@ impl Keep {
             let message = format!("only {free} are free for {}, and {least} are to stay free", out.display());
             return Err(Failure::new(message).hint("make room, or allow less with --free-min"));
         }
+        let key = secret::redaction_key(args.redact_key.as_ref())?;
         let queue_bytes_max = to_usize(args.queue_bytes);
         Ok(Some(Self {
             out,
             at_once,
-            key: secret::redaction_key(args.redact_key.as_ref())?,
+            redaction: redaction::build(&key, seal, config)?,
+            key,
             rules: args.client_key,
             selection: Selection {
                 record_replays: args.record_replays,

@@ -93,7 +93,9 @@ fn budget(body: &[u8]) -> Result<Option<Budget>, String> {
             "{why}; the body is JSON as in {{\"duration\": \"10m\", \"max-size\": \"1GiB\", \"max-exchanges\": 100000}}"
         )
     };
-    let start: Start = serde_json::from_slice(body).map_err(|error| bad(&error))?;
+    // A struct would take a list, too.
+    let start: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad(&error))?;
+    let start: Start = serde_json::from_value(Value::Object(start)).map_err(|error| bad(&error))?;
     let duration = start.duration.map(|text| units::duration(&text)).transpose().map_err(|error| bad(&error))?;
     let max_size = start.max_size.map(|text| units::size(&text)).transpose().map_err(|error| bad(&error))?;
     Ok(Some(Budget { elapsed_ns: duration.map(units::nanos), file_bytes: max_size, exchanges: start.max_exchanges }))

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use formats::clients::ClientKeys;
-use formats::redact::Redactor;
-use formats::session::{Redaction, SessionHeader, SessionWriter};
+use formats::session::{SessionHeader, SessionWriter};
 use recorder::capture::{Budget, Capture, CaptureOptions, Captured, Status};
 use recorder::tap::Tap;
 
@@ -18,7 +17,6 @@ const NAMES_MAX: u32 = 10_000;
 pub(super) struct Sessions {
     tap: Arc<Tap>,
     keep: Keep,
-    redactor: Redactor,
     header: SessionHeader,
     current: Option<Current>,
     ended: Vec<Session>,
@@ -39,8 +37,6 @@ pub(super) struct Session {
 impl Sessions {
     /// None begins yet. `listen` and `upstream` are for the sessions' headers.
     pub(super) fn new(tap: Arc<Tap>, keep: Keep, listen: Option<String>, upstream: Option<String>) -> Self {
-        let redactor = Redactor::new(&keep.key);
-        let policy = redactor.policy();
         let rules = keep.rules.iter().map(ToString::to_string);
         let texts = |filters: &[recorder::selection::Filter]| filters.iter().map(ToString::to_string).collect();
         let header = SessionHeader {
@@ -48,14 +44,15 @@ impl Sessions {
             started_unix_ns: tap.clock().started_unix_ns(),
             listen,
             upstream,
-            redaction: Some(Redaction { key_id: policy.key_id, headers: policy.headers }),
+            redaction: Some(keep.redaction.redactor.policy().into()),
+            sealing: keep.redaction.sealing.clone(),
             client_keys: rules.chain(["forwarded", "peer", "connection"].map(str::to_owned)).collect(),
             sample_millionths: keep.selection.sample.map(recorder::selection::Sample::millionths),
             only: texts(&keep.selection.only),
             exclude: texts(&keep.selection.exclude),
             ..SessionHeader::default()
         };
-        Self { tap, keep, redactor, header, current: None, ended: Vec::new() }
+        Self { tap, keep, header, current: None, ended: Vec::new() }
     }
 
     /// Begins a session in `--out`, or beside it when that is taken and `may_rename`.
@@ -71,7 +68,7 @@ impl Sessions {
         let mut store = self.keep.store;
         store.budget = budget.unwrap_or(store.budget);
         let options = CaptureOptions {
-            redactor: self.redactor.clone(),
+            redactor: self.keep.redaction.redactor.clone(),
             clients: ClientKeys::new(self.keep.rules.clone(), &self.keep.key),
             selection: self.keep.selection.clone(),
             limits: self.keep.limits,

@@ -71,13 +71,13 @@ def median(values):
     return statistics.median(values)
 
 
-def constant(folder, requests, rate, connections):
+def constant(folder, requests, rate, connections, path=None):
     """A recording of so many requests at a constant rate, spread over the connections, made by the product's own import."""
     lines, made = Path(folder) / f"constant-{rate}.jsonl", Path(folder) / f"session-{rate}"
     with lines.open("w") as out:
         for i in range(requests):
             at, client = i * 1_000_000_000 // rate, i % connections + 1
-            request = {"method": "GET", "target": f"/item/{i}", "version": "HTTP/1.1", "headers": [["Host", "recorded"], ["Accept", "*/*"]]}
+            request = {"method": "GET", "target": path or f"/item/{i}", "version": "HTTP/1.1", "headers": [["Host", "recorded"], ["Accept", "*/*"]]}
             instants = {"request_start": at, "request_head": at, "request_end": at}
             out.write(json.dumps({"type": "exchange", "client": f"named-{client:016x}", "connection": client,
                                   "instants_ns": instants, "request": request}) + "\n")

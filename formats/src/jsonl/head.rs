@@ -6,6 +6,7 @@ use std::str;
 
 use crate::head;
 use crate::redact::is_token_byte;
+use crate::wire;
 
 /// The lines of such a head.
 pub(super) struct Plain<'a> {
@@ -121,8 +122,8 @@ impl Declared {
                     str::from_utf8(field.value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 Self::Length(digits.and_then(|text| text.parse().ok()).ok_or("content-length is no number")?)
             } else if field.is("transfer-encoding") {
-                if !field.value.eq_ignore_ascii_case(b"chunked") {
-                    return Err("the only transfer-encoding that is understood is chunked");
+                if wire::transfer_coding(field.value) != Some(wire::Coding::Chunked) {
+                    return Err("the only transfer-encoding that is understood ends in chunked");
                 }
                 Self::Chunked
             } else {

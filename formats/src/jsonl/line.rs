@@ -54,6 +54,11 @@ pub(super) struct ExchangeLine<'a> {
     #[serde(borrow)]
     pub(super) end: Option<Text<'a>>,
     pub(super) replay_of: Option<ReplayOfLine>,
+    #[serde(borrow)]
+    pub(super) ambiguous: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) resynchronised: bool,
+    pub(super) tunnel: Option<TunnelLine>,
     #[serde(default)]
     pub(super) instants_ns: InstantsLine,
     #[serde(default, rename = "trace")]
@@ -75,6 +80,32 @@ pub(super) struct ReplayOfLine {
     #[serde(default)]
     pub(super) copy: u32,
 }
+
+/// What passed each way. The protocol is for readers: it stands in the heads.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TunnelLine {
+    #[serde(default, rename = "protocol")]
+    _protocol: IgnoredAny,
+    #[serde(default)]
+    pub(super) to_upstream: FlowLine,
+    #[serde(default)]
+    pub(super) to_client: FlowLine,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlowLine {
+    #[serde(default)]
+    pub(super) bytes: u64,
+    pub(super) first_ns: Option<u64>,
+    pub(super) last_ns: Option<u64>,
+    #[serde(default)]
+    pub(super) pieces: Vec<PieceLine>,
+}
+
+/// Instant and length.
+pub(super) type PieceLine = (u64, u64);
 
 /// Of the optional instants, the outer `None` is a missing field and the inner one `null`.
 #[derive(serde::Deserialize, Default)]
@@ -117,6 +148,8 @@ pub(super) struct RequestLine<'a> {
     pub(super) trailers: Headers<'a>,
     #[serde(borrow)]
     pub(super) trailers_base64: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) pieces: Vec<PieceLine>,
 }
 
 #[derive(serde::Deserialize)]
@@ -139,6 +172,8 @@ pub(super) struct ResponseLine<'a> {
     pub(super) trailers: Headers<'a>,
     #[serde(borrow)]
     pub(super) trailers_base64: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) pieces: Vec<PieceLine>,
 }
 
 /// An informational response: a head alone.
@@ -168,6 +203,9 @@ pub(super) struct BodyLine<'a> {
     pub(super) sha256: Option<Text<'a>>,
     #[serde(default)]
     pub(super) chunks: Vec<u64>,
+    pub(super) redacted: Option<Vec<String>>,
+    #[serde(borrow)]
+    pub(super) dropped: Option<Text<'a>>,
 }
 
 /// A string, borrowed from the line where it has no escapes; `Cow` alone does so only as a field of its own.

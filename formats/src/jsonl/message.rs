@@ -6,15 +6,27 @@ use bytes::Bytes;
 
 use super::LineError;
 use super::head::{Declared, is_one_head, is_section, is_status, is_target, is_token, is_value, is_version};
-use super::line::{BodyLine, RequestLine, ResponseLine, StatusLine, Text};
+use super::line::{BodyLine, FlowLine, PieceLine, RequestLine, ResponseLine, StatusLine, Text, TunnelLine};
 use super::read::refused;
-use crate::model::{Body, Framing, Message, Protocol};
+use crate::model::{Body, Dropped, Flow, Framing, Message, Piece, Protocol, Tunnel};
 
-/// A request, and whether all of it must be there: then its body is as long as its head says.
-pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, is_whole: bool) -> Result<Message, LineError> {
+/// How much of a request is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it: its body is as long as its head says.
+    Whole,
+    /// Not all of it.
+    Part,
+    /// Its head and body need not agree, since they could be read in more than one way; it is never sent.
+    Ambiguous,
+}
+
+/// A request.
+pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent) -> Result<Message, LineError> {
     let body = body(line.body, "request")?;
     let mut framing = framing(line.framing, "request")?;
     let trailers = trailers(&line.trailers, line.trailers_base64, "request")?;
+    let pieces = pieces(&line.pieces);
     let head = match line.head_base64 {
         Some(text) => exact_head(&text, "request")?,
         None => {
@@ -34,13 +46,20 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, is_whole: bool)
             }
             field_lines(&line.headers, "request.headers", &mut head)?;
             // Written by hand, a body comes without the field that would set it apart from a next request.
-            if framing.is_none() && body.total_len > 0 && declared(&head, "request")? == Declared::Nothing {
+            if framing.is_none()
+                && extent != Extent::Ambiguous
+                && body.total_len > 0
+                && declared(&head, "request")? == Declared::Nothing
+            {
                 head.extend_from_slice(format!("content-length: {}\r\n", body.total_len).as_bytes());
             }
             head.extend_from_slice(b"\r\n");
             head.into()
         }
     };
+    if extent == Extent::Ambiguous {
+        return Ok(Message { head, framing: framing.unwrap_or_default(), body, trailers, pieces });
+    }
     let declared = declared(&head, "request")?;
     let framing = *framing.get_or_insert(match declared {
         Declared::Nothing => Framing::None,
@@ -53,7 +72,7 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, is_whole: bool)
         (Framing::Length, Declared::Length(length)) if body.total_len > length => {
             Some("the body is longer than content-length")
         }
-        (Framing::Length, Declared::Length(length)) if is_whole && body.total_len < length => {
+        (Framing::Length, Declared::Length(length)) if extent == Extent::Whole && body.total_len < length => {
             Some("the body is shorter than content-length, and request_end says that it was whole")
         }
         (Framing::Length, Declared::Length(_)) => None,
@@ -62,7 +81,7 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, is_whole: bool)
     match why {
         Some(why) if body.total_len > 0 => Err(refused("request.body".into(), why)),
         Some(why) => Err(refused("request.framing".into(), why)),
-        None => Ok(Message { head, framing, body, trailers }),
+        None => Ok(Message { head, framing, body, trailers, pieces }),
     }
 }
 
@@ -71,6 +90,7 @@ pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Mes
     let body = body(line.body, "response")?;
     let framing = framing(line.framing, "response")?;
     let trailers = trailers(&line.trailers, line.trailers_base64, "response")?;
+    let pieces = pieces(&line.pieces);
     let ResponseLine { version, status, reason, headers, head_base64, .. } = line;
     let head = status_head(StatusLine { version, status, reason, headers, head_base64 }, protocol, "response")?;
     let framing = match framing {
@@ -82,7 +102,20 @@ pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Mes
             Declared::Nothing => Framing::None,
         },
     };
-    Ok(Message { head, framing, body, trailers })
+    Ok(Message { head, framing, body, trailers, pieces })
+}
+
+/// What left HTTP.
+pub(super) fn tunnel(line: TunnelLine) -> Tunnel {
+    let flow = |line: FlowLine| {
+        let FlowLine { bytes, first_ns, last_ns, pieces: lines } = line;
+        Flow { bytes, first_ns, last_ns, pieces: pieces(&lines) }
+    };
+    Tunnel { to_upstream: flow(line.to_upstream), to_client: flow(line.to_client) }
+}
+
+fn pieces(lines: &[PieceLine]) -> Vec<Piece> {
+    lines.iter().map(|(at_ns, len)| Piece { at_ns: *at_ns, len: *len }).collect()
 }
 
 /// The head of a response; `at` is where the line stands.
@@ -155,9 +188,19 @@ fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {
     };
     let length = bytes.len() as u64;
     let total_len = line.total_len.unwrap_or(length);
-    check(total_len >= length, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
+    let is_redacted = line.redacted.is_some();
+    check(total_len >= length || is_redacted, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
     let sha256 = line.sha256.map(|text| digest(&text.0, at)).transpose()?;
-    Ok(Body { bytes, total_len, chunks: line.chunks, sha256 })
+    let dropped = line.dropped.map(|text| Dropped::from_name(&text.0).ok_or(()));
+    let dropped = dropped
+        .transpose()
+        .map_err(|()| refused(format!("{at}.body.dropped"), "it is none of behind, undecodable, truncated and rule"))?;
+    check(
+        dropped.is_none() || (bytes.is_empty() && !is_redacted),
+        || format!("{at}.body.dropped"),
+        "a body that was dropped has no text, no base64 and no redacted",
+    )?;
+    Ok(Body { bytes, total_len, chunks: line.chunks, sha256, redacted: line.redacted, dropped })
 }
 
 /// 64 hex digits.

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::line::{ExchangeLine, GapLine, InstantsLine, KindLine, ReplayOfLine, SessionLine, Text};
+use super::message::Extent;
 use super::{Line, LineError, message, time};
-use crate::model::{ClientKey, End, Exchange, Gap, GapReason, Instants, KeySource, Protocol, ReplayOf};
+use crate::model::{Ambiguity, ClientKey, End, Exchange, Gap, GapReason, Instants, KeySource, Protocol, ReplayOf};
 
 /// How [`super::to_line`] begins, so that its lines need not be read twice to know their kind.
 const EXCHANGE_START: &[u8] = br#"{"type":"exchange","#;
@@ -75,11 +76,20 @@ fn exchange(line: ExchangeLine<'_>, origin: Option<&mut Option<u64>>) -> Result<
         None if line.response.is_some() => End::Complete,
         None => End::RecordingStopped,
     };
+    let ambiguous = line.ambiguous.as_ref().map(|name| {
+        Ambiguity::from_name(&name.0).ok_or_else(|| refused("ambiguous".into(), "it is no kind of ambiguity"))
+    });
+    let ambiguous = ambiguous.transpose()?;
     let request_start = request_start(&line, origin)?;
     let instants = instants(&line.instants_ns, request_start, end, line.response.is_some());
     let client = match &line.client {
         Some(text) => text.0.parse().map_err(|why: String| refused("client".into(), &why))?,
         None => ClientKey { source: KeySource::Connection, id: line.connection.unwrap_or_default() },
+    };
+    let extent = match (ambiguous, instants.request_end) {
+        (Some(_), _) => Extent::Ambiguous,
+        (None, Some(_)) => Extent::Whole,
+        (None, None) => Extent::Part,
     };
     let informational = line.informational.into_iter().enumerate();
     let informational =
@@ -90,12 +100,15 @@ fn exchange(line: ExchangeLine<'_>, origin: Option<&mut Option<u64>>) -> Result<
         // Without connections, every client has one.
         connection: line.connection.unwrap_or(client.id),
         protocol,
-        request: message::request(line.request, protocol, instants.request_end.is_some())?,
+        request: message::request(line.request, protocol, extent)?,
         informational: informational.collect::<Result<_, _>>()?,
         response: line.response.map(|response| message::response(response, protocol)).transpose()?,
         instants,
         end,
         replay_of: line.replay_of.map(|ReplayOfLine { session, seq, copy }| ReplayOf { session, seq, copy }),
+        ambiguous,
+        resynchronised: line.resynchronised,
+        tunnel: line.tunnel.map(message::tunnel),
     })
 }
 

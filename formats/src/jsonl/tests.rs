@@ -6,7 +6,10 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Body, ClientKey, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf};
+use crate::model::{
+    Body, ClientKey, Dropped, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
+};
+use crate::session::tests::{AMBIGUITIES, any_pieces, any_tunnel};
 
 const STARTED: u64 = 1_784_021_400_000_000_001;
 
@@ -40,7 +43,7 @@ fn exchange(request: &[u8], response: &[u8]) -> Exchange {
         response: Some(message(response)),
         instants: Instants { request_start: 124_999_999, request_head: 125_000_000, ..Instants::default() },
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 
@@ -51,12 +54,12 @@ fn a_line_reads_well() {
         format!("POST /a?b=\"c\" HTTP/1.1\r\nHost: x\r\nTraceparent: {traceparent}\r\nContent-Length: 9\r\n\r\n");
     let mut exchange = exchange(request.as_bytes(), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     exchange.request.framing = Framing::Length;
-    exchange.request.body =
-        Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, chunks: vec![], sha256: None };
+    exchange.request.body = Body { bytes: Bytes::from_static(b"h\xc3\xa9\n"), total_len: 9, ..Body::default() };
     exchange.informational = vec![Bytes::from_static(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")];
     let response = exchange.response.as_mut().unwrap();
     response.framing = Framing::Chunked;
-    response.body = Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1], sha256: None };
+    response.body =
+        Body { bytes: Bytes::from_static(b"\xff\xfe"), total_len: 2, chunks: vec![1, 1], ..Body::default() };
     response.trailers = Bytes::from_static(b"X-Sum: 1\r\n");
     let expected = concat!(
         r#"{"type":"exchange","seq":3,"time":"2026-07-14T09:30:00.125000000Z","client":"peer-00000000000000ff","#,
@@ -144,7 +147,7 @@ fn lines_by_hand_need_little() {
             response_end: at,
         },
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     };
     assert_eq!(exchange, expected);
 }
@@ -201,7 +204,7 @@ fn requests_cannot_be_smuggled_in() {
     check(&format!(r#"{get},"headers":[["Content-Length","1"],["Transfer-Encoding","chunked"]]"#), "request.headers");
     check(&format!(r#"{get},"headers":[["Content-Length","1"],["Content-Length","2"]]"#), "request.headers");
     check(&format!(r#"{get},"headers":[["Content-Length","+1"]]"#), "request.headers");
-    check(&format!(r#"{get},"headers":[["Transfer-Encoding","gzip, chunked"]]"#), "request.headers");
+    check(&format!(r#"{get},"headers":[["Transfer-Encoding","chunked, gzip"]]"#), "request.headers");
     check(&format!(r#"{get},"headers":[["Content-Length","1"]],"body":{{"text":"ab"}}"#), "request.body");
     check(&format!(r#"{get},"headers":[["Content-Length","3"]],"body":{{"text":"ab"}}"#), "request.body");
     check(&format!(r#"{get},"framing":"none","body":{{"text":"ab"}}"#), "request.body");
@@ -269,6 +272,11 @@ fn errors_name_the_field() {
     check(
         &line(r#","response":{"status":200,"body":{"text":"abc","total_len":2}}"#),
         "field `response.body.total_len`: ",
+    );
+    check(&line(r#","response":{"status":200,"body":{"dropped":"eaten"}}"#), "field `response.body.dropped`: ");
+    check(
+        &line(r#","response":{"status":200,"body":{"text":"abc","dropped":"rule"}}"#),
+        "field `response.body.dropped`: a body that was dropped has no text",
     );
     check(&line(r#","informational":[{"status":100},{"status":1000}]"#), "field `informational[1].status`: ");
     check(
@@ -359,20 +367,29 @@ fn head(start: &'static [&'static str], framing: Framing, length: u64) -> impl S
 
 fn message(start: &'static [&'static str], framings: &'static [Framing]) -> impl Strategy<Value = Message> {
     let bytes = prop_oneof![vec(any::<u8>(), 0..40), ".{0,40}".prop_map(String::into_bytes)];
-    (select(framings), bytes, option::of(any::<u32>()), vec(any::<u64>(), 0..3), any::<Option<[u8; 32]>>(), lines())
-        .prop_flat_map(|(framing, bytes, more, chunks, sha256, trailers)| {
+    let why = select(vec![Dropped::Behind, Dropped::Undecodable, Dropped::Truncated, Dropped::Rule]);
+    let kept = (option::of(vec("[a-z-]{0,9}", 0..3)), option::weighted(0.2, why));
+    let lengths = (option::of(any::<u32>()), vec(any::<u64>(), 0..3));
+    (select(framings), bytes, lengths, any::<Option<[u8; 32]>>(), kept, (lines(), any_pieces()))
+        .prop_flat_map(|(framing, bytes, (more, chunks), sha256, (redacted, dropped), (trailers, pieces))| {
             let sha256 = sha256.filter(|_| framing != Framing::None);
             let bytes = if framing == Framing::None { Vec::new() } else { bytes };
             let more = if framing == Framing::None { 0 } else { u64::from(more.unwrap_or_default()) };
-            let body = Body { total_len: bytes.len() as u64 + more, bytes: bytes.into(), chunks, sha256 };
-            (Just(framing), Just(body), Just(Bytes::from(trailers)))
+            let total_len = bytes.len() as u64 + more;
+            let mut body = Body { total_len, bytes: bytes.into(), chunks, sha256, redacted, dropped: None };
+            if let Some(why) = dropped.filter(|_| framing != Framing::None) {
+                body.drop_for(why);
+            }
+            body.redacted = body.redacted.filter(|_| framing != Framing::None);
+            (Just(framing), Just(body), Just(Bytes::from(trailers)), Just(pieces))
         })
-        .prop_flat_map(move |(framing, body, trailers)| {
+        .prop_flat_map(move |(framing, body, trailers, pieces)| {
             head(start, framing, body.total_len).prop_map(move |head| Message {
                 head,
                 framing,
                 body: body.clone(),
                 trailers: trailers.clone(),
+                pieces: pieces.clone(),
             })
         })
 }
@@ -390,10 +407,11 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
     let end = select(vec![End::Complete, End::ClientGone, End::UpstreamGone, End::RecordingStopped, End::CaptureLost]);
     let protocol = select(vec![Protocol::Http10, Protocol::Http11]);
     let instants = (any::<[u64; 2]>(), any::<[Option<u64>; 5]>());
-    let numbers = (any::<[u64; 2]>(), any::<Option<(u32, u64, u32)>>());
+    let marks = (any::<bool>(), option::of(any_tunnel()), option::of(select(AMBIGUITIES)));
+    let numbers = (any::<[u64; 2]>(), any::<Option<(u32, u64, u32)>>(), marks);
     (numbers, client, protocol, end, instants, request, informational, option::of(response)).prop_map(
         |(
-            ([seq, connection], replay_of),
+            ([seq, connection], replay_of, (resynchronised, tunnel, ambiguous)),
             (source, id),
             protocol,
             end,
@@ -423,6 +441,9 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
                 instants,
                 end,
                 replay_of: replay_of.map(|(session, seq, copy)| ReplayOf { session, seq, copy }),
+                ambiguous,
+                resynchronised,
+                tunnel,
             }
         },
     )
@@ -440,7 +461,7 @@ proptest! {
     }
 
     #[test]
-    fn gaps_come_back_whole(numbers: [u64; 5], reason in select(vec![GapReason::QueueFull, GapReason::ParserFull, GapReason::Upgraded])) {
+    fn gaps_come_back_whole(numbers: [u64; 5], reason in select(vec![GapReason::QueueFull, GapReason::ParserFull, GapReason::Http2])) {
         let [from_ns, to_ns, connections, exchanges, bytes] = numbers;
         let gap = Gap { reason, from_ns, to_ns, connections, exchanges, bytes };
         let mut line = Vec::new();

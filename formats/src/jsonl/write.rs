@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::head::{Plain, plain_fields, plain_request_line, plain_status_line};
 use super::time;
 use crate::head::{self, Field};
-use crate::model::{Body, Exchange, Framing, Gap, Message};
+use crate::model::{Body, Exchange, Flow, Framing, Gap, Message, Piece};
 use crate::trace;
 
 /// Appends the line of a session's header, which is an object, with its line end.
@@ -54,6 +54,21 @@ pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
             out.push(b'}');
         });
     }
+    if let Some(kind) = exchange.ambiguous {
+        key("ambiguous", out, |out| string(kind.name(), out));
+    }
+    if exchange.resynchronised {
+        key("resynchronised", out, |out| out.extend_from_slice(b"true"));
+    }
+    if let Some(tunnel) = &exchange.tunnel {
+        key("tunnel", out, |out| {
+            out.extend_from_slice(br#"{"protocol":"#);
+            lossy_string(exchange.tunnel_protocol().unwrap_or_default(), out);
+            key("to_upstream", out, |out| flow(&tunnel.to_upstream, out));
+            key("to_client", out, |out| flow(&tunnel.to_client, out));
+            out.push(b'}');
+        });
+    }
     instants(exchange, out);
     recorded_trace(&exchange.request.head, out);
     key("request", out, |out| {
@@ -83,19 +98,48 @@ fn instants(exchange: &Exchange, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","instants_ns":{"request_start":"#);
     number(instants.request_start, out);
     key("request_head", out, |out| number(instants.request_head, out));
-    for (name, instant) in [
+    for (name, at_ns) in [
         ("request_end", instants.request_end),
         ("connected", instants.connected),
         ("response_start", instants.response_start),
         ("response_head", instants.response_head),
         ("response_end", instants.response_end),
     ] {
-        key(name, out, |out| match instant {
-            Some(instant) => number(instant, out),
-            None => out.extend_from_slice(b"null"),
-        });
+        key(name, out, |out| instant(at_ns, out));
     }
     out.push(b'}');
+}
+
+fn instant(at_ns: Option<u64>, out: &mut Vec<u8>) {
+    match at_ns {
+        Some(at_ns) => number(at_ns, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn flow(flow: &Flow, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"bytes":"#);
+    number(flow.bytes, out);
+    key("first_ns", out, |out| instant(flow.first_ns, out));
+    key("last_ns", out, |out| instant(flow.last_ns, out));
+    pieces(&flow.pieces, out);
+    out.push(b'}');
+}
+
+/// Each as `[instant, length]`.
+fn pieces(pieces: &[Piece], out: &mut Vec<u8>) {
+    if pieces.is_empty() {
+        return;
+    }
+    key("pieces", out, |out| {
+        list(pieces.iter(), out, |piece, out| {
+            out.push(b'[');
+            number(piece.at_ns, out);
+            out.push(b',');
+            number(piece.len, out);
+            out.push(b']');
+        });
+    });
 }
 
 fn recorded_trace(head: &[u8], out: &mut Vec<u8>) {
@@ -196,6 +240,7 @@ fn content(message: &Message, out: &mut Vec<u8>) {
     if !message.trailers.is_empty() {
         trailers(&message.trailers, out);
     }
+    pieces(&message.pieces, out);
     out.push(b'}');
 }
 
@@ -219,6 +264,12 @@ fn body(body: &Body, out: &mut Vec<u8>) {
     }
     if !body.chunks.is_empty() {
         key("chunks", out, |out| list(body.chunks.iter(), out, |size, out| number(*size, out)));
+    }
+    if let Some(codings) = &body.redacted {
+        key("redacted", out, |out| list(codings.iter(), out, |coding, out| string(coding, out)));
+    }
+    if let Some(why) = body.dropped {
+        key("dropped", out, |out| string(why.name(), out));
     }
     out.push(b'}');
 }

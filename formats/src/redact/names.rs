@@ -2,6 +2,8 @@
 //!
 //! The rules hold in requests and responses alike: a `Set-Cookie` in a request is odd, and no reason to keep a secret.
 
+use super::pass::{Decision, Verdict};
+
 /// What the value of a redacted header looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -16,6 +18,9 @@ pub(super) enum Kind {
 /// A line whose name is redacted, taken apart.
 pub(super) struct Found<'a> {
     pub(super) kind: Kind,
+    pub(super) name: &'a [u8],
+    /// What is to be done; `None` where nothing is, by default or by a rule of the user.
+    pub(super) verdict: Option<Verdict>,
     /// Name, colon and whatever stands between them.
     pub(super) before: &'a [u8],
     /// The rest of the line.
@@ -72,13 +77,11 @@ pub(super) struct Names {
     ends: [(u32, u32); NAME_LEN_MAX],
     /// The low five bits of the bytes in which endings end.
     ending_ends: u32,
-    /// Names that were added, in lower case.
-    added: Vec<String>,
 }
 
 impl Names {
     pub(super) fn default_rules() -> Self {
-        let mut names = Self { ends: [(0, 0); NAME_LEN_MAX], ending_ends: 0, added: Vec::new() };
+        let mut names = Self { ends: [(0, 0); NAME_LEN_MAX], ending_ends: 0 };
         for name in CREDENTIALS.iter().chain(COOKIES).chain(SET_COOKIES) {
             let name = name.as_bytes();
             if let (Some(slot), Some(first), Some(last)) = (names.ends.get_mut(name.len()), name.first(), name.last()) {
@@ -92,16 +95,11 @@ impl Names {
         names
     }
 
-    /// Adds names to the rules.
-    pub(super) fn add(&mut self, names: &[String]) {
-        self.added.extend(names.iter().map(|name| name.to_ascii_lowercase().replace('_', "-")));
-    }
-
     /// The rules' names, as a session's header publishes them.
-    pub(super) fn published(&self) -> Vec<String> {
+    pub(super) fn published() -> Vec<String> {
         let known = CREDENTIALS.iter().chain(COOKIES).chain(SET_COOKIES).map(|name| (*name).to_owned());
         let endings = CREDENTIAL_ENDINGS.iter().map(|ending| format!("*{ending}"));
-        let mut names: Vec<String> = known.chain(endings).chain(self.added.iter().cloned()).collect();
+        let mut names: Vec<String> = known.chain(endings).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -111,13 +109,19 @@ impl Names {
     ///
     /// The name is the first run of token characters that begins and ends with a letter or digit, whatever stands around
     /// it (white space, quotes, an underscore, a missing colon), so that odd spelling hides no secret.
-    pub(super) fn find<'a>(&self, line: &'a [u8]) -> Option<Found<'a>> {
+    ///
+    /// `decide` says what is to be done with a name, and whether a default rule is asked at all.
+    pub(super) fn find<'a>(&self, line: &'a [u8], decide: impl Fn(&[u8]) -> Decision) -> Option<Found<'a>> {
         let start = line.iter().position(u8::is_ascii_alphanumeric)?;
         let run = line.get(start..)?;
         let length = run.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(run.len());
         let name = run.get(..length)?;
         let name = name.get(..=name.iter().rposition(u8::is_ascii_alphanumeric)?)?;
-        let kind = self.kind(name)?;
+        let (kind, verdict) = match (decide(name), self.kind(name)) {
+            (Decision::Own(verdict), kind) => (kind.unwrap_or(Kind::Credentials), Some(verdict)),
+            (Decision::Default(verdict), Some(kind)) => (kind, Some(verdict)),
+            (Decision::Default(_), None) => return None,
+        };
         let name_end = start + name.len();
         let rest = line.get(name_end..)?;
         let colon = rest.iter().position(|byte| *byte == b':' || byte.is_ascii_alphanumeric() || !byte.is_ascii());
@@ -127,7 +131,7 @@ impl Names {
             _ => (Kind::Credentials, usize::from(rest.first().is_some_and(|first| b" \t=".contains(first)))),
         };
         let (before, value) = line.split_at_checked(name_end + separator)?;
-        Some(Found { kind, before, value })
+        Some(Found { kind, name, verdict, before, value })
     }
 
     fn kind(&self, name: &[u8]) -> Option<Kind> {
@@ -148,9 +152,7 @@ impl Names {
         let ends_in = |ending: &&str| {
             name.len().checked_sub(ending.len()).and_then(|at| name.get(at..)).is_some_and(|end| same(end, ending))
         };
-        let is_one = (self.ending_ends & last != 0 && CREDENTIAL_ENDINGS.iter().any(ends_in))
-            || self.added.iter().any(|known| same(name, known));
-        is_one.then_some(Kind::Credentials)
+        (self.ending_ends & last != 0 && CREDENTIAL_ENDINGS.iter().any(ends_in)).then_some(Kind::Credentials)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact::Policy;
 use crate::seal::Sealing;
 
 /// The header of a segment. The same in all segments of a session but for [`SessionHeader::segment`].
@@ -45,8 +46,24 @@ pub struct SessionHeader {
 pub struct Redaction {
     /// Tells keys apart without telling the key.
     pub key_id: String,
-    /// Header names whose values are pseudonyms.
+    /// Header names whose values are redacted by default.
     pub headers: Vec<String>,
+    /// Key names whose values are redacted by default in queries, forms and JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Names of the patterns that are looked for in text by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
+    /// The user's rules, which come before these, each with its action.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+}
+
+impl From<Policy> for Redaction {
+    fn from(policy: Policy) -> Self {
+        let Policy { key_id, headers, keys, patterns, rules } = policy;
+        Self { key_id, headers, keys, patterns, rules }
+    }
 }
 
 /// Features that this reader understands.

@@ -130,4 +130,4 @@ impl SessionError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,9 +3,13 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use self::stream::WireTunnel;
 use crate::model::{
-    Body, ClientKey, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
+    Ambiguity, Body, ClientKey, Dropped, End, Exchange, Framing, Gap, GapReason, Instants, KeySource, Message,
+    Protocol, ReplayOf,
 };
+
+mod stream;
 
 /// Appends `exchange` with its length before it.
 pub(super) fn append_exchange(exchange: &Exchange, out: &mut Vec<u8>) {
@@ -68,6 +72,12 @@ struct WireExchange {
     end: u32,
     #[prost(message, optional, tag = "11")]
     replay_of: Option<WireReplayOf>,
+    #[prost(uint32, optional, tag = "12")]
+    ambiguous: Option<u32>,
+    #[prost(bool, tag = "13")]
+    resynchronised: bool,
+    #[prost(message, optional, tag = "14")]
+    tunnel: Option<WireTunnel>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -97,6 +107,20 @@ struct WireMessage {
     /// Empty or 32 bytes.
     #[prost(bytes = "bytes", tag = "7")]
     body_sha256: Bytes,
+    #[prost(message, optional, tag = "8")]
+    redacted: Option<WireRedacted>,
+    #[prost(uint32, tag = "9")]
+    dropped: u32,
+    #[prost(uint64, repeated, tag = "16")]
+    piece_waits_ns: Vec<u64>,
+    #[prost(uint64, repeated, tag = "17")]
+    piece_lens: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WireRedacted {
+    #[prost(string, repeated, tag = "1")]
+    codings: Vec<String>,
 }
 
 /// Instants after the first are kept as nanoseconds since the first.
@@ -154,6 +178,22 @@ macro_rules! numbers {
 numbers!(source_number, number_source, KeySource { Named = 1, Forwarded = 2, Peer = 3, Connection = 4 });
 numbers!(protocol_number, number_protocol, Protocol { Http10 = 1, Http11 = 2 });
 numbers!(framing_number, number_framing, Framing { None = 0, Length = 1, Chunked = 2, UntilClose = 3 });
+numbers!(ambiguity_number, number_ambiguity, Ambiguity {
+    BothLengths = 1,
+    LengthsDiffer = 2,
+    BadLength = 3,
+    OddTransferCoding = 4,
+    BadChunk = 5,
+    BareLf = 6,
+    BareCr = 7,
+    ObsFold = 8,
+    SpaceBeforeColon = 9,
+    BadFieldLine = 10,
+    Nul = 11,
+    BadStartLine = 12,
+    UnaskedUpgrade = 13,
+});
+numbers!(dropped_number, number_dropped, Dropped { Behind = 1, Undecodable = 2, Truncated = 3, Rule = 4 });
 numbers!(end_number, number_end, End {
     Complete = 0,
     ClientGone = 1,
@@ -176,6 +216,9 @@ impl From<&Exchange> for WireExchange {
             instants: Some((&exchange.instants).into()),
             end: end_number(exchange.end),
             replay_of: exchange.replay_of.map(|ReplayOf { session, seq, copy }| WireReplayOf { session, seq, copy }),
+            ambiguous: exchange.ambiguous.map(ambiguity_number),
+            resynchronised: exchange.resynchronised,
+            tunnel: exchange.tunnel.as_ref().map(Into::into),
         }
     }
 }
@@ -193,6 +236,9 @@ impl WireExchange {
             instants: self.instants.ok_or("an exchange without instants")?.into_model(),
             end: number_end(self.end)?,
             replay_of: self.replay_of.map(|WireReplayOf { session, seq, copy }| ReplayOf { session, seq, copy }),
+            ambiguous: self.ambiguous.map(number_ambiguity).transpose()?,
+            resynchronised: self.resynchronised,
+            tunnel: self.tunnel.map(WireTunnel::into_model).transpose()?,
         })
     }
 }
@@ -207,6 +253,10 @@ impl From<&Message> for WireMessage {
             chunks: message.body.chunks.clone(),
             trailers: message.trailers.clone(),
             body_sha256: message.body.sha256.map(|digest| Bytes::copy_from_slice(&digest)).unwrap_or_default(),
+            piece_waits_ns: stream::waits_ns(&message.pieces),
+            piece_lens: stream::lens(&message.pieces),
+            redacted: message.body.redacted.clone().map(|codings| WireRedacted { codings }),
+            dropped: message.body.dropped.map_or(0, dropped_number),
         }
     }
 }
@@ -217,8 +267,16 @@ impl WireMessage {
             0 => None,
             _ => Some(self.body_sha256[..].try_into().map_err(|_| "a digest that is not 32 bytes long")?),
         };
-        let body = Body { bytes: self.body, total_len: self.body_total_len, chunks: self.chunks, sha256 };
-        Ok(Message { head: self.head, framing: number_framing(self.framing)?, body, trailers: self.trailers })
+        let body = Body {
+            bytes: self.body,
+            total_len: self.body_total_len,
+            chunks: self.chunks,
+            sha256,
+            redacted: self.redacted.map(|redacted| redacted.codings),
+            dropped: if self.dropped == 0 { None } else { Some(number_dropped(self.dropped)?) },
+        };
+        let pieces = stream::pieces(&self.piece_waits_ns, &self.piece_lens)?;
+        Ok(Message { head: self.head, framing: number_framing(self.framing)?, body, trailers: self.trailers, pieces })
     }
 }
 

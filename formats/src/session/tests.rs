@@ -15,19 +15,14 @@ pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
         request: Message {
             head: Bytes::from_static(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"),
             framing: Framing::Length,
-            body: Body {
-                bytes: Bytes::copy_from_slice(body),
-                total_len: body.len() as u64,
-                chunks: vec![],
-                sha256: None,
-            },
-            trailers: Bytes::new(),
+            body: Body { bytes: Bytes::copy_from_slice(body), total_len: body.len() as u64, ..Body::default() },
+            ..Message::default()
         },
         informational: vec![Bytes::from_static(b"HTTP/1.1 100 C\r\n\r\n")],
         response: None,
         instants: Instants { request_start: at, request_head: at + 1, connected: Some(at / 2), ..Instants::default() },
         end: End::ClientGone,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 
@@ -220,19 +215,69 @@ fn files_are_private() {
     assert_eq!((mode(&directory), mode(&directory.join("00000001.reenact"))), (0o700, 0o600));
 }
 
+/// All of them: this match is what fails to compile when there is one more.
+pub(crate) const AMBIGUITIES: &[Ambiguity] = {
+    use Ambiguity::*;
+    const fn _complete(kind: Ambiguity) {
+        match kind {
+            BothLengths | LengthsDiffer | BadLength | OddTransferCoding | BadChunk | BareLf | BareCr | ObsFold
+            | SpaceBeforeColon | BadFieldLine | Nul | BadStartLine | UnaskedUpgrade => {}
+        }
+    }
+    &[
+        BothLengths,
+        LengthsDiffer,
+        BadLength,
+        OddTransferCoding,
+        BadChunk,
+        BareLf,
+        BareCr,
+        ObsFold,
+        SpaceBeforeColon,
+        BadFieldLine,
+        Nul,
+        BadStartLine,
+        UnaskedUpgrade,
+    ]
+};
+
 fn any_message() -> impl Strategy<Value = Message> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
     let framing =
         prop_oneof![Just(Framing::None), Just(Framing::Length), Just(Framing::Chunked), Just(Framing::UntilClose)];
     let chunks = proptest::collection::vec(any::<u64>(), 0..4);
-    (bytes(), framing, bytes(), any::<u64>(), chunks, any::<Option<[u8; 32]>>(), bytes()).prop_map(
-        |(head, framing, body, total_len, chunks, sha256, trailers)| Message {
+    let redacted = proptest::option::of(proptest::collection::vec("[a-z-]{0,9}", 0..3));
+    let dropped = proptest::option::of(proptest::sample::select(vec![
+        Dropped::Behind,
+        Dropped::Undecodable,
+        Dropped::Truncated,
+        Dropped::Rule,
+    ]));
+    let kept = (any::<u64>(), chunks, any::<Option<[u8; 32]>>(), redacted, dropped);
+    (bytes(), framing, bytes(), kept, bytes(), any_pieces()).prop_map(
+        |(head, framing, body, (total_len, chunks, sha256, redacted, dropped), trailers, pieces)| Message {
             head,
             framing,
-            body: Body { bytes: body, total_len, chunks, sha256 },
+            body: Body { bytes: body, total_len, chunks, sha256, redacted, dropped },
             trailers,
+            pieces,
         },
     )
+}
+
+/// What is kept of streams, with any numbers.
+pub(crate) fn any_pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let piece = any::<(u64, u64)>().prop_map(|(at_ns, len)| Piece { at_ns, len });
+    proptest::collection::vec(piece, 0..4)
+}
+
+pub(crate) fn any_tunnel() -> impl Strategy<Value = Tunnel> {
+    let flow =
+        || {
+            (any::<u64>(), any::<[Option<u64>; 2]>(), any_pieces())
+                .prop_map(|(bytes, [first_ns, last_ns], pieces)| Flow { bytes, first_ns, last_ns, pieces })
+        };
+    (flow(), flow()).prop_map(|(to_upstream, to_client)| Tunnel { to_upstream, to_client })
 }
 
 proptest! {
@@ -244,6 +289,8 @@ proptest! {
         numbers in any::<[u64; 4]>(),
         instants in any::<[Option<u64>; 5]>(),
         replay_of in any::<Option<(u32, u64, u32)>>(),
+        (tunnel, resynchronised) in (proptest::option::of(any_tunnel()), any::<bool>()),
+        ambiguous in proptest::option::of(proptest::sample::select(AMBIGUITIES)),
     ) {
         let [start, head, client, connection] = numbers;
         let [request_end, connected, response_start, response_head, response_end] = instants;
@@ -252,6 +299,7 @@ proptest! {
             request, informational, response, end: End::CaptureLost,
             instants: Instants { request_start: start, request_head: head, request_end, connected, response_start, response_head, response_end },
             replay_of: replay_of.map(|(session, seq, copy)| ReplayOf { session, seq, copy }),
+            ambiguous, resynchronised, tunnel,
         };
         let mut raw = Vec::new();
         record::append_exchange(&exchange, &mut raw);

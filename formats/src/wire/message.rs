@@ -4,8 +4,9 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::WireError;
+use super::framing::{self, Fields, LineEnds, is_token};
 use crate::head;
-use crate::model::Framing;
+use crate::model::{Ambiguity, Framing};
 
 /// Longest head or trailer section that is understood.
 const HEAD_BYTES_MAX: usize = 256 * 1024;
@@ -71,17 +72,24 @@ pub struct MessageReader {
     state: State,
     /// Bytes of an unfinished head, line or trailer section.
     partial: Vec<u8>,
+    /// Whether the head that was read last asks for an upgrade, or grants one.
+    upgrade: bool,
+    /// The head that could not be read in one way.
+    refused: Bytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
+    /// After the CR of an empty line before a request.
+    EmptyLine,
     Head,
     Length(u64),
     UntilClose,
     ChunkLine,
     ChunkData(u64),
     ChunkEnd,
+    ChunkEndLf,
     Trailers,
     Whole,
     Opaque,
@@ -91,13 +99,13 @@ impl MessageReader {
     /// A reader at the start of a connection.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, state: State::Idle, partial: Vec::new() }
+        Self { kind, state: State::Idle, partial: Vec::new(), upgrade: false, refused: Bytes::new() }
     }
 
     /// Whether the reader stands between two messages.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.state == State::Idle
+        matches!(self.state, State::Idle | State::EmptyLine)
     }
 
     /// Whether the end of the stream now is the end of the message.
@@ -110,6 +118,17 @@ impl MessageReader {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.partial.capacity()
+    }
+
+    /// Whether the head that was read last has an Upgrade field.
+    #[must_use]
+    pub(super) fn has_upgrade(&self) -> bool {
+        self.upgrade
+    }
+
+    /// The head because of which [`Self::step`] failed, if it was one.
+    pub(super) fn take_refused(&mut self) -> Bytes {
+        std::mem::take(&mut self.refused)
     }
 
     /// Consumes some of `input` and says what it was. `to` matters to responses only, when a head ends.
@@ -126,16 +145,32 @@ impl MessageReader {
                 _ if input.is_empty() => return Ok(Step::NeedMore),
                 State::Idle => {
                     // Empty lines before a request are to be ignored (RFC 9112 §2.2).
-                    if self.kind == Kind::Request && matches!(input.first(), Some(b'\r' | b'\n')) {
-                        take(input, 1);
-                    } else {
-                        self.state = State::Head;
+                    match input.first() {
+                        Some(b'\n') if self.kind == Kind::Request => {
+                            take(input, 1);
+                        }
+                        Some(b'\r') if self.kind == Kind::Request => {
+                            take(input, 1);
+                            self.state = State::EmptyLine;
+                        }
+                        _ => self.state = State::Head,
                     }
+                }
+                State::EmptyLine => {
+                    if take(input, 1) != b"\n" {
+                        return Err(WireError::StartLine);
+                    }
+                    self.state = State::Idle;
                 }
                 State::Head => {
                     let Some(head) = self.take_section(input, section_end)? else { return Ok(Step::NeedMore) };
-                    let framing = self.begin_body(&head, to)?;
-                    return Ok(Step::Head(head, framing));
+                    return match self.begin_body(&head, to) {
+                        Ok(framing) => Ok(Step::Head(head, framing)),
+                        Err(error) => {
+                            self.refused = head;
+                            Err(error)
+                        }
+                    };
                 }
                 State::Length(left) => {
                     let data = take(input, usize::try_from(left).unwrap_or(usize::MAX));
@@ -146,7 +181,7 @@ impl MessageReader {
                 State::UntilClose => return Ok(Step::Data(take(input, usize::MAX))),
                 State::ChunkLine => {
                     let Some(line) = self.take_line(input)? else { return Ok(Step::NeedMore) };
-                    let size = chunk_size(&line)?;
+                    let size = framing::chunk_size(&line)?;
                     self.state = if size == 0 { State::Trailers } else { State::ChunkData(size) };
                     if size > 0 {
                         return Ok(Step::Chunk(size));
@@ -158,20 +193,21 @@ impl MessageReader {
                     self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
                     return Ok(Step::Data(data));
                 }
-                State::ChunkEnd => {
-                    let Some(line) = self.take_line(input)? else { return Ok(Step::NeedMore) };
-                    if !matches!(&line[..], b"\r\n" | b"\n") {
-                        return Err(WireError::Chunk);
-                    }
-                    self.state = State::ChunkLine;
-                }
+                State::ChunkEnd => match take(input, 1) {
+                    b"\r" => self.state = State::ChunkEndLf,
+                    b"\n" => return Err(Ambiguity::BareLf.into()),
+                    _ => return Err(Ambiguity::BadChunk.into()),
+                },
+                State::ChunkEndLf => match take(input, 1) {
+                    b"\n" => self.state = State::ChunkLine,
+                    _ => return Err(Ambiguity::BadChunk.into()),
+                },
                 State::Trailers => {
                     let Some(section) = self.take_section(input, trailers_end)? else { return Ok(Step::NeedMore) };
+                    framing::read_lines(&section, LineEnds::Crlf, |_, _| Ok(()))?;
                     self.state = State::Whole;
-                    let lines =
-                        section.strip_suffix(b"\r\n").or_else(|| section.strip_suffix(b"\n")).unwrap_or(&section);
+                    let lines = section.strip_suffix(b"\r\n").unwrap_or(&section);
                     if !lines.is_empty() {
-                        check_fields(lines, |_, _| {})?;
                         return Ok(Step::Trailers(section.slice(..lines.len())));
                     }
                 }
@@ -214,153 +250,57 @@ impl MessageReader {
         let newline = memchr(b'\n', input);
         let part = take(input, newline.map_or(usize::MAX, |at| at + 1));
         if self.partial.len() + part.len() > CHUNK_LINE_BYTES_MAX {
-            return Err(WireError::Chunk);
+            return Err(WireError::ChunkLineTooLong(CHUNK_LINE_BYTES_MAX));
         }
         self.partial.extend_from_slice(part);
         Ok(newline.map(|_| std::mem::take(&mut self.partial)))
     }
 
     fn begin_body(&mut self, head: &[u8], to: ResponseTo) -> Result<Framing, WireError> {
-        let said = Said::by(head)?;
         let (version, bodyless, tunnel) = match self.kind {
-            Kind::Request => {
-                let line = head::request_line(head).ok_or(WireError::StartLine)?;
-                if !line.method.iter().all(|byte| is_token(*byte)) || line.target.contains(&b' ') {
-                    return Err(WireError::StartLine);
-                }
-                (line.version, false, false)
-            }
+            Kind::Request => (request_version(head)?, false, false),
             Kind::Response => {
                 let line = head::status_line(head).ok_or(WireError::StartLine)?;
+                if let Some(byte) = line.reason.iter().find(|byte| matches!(byte, 0 | b'\r')) {
+                    return Err(if *byte == 0 { Ambiguity::Nul } else { Ambiguity::BareCr }.into());
+                }
                 let bodyless = to == ResponseTo::Head || matches!(line.status, 100..=199 | 204 | 304);
                 let tunnel = line.status == 101 || (to == ResponseTo::Connect && matches!(line.status, 200..=299));
-                (line.version, bodyless, tunnel)
+                (line.version, bodyless || tunnel, tunnel)
             }
         };
         if !matches!(version, b"HTTP/1.1" | b"HTTP/1.0") {
             return Err(WireError::StartLine);
         }
-        if tunnel {
-            self.state = State::Opaque;
-            return Ok(Framing::None);
-        }
-        let (framing, length) = said.framing(version, self.kind)?;
+        let lines = memchr(b'\n', head).and_then(|end| head.get(end + 1..)).unwrap_or_default();
+        let Fields { framing, length, upgrade } =
+            framing::read_head(lines, version == b"HTTP/1.1", self.kind, bodyless)?;
+        self.upgrade = upgrade;
         self.state = match framing {
-            _ if bodyless => State::Whole,
+            _ if tunnel => State::Opaque,
             Framing::None => State::Whole,
             Framing::Length if length == 0 => State::Whole,
             Framing::Length => State::Length(length),
             Framing::Chunked => State::ChunkLine,
             Framing::UntilClose => State::UntilClose,
         };
-        Ok(if bodyless { Framing::None } else { framing })
+        Ok(framing)
     }
 }
 
-/// What the fields of a head say about where the body ends.
-#[derive(Default)]
-struct Said {
-    length: Option<u64>,
-    is_chunked: bool,
-    /// Of the fields that cannot be read in one way, the first.
-    fault: Option<WireError>,
-}
-
-impl Said {
-    /// Reads a head, all of whose lines have to be fields.
-    fn by(head: &[u8]) -> Result<Self, WireError> {
-        let mut said = Self::default();
-        let start = memchr(b'\n', head).map_or(head.len(), |newline| newline + 1);
-        check_fields(head.get(start..).unwrap_or_default(), |name, value| match name.len() {
-            14 if name.eq_ignore_ascii_case(b"content-length") => said.content_length(value.trim_ascii()),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => said.transfer_encoding(value.trim_ascii()),
-            _ => {}
-        })?;
-        Ok(said)
+/// The version of a request whose start line is one.
+fn request_version(head: &[u8]) -> Result<&[u8], WireError> {
+    let line = head::request_line(head).ok_or(WireError::StartLine)?;
+    if !line.method.iter().all(|byte| is_token(*byte)) {
+        return Err(WireError::StartLine);
     }
-
-    fn content_length(&mut self, value: &[u8]) {
-        let number = decimal(value);
-        if number.is_none() || self.length.is_some_and(|known| Some(known) != number) {
-            self.fault.get_or_insert(WireError::AmbiguousLength);
-        }
-        self.length = number;
+    if line.version == b"HTTP/2.0" && line.method == b"PRI" {
+        return Err(WireError::Http2);
     }
-
-    fn transfer_encoding(&mut self, value: &[u8]) {
-        if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-            self.fault.get_or_insert(WireError::TransferCoding);
-        }
-        self.is_chunked = true;
+    if line.version.starts_with(b"HTTP/1.") && !line.target.iter().all(|byte| *byte > b' ' && *byte != 0x7f) {
+        return Err(Ambiguity::BadStartLine.into());
     }
-
-    /// How the body ends (RFC 9112 §6.3), refusing whatever could be read in two ways.
-    fn framing(self, version: &[u8], kind: Kind) -> Result<(Framing, u64), WireError> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        match (self.is_chunked, self.length) {
-            (true, _) if version != b"HTTP/1.1" => Err(WireError::TransferCoding),
-            (true, Some(_)) => Err(WireError::AmbiguousLength),
-            (true, None) => Ok((Framing::Chunked, 0)),
-            (false, Some(length)) => Ok((Framing::Length, length)),
-            (false, None) if kind == Kind::Request => Ok((Framing::None, 0)),
-            (false, None) => Ok((Framing::UntilClose, 0)),
-        }
-    }
-}
-
-/// Every line is `name: value` with a token as its name, and `each` sees them, values with the white space around them.
-fn check_fields<'a>(section: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), WireError> {
-    let mut rest = section;
-    while !rest.is_empty() {
-        let line_len = memchr(b'\n', rest).map_or(usize::MAX, |newline| newline + 1);
-        let line = take(&mut rest, line_len);
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        let (name, value) = memchr(b':', line).and_then(|at| line.split_at_checked(at)).ok_or(WireError::FieldLine)?;
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || memchr(b'\r', value).is_some() {
-            return Err(WireError::FieldLine);
-        }
-        each(name, value.strip_prefix(b":").unwrap_or(value));
-    }
-    Ok(())
-}
-
-/// Whether a byte may stand in a token (RFC 9110 §5.6.2).
-fn is_token(byte: u8) -> bool {
-    const BYTES: &[u8] = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    #[expect(clippy::indexing_slicing, reason = "computed by the compiler; a byte is below 256")]
-    const TOKEN: [bool; 256] = {
-        let (mut is_token, mut left) = ([false; 256], BYTES);
-        while let [byte, rest @ ..] = left {
-            is_token[*byte as usize] = true;
-            left = rest;
-        }
-        is_token
-    };
-    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-}
-
-fn chunk_size(line: &[u8]) -> Result<u64, WireError> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let size = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
-    if size.is_empty() || size.len() > 16 || !size.iter().all(u8::is_ascii_hexdigit) {
-        return Err(WireError::Chunk);
-    }
-    let digit = |byte: &u8| u64::from(char::from(*byte).to_digit(16).unwrap_or_default());
-    Ok(size.iter().fold(0, |sum, byte| (sum << 4) | digit(byte)))
+    Ok(line.version)
 }
 
 /// Index after the empty line that ends a head.

@@ -1,5 +1,10 @@
 use proptest::prelude::*;
 
+mod odd;
+mod resync;
+mod streams;
+mod tunnels;
+
 use super::*;
 use crate::model::{End, Exchange, Framing, Protocol};
 
@@ -144,42 +149,6 @@ fn instants_are_those_of_first_and_last_byte() {
 }
 
 #[test]
-fn what_is_ambiguous_or_foreign_is_not_understood() {
-    let blind = |requests: &str, responses: &str| match read(requests.as_bytes(), responses.as_bytes(), 3).1 {
-        Some(Blind::NotUnderstood(error)) => Some(error),
-        _ => None,
-    };
-    let get = "GET / HTTP/1.1\r\n\r\n";
-    for (requests, responses, expected) in [
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", WireError::StartLine),
-        ("\x16\x03\x01 hello\n\n", "", WireError::StartLine),
-        ("GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "", WireError::AmbiguousLength),
-        ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "", WireError::AmbiguousLength),
-        ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", "", WireError::AmbiguousLength),
-        ("GET / HTTP/1.1\r\nContent-Length : 1\r\n\r\n", "", WireError::FieldLine),
-        ("GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", "", WireError::FieldLine),
-        ("GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "", WireError::TransferCoding),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "", WireError::Chunk),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", "", WireError::Chunk),
-        (get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 408 Slow\r\n\r\n", WireError::Unsolicited),
-        (get, "ICY 200 OK\r\n\r\n", WireError::StartLine),
-    ] {
-        assert_eq!(blind(requests, responses), Some(expected), "{requests:?} {responses:?}");
-    }
-}
-
-#[test]
-fn upgrades_and_tunnels_end_what_is_read() {
-    for (request, response) in [
-        ("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching\r\n\r\n\x01\x05hello"),
-        ("CONNECT a:443 HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\x16\x03"),
-    ] {
-        let (out, blind) = read(request.as_bytes(), response.as_bytes(), 1 << 20);
-        assert_eq!((out.len(), out[0].end, blind), (1, End::Complete, Some(Blind::Upgraded)));
-    }
-}
-
-#[test]
 fn bodies_and_heads_are_bounded() {
     let limits = Limits { body_bytes_max: 4, pending_max: 2 };
     let mut connection = Http1::new(1, limits);
@@ -209,6 +178,17 @@ fn held_bytes_return_to_nothing() {
     connection.feed(Direction::Request, 1, b"POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\nabcde", &mut out);
     assert!(connection.held_bytes() > 40);
     connection.ended(Direction::Request, Ending::Reset, 2, &mut out);
+    assert_eq!(connection.held_bytes(), 0);
+    // Also when chunk sizes, which were held, are thrown away.
+    let mut connection = Http1::new(1, Limits::default());
+    let post = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.feed(Direction::Request, 1, post, &mut out);
+    connection.feed(Direction::Request, 1, &b"1\r\na\r\n".repeat(part::CHUNKS_MAX), &mut out);
+    let with_sizes = connection.held_bytes();
+    connection.feed(Direction::Request, 1, b"1\r\na\r\n", &mut out);
+    assert_eq!(with_sizes - connection.held_bytes(), part::CHUNKS_MAX * 8 - 1);
+    connection.feed(Direction::Request, 1, b"0\r\n\r\n", &mut out);
+    connection.feed(Direction::Response, 1, b"HTTP/1.1 204 No\r\n\r\n", &mut out);
     assert_eq!(connection.held_bytes(), 0);
 }
 
@@ -269,5 +249,6 @@ proptest! {
         }
         connection.closed(&mut out);
         prop_assert_eq!(connection.pending(), 0);
+        prop_assert_eq!(connection.is_tunnel(), false);
     }
 }

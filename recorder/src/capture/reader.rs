@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use formats::clients::ClientKeys;
-use formats::model::{End, Exchange, GapReason};
+use formats::model::{Dropped, End, Exchange, GapReason};
 use formats::wire::{Blind, Http1, Limits};
 
 use super::backlog::{Backlog, Room, bodies_bytes, heads_bytes};
@@ -159,23 +159,27 @@ impl Reader {
                 }
             }
             What::Bytes(from, bytes) => {
-                self.with(id, at_ns, bytes.len() as u64, |parser, out| parser.feed(from, at_ns, &bytes, out));
+                self.with(id, at_ns, |parser, out| parser.feed(from, at_ns, &bytes, out));
             }
-            What::Passed(from, len) => self.with(id, at_ns, 0, |parser, _| parser.passed(from, at_ns, len)),
-            What::Missed => self.with(id, at_ns, 0, |parser, out| parser.lost(at_ns, out)),
-            What::Ended(from, how) => self.with(id, at_ns, 0, |parser, out| parser.ended(from, how, at_ns, out)),
+            What::Passed(from, len) => self.with(id, at_ns, |parser, _| parser.passed(from, at_ns, len)),
+            What::Missed => self.with(id, at_ns, |parser, out| parser.lost(at_ns, out)),
+            What::Ended(from, how) => self.with(id, at_ns, |parser, out| parser.ended(from, how, at_ns, out)),
             What::Closed => self.close(id),
         }
     }
 
     /// Lets a parser work and takes what it has to say.
-    fn with(&mut self, id: u64, at_ns: u64, bytes: u64, work: impl FnOnce(&mut Http1, &mut Vec<Exchange>)) {
+    fn with(&mut self, id: u64, at_ns: u64, work: impl FnOnce(&mut Http1, &mut Vec<Exchange>)) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let losses = self.tap.losses();
         let before = connection.parser.held_bytes();
-        let was_blind = connection.parser.blind().is_some();
+        let (unread, was_blind) = (connection.parser.unread_bytes(), connection.parser.blind().is_some());
         work(&mut connection.parser, &mut self.ready);
         self.held_bytes = (self.held_bytes + connection.parser.held_bytes()).saturating_sub(before);
+        let bytes = connection.parser.unread_bytes().saturating_sub(unread);
+        if bytes > 0 && connection.parser.blind().is_none() {
+            losses.add_bytes(GapReason::Unsynchronised, bytes);
+        }
         if let Some(why) = connection.parser.blind() {
             // From here on the relay does not even copy; it counts.
             connection.state.want(Wanted::Nothing);
@@ -250,7 +254,7 @@ impl Reader {
             }
         }
         for id in lost {
-            self.with(id, now_ns, 0, |parser, out| parser.lost(now_ns, out));
+            self.with(id, now_ns, |parser, out| parser.lost(now_ns, out));
         }
         gone.into_iter().for_each(|id| self.close(id));
     }
@@ -282,13 +286,15 @@ impl Reader {
 
 fn drop_bodies(exchange: &mut Exchange) {
     for message in std::iter::once(&mut exchange.request).chain(&mut exchange.response) {
-        message.body.bytes = bytes::Bytes::new();
+        if !message.body.bytes.is_empty() {
+            message.body.drop_for(Dropped::Behind);
+        }
     }
 }
 
 fn reason(why: Blind) -> GapReason {
     match why {
-        Blind::Upgraded => GapReason::Upgraded,
+        Blind::Http2 => GapReason::Http2,
         Blind::NotUnderstood(_) | Blind::GivenUp => GapReason::NotUnderstood,
     }
 }

@@ -38,7 +38,9 @@ fn answered(head: &[u8], body: &'static [u8], answer: Answer) -> Job {
 
 fn ok(body: &'static [u8], total_len: u64) -> Answer {
     Answer {
-        head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=abcdefghijklmnop; Path=/\r\n\r\n"),
+        head: Bytes::from_static(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=abcdefghijklmnop; Path=/\r\nContent-Type: image/png\r\n\r\n",
+        ),
         framing: Some(Framing::Length),
         body: Bytes::from_static(body),
         total_len,
@@ -49,7 +51,8 @@ fn ok(body: &'static [u8], total_len: u64) -> Answer {
 
 #[test]
 fn a_request_and_its_answer_are_one_exchange() {
-    let head = b"POST /a HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = b"POST /a HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Type: image/png\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n";
     let chunked = b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n";
     let (exchanges, answers) = kept(KeepAnswers::All(4), vec![answered(head, chunked, ok(b"hell", 5))]);
     let [one] = &exchanges[..] else { panic!("{exchanges:?}") };

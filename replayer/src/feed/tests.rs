@@ -41,7 +41,7 @@ fn exchange((start_ms, length_ms, client, connection): Recorded, index: usize) -
             ..Instants::default()
         },
         end: End::Complete,
-        replay_of: None,
+        ..Exchange::default()
     }
 }
 

@@ -23,7 +23,8 @@ struct Recorded {
 
 impl Rules {
     /// Applies all rules in order; whether the body was changed.
-    pub(super) fn apply(&self, recorded: &[u8], head: &mut Head<'_>, body: &mut Text<'_>) -> bool {
+    /// `is_decoded` says that the body has no coding, whatever the head says.
+    pub(super) fn apply(&self, recorded: &[u8], head: &mut Head<'_>, body: &mut Text<'_>, is_decoded: bool) -> bool {
         if self.0.is_empty() {
             return false;
         }
@@ -40,7 +41,7 @@ impl Rules {
             rule.matched.fetch_add(1, Relaxed);
             let mut changed = false;
             for action in &rule.actions {
-                let acted = act(rule, action, head, body);
+                let acted = act(rule, action, head, body, is_decoded);
                 changed |= acted;
                 body_changed |= acted && matches!(action, Action::ReplaceBody(_));
             }
@@ -63,7 +64,7 @@ impl Rule {
 }
 
 /// Whether the action did anything.
-fn act(rule: &Rule, action: &Action, head: &mut Head<'_>, body: &mut Text<'_>) -> bool {
+fn act(rule: &Rule, action: &Action, head: &mut Head<'_>, body: &mut Text<'_>, is_decoded: bool) -> bool {
     match action {
         Action::ReplacePath(replace) => query::edit_path(&mut head.target, |path| replace.apply(path)),
         Action::RemoveQuery(key) => query::edit(&mut head.target, |pairs| query::remove(pairs, key)),
@@ -87,7 +88,7 @@ fn act(rule: &Rule, action: &Action, head: &mut Head<'_>, body: &mut Text<'_>) -
             true
         }
         Action::ReplaceBody(replace) => {
-            if !is_text(head, body) {
+            if !is_text(head, body, is_decoded) {
                 rule.not_text.fetch_add(1, Relaxed);
                 return false;
             }
@@ -98,7 +99,8 @@ fn act(rule: &Rule, action: &Action, head: &mut Head<'_>, body: &mut Text<'_>) -
 }
 
 /// A body that can be searched as it is: UTF-8, and not compressed.
-fn is_text(head: &Head<'_>, body: &Text<'_>) -> bool {
+fn is_text(head: &Head<'_>, body: &Text<'_>, is_decoded: bool) -> bool {
     let coding = head.line("content-encoding").map(|line| line.value.bytes());
-    coding.is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity")) && std::str::from_utf8(body.bytes()).is_ok()
+    let is_plain = is_decoded || coding.is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    is_plain && std::str::from_utf8(body.bytes()).is_ok()
 }

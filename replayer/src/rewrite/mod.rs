@@ -11,6 +11,7 @@
 //! than it was meant is left out, not sent. Not here: cookies that the target sets, and values taken from its answers.
 
 mod apply;
+mod coded;
 mod error;
 mod frame;
 mod head;
@@ -93,6 +94,11 @@ pub enum LeftOut {
     NoTarget,
     /// A server could read the request in more than one way, or not at all.
     Ambiguous,
+    /// It was read after bytes of its connection had been lost, and may never have been a request.
+    Resynchronised,
+    /// The recorder redacted the body and stored it decoded, and its content coding cannot be made again: it is not known,
+    /// or something is filled into the body for each copy.
+    CannotEncode,
 }
 
 impl LeftOut {
@@ -108,6 +114,8 @@ impl LeftOut {
             Self::NotInIndex => "not_in_index",
             Self::NoTarget => "no_target",
             Self::Ambiguous => "ambiguous",
+            Self::Resynchronised => "resynchronised",
+            Self::CannotEncode => "cannot_encode",
         }
     }
 }
@@ -166,11 +174,16 @@ impl Rewriter {
         let request = whole(exchange)?;
         let mut head = Head::read(&request.head)?;
         let target = self.hosts.follow(&mut head)?;
+        let codings = coded::codings(&request.body)?;
         let mut body = Text::from(&request.body.bytes[..]);
-        let body_changed = self.rules.apply(&request.head, &mut head, &mut body);
+        let body_changed = self.rules.apply(&request.head, &mut head, &mut body, codings.is_some());
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;
+        if let Some(codings) = &codings {
+            coded::encode(&mut body, codings)?;
+        }
+        let body_changed = body_changed || codings.is_some();
         let Framed { mut template, whole_head } = frame::frame(head, body, body_changed, request, target);
         template.sealed = sealed;
         let facts = CopyFacts { session, ..CopyFacts::default() };
@@ -191,6 +204,13 @@ impl Rewriter {
 /// The request, if it is all there and is one that can be repeated.
 fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     let request = &exchange.request;
+    // What the parser would not read in one way has no body to send, and what it may have misread was perhaps never sent.
+    if exchange.ambiguous.is_some() {
+        return Err(LeftOut::Ambiguous);
+    }
+    if exchange.resynchronised {
+        return Err(LeftOut::Resynchronised);
+    }
     if request.body.is_truncated() {
         return Err(LeftOut::TruncatedBody);
     }

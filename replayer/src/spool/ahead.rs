@@ -55,7 +55,7 @@ fn exchange_bytes(exchange: &Exchange) -> usize {
 mod tests {
     use std::sync::mpsc::sync_channel;
 
-    use formats::model::{Body, ClientKey, End, Exchange, Framing, Instants, Message, Protocol};
+    use formats::model::{Body, Exchange, Framing, Message};
     use formats::session::{SessionHeader, SessionWriter, WriterOptions};
 
     use super::*;
@@ -63,16 +63,9 @@ mod tests {
     fn exchange(body_bytes: usize) -> Exchange {
         let body = Body { bytes: vec![b'x'; body_bytes].into(), total_len: body_bytes as u64, ..Body::default() };
         Exchange {
-            seq: 0,
-            client: ClientKey::default(),
             connection: 1,
-            protocol: Protocol::Http11,
             request: Message { body, framing: Framing::Length, ..Message::default() },
-            informational: Vec::new(),
-            response: None,
-            instants: Instants::default(),
-            end: End::Complete,
-            replay_of: None,
+            ..Exchange::default()
         }
     }
 

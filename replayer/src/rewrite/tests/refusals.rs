@@ -1,6 +1,9 @@
 //! What is refused before anything is read, and what is left out.
 
+use formats::coding::{self, Coding};
+
 use super::*;
+use formats::model::{Ambiguity, Exchange};
 
 #[track_caller]
 fn refused(rules: &str, expected: &str) {
@@ -94,6 +97,33 @@ fn what_cannot_be_sent_says_why() {
     }
 }
 
+#[test]
+fn bodies_that_were_stored_decoded_are_coded_again_or_left_out() {
+    let plain = "POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab";
+    let mut exchange = recorded(plain.as_bytes(), OK.as_bytes()).unwrap();
+    let mut check = |rules: &str, codings: &[&str], expected: Option<&[u8]>| {
+        exchange.request.body.redacted = Some(codings.iter().map(|name| (*name).to_owned()).collect());
+        let template = Rewriter::new(options(rules)).unwrap().template(0, &exchange);
+        match expected {
+            Some(expected) => {
+                let template = template.unwrap();
+                let known: Vec<_> = codings.iter().filter_map(|name| Coding::from_name(name)).collect();
+                assert_eq!(coding::decode(&template.body, &known, 1_000).unwrap().0, expected, "{rules} {codings:?}");
+                let head = String::from_utf8(template.head.to_vec()).unwrap();
+                assert!(head.contains(&format!("Content-Length: {}\r\n", template.body.len())), "{head}");
+            }
+            None => assert_eq!(template, Err(NotSent::LeftOut(LeftOut::CannotEncode)), "{rules} {codings:?}"),
+        }
+    };
+    check("", &["gzip"], Some(b"ab"));
+    check("", &["deflate-raw", "br", "zstd", "gzip"], Some(b"ab"));
+    check("", &[], Some(b"ab"));
+    check("", &["gzip"; 5], None);
+    check("", &["dcz"], None);
+    check("[[rewrite]]\nreplace_body = { from = 'a', to = 'c' }", &["gzip"], Some(b"cb"));
+    check("[[rewrite]]\nreplace_body = { from = 'a', to = '{{copy}}' }", &["gzip"], None);
+}
+
 /// Sessions also come from importers and from files that people wrote.
 #[test]
 fn what_a_server_could_read_in_another_way_is_left_out() {
@@ -116,6 +146,10 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
     check("POST / HTTP/1.1\r\nContent-Length: 2\r\nno colon\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST / HTTP/1.1\r\nContent-Length: 2\r\n: x\r\n\r\n", Some(LeftOut::Ambiguous));
     check("POST / HTTP/1.1\r\ntraceparent: 0\r\n 0\r\nContent-Length: 2\r\n\r\n", Some(LeftOut::Ambiguous));
+    let unsure = Exchange { ambiguous: Some(Ambiguity::BadChunk), ..plain.clone() };
+    assert_eq!(rewriter.template(0, &unsure), Err(NotSent::LeftOut(LeftOut::Ambiguous)));
+    let unsure = Exchange { resynchronised: true, ..plain.clone() };
+    assert_eq!(rewriter.template(0, &unsure), Err(NotSent::LeftOut(LeftOut::Resynchronised)));
     let mut smuggled =
         recorded(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", OK.as_bytes()).unwrap();
     smuggled.request.trailers = bytes::Bytes::from_static(b"T: 1\r\n\r\nGET /admin HTTP/1.1\r\n");

@@ -1,0 +1,243 @@
+//! One exchange on its way through the rules: which of them hold for it, and what they did.
+//!
+//! Rules of the user come before default ones, in their order; the first that matches decides.
+
+use super::explain::Change;
+use super::keys;
+use super::names::Names;
+use super::patterns;
+use super::rule::{Action, Find, KeyPlace, Rule};
+use super::values::{Put, Values};
+use crate::head;
+use crate::model::Exchange;
+
+/// All rules, ready to be used.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    pub(super) names: Names,
+    pub(super) values: Values,
+    pub(super) own: Vec<Rule>,
+    /// What rules without an action of their own do.
+    pub(super) action: Action,
+    pub(super) has: Has,
+}
+
+/// Which kinds of rules there are, so that nothing is looked for in vain.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Has {
+    pub(super) scopes: bool,
+    pub(super) patterns: bool,
+    pub(super) json: bool,
+    pub(super) json_paths: bool,
+    pub(super) bodies: bool,
+}
+
+/// What is to be done with a value, and which rule says so: one of the user, by its place in their list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) action: Action,
+    pub(super) rule: RuleName,
+}
+
+/// A rule, for those who want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RuleName {
+    /// Of the user, by its place in the list.
+    Own(usize),
+    /// A default rule.
+    Default(&'static str),
+}
+
+/// What the user's rules say of a name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Decision {
+    Own(Verdict),
+    /// Nothing; this is what a default rule would do.
+    Default(Verdict),
+}
+
+/// The rules at work on one exchange.
+pub(super) struct Pass<'r> {
+    pub(super) rules: &'r Compiled,
+    /// Which rules of the user hold for this exchange; empty when all do.
+    active: Vec<bool>,
+    /// Where changes are told, when somebody wants to know.
+    pub(super) changes: Option<Vec<Change>>,
+    /// The message that is looked at, in words.
+    pub(super) part: &'static str,
+}
+
+impl<'r> Pass<'r> {
+    pub(super) fn new(rules: &'r Compiled, exchange: &Exchange, explains: bool) -> Self {
+        let active = if rules.has.scopes { active(&rules.own, exchange) } else { Vec::new() };
+        Self { rules, active, changes: explains.then(Vec::new), part: "request" }
+    }
+
+    /// The user's rules that hold here, with their places in the list.
+    fn own(&self) -> impl Iterator<Item = (usize, &'r Rule)> {
+        let active = &self.active;
+        self.rules.own.iter().enumerate().filter(move |(index, _)| active.get(*index).copied().unwrap_or(true))
+    }
+
+    fn first(&self, matches: impl Fn(&Find) -> bool) -> Option<Verdict> {
+        if self.rules.own.is_empty() {
+            return None;
+        }
+        let (index, rule) = self.own().find(|(_, rule)| matches(&rule.find))?;
+        Some(Verdict { action: rule.action.unwrap_or(self.rules.action), rule: RuleName::Own(index) })
+    }
+
+    fn default(&self, rule: &'static str) -> Verdict {
+        Verdict { action: self.rules.action, rule: RuleName::Default(rule) }
+    }
+
+    pub(super) fn has_own_patterns(&self) -> bool {
+        self.rules.has.patterns
+    }
+
+    /// What is to be done with headers of this name.
+    pub(super) fn header(&self, name: &[u8]) -> Decision {
+        if self.rules.own.is_empty() {
+            return Decision::Default(self.default("header"));
+        }
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase().replace('_', "-");
+        let own = self.first(|find| matches!(find, Find::Header(pattern) if pattern.matches(&name)));
+        if let Some(verdict) = own {
+            return Decision::Own(verdict);
+        }
+        Decision::Default(self.default("header"))
+    }
+
+    /// What is to be done with a cookie in a header for which `header` was decided.
+    pub(super) fn cookie(&self, name: &[u8], header: Verdict) -> Option<Verdict> {
+        if self.rules.own.is_empty() {
+            return Some(header);
+        }
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let own = self.first(|find| matches!(find, Find::Cookie(pattern) if pattern.matches(&name)));
+        Some(own.unwrap_or(header))
+    }
+
+    /// What is to be done with the value of a key.
+    pub(super) fn key(&self, place: KeyPlace, name: &[u8]) -> Option<Verdict> {
+        let mut buffer = [0; 64];
+        let normal = keys::normal_in(name, &mut buffer);
+        let own = |find: &Find| matches!(find, Find::Key(of, key) if *of == place && key.as_bytes() == normal);
+        self.first(own).or_else(|| keys::is_credential(normal).then(|| self.default("key")))
+    }
+
+    /// What is to be done with the value at a place in JSON.
+    pub(super) fn json_path(&self, path: &[super::json_path::At]) -> Option<Verdict> {
+        self.first(|find| matches!(find, Find::JsonPath(wanted) if wanted.matches(path)))
+    }
+
+    /// What a rule says of whole bodies of a media type.
+    pub(super) fn body_rule(&self, media_type: &str) -> Option<Verdict> {
+        let found = self.first(|find| matches!(find, Find::Body(pattern) if pattern.matches(media_type)))?;
+        Some(found)
+    }
+
+    /// Whether any pattern may find something in a text.
+    pub(super) fn may_have_pattern(&self, text: &[u8]) -> bool {
+        self.rules.has.patterns || patterns::may_match(text)
+    }
+
+    /// The text with what patterns find in it replaced; `None` when they find nothing.
+    pub(super) fn text(&mut self, place: &'static str, name: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+        let mut changed: Option<Vec<u8>> = None;
+        if self.rules.has.patterns {
+            let own: Vec<_> = self.own().collect();
+            for (index, rule) in own {
+                let Find::Pattern(regex) = &rule.find else { continue };
+                let action = rule.action.unwrap_or(self.rules.action);
+                let verdict = Verdict { action, rule: RuleName::Own(index) };
+                let input = changed.as_deref().unwrap_or(text);
+                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                    changed = Some(output);
+                }
+            }
+        }
+        if patterns::may_match(changed.as_deref().unwrap_or(text)) {
+            for (label, regex) in patterns::matching(text) {
+                let own = self.first(|find| matches!(find, Find::Default(known) if known == label));
+                let verdict = own.unwrap_or_else(|| self.default(label));
+                let input = changed.as_deref().unwrap_or(text);
+                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                    changed = Some(output);
+                }
+            }
+        }
+        changed
+    }
+
+    fn replace(
+        &mut self,
+        place: &'static str,
+        name: &[u8],
+        regex: &regex::bytes::Regex,
+        verdict: Verdict,
+        text: &[u8],
+    ) -> Option<Vec<u8>> {
+        if verdict.action == Action::Keep {
+            return None;
+        }
+        let (mut out, mut copied, mut any) = (Vec::new(), 0, false);
+        for captures in regex.captures_iter(text) {
+            let Some(secret) = captures.name("secret").or_else(|| captures.get(0)) else { continue };
+            out.extend_from_slice(text.get(copied..secret.start()).unwrap_or_default());
+            any |= self.put(place, name, verdict, secret.as_bytes(), secret.as_bytes(), &mut out);
+            copied = secret.end();
+        }
+        out.extend_from_slice(text.get(copied..).unwrap_or_default());
+        any.then_some(out)
+    }
+
+    /// Appends what may be known of a secret, and says whether that is another text.
+    pub(super) fn put(
+        &mut self,
+        place: &'static str,
+        name: &[u8],
+        verdict: Verdict,
+        secret: &[u8],
+        raw: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match self.rules.values.put(verdict.action, secret, raw, out) {
+            Put::AsItWas => false,
+            Put::By(action) => {
+                self.note(place, name, verdict.rule, action, secret.len());
+                true
+            }
+        }
+    }
+
+    pub(super) fn note(&mut self, place: &'static str, name: &[u8], rule: RuleName, action: Action, bytes: usize) {
+        let Some(changes) = &mut self.changes else { return };
+        let rule = match rule {
+            RuleName::Own(index) => self.rules.own.get(index).map(|rule| rule.label.clone()).unwrap_or_default(),
+            RuleName::Default(name) => format!("default {name}"),
+        };
+        let name = String::from_utf8_lossy(name).chars().take(Change::NAME_CHARS_MAX).collect();
+        changes.push(Change { part: self.part, place, name, rule, action: action.name(), bytes });
+    }
+
+    /// Changes so far are forgotten back to this many: what they were part of is dropped.
+    pub(super) fn changes_len(&self) -> usize {
+        self.changes.as_ref().map_or(0, Vec::len)
+    }
+}
+
+fn active(rules: &[Rule], exchange: &Exchange) -> Vec<bool> {
+    let line = head::request_line(&exchange.request.head);
+    let host = head::value(&exchange.request.head, "host").unwrap_or_default();
+    let host = String::from_utf8_lossy(host).to_ascii_lowercase();
+    let (method, target) = line.map_or((&b""[..], &b""[..]), |line| (line.method, line.target));
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let path = String::from_utf8_lossy(path);
+    let holds = |rule: &Rule| {
+        rule.scope.path.as_ref().is_none_or(|pattern| pattern.matches(&path))
+            && rule.scope.host.as_ref().is_none_or(|pattern| pattern.matches(&host))
+            && rule.scope.method.as_ref().is_none_or(|wanted| wanted.as_bytes() == method)
+    };
+    rules.iter().map(holds).collect()
+}

@@ -1,0 +1,431 @@
+//! Redaction before disk, from outside: secrets in every place that a rule covers are in no byte of the session and in
+//! nothing that the recorder says; and rules that cannot be followed end it before it accepts anybody.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod scripted;
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+
+use formats::coding::{self, Coding};
+use scripted::{read_head, read_up_to, target};
+use serde_json::{Value, json};
+use support::{Said, exchanges, files, folder, inside, recorder, reenact, reenact_says, run, text};
+
+/// Begins every secret of these tests, and stands nowhere else.
+const CANARY: &str = "Canary7";
+const SECRET: &str = "Canary7-q9XzT2-and-more";
+const IDENTITY: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+const RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// Sends every request's body back as it came, with its type and coding, and a cookie; in chunks where it came in chunks.
+fn mirror() -> SocketAddr {
+    target(|mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let body = read_body(&mut socket, &head);
+            let mut answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=Canary7-q9XzT2-and-more; Path=/\r\n".to_vec();
+            for name in ["Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding"] {
+                if let Some(value) = field(&head, name) {
+                    answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+                }
+            }
+            answer.extend_from_slice(b"\r\n");
+            answer.extend_from_slice(&body);
+            if socket.write_all(&answer).is_err() {
+                break;
+            }
+        }
+    })
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// A body with its framing.
+fn read_body(socket: &mut TcpStream, head: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    if let Some(length) = field(head, "Content-Length") {
+        body = vec![0; length.parse().unwrap()];
+        socket.read_exact(&mut body).unwrap();
+    } else if field(head, "Transfer-Encoding").is_some() {
+        let mut size = 1;
+        while size > 0 {
+            let line = read_up_to(socket, b"\r\n").unwrap();
+            size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
+            let mut chunk = vec![0; if size > 0 { size + 2 } else { 0 }];
+            socket.read_exact(&mut chunk).unwrap();
+            body.extend_from_slice(&line);
+            body.extend_from_slice(&chunk);
+        }
+        while !body.ends_with(b"\r\n\r\n") {
+            body.extend_from_slice(&read_up_to(socket, b"\r\n").unwrap());
+        }
+    }
+    body
+}
+
+/// Sends a request in two pieces and reads the answer to its end.
+fn send(socket: &mut TcpStream, request: &[u8], split: usize) -> Vec<u8> {
+    let (first, second) = request.split_at(split.min(request.len()));
+    socket.write_all(first).unwrap();
+    socket.write_all(second).unwrap();
+    let head = read_head(socket).unwrap();
+    read_body(socket, &String::from_utf8_lossy(&head))
+}
+
+fn connect(address: &str) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+fn post(target: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: shop\r\nContent-Type: {content_type}\r\n{more}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// In chunks of these sizes, with a secret in the trailers.
+fn chunked(content_type: &str, more: &str, body: &[u8], size: usize) -> Vec<u8> {
+    let head = format!(
+        "POST /chunks HTTP/1.1\r\nHost: shop\r\nContent-Type: {content_type}\r\n{more}Transfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut out = head.into_bytes();
+    for chunk in body.chunks(size) {
+        out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(format!("0\r\nX-Api-Key: {SECRET}\r\n\r\n").as_bytes());
+    out
+}
+
+fn multipart() -> Vec<u8> {
+    let part = |name: &str, more: &str, value: &str| {
+        format!("--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"\r\n{more}\r\n{value}\r\n")
+    };
+    let json = part("f\"; filename=\"a.json", "Content-Type: application/json\r\n", &json_text());
+    format!("{}{}{json}--b0undary--\r\n", part("user", "", "ann"), part("password", "", SECRET)).into_bytes()
+}
+
+fn json_text() -> String {
+    json!({
+        "user": {"name": "ann", "password": SECRET, "card": {"cardNumber": SECRET, "cvv": 123}},
+        "items": [{"id": 1, "access_token": SECRET}, {"note": {"a": format!("{{\"apiKey\":\"{SECRET}\"}}")}}],
+        "url": format!("https://ann:{SECRET}@files/x?a=1&sig={SECRET}"),
+        "text": "a longer text that says nothing, a longer text that says nothing",
+    })
+    .to_string()
+    .replace("\"access_token\"", "\"access\\u005ftoken\"")
+}
+
+/// Every place that a rule covers.
+fn requests() -> Vec<Vec<u8>> {
+    let (json, form) = ("application/json", format!("user=ann&password={SECRET}&api_key={SECRET}"));
+    let headers = format!(
+        "Authorization: Bearer {SECRET}\r\nX-Api-Key: {SECRET}\r\nCookie: a=b; sid={SECRET}\r\nReferer: http://x/?token={SECRET}\r\n"
+    );
+    let text = json_text();
+    let mut all = vec![
+        post(&format!("/a?x=1&token={SECRET}&user%5Bpassword%5D={SECRET}"), "text/plain", &headers, b""),
+        post("/form", "application/x-www-form-urlencoded", "", form.as_bytes()),
+        post("/multipart", "multipart/form-data; boundary=b0undary", "", &multipart()),
+        post("/json", json, "", text.as_bytes()),
+        post("/plain", "text/plain", "", format!("see https://x/?access_token={SECRET}&b").as_bytes()),
+        chunked(json, "", text.as_bytes(), 7),
+    ];
+    for coding in [Coding::Gzip, Coding::Deflate, Coding::DeflateRaw, Coding::Brotli, Coding::Zstd] {
+        let coded = coding::encode(text.as_bytes(), &[coding]).unwrap();
+        let more = format!("Content-Encoding: {}\r\n", coding.name().trim_end_matches("-raw"));
+        all.push(post("/coded", json, &more, &coded));
+        all.push(chunked(json, &more, &coded, 50));
+    }
+    let twice = coding::encode(text.as_bytes(), &[Coding::Gzip, Coding::Brotli]).unwrap();
+    all.push(post("/twice", json, "Content-Encoding: gzip, br\r\n", &twice));
+    all
+}
+
+/// That no byte of the session, and nothing that was said, is a secret.
+#[track_caller]
+fn check_no_secret(session: &Path, said: &Said) {
+    assert!(!format!("{said:?}").contains(CANARY), "{said:?}");
+    for file in files(session) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "{}", file.display());
+    }
+    let cat = reenact_says(["cat", &text(session)]);
+    assert_eq!(cat.code, 0, "{cat:?}");
+    for line in cat.out.lines() {
+        assert!(!line.contains(CANARY), "{line}");
+    }
+}
+
+fn record(out: &Path, more: &[&str], requests: impl IntoIterator<Item = (Vec<u8>, usize)>) -> Said {
+    let (mut process, address) = recorder(&mirror().to_string(), out, more);
+    let mut socket = connect(&address);
+    for (request, split) in requests {
+        let answered = send(&mut socket, &request, split);
+        assert!(request.ends_with(&answered), "traffic is passed on as it is");
+    }
+    drop(socket);
+    process.signal("INT");
+    process.wait();
+    let said = process.finish();
+    assert_eq!(said.code, 0, "{said:?}");
+    said
+}
+
+#[test]
+fn no_secret_is_in_any_byte() {
+    let folder = folder();
+    let session = inside(&folder, "s");
+    let requests = requests();
+    let count = requests.len();
+    let said = record(&session, &[], requests.into_iter().map(|request| (request, usize::MAX)));
+    check_no_secret(&session, &said);
+    let kept = exchanges(&session);
+    assert_eq!(kept.len(), count);
+    for one in &kept {
+        let body = &one["request"]["body"];
+        assert_eq!((&body["dropped"], &one["response"]["body"]["dropped"]), (&Value::Null, &Value::Null), "{one}");
+        let head = one["request"]["headers"].to_string();
+        if head.contains("json") {
+            let text: Value = serde_json::from_str(body["text"].as_str().unwrap()).unwrap();
+            assert_eq!((&text["user"]["name"], &text["user"]["card"]["cvv"]), (&json!("ann"), &json!("***")), "{one}");
+        }
+    }
+    let codings: Vec<String> = kept.iter().map(|one| one["request"]["body"]["redacted"].to_string()).collect();
+    for coding in
+        ["[\"gzip\"]", "[\"deflate\"]", "[\"deflate-raw\"]", "[\"br\"]", "[\"zstd\"]", "[\"gzip\",\"br\"]", "[]"]
+    {
+        assert!(codings.iter().any(|kept| kept == coding), "{coding}: {codings:?}");
+    }
+}
+
+#[test]
+fn no_split_lets_a_secret_through() {
+    let folder = folder();
+    let session = inside(&folder, "s");
+    let gzip = coding::encode(json_text().as_bytes(), &[Coding::Gzip]).unwrap();
+    let requests = [
+        post(
+            "/a?token=Canary7-q9XzT2-and-more",
+            "application/json",
+            "",
+            br#"{"a":1,"password":"Canary7-q9XzT2-and-more"}"#,
+        ),
+        chunked("application/json", "Content-Encoding: gzip\r\n", &gzip, 90),
+    ];
+    let splits = requests.iter().flat_map(|request| (1..request.len()).map(|split| (request.clone(), split)));
+    let said = record(&session, &[], splits.collect::<Vec<_>>());
+    check_no_secret(&session, &said);
+}
+
+#[test]
+fn what_cannot_be_looked_into_is_dropped_and_said() {
+    let folder = folder();
+    let session = inside(&folder, "s");
+    let long = format!(r#"{{"text":"{}","password":"{SECRET}"}}"#, "x".repeat(5_000));
+    let requests = [
+        (post("/undecodable", "application/json", "Content-Encoding: gzip\r\n", SECRET.as_bytes()), "undecodable"),
+        (post("/unknown", "application/json", "Content-Encoding: dcz\r\n", SECRET.as_bytes()), "undecodable"),
+        (post("/broken", "application/json", "", format!(r#"{{"password":"{SECRET}"#).as_bytes()), "undecodable"),
+        (post("/truncated", "application/json", "", long.as_bytes()), "truncated"),
+    ];
+    let said = record(&session, &["--body-max", "4KiB"], requests.iter().map(|(request, _)| (request.clone(), 9)));
+    check_no_secret(&session, &said);
+    for (one, (request, why)) in exchanges(&session).iter().zip(&requests) {
+        let length = request.len() - request.windows(4).position(|end| end == b"\r\n\r\n").unwrap() - 4;
+        for body in [&one["request"]["body"], &one["response"]["body"]] {
+            assert_eq!((&body["dropped"], &body["text"]), (&json!(why), &json!("")), "{one}");
+            assert_eq!(body["total_len"], json!(length), "{one}");
+        }
+    }
+    let said =
+        reenact_says(["plan", &text(&session), "--target", "http://127.0.0.1:9", "--unsafe-methods", "send", "--json"]);
+    let plan: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| json!(said.out.clone()));
+    assert!(plan.to_string().contains("\"truncated_body\":4") || said.err.contains("nothing"), "{said:?}");
+}
+
+#[test]
+fn bodies_that_were_stored_decoded_are_sent_coded_again() {
+    let folder = folder();
+    let (session, out) = (inside(&folder, "s"), inside(&folder, "run"));
+    let all = requests().into_iter().map(|request| (request, usize::MAX));
+    record(&session, &["--seal", RECIPIENT], all.filter(|(request, _)| !request.starts_with(b"POST /a?")));
+    let (sender, arrived) = std::sync::mpsc::sync_channel(64);
+    let sender = std::sync::Mutex::new(sender);
+    let to = target(move |mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let framed = read_body(&mut socket, &head);
+            let body = if field(&head, "Transfer-Encoding").is_some() {
+                let mut rest = &framed[..];
+                let mut plain = Vec::new();
+                loop {
+                    let end = rest.windows(2).position(|end| end == b"\r\n").unwrap();
+                    let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+                    plain.extend_from_slice(&rest[end + 2..end + 2 + size]);
+                    if size == 0 {
+                        break plain;
+                    }
+                    rest = &rest[end + 4 + size..];
+                }
+            } else {
+                framed
+            };
+            let codings = coding::codings(field(&head, "Content-Encoding").unwrap_or_default().as_bytes()).unwrap();
+            let (plain, _) = coding::decode(&body, &codings, 1 << 20).unwrap();
+            sender.lock().unwrap().send((codings, String::from_utf8(plain).unwrap())).unwrap();
+            if socket.write_all(scripted::OK).is_err() {
+                break;
+            }
+        }
+    });
+    let said = run(&mut reenact([
+        "replay",
+        &text(&session),
+        "--target",
+        &format!("http://{to}"),
+        "--out",
+        &text(&out),
+        "--unsafe-methods",
+        "send",
+    ]));
+    assert_eq!(said.code, 0, "{said:?}");
+    let bodies: Vec<(Vec<Coding>, String)> = arrived.try_iter().collect();
+    let coded = bodies.iter().filter(|(codings, _)| !codings.is_empty()).count();
+    assert_eq!((bodies.len(), coded), (16, 11), "{bodies:?}");
+    for (_, body) in &bodies {
+        assert!(body.contains("reenact-sealed-1.") && !body.contains(CANARY), "{body}");
+    }
+    // With the identity, what was not coded arrives as it was; what would have to be coded for each copy is left out.
+    let out = inside(&folder, "opened");
+    let said = run(reenact([
+        "replay",
+        &text(&session),
+        "--target",
+        &format!("http://{to}"),
+        "--out",
+        &text(&out),
+        "--unsafe-methods",
+        "send",
+        "--identity",
+        "env:TEST_IDENTITY",
+    ])
+    .env("TEST_IDENTITY", IDENTITY));
+    assert_eq!(said.code, 0, "{said:?}");
+    let bodies: Vec<(Vec<Coding>, String)> = arrived.try_iter().collect();
+    assert!(bodies.len() == 5 && bodies.iter().all(|(_, body)| body.contains(SECRET)), "{bodies:?}");
+    assert_eq!(support::run_json(&out)["left_out"]["cannot_encode"], json!(11));
+}
+
+#[test]
+fn recorders_with_one_key_agree_and_with_their_own_do_not() {
+    let folder = folder();
+    let request = post("/", "application/json", "", format!(r#"{{"password":"{SECRET}"}}"#).as_bytes());
+    let body = |name: &str, key: Option<&Path>| {
+        let session = inside(&folder, name);
+        let reference = key.map(|path| format!("file:{}", text(path)));
+        let more: Vec<&str> = reference.iter().flat_map(|reference| ["--redact-key", reference]).collect();
+        record(&session, &more, [(request.clone(), 5)]);
+        exchanges(&session)[0]["request"]["body"]["text"].as_str().unwrap().to_owned()
+    };
+    let key = inside(&folder, "key");
+    std::fs::write(&key, KEY).unwrap();
+    assert_eq!(body("a", Some(&key)), body("b", Some(&key)));
+    assert_ne!(body("c", None), body("d", None));
+}
+
+#[test]
+fn own_rules_are_followed_and_explained_without_values() {
+    let folder = folder();
+    let (session, config) = (inside(&folder, "s"), inside(&folder, "reenact.toml"));
+    std::fs::write(
+        &config,
+        "[[redact]]\nname = \"customers\"\nheader = \"X-Customer\"\naction = \"drop\"\n\
+         [[redact]]\njson_path = \"$.user.mail\"\nmethod = \"POST\"\n\
+         [[redact]]\npattern = 'Canary7SKU-\\d+'\naction = \"mask\"\npath = \"/own*\"\n\
+         [[redact]]\nquery = \"token\"\naction = \"keep\"\n",
+    )
+    .unwrap();
+    let body = br#"{"user":{"mail":"Canary7ann@example.com"},"sku":"Canary7SKU-12"}"#;
+    let request = post("/own?token=kept", "application/json", "X-Customer: Canary7\r\n", body);
+    let said = record(&session, &["--config", &text(&config)], [(request.clone(), 5)]);
+    check_no_secret(&session, &said);
+    let one = &exchanges(&session)[0];
+    assert_eq!(one["request"]["target"], "/own?token=kept");
+    assert!(!one["request"]["headers"].to_string().contains("X-Customer"), "{one}");
+    let header = support::cat(&session).remove(0)["header"]["redaction"].clone();
+    assert_eq!(header["rules"][0], "1 (\"customers\", line 1): drop", "{header}");
+
+    // A session that was recorded without these rules, as lines.
+    let lines = inside(&folder, "lines.jsonl");
+    let mut line: Value =
+        serde_json::from_str(&scripted::line(0, 1, "POST", "/own?token=Canary7kept&sid=Canary7-q9XzT2")).unwrap();
+    line["request"]["headers"] =
+        json!([["Host", "x"], ["Content-Type", "application/json"], ["X-Customer", "Canary7"]]);
+    line["request"]["body"] = json!({"text": String::from_utf8_lossy(body)});
+    std::fs::write(&lines, format!("{line}\n")).unwrap();
+    let explain = |path: &Path, more: &[&str]| {
+        let said =
+            reenact_says([&["record", "--explain-redaction", &text(path), "--config", &text(&config)], more].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(!said.out.contains(CANARY) && !said.err.contains(CANARY), "{said:?}");
+        said.out
+    };
+    let out = explain(&lines, &[]);
+    for part in [
+        "exchange 0: POST /own\n",
+        "  request header X-Customer: drop 7 bytes (1 (\"customers\", line 1))\n",
+        "  request json mail: pseudonym 22 bytes (2 (line 5))\n",
+        "  request json sku: mask 13 bytes (3 (line 8))\n",
+        "  request query sid: pseudonym 14 bytes (default key)\n",
+        "1 of 1 exchanges would be changed\n",
+    ] {
+        assert!(out.contains(part), "{part}{out}");
+    }
+    let summary: Value = serde_json::from_str(explain(&lines, &["--json"]).lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["exchanges"], &summary["changed"]), (&json!(1), &json!(1)));
+    let again = explain(&session, &[]);
+    assert!(
+        again.contains("redacted before, with key ") && again.contains("0 of 1 exchanges would be changed"),
+        "{again}"
+    );
+}
+
+#[test]
+fn rules_that_cannot_be_followed_end_the_recorder_before_it_accepts() {
+    let folder = folder();
+    let (config, out) = (inside(&folder, "bad.toml"), inside(&folder, "s"));
+    let check = |rule: &str, more: &[&str], says: &[&str]| {
+        std::fs::write(&config, format!("# rules\n{rule}\n")).unwrap();
+        let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--out", &text(&out)];
+        let said = reenact_says([&arguments[..], &["--config", &text(&config)], more].concat());
+        assert_eq!(said.code, 2, "{rule}: {said:?}");
+        assert!(!said.err.contains("listening") && !out.exists(), "{rule}: {said:?}");
+        for part in says {
+            assert!(said.err.contains(part), "{rule} does not say {part}: {said:?}");
+        }
+    };
+    let place = format!("{}: redact rule 1 (line 2): ", text(&config));
+    check("[[redact]]\npattern = '('", &[], &[&place, "does not compile", "hint: "]);
+    check("[[redact]]\npattern = 'x*'", &[], &[&place, "the empty text"]);
+    check("[[redact]]\njson_path = 'a.b'", &[], &[&place, "it does not begin with $"]);
+    check("[[redact]]\nheader = 'X-A'\naction = 'seal'", &[], &[&place, "no recipient", "--seal"]);
+    check("[[redact]]\nheader = 'X-A'\naction = 'eat'", &[], &[&place, "`eat` is no action", "keep"]);
+    check("[[redact]]\nheader = 'X-A'\nquery = 'b'", &[], &[&place, "two things"]);
+    check("[[redact]]\naction = 'mask'", &[], &[&place, "nothing of what it looks for"]);
+    check("[[redact]]\nheader = 'X A'", &[], &[&place, "`X A` is no name"]);
+    check("[[redact]]\ndefault = 'nothing'", &[], &[&place, "no default pattern `nothing`"]);
+    check("[[redact]]\nheadr = 'X-A'", &[], &["line 3", "headr", "docs/redaction.md"]);
+    check("", &["--seal", "age1nobody"], &["--seal", "no age recipient", "hint: "]);
+    check("", &["--seal", IDENTITY], &["--seal", "neither an age recipient nor a reference"]);
+}
