@@ -1,6 +1,6 @@
 //! Disks that are full, broken or gone: traffic does not notice, what is missing is counted to the last exchange, what was
 //! flushed stays readable, and recording goes on by itself.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod load;
 mod scripted;

@@ -2,6 +2,7 @@
 //! in exactly one session.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; instants are checked"
 )]

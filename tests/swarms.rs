@@ -2,6 +2,7 @@
 //! for. Nobody else waits for them, nothing panics, and memory stays within its bound.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; instants are checked"
 )]

@@ -1,6 +1,7 @@
 //! Numbered requests on kept and on new connections, and an upstream that knows which of them it answered, and when.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; instants are what it checks"
 )]
