@@ -32,8 +32,8 @@ fn check(how: &str, session: &Path, more: &[&str], meddle: impl FnOnce(&mut Proc
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let upstream = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let (mut process, address) = recorder(&upstream.local_addr().unwrap().to_string(), session, more);
-    meddle(&mut process);
     let directly = runtime.block_on(converse_all(&cases, None, &upstream, "directly"));
+    meddle(&mut process);
     let relayed = runtime.block_on(converse_all(&cases, Some(address.parse().unwrap()), &upstream, how));
     let mut different = Vec::new();
     for (case, (directly, relayed)) in cases.iter().zip(directly.iter().zip(&relayed)) {
@@ -116,11 +116,16 @@ fn with_a_queue_that_has_no_room() {
 }
 
 #[test]
-fn with_a_session_that_is_deleted() {
+fn with_a_session_that_is_deleted_and_cannot_be_made_again() {
     let folder = folder();
     let session = inside(&folder, "s");
-    let more = ["--flush-interval", "10ms", "--rotate-every", "20ms"];
-    let said = check("with a deleted session", &session, &more, |_| std::fs::remove_dir_all(&session).unwrap());
+    let replace = |recorder: &mut Process| {
+        std::fs::remove_dir_all(&session).unwrap();
+        std::fs::write(&session, "in its place").unwrap();
+        recorder.wait_for_err("capturing: ");
+    };
+    let said = check("with a deleted session", &session, &["--flush-interval", "10ms"], replace);
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.out.contains("gap        write_failed: ") && said.out.contains("failed     "), "{said:?}");
+    assert!(said.out.contains("captured   0 exchanges "), "{said:?}");
 }
