@@ -115,7 +115,7 @@ pub(crate) fn run(args: RecordArgs, values: Values) -> Result<Outcome, Failure> 
                     &format!("another process has taken over; open connections go on for at most {longest}"),
                 );
                 recording.hand_over();
-                Phase::Draining { until_ns: after(&recording, drain_max) }
+                Phase::Draining { until_ns: after(&recording, drain_max), may_end_early: true }
             }
         };
     }
@@ -130,14 +130,16 @@ pub(crate) fn run(args: RecordArgs, values: Values) -> Result<Outcome, Failure> 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// Until the last connection has ended, or this instant.
+    /// Until this instant, or the last connection has ended, if it is not to go on for those who may still come.
     Draining {
         until_ns: u64,
+        may_end_early: bool,
     },
     Over,
 }
 
-/// The first signal closes the session at once and lets traffic pass on until the drain is over; the second ends it.
+/// The first signal closes the session at once and lets traffic pass on until the drain is over (a given one to its end,
+/// the default until the last connection has ended); the second ends it.
 fn on_signal(recording: &mut Recording, phase: Phase, asked: Asked, drain: Option<Duration>) -> Phase {
     if phase != Phase::Running {
         return Phase::Over;
@@ -148,12 +150,14 @@ fn on_signal(recording: &mut Recording, phase: Phase, asked: Asked, drain: Optio
         Asked::Terminate => DRAIN_ON_TERMINATE,
     });
     let active = recording.counters().active;
-    if longest.is_zero() || active == 0 {
+    // Whoever gave a drain needs it for clients that do not know of the end yet, also at moments when none is connected.
+    let may_end_early = drain.is_none();
+    if longest.is_zero() || (active == 0 && may_end_early) {
         return Phase::Over;
     }
     let what = if had_session { "the session is closed; " } else { "" };
     say(Level::Info, &format!("{what}passing traffic on for {active} connections, at most {}", seconds(longest)));
-    Phase::Draining { until_ns: after(recording, longest) }
+    Phase::Draining { until_ns: after(recording, longest), may_end_early }
 }
 
 /// Reads the config again and takes over what can be; says what, and for how long traffic is passed on at the end.
@@ -184,8 +188,9 @@ fn on_tick(recording: &mut Recording, phase: Phase) -> Phase {
         say(Level::Info, &format!("the session is complete, traffic is passed on\n{}", session.text()));
     }
     match phase {
-        Phase::Draining { until_ns } if recording.counters().active == 0 || recording.clock().now_ns() >= until_ns => {
-            Phase::Over
+        Phase::Draining { until_ns, may_end_early } => {
+            let is_left_alone = may_end_early && recording.counters().active == 0;
+            if is_left_alone || recording.clock().now_ns() >= until_ns { Phase::Over } else { phase }
         }
         phase => phase,
     }

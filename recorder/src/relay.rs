@@ -36,8 +36,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 /// How a relay ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RelayEnd {
-    /// Both sides are done, or one reset its connection.
+    /// Both sides are done.
     Over,
+    /// The peer that sends this direction reset its connection: the other one is to be reset, too, since an orderly end
+    /// would make a whole answer of half of one.
+    Reset(Direction),
     /// No byte moved for as long as that may be.
     Idle,
 }
@@ -54,11 +57,11 @@ pub(crate) async fn relay<C: Duplex, U: Duplex>(
     let mut responses = Pump::new(Direction::Response);
     let mut idle = idle_max.map(Idle::new);
     std::future::poll_fn(|cx| {
-        let up = requests.poll(cx, client, upstream, tap, passed);
-        let down = responses.poll(cx, upstream, client, tap, passed);
+        let up = requests.poll(cx, client, upstream, tap, passed, responses.receiver_reset);
+        let down = responses.poll(cx, upstream, client, tap, passed, requests.receiver_reset);
         match (up, down) {
             // A peer that reset its connection takes nothing more either: the other direction has nowhere to go.
-            (Over::Reset, _) | (_, Over::Reset) | (Over::Yes, Over::Yes) => Poll::Ready(RelayEnd::Over),
+            (Over::Reset, _) | (_, Over::Reset) | (Over::Yes, Over::Yes) => Poll::Ready(end(&requests, &responses)),
             _ => {
                 let moved = std::mem::take(&mut requests.moved) | std::mem::take(&mut responses.moved);
                 match &mut idle {
@@ -69,6 +72,16 @@ pub(crate) async fn relay<C: Duplex, U: Duplex>(
         }
     })
     .await
+}
+
+fn end(requests: &Pump, responses: &Pump) -> RelayEnd {
+    if requests.sender_reset || responses.receiver_reset {
+        RelayEnd::Reset(Direction::Request)
+    } else if responses.sender_reset || requests.receiver_reset {
+        RelayEnd::Reset(Direction::Response)
+    } else {
+        RelayEnd::Over
+    }
 }
 
 /// Fires when nothing moved for so long. The timer is set again only when it fires, not with every byte.
@@ -128,6 +141,10 @@ struct Pump {
     moved: bool,
     /// The sender is done, and how.
     ended: Option<Ending>,
+    /// TCP said so, while reading; an error of TLS is none.
+    sender_reset: bool,
+    /// TCP said so, while writing.
+    receiver_reset: bool,
     over: Over,
 }
 
@@ -141,6 +158,8 @@ impl Pump {
             read_at: None,
             moved: false,
             ended: None,
+            sender_reset: false,
+            receiver_reset: false,
             over: Over::No,
         }
     }
@@ -152,11 +171,13 @@ impl Pump {
         writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
+        sender_is_gone: bool,
     ) -> Over {
         if self.over == Over::No
-            && let Poll::Ready(result) = self.step(cx, reader, writer, tap, passed)
+            && let Poll::Ready(result) = self.step(cx, reader, writer, tap, passed, sender_is_gone)
         {
             self.pending = Vec::new();
+            self.receiver_reset = result.as_ref().err().is_some_and(is_reset);
             self.over = match (result, self.ended) {
                 (Ok(()), Some(Ending::Reset)) => Over::Reset,
                 // The receiver is gone: what it sent before may still be on its way through the other direction.
@@ -174,6 +195,7 @@ impl Pump {
         writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
+        sender_is_gone: bool,
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.write_pending(cx, writer, passed))?;
@@ -183,7 +205,7 @@ impl Pump {
                 }
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.read_and_write(cx, reader, writer, tap, passed))?;
+            ready!(self.read_and_write(cx, reader, writer, tap, passed, sender_is_gone))?;
         }
     }
 
@@ -223,13 +245,16 @@ impl Pump {
         writer: &mut W,
         tap: Option<&ConnectionTap>,
         passed: &Passed,
+        sender_is_gone: bool,
     ) -> Poll<io::Result<()>> {
         with_read_buffer(|buffer| {
             let mut read = ReadBuf::new(buffer);
             let result = ready!(Pin::new(&mut *reader).poll_read(cx, &mut read));
             let mut bytes = read.filled();
             if result.is_err() || bytes.is_empty() {
-                let how = if result.is_err() { Ending::Reset } else { Ending::Eof };
+                // A socket tells of a reset once: if writing to it was told, reading gets an end.
+                self.sender_reset = sender_is_gone || result.as_ref().err().is_some_and(is_reset);
+                let how = if result.is_err() || sender_is_gone { Ending::Reset } else { Ending::Eof };
                 self.ended = Some(how);
                 if let Some(tap) = tap {
                     tap.ended(self.from, how);
@@ -258,4 +283,9 @@ impl Pump {
             Poll::Ready(Ok(()))
         })
     }
+}
+
+/// Whether TCP says that the peer reset its connection: at first, and when it is written to once more.
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -60,7 +61,12 @@ impl Events {
         let (mut signals, mut hangup) = {
             let _entered = runtime.enter();
             let hangup = signal(SignalKind::hangup());
-            let hangup = hangup.map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+            let listening = hangup.and_then(|hangup| {
+                // A file that may not grow (`ulimit -f`) is an error of that file; by itself the signal ends the process,
+                // and with it the traffic. Whoever listens once has it caught for good.
+                signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(|_| hangup)
+            });
+            let hangup = listening.map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
             (Signals::listen()?, hangup)
         };
         let for_signals = sender.clone();

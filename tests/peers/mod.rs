@@ -1,5 +1,7 @@
-//! Real servers, nothing of ours: nginx, httpbin under gunicorn, a raw sink and an OTLP receiver in Python.
+//! Real servers, nothing of ours: nginx, httpbin under gunicorn, and peers in Python (a raw sink, an OTLP receiver,
+//! WebSocket, gRPC, server-sent events).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this module")]
 
 pub(crate) mod arrivals;
 pub(crate) mod sink;
@@ -178,9 +180,13 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn start(script: &str, file: PathBuf) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-        let mut process = Process::start(Command::new(venv("python")).arg(script).arg(&file));
+    pub(crate) fn start(name: &str, file: PathBuf) -> Self {
+        Self::start_with(name, &[], file)
+    }
+
+    /// With arguments before the file.
+    pub(crate) fn start_with(name: &str, arguments: &[&str], file: PathBuf) -> Self {
+        let mut process = Process::start(Command::new(venv("python")).arg(script(name)).args(arguments).arg(&file));
         let port = process.wait_for_err("");
         Self { address: format!("127.0.0.1:{}", port.trim()), file, _process: process }
     }
@@ -198,7 +204,12 @@ impl Receiver {
     }
 }
 
-fn venv(program: &str) -> PathBuf {
+/// One of the Python peers of this folder.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+}
+
+pub(crate) fn venv(program: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let path = target.join("test-venv/bin").join(program);

@@ -118,14 +118,14 @@ impl Process {
         })
     }
 
-    /// Sends a signal by name (`INT`, `TERM`, `KILL`, `HUP`).
+    /// Sends a signal by name (`INT`, `TERM`, `HUP`, `KILL`).
     pub(crate) fn signal(&self, name: &str) {
         use rustix::process::{Pid, Signal, kill_process};
         let signal = match name {
             "INT" => Signal::INT,
             "TERM" => Signal::TERM,
-            "KILL" => Signal::KILL,
             "HUP" => Signal::HUP,
+            "KILL" => Signal::KILL,
             _ => panic!("{name} is no signal of these tests"),
         };
         let id = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use formats::wire::Direction;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::socket::SocketAddr as SocketAddress;
@@ -19,6 +20,7 @@ use super::endpoint::Endpoint;
 use super::mirror::{self, MirrorEnd};
 use super::proxied;
 use super::proxy_protocol::Ends;
+use super::reset::{self, OverSocket};
 use super::socket::is_same_address;
 use super::tls_in::TlsServer;
 use super::upstream::{HTTP_1_1, Upstream, UpstreamError, is_about_protocols};
@@ -154,7 +156,13 @@ impl Pair {
     }
 
     /// Passes traffic to the upstream, or answers it. `alpn` is what the client's TLS agreed to, if it has TLS.
-    async fn pass<C: Duplex>(&self, mut client: C, connection: u64, from: Origin, alpn: Option<Option<Vec<u8>>>) {
+    async fn pass<C: Duplex + OverSocket>(
+        &self,
+        mut client: C,
+        connection: u64,
+        from: Origin,
+        alpn: Option<Option<Vec<u8>>>,
+    ) {
         let tap = self.tap.as_ref().map(|tap| tap.open(connection, from.peer));
         let tap = tap.as_ref();
         let Some(upstream) = &self.upstream else {
@@ -171,8 +179,11 @@ impl Pair {
             return;
         }
         match upstream.connect(from.destination, from.ends()).await {
-            // Closed at once, as a dead upstream would.
-            Err(error) => self.upstream_failed(&error),
+            // Reset at once, as a dead upstream would.
+            Err(error) => {
+                self.upstream_failed(&error);
+                reset::pass_on(client.stream(), self.clock).await;
+            }
             Ok(stream) => match &upstream.tls {
                 None => self.relay(client, stream, tap).await,
                 Some(tls) => {
@@ -193,13 +204,20 @@ impl Pair {
         }
     }
 
-    async fn relay<C: Duplex, U: Duplex>(&self, mut client: C, mut upstream: U, tap: Option<&ConnectionTap>) {
+    async fn relay<C, U>(&self, mut client: C, mut upstream: U, tap: Option<&ConnectionTap>)
+    where
+        C: Duplex + OverSocket,
+        U: Duplex + OverSocket,
+    {
         if let Some(tap) = tap {
             tap.connected();
         }
         let passed = &self.counting.passed;
-        if relay::relay(&mut client, &mut upstream, tap, passed, self.idle_timeout).await == RelayEnd::Idle {
-            count(&self.counting.idle_timeouts);
+        match relay::relay(&mut client, &mut upstream, tap, passed, self.idle_timeout).await {
+            RelayEnd::Over => {}
+            RelayEnd::Reset(Direction::Request) => reset::pass_on(upstream.stream(), self.clock).await,
+            RelayEnd::Reset(Direction::Response) => reset::pass_on(client.stream(), self.clock).await,
+            RelayEnd::Idle => _ = count(&self.counting.idle_timeouts),
         }
     }
 

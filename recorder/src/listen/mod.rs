@@ -45,6 +45,7 @@ mod mirror;
 mod pem;
 mod proxied;
 mod proxy_protocol;
+mod reset;
 mod socket;
 mod tls_in;
 mod tls_out;

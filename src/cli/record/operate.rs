@@ -13,7 +13,8 @@ pub(crate) struct OperateArgs {
     /// Address of its own for /livez, /readyz, /metrics and, from this machine only, /recording: 127.0.0.1:9090 or unix:PATH
     #[arg(long, env = "REENACT_ADMIN", value_name = "ADDR")]
     pub(crate) admin: Option<Endpoint>,
-    /// How long traffic is passed on after a signal [default: 0s after SIGINT, 30s after SIGTERM]
+    /// How long traffic is passed on, and accepted, after a signal [default: 0s after SIGINT; after SIGTERM until the last
+    /// connection has ended, at most 30s]
     #[arg(long, env = "REENACT_DRAIN", value_name = "DURATION", value_parser = units::duration)]
     pub(crate) drain: Option<Duration>,
     /// Socket by which a new process takes over the listeners of the one before, so that no connection is refused
