@@ -19,6 +19,7 @@ mod multipart;
 mod names;
 mod pass;
 mod patterns;
+mod recent;
 mod rule;
 mod values;
 
@@ -32,6 +33,7 @@ use crate::seal::Sealer;
 use crate::stars::Pattern;
 use names::Names;
 use pass::{Compiled, Has, Pass};
+use recent::Recent;
 use values::Values;
 
 pub use explain::Change;
@@ -78,6 +80,7 @@ impl Redactor {
             own: Vec::new(),
             action: Action::Pseudonym,
             has: Has::default(),
+            recent: Recent::default(),
         };
         Self { key_id: key.key_id(), rules: Arc::new(rules) }
     }
@@ -85,7 +88,7 @@ impl Redactor {
     /// Seals what rules find that have no other action. Comes before [`Self::with_rules`].
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<Sealer>) -> Self {
-        let rules = Arc::make_mut(&mut self.rules);
+        let rules = self.changed();
         rules.values.seal_with(sealer);
         rules.action = Action::Seal;
         self
@@ -100,8 +103,15 @@ impl Redactor {
             scope: Scope::default(),
             action: None,
         };
-        Arc::make_mut(&mut self.rules).own.extend(names.iter().map(rule));
+        self.changed().own.extend(names.iter().map(rule));
         self
+    }
+
+    /// The rules, to be changed; what was found out with them before says nothing any more.
+    fn changed(&mut self) -> &mut Compiled {
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.recent = Recent::default();
+        rules
     }
 
     /// Adds rules, which come before the default ones, in this order.
@@ -109,7 +119,7 @@ impl Redactor {
     /// # Errors
     /// With the rule that cannot be followed.
     pub fn with_rules(mut self, own: Vec<Rule>) -> Result<Self, (String, RuleError)> {
-        let rules = Arc::make_mut(&mut self.rules);
+        let rules = self.changed();
         for rule in own {
             if rule.action == Some(Action::Seal) && !rules.values.can_seal() {
                 return Err((rule.label, RuleError::NoRecipient));

@@ -6,6 +6,7 @@ use super::explain::Change;
 use super::keys;
 use super::names::Names;
 use super::patterns;
+use super::recent::Recent;
 use super::rule::{Action, Find, KeyPlace, Rule};
 use super::values::{Put, Values};
 use crate::head;
@@ -20,6 +21,8 @@ pub(super) struct Compiled {
     /// What rules without an action of their own do.
     pub(super) action: Action,
     pub(super) has: Has,
+    /// Where these rules found nothing.
+    pub(super) recent: Recent,
 }
 
 /// Which kinds of rules there are, so that nothing is looked for in vain.
