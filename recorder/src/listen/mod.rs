@@ -252,10 +252,10 @@ fn service(socket: &Socket, pair: &Arc<Pair>) -> Service<App> {
             ListenerConfig::uds(key(&socket.endpoint)).permissions(Permissions::from_mode(mode))
         }
     };
-    service.add_listener(match pair.tls_in {
-        None => listener,
-        Some(_) => listener.l4_buffer(L4BufferSettings::default().read(TLS_SOCKET_BUFFER_BYTES)),
-    });
+    let is_read_by_us = pair.tls_in.is_none() && pair.proxy_in == ProxyIn::Off;
+    // The relay reads into a buffer of its own; one of pingora's would only be held.
+    let buffer_bytes = if is_read_by_us { 0 } else { TLS_SOCKET_BUFFER_BYTES };
+    service.add_listener(listener.l4_buffer(L4BufferSettings::default().read(buffer_bytes)));
     service
 }
 
