@@ -1,6 +1,8 @@
 //! The command line together with its environment and config file, read at the start and, by a recorder, again later.
 
+#[cfg(feature = "record")]
 use std::collections::BTreeMap;
+#[cfg(feature = "record")]
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -10,6 +12,7 @@ use crate::config;
 use crate::outcome::Failure;
 
 /// What every option of the called command was given, as text, whoever gave it: flag, variable, file or default.
+#[cfg(feature = "record")]
 pub(crate) type Values = BTreeMap<String, Vec<OsString>>;
 
 /// A command line that could be read.

@@ -1,7 +1,7 @@
 //! From the tap to the session, on two threads of its own that poll, so that no chunk wakes anybody.
 //!
 //! The **reader** takes chunks from the tap, makes exchanges of them and says whose they are and whether they are kept; the
-//! **store** redacts, encodes, compresses and writes. Between them is a [`backlog`], so that a slow disk does not blind the
+//! **store** redacts, encodes, compresses and writes. Between them is a bounded backlog, so that a slow disk does not blind the
 //! reader. Whatever happens here (a full disk, a deleted directory, a panic), the relay does not notice, what is lost is
 //! counted and written as a gap, and capturing goes on by itself.
 

@@ -58,7 +58,7 @@ pub(crate) struct RecordArgs {
     /// Print the summary as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file whose table `record` has these flags as its keys, with more listeners in [[pair]] and rules in [[redact]]
+    /// TOML file whose table `record` has these flags as its keys, with more listeners in `[[pair]]` and rules in `[[redact]]`
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -11,7 +11,7 @@ pub(crate) struct PairArgs {
     /// Where connections are accepted: an address (port 0 takes a free one and says which), or unix:PATH
     #[arg(long, env = "REENACT_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) listen: Option<String>,
-    /// Where the traffic goes: http://HOST[:PORT], https://HOST[:PORT], unix:PATH or https+unix:PATH
+    /// Where the traffic goes: `http://HOST[:PORT]`, `https://HOST[:PORT]`, unix:PATH or https+unix:PATH
     #[arg(long, env = "REENACT_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<String>,
     /// `relay` passes bytes on; `mirror` has no upstream and answers 204 to what a proxy mirrors here [default: relay]
