@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::message::{Kind, MessageReader, ResponseTo, Step};
 use super::part::Part;
+use super::pending::Pending;
 use super::resync::Sync;
 use super::tunnel::{Early, Meter};
 use super::{Direction, Ending, WireError};
 use crate::head;
-use crate::model::{Ambiguity, ClientKey, End, Exchange, Instants, KeySource, Protocol};
+use crate::model::{Ambiguity, End, Exchange, Instants, Protocol};
 
 /// What one connection may hold.
 #[derive(Debug, Clone, Copy)]
@@ -69,18 +68,6 @@ pub struct Http1 {
     sync: Sync,
     held_bytes: usize,
     unread_bytes: u64,
-}
-
-#[derive(Debug)]
-struct Pending {
-    protocol: Protocol,
-    to: ResponseTo,
-    upgrade: bool,
-    request: Part,
-    informational: Vec<Bytes>,
-    response: Option<Part>,
-    instants: Instants,
-    ambiguous: Option<Ambiguity>,
 }
 
 impl Http1 {
@@ -482,31 +469,13 @@ impl Http1 {
     fn emit(&mut self, end: End, out: &mut Vec<Exchange>) {
         let Some(pending) = self.pending.pop_front() else { return };
         self.held_bytes = self.held_bytes.saturating_sub(pending.held_bytes());
-        out.push(Exchange {
-            seq: 0,
-            client: ClientKey { source: KeySource::Connection, id: self.connection },
-            connection: self.connection,
-            protocol: pending.protocol,
-            request: pending.request.finish(),
-            informational: pending.informational,
-            response: pending.response.map(Part::finish),
-            instants: pending.instants,
-            end,
-            replay_of: None,
-            ambiguous: pending.ambiguous,
-            resynchronised: self.sync == Sync::Resumed,
-            tunnel: self.tunnel.take().map(|meter| meter.finish()),
-        });
+        let mut exchange = pending.finish(self.connection, end);
+        exchange.resynchronised = self.sync == Sync::Resumed;
+        exchange.tunnel = self.tunnel.take().map(|meter| meter.finish());
+        out.push(exchange);
         if self.pending.is_empty() && self.sync == Sync::Resumed && end == End::Complete {
             self.sync = Sync::Steady;
         }
-    }
-}
-
-impl Pending {
-    fn held_bytes(&self) -> usize {
-        let informational: usize = self.informational.iter().map(Bytes::len).sum();
-        self.request.held_bytes() + self.response.as_ref().map_or(0, Part::held_bytes) + informational
     }
 }
 

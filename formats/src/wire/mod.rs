@@ -13,6 +13,7 @@ mod framing;
 mod http1;
 mod message;
 mod part;
+mod pending;
 mod pieces;
 mod resync;
 mod tunnel;
