@@ -46,7 +46,7 @@ fn routes_answer_over_tcp_and_over_a_unix_socket() {
 #[test]
 fn a_recorder_that_ends_is_alive_and_not_ready() {
     let folder = folder();
-    let recorder = Operated::start(service(), &inside(&folder, "s"), &["--drain", "20s"]);
+    let recorder = Operated::start(service(), &inside(&folder, "s"), &["--drain", "3s"]);
     let mut client = Client::connect(&recorder.address).unwrap();
     assert!(client.get("/before"));
     recorder.process.signal("TERM");
