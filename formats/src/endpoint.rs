@@ -42,8 +42,10 @@ pub fn endpoint(method: &[u8], target: &[u8]) -> String {
     bounded(name)
 }
 
-/// The target's path; a target that is no path and no URL (`*`, `host:443`) stays as it is.
-fn path(target: &[u8]) -> &[u8] {
+/// The target's path, also of a target in absolute form, without its query; a target that is no path and no URL (`*`,
+/// `host:443`) stays as it is.
+#[must_use]
+pub fn path(target: &[u8]) -> &[u8] {
     let end = memchr::memchr2(b'?', b'#', target).unwrap_or(target.len());
     let target = target.get(..end).unwrap_or_default();
     if target.starts_with(b"/") {

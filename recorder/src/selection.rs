@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use formats::model::ClientKey;
 use formats::stars::Pattern;
-use formats::{head, trace};
+use formats::{endpoint, head, trace};
 
 /// What becomes of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl<'a> Asked<'a> {
         let line = head::request_line(request_head);
         let target = line.map_or(&b""[..], |line| line.target);
         let method = line.map_or(&b""[..], |line| line.method);
-        let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        let path = endpoint::path(target);
         Self {
             line: format!("{} {}", String::from_utf8_lossy(method), String::from_utf8_lossy(path)),
             host: field(request_head, "host").unwrap_or_default(),
@@ -210,6 +210,13 @@ impl fmt::Display for Filter {
 mod tests {
     use super::*;
     use formats::model::KeySource;
+
+    #[test]
+    fn a_target_in_absolute_form_has_a_path_too() {
+        let selection = Selection { exclude: vec!["/health".parse().unwrap()], ..Selection::default() };
+        let head = b"GET http://shop/health?x HTTP/1.1\r\nHost: shop\r\n\r\n";
+        assert_eq!(selection.of_head(head), Choice::Filtered);
+    }
 
     const HEAD: &[u8] =
         b"GET /health/live?full=1 HTTP/1.1\r\nHost: API.internal:80\r\nUser-Agent: kube-probe/1.29\r\n\r\n";

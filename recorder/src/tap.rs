@@ -334,6 +334,7 @@ impl ConnectionTap {
     fn announce(&self, state: u64, from_start: bool) -> bool {
         self.state.lost.store(false, Ordering::Release);
         self.state.want(Wanted::Bytes);
+        self.state.uncaptured_bytes.store(0, Ordering::Relaxed);
         let what = What::Opened { peer: self.peer, state: Arc::clone(&self.state), from_start };
         let is_known = self.push(what);
         self.announced.store(if is_known { state >> 2 } else { 0 }, Ordering::Relaxed);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use formats::head;
 use formats::model::Exchange;
+use formats::{endpoint, head};
 use serde_json::{Value, json};
 
 /// Beginnings of the User-Agents of those who check health.
@@ -35,7 +35,7 @@ impl HealthChecks {
         let Some(line) = head::request_line(request).filter(|line| matches!(line.method, b"GET" | b"HEAD")) else {
             return;
         };
-        let path = line.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = endpoint::path(line.target);
         let sender = head::value(request, "user-agent").unwrap_or_default();
         let is_check = SENDERS.iter().any(|known| sender.starts_with(known.as_bytes()))
             || PATHS.iter().any(|known| path == known.as_bytes());

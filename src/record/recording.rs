@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use recorder::capture::Budget;
 use recorder::clock::Clock;
-use recorder::listen::{Bound, Relay, RelayCounters, RelayError};
+use recorder::listen::{Relay, RelayCounters, RelayError};
 use recorder::tap::Tap;
 
 use super::config::Config;
@@ -33,29 +33,16 @@ impl Recording {
         let bound = Relay::bind(&relay, inherited).map_err(of)?;
         let upstreams = pairs.iter().map(Pair::destination).collect();
         let clock = Clock::start();
-        let sessions = keep.map(|keep| {
+        let mut sessions = keep.map(|keep| {
             let listen = together(bound.endpoints().iter().map(ToString::to_string));
             let upstream = together(pairs.iter().filter_map(|pair| pair.upstream.clone()));
             Sessions::new(Tap::new(keep.tap, clock), keep, listen, upstream)
         });
-        Self::begin_and_accept(bound, sessions, clock, upstreams, beside_another).map_err(|failure| match failure {
-            Begun::Relay(error) => of(error),
-            Begun::Session(failure) => failure,
-        })
-    }
-
-    fn begin_and_accept(
-        bound: Bound,
-        mut sessions: Option<Sessions>,
-        clock: Clock,
-        upstreams: Vec<String>,
-        beside_another: bool,
-    ) -> Result<Self, Begun> {
         if let Some(sessions) = sessions.as_mut().filter(|sessions| sessions.begins_at_once()) {
-            sessions.begin(beside_another, None).map_err(Begun::Session)?;
+            sessions.begin(beside_another, None)?;
         }
         let tap = sessions.as_ref().map(|sessions| Arc::clone(sessions.tap()));
-        let relay = bound.start(tap).map_err(Begun::Relay)?;
+        let relay = bound.start(tap).map_err(of)?;
         Ok(Self { relay, clock, sessions, upstreams })
     }
 
@@ -142,12 +129,6 @@ impl Recording {
         let (counters, cut) = self.relay.drain(Duration::ZERO, std::future::pending());
         Ended { sessions, counters, cut }
     }
-}
-
-/// Why a recording did not begin.
-enum Begun {
-    Relay(RelayError),
-    Session(Failure),
 }
 
 /// Several pairs as one text; the header of a session has room for one.

@@ -9,8 +9,8 @@ use super::patterns;
 use super::recent::Recent;
 use super::rule::{Action, Find, KeyPlace, Rule};
 use super::values::{Put, Values};
-use crate::head;
 use crate::model::Exchange;
+use crate::{endpoint, head};
 
 /// All rules, ready to be used.
 #[derive(Clone)]
@@ -235,8 +235,7 @@ fn active(rules: &[Rule], exchange: &Exchange) -> Vec<bool> {
     let host = head::value(&exchange.request.head, "host").unwrap_or_default();
     let host = String::from_utf8_lossy(host).to_ascii_lowercase();
     let (method, target) = line.map_or((&b""[..], &b""[..]), |line| (line.method, line.target));
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let path = String::from_utf8_lossy(path);
+    let path = String::from_utf8_lossy(endpoint::path(target));
     let holds = |rule: &Rule| {
         rule.scope.path.as_ref().is_none_or(|pattern| pattern.matches(&path))
             && rule.scope.host.as_ref().is_none_or(|pattern| pattern.matches(&host))

@@ -197,16 +197,21 @@ impl Reader {
     }
 
     fn close(&mut self, id: u64) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
-        self.held_bytes = self.held_bytes.saturating_sub(connection.parser.held_bytes());
-        if connection.state.is_lost() {
-            connection.parser.lost(self.tap.clock().now_ns(), &mut self.ready);
+        let now_ns = self.tap.clock().now_ns();
+        if self.connections.get(&id).is_some_and(|connection| connection.state.is_lost()) {
+            self.with(id, now_ns, |parser, out| parser.lost(now_ns, out));
         }
-        connection.parser.closed(&mut self.ready);
+        self.with(id, now_ns, |parser, out| parser.closed(out));
+        let Some(connection) = self.connections.remove(&id) else { return };
+        self.held_bytes = self.held_bytes.saturating_sub(connection.parser.held_bytes());
+        self.count_uncaptured(&connection);
+    }
+
+    /// Counts what passed on a connection that was not read any further.
+    fn count_uncaptured(&self, connection: &Connection) {
         if let Some(why) = connection.parser.blind() {
             self.tap.losses().add_bytes(reason(why), connection.state.uncaptured_bytes());
         }
-        self.choose(connection.peer);
     }
 
     /// Attributes the exchanges that are ready, and takes those that are kept into the batch, as far as there is room.
@@ -261,6 +266,7 @@ impl Reader {
 
     fn finish(&mut self, now_ns: u64) {
         for mut connection in std::mem::take(&mut self.connections).into_values() {
+            self.count_uncaptured(&connection);
             let end = if connection.state.is_lost() { End::CaptureLost } else { End::RecordingStopped };
             connection.parser.give_up(now_ns, end, &mut self.ready);
             self.choose(connection.peer);

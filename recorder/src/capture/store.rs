@@ -290,8 +290,10 @@ impl Store {
             if new.is_nothing() || self.down.is_some() {
                 continue;
             }
-            self.gaps_written.insert(reason, sum);
             let written = self.writer.gap(&gap(reason, new, self.flushed_ns, now_ns));
+            if written.is_ok() {
+                self.gaps_written.insert(reason, sum);
+            }
             self.check(written);
         }
     }

@@ -246,3 +246,21 @@ fn a_second_session_takes_up_open_connections() {
     assert!(captured.gaps.is_empty(), "{captured:?}");
     assert_eq!(targets(&read(&bench.session).0), ["/seen"]);
 }
+
+#[test]
+fn what_passes_unread_until_the_end_is_counted_in_its_own_session() {
+    let bench = Bench::new();
+    let capture = bench.start(|_| {});
+    let connection = bench.tap.open(1, None);
+    connection.bytes(Direction::Request, b"\0 no HTTP\n\n");
+    wait_for(|| bench.tap.losses().of(GapReason::NotUnderstood).connections == 1);
+    connection.bytes(Direction::Request, &[0; 1_000]);
+    let counted = |captured: &Captured| captured.gaps.get(&GapReason::NotUnderstood).unwrap().bytes;
+    assert!((1_000..1_100).contains(&counted(&capture.stop())), "the connection is still open");
+    let again = Bench { tap: Arc::clone(&bench.tap), ..Bench::new() };
+    let capture = again.start(|_| {});
+    connection.bytes(Direction::Request, b"x");
+    wait_for(|| capture.status().connections == 1);
+    let gaps = capture.stop().gaps;
+    assert!(gaps.get(&GapReason::NotUnderstood).is_none_or(|missing| missing.bytes < 100), "{gaps:?}");
+}

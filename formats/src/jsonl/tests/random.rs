@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::session::tests::{AMBIGUITIES, any_pieces, any_tunnel};
+use crate::model::Ambiguity;
+use crate::session::tests::{any_pieces, any_tunnel};
 
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let plain = "[A-Za-z-]{1,9}: [a-z\"\\\\é]{1,9}\r\n".prop_map(String::into_bytes);
@@ -69,7 +70,7 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
     let end = select(vec![End::Complete, End::ClientGone, End::UpstreamGone, End::RecordingStopped, End::CaptureLost]);
     let protocol = select(vec![Protocol::Http10, Protocol::Http11]);
     let instants = (any::<[u64; 2]>(), any::<[Option<u64>; 5]>());
-    let marks = (any::<bool>(), option::of(any_tunnel()), option::of(select(AMBIGUITIES)));
+    let marks = (any::<bool>(), option::of(any_tunnel()), option::of(select(Ambiguity::ALL)));
     let numbers = (any::<[u64; 2]>(), any::<Option<(u32, u64, u32)>>(), marks);
     (numbers, client, protocol, end, instants, request, informational, option::of(response)).prop_map(
         |(
