@@ -45,6 +45,7 @@ fn verify(session: &Session) -> Result<Verified, Failure> {
             Event::Gap(_) => verified.gaps += 1,
             Event::Damage(damage) => verified.damage.push(damage),
             Event::Unfinished { path, writing } => verified.unfinished.push((path, writing)),
+            Event::Ended { .. } => {}
             Event::Index(index) => {
                 verified.indexed += index.clients.values().map(|client| client.exchanges).sum::<u64>()
             }

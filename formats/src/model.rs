@@ -3,12 +3,13 @@
 //! Nothing here knows how it is laid out in a file (see [`crate::session`]) or on the wire (see [`crate::wire`]).
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 mod stream;
 
-pub use stream::{Ambiguity, Flow, PIECES_MAX, Piece, Tunnel};
+pub use stream::{Ambiguity, Flow, Frame, PIECES_MAX, Piece, Tunnel};
 
 /// One request and its response, as it was seen on the client's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +40,12 @@ pub struct Exchange {
     /// Whether it was read after bytes of its connection had been lost, so that its request may have been some other
     /// message's content.
     pub resynchronised: bool,
+    /// Whether its heads were put together from a source that knew neither their order nor their case.
+    pub rebuilt: bool,
     /// What passed after the connection left HTTP with this exchange.
     pub tunnel: Option<Tunnel>,
+    /// What is known of the connection besides (TLS, how it came): a JSON object, see the registry of docs/SPEC.md §14.
+    pub facts: Option<Arc<str>>,
 }
 
 /// Which exchange was sent again.
@@ -114,6 +119,8 @@ pub enum Dropped {
     Truncated,
     /// A rule says so.
     Rule,
+    /// The part of the file that held it is damaged.
+    Damaged,
 }
 
 /// How the end of a body is found.
@@ -138,6 +145,10 @@ pub enum Protocol {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2; a head is one line for each field, pseudo-fields among them.
+    Http2,
+    /// HTTP/3, likewise.
+    Http3,
 }
 
 /// Instants in nanoseconds since the session's origin (the wall-clock anchor in its header).
@@ -173,6 +184,8 @@ pub enum End {
     RecordingStopped,
     /// The rest was lost between the relay and the writer (a gap says how much).
     CaptureLost,
+    /// Whoever recorded it waited no longer.
+    Timeout,
 }
 
 /// Where a client key was taken from: the first of these that an exchange has.
@@ -265,6 +278,8 @@ pub enum GapReason {
     Panicked,
     /// The connection spoke HTTP/2.
     Http2,
+    /// A reason that this version does not know.
+    Other,
 }
 
 /// Gives names, both ways, to the small enums of this module.
@@ -290,15 +305,16 @@ macro_rules! names {
 }
 
 names!(Framing { None = "none", Length = "length", Chunked = "chunked", UntilClose = "until_close" });
-names!(Protocol { Http10 = "HTTP/1.0", Http11 = "HTTP/1.1" });
+names!(Protocol { Http10 = "HTTP/1.0", Http11 = "HTTP/1.1", Http2 = "HTTP/2", Http3 = "HTTP/3" });
 names!(End {
     Complete = "complete",
     ClientGone = "client_gone",
     UpstreamGone = "upstream_gone",
     RecordingStopped = "recording_stopped",
     CaptureLost = "capture_lost",
+    Timeout = "timeout",
 });
-names!(Dropped { Behind = "behind", Undecodable = "undecodable", Truncated = "truncated", Rule = "rule" });
+names!(Dropped { Behind = "behind", Undecodable = "undecodable", Truncated = "truncated", Rule = "rule", Damaged = "damaged" });
 names!(KeySource { Named = "named", Forwarded = "forwarded", Peer = "peer", Connection = "connection" });
 names!(GapReason {
     QueueFull = "queue_full",
@@ -314,6 +330,7 @@ names!(GapReason {
     Unsynchronised = "unsynchronised",
     Panicked = "panicked",
     Http2 = "http2",
+    Other = "other",
 });
 names!(Ambiguity {
     BothLengths = "both_lengths",

@@ -50,6 +50,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use error::SealError;
+pub(crate) use key::hmac;
 use key::{DataKey, Keys};
 pub use value::{VALUE_BYTES_MAX, find, opened_len};
 
@@ -81,30 +82,9 @@ impl Sealer {
     /// # Errors
     /// When there is no recipient, one is none, or the system gives no random bytes.
     pub fn new(recipients: &[&str]) -> Result<Self, SealError> {
-        let parse = |(number, text): (usize, &&str)| {
-            let parsed = text.trim().parse::<age::x25519::Recipient>();
-            // The text is not repeated: it may be an identity, given by mistake.
-            parsed.map_err(|why| SealError::Recipient { number: number + 1, why })
-        };
-        let recipients = recipients.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
-        if recipients.is_empty() {
-            return Err(SealError::NoRecipients);
-        }
+        let recipients = Recipients::parse(recipients)?;
         let data_key = DataKey::random()?;
-        let encrypt = |error: &dyn std::error::Error| SealError::Encrypt { why: error.to_string() };
-        let all = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-        let encryptor = Encryptor::with_recipients(all).map_err(|error| encrypt(&error))?;
-        let mut file = Vec::new();
-        let write = |file: &mut Vec<u8>| {
-            let mut writer = encryptor.wrap_output(file)?;
-            writer.write_all(data_key.bytes())?;
-            writer.finish().map(drop)
-        };
-        write(&mut file).map_err(|error| encrypt(&error))?;
-        let sealing = Sealing { version: VERSION, key: STANDARD.encode(file) };
-        if sealing.key.len() > KEY_TEXT_BYTES_MAX {
-            return Err(SealError::Encrypt { why: "there are too many recipients".to_owned() });
-        }
+        let sealing = Sealing { version: VERSION, key: recipients.wrap(data_key.bytes())? };
         Ok(Self { keys: data_key.keys(), sealing })
     }
 
@@ -137,20 +117,8 @@ impl Opener {
         if sealing.version != VERSION {
             return Err(SealError::HeaderVersion { found: sealing.version });
         }
-        if sealing.key.len() > KEY_TEXT_BYTES_MAX {
-            return Err(SealError::HeaderDamaged);
-        }
-        let file = STANDARD.decode(&sealing.key).map_err(|_| SealError::HeaderDamaged)?;
-        let decryptor = Decryptor::new_buffered(&file[..]).map_err(|_| SealError::HeaderDamaged)?;
-        let all = identities.0.iter().map(|identity| &**identity as &dyn age::Identity);
-        let reader = decryptor.decrypt(all).map_err(|error| match error {
-            age::DecryptError::NoMatchingKeys => SealError::WrongIdentity,
-            _ => SealError::HeaderDamaged,
-        })?;
-        // One byte more than a key has tells a longer one.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(DataKey::BYTES + 1));
-        reader.take(DataKey::BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|_| SealError::HeaderDamaged)?;
-        Ok(Self { keys: DataKey::of(&bytes).ok_or(SealError::HeaderDamaged)?.keys() })
+        let bytes = identities.unwrap(&sealing.key)?;
+        Ok(Self { keys: DataKey::of(&bytes[..]).ok_or(SealError::HeaderDamaged)?.keys() })
     }
 
     /// Opens one value, from its prefix to its last dot: a range that [`find`] gave.
@@ -159,6 +127,45 @@ impl Opener {
     /// When it is damaged, was sealed under another key, or its version is another one.
     pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         value::open(&self.keys, sealed)
+    }
+}
+
+/// For whom the keys of sessions are encrypted.
+#[derive(Clone)]
+pub struct Recipients(Vec<age::x25519::Recipient>);
+
+impl Recipients {
+    /// Reads recipients (`age1…`).
+    ///
+    /// # Errors
+    /// When there is none, or one is something else, with its number only.
+    pub fn parse(recipients: &[&str]) -> Result<Self, SealError> {
+        let parse = |(number, text): (usize, &&str)| {
+            let parsed = text.trim().parse::<age::x25519::Recipient>();
+            // The text is not repeated: it may be an identity, given by mistake.
+            parsed.map_err(|why| SealError::Recipient { number: number + 1, why })
+        };
+        let recipients = recipients.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
+        if recipients.is_empty() { Err(SealError::NoRecipients) } else { Ok(Self(recipients)) }
+    }
+
+    /// Base64 of an age file that holds `key`.
+    pub(crate) fn wrap(&self, key: &[u8]) -> Result<String, SealError> {
+        let encrypt = |error: &dyn std::error::Error| SealError::Encrypt { why: error.to_string() };
+        let all = self.0.iter().map(|recipient| recipient as &dyn age::Recipient);
+        let encryptor = Encryptor::with_recipients(all).map_err(|error| encrypt(&error))?;
+        let mut file = Vec::new();
+        let write = |file: &mut Vec<u8>| {
+            let mut writer = encryptor.wrap_output(file)?;
+            writer.write_all(key)?;
+            writer.finish().map(drop)
+        };
+        write(&mut file).map_err(|error| encrypt(&error))?;
+        let text = STANDARD.encode(file);
+        if text.len() > KEY_TEXT_BYTES_MAX {
+            return Err(SealError::Encrypt { why: "there are too many recipients".to_owned() });
+        }
+        Ok(text)
     }
 }
 
@@ -183,6 +190,25 @@ impl Identities {
         }
         Ok(Self(identities))
     }
+
+    /// The key in what [`Recipients::wrap`] made.
+    pub(crate) fn unwrap(&self, text: &str) -> Result<Zeroizing<[u8; 32]>, SealError> {
+        if text.len() > KEY_TEXT_BYTES_MAX {
+            return Err(SealError::HeaderDamaged);
+        }
+        let file = STANDARD.decode(text).map_err(|_| SealError::HeaderDamaged)?;
+        let decryptor = Decryptor::new_buffered(&file[..]).map_err(|_| SealError::HeaderDamaged)?;
+        let all = self.0.iter().map(|identity| &**identity as &dyn age::Identity);
+        let reader = decryptor.decrypt(all).map_err(|error| match error {
+            age::DecryptError::NoMatchingKeys => SealError::WrongIdentity,
+            _ => SealError::HeaderDamaged,
+        })?;
+        // One byte more than a key has tells a longer one.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(33));
+        reader.take(33).read_to_end(&mut bytes).map_err(|_| SealError::HeaderDamaged)?;
+        let key: [u8; 32] = bytes[..].try_into().map_err(|_| SealError::HeaderDamaged)?;
+        Ok(Zeroizing::new(key))
+    }
 }
 
 macro_rules! masked {
@@ -195,7 +221,7 @@ macro_rules! masked {
     };
 }
 
-masked!(Sealer, Opener, Identities);
+masked!(Sealer, Opener, Identities, Recipients);
 
 #[cfg(test)]
 mod tests;

@@ -125,7 +125,7 @@ fn read(session: &Path) -> (Vec<Exchange>, Vec<GapReason>) {
             Event::Exchange(exchange) => exchanges.push(*exchange),
             Event::Gap(gap) => gaps.push(gap.reason),
             Event::Damage(damage) => panic!("{damage:?}"),
-            Event::Unfinished { .. } | Event::Index(_) => {}
+            Event::Unfinished { .. } | Event::Index(_) | Event::Ended { .. } => {}
         }
     }
     (exchanges, gaps)

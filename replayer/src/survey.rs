@@ -147,7 +147,7 @@ struct Gather<'a, 'b> {
 impl Gather<'_, '_> {
     fn scan(&mut self, session: &Session, number: u32, shift_ns: u64) -> Result<(), ReplayError> {
         // Segment by segment, as their own indexes would have counted.
-        let mut segment = Index::empty();
+        let mut segment = Index::default();
         for event in session.events() {
             match event? {
                 Event::Exchange(exchange) => {
@@ -159,9 +159,9 @@ impl Gather<'_, '_> {
                     }
                 }
                 Event::Index(_) | Event::Unfinished { .. } => {
-                    self.merge(&std::mem::replace(&mut segment, Index::empty()), number, shift_ns);
+                    self.merge(&std::mem::replace(&mut segment, Index::default()), number, shift_ns);
                 }
-                Event::Gap(_) | Event::Damage(_) => {}
+                Event::Gap(_) | Event::Damage(_) | Event::Ended { .. } => {}
             }
         }
         self.merge(&segment, number, shift_ns);

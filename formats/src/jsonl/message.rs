@@ -109,7 +109,7 @@ pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Mes
 pub(super) fn tunnel(line: TunnelLine) -> Tunnel {
     let flow = |line: FlowLine| {
         let FlowLine { bytes, first_ns, last_ns, pieces: lines } = line;
-        Flow { bytes, first_ns, last_ns, pieces: pieces(&lines) }
+        Flow { bytes, first_ns, last_ns, pieces: pieces(&lines), ..Flow::default() }
     };
     Tunnel { to_upstream: flow(line.to_upstream), to_client: flow(line.to_client) }
 }

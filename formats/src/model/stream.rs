@@ -2,9 +2,10 @@
 //!
 //! The rules by which pieces are told apart are the parser's ([`crate::wire`]).
 
-use crate::head;
+use bytes::Bytes;
 
 use super::Exchange;
+use crate::head;
 
 /// Pieces that are kept of one body or flow; what comes later is added to the last of them.
 pub const PIECES_MAX: usize = 65_536;
@@ -29,6 +30,21 @@ pub struct Flow {
     pub last_ns: Option<u64>,
     /// Its pieces, as those of [`super::Message::pieces`]; empty when the bytes came without a pause.
     pub pieces: Vec<Piece>,
+    /// The frames of a WebSocket connection, at most [`PIECES_MAX`]; empty where nothing was told apart.
+    pub frames: Vec<Frame>,
+    /// What was kept of the frames' payloads, unmasked, one behind the other.
+    pub content: Bytes,
+}
+
+/// One frame of a WebSocket connection (RFC 6455 §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// When its first byte arrived, in nanoseconds since the session's origin.
+    pub at_ns: u64,
+    /// The opcode, plus 128 for the last frame of a message.
+    pub kind: u8,
+    /// Bytes of its payload.
+    pub len: u64,
 }
 
 /// What passed after an upgrade or CONNECT: how much and when, without the bytes.

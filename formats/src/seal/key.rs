@@ -52,7 +52,7 @@ impl Keys {
     }
 }
 
-fn hmac(key: &[u8; 32], message: &[u8]) -> Zeroizing<[u8; 32]> {
+pub(crate) fn hmac(key: &[u8; 32], message: &[u8]) -> Zeroizing<[u8; 32]> {
     // HMAC pads a short key with zeros to the hash's block (RFC 2104 §2); given a whole block, there is no length to refuse.
     let mut block = Zeroizing::new([0; 64]);
     block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);

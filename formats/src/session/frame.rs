@@ -4,12 +4,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::cipher::{self, Opener};
 use super::{FORMAT_VERSION, PAYLOAD_BYTES_MAX};
 
 pub(super) const FILE_HEAD_LEN: usize = 16;
 const MAGIC: [u8; 8] = *b"\x89REN\r\n\x1a\n";
 const MARKER: [u8; 4] = *b"\xAErec";
 pub(super) const RECORD_HEAD_LEN: usize = 20;
+/// Bytes of the end record's payload.
+pub(super) const END_LEN: usize = 24;
+/// Bytes of a payload by which it is decided whether it is wanted.
+const SKIP_BYTES: usize = 32;
 const SEARCH_WINDOW: usize = 64 * 1024;
 /// How far into a file with a damaged head the first record is looked for.
 const HEAD_SEARCH_MAX: u64 = 1 << 20;
@@ -21,6 +26,8 @@ pub(super) mod kind {
     pub(in super::super) const GAP: u8 = 3;
     pub(in super::super) const INDEX: u8 = 4;
     pub(in super::super) const END: u8 = 5;
+    pub(in super::super) const PRIVATE_HEADER: u8 = 6;
+    pub(in super::super) const SUMMARY: u8 = 7;
 }
 
 pub(super) fn file_head() -> [u8; FILE_HEAD_LEN] {
@@ -34,10 +41,18 @@ pub(super) fn file_head() -> [u8; FILE_HEAD_LEN] {
     head
 }
 
-pub(super) fn record_head(kind: u8, payload: &[u8]) -> [u8; RECORD_HEAD_LEN] {
+/// The flag of records whose payload is encrypted.
+const ENCRYPTED: u8 = 1;
+
+pub(super) fn record_head(kind: u8, is_encrypted: bool, payload: &[u8]) -> [u8; RECORD_HEAD_LEN] {
     let mut head = [0; RECORD_HEAD_LEN];
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    let parts = [&MARKER[..], &[kind, 0, 0, 0], &length.to_le_bytes(), &crc32fast::hash(payload).to_le_bytes()];
+    let parts = [
+        &MARKER[..],
+        &[kind, u8::from(is_encrypted) * ENCRYPTED, 0, 0],
+        &length.to_le_bytes(),
+        &crc32fast::hash(payload).to_le_bytes(),
+    ];
     head.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
     let crc = crc32fast::hash(head.get(..16).unwrap_or_default()).to_le_bytes();
     head.iter_mut().skip(16).zip(crc).for_each(|(to, from)| *to = from);
@@ -48,7 +63,11 @@ pub(super) fn record_head(kind: u8, payload: &[u8]) -> [u8; RECORD_HEAD_LEN] {
 pub(super) struct Record {
     pub(super) kind: u8,
     pub(super) at: u64,
+    /// Of the whole record.
+    pub(super) len: u64,
     pub(super) payload: Vec<u8>,
+    /// Whether encrypted records that stood before it are not there.
+    pub(super) missing_before: bool,
 }
 
 /// Bytes that are no good record.
@@ -70,21 +89,33 @@ pub(super) enum Found {
 /// What the first bytes of a file are.
 pub(super) enum FileHead {
     Good,
-    Newer(u32),
+    Other(u32),
     /// Not intact, but records follow.
     Damaged,
     Foreign,
+    /// Shorter than a file head, and so far one: its writer was killed before it had written more.
+    Begun,
 }
 
 /// Reads the records of one file in order.
 pub(super) struct Scanner {
     file: File,
     at: u64,
+    /// What opens encrypted records; then no record behind the header may be without encryption.
+    opener: Option<Opener>,
+    /// Which records are not read: asked with the kind, the place and the first bytes of a payload.
+    skip: Option<Skip>,
+    /// The number that the next encrypted record should have.
+    next_number: Option<u64>,
+    head_damaged: bool,
 }
+
+/// Says whether a record is not wanted.
+pub(super) type Skip = Box<dyn Fn(u8, u64, &[u8]) -> bool + Send>;
 
 impl Scanner {
     pub(super) fn new(file: File) -> Self {
-        Self { file, at: 0 }
+        Self { file, at: 0, opener: None, skip: None, next_number: Some(0), head_damaged: false }
     }
 
     /// Reads the head of the file; records follow.
@@ -96,50 +127,123 @@ impl Scanner {
             && head.starts_with(&MAGIC)
         {
             self.at = FILE_HEAD_LEN as u64;
-            return Ok(if version > FORMAT_VERSION { FileHead::Newer(version) } else { FileHead::Good });
+            return Ok(if version == FORMAT_VERSION { FileHead::Good } else { FileHead::Other(version) });
+        }
+        if head.len() < FILE_HEAD_LEN && file_head().starts_with(&head) {
+            self.at = head.len() as u64;
+            return Ok(FileHead::Begun);
         }
         match self.search(0, HEAD_SEARCH_MAX)? {
             Some(at) => {
                 self.at = at;
+                self.head_damaged = true;
                 Ok(FileHead::Damaged)
             }
             None => Ok(FileHead::Foreign),
         }
     }
 
-    /// The payload of the index that the end record points to, if both are intact.
-    pub(super) fn index_at_end(&mut self) -> io::Result<Option<Vec<u8>>> {
-        const END_LEN: u64 = RECORD_HEAD_LEN as u64 + 8;
-        let Some(at) = self.file.metadata()?.len().checked_sub(END_LEN) else { return Ok(None) };
+    /// Whether the file's head is not intact.
+    pub(super) fn is_head_damaged(&self) -> bool {
+        self.head_damaged
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.opener.is_some()
+    }
+
+    /// Where the next record begins.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    pub(super) fn go_to(&mut self, at: u64) {
         self.at = at;
-        let Found::Record(Record { kind: kind::END, payload, .. }) = self.next()? else { return Ok(None) };
-        self.at = long(&payload, 0);
-        match self.next()? {
-            Found::Record(Record { kind: kind::INDEX, payload, .. }) => Ok(Some(payload)),
+    }
+
+    pub(super) fn set_opener(&mut self, opener: Opener) {
+        self.opener = Some(opener);
+    }
+
+    pub(super) fn set_skip(&mut self, skip: Skip) {
+        self.skip = Some(skip);
+    }
+
+    /// The payload of the end record, if the file ends with one that is intact.
+    pub(super) fn end(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let len = RECORD_HEAD_LEN + END_LEN + if self.opener.is_some() { cipher::MORE_BYTES } else { 0 };
+        match self.file.metadata()?.len().checked_sub(len as u64) {
+            Some(at) => self.payload_at(at, kind::END),
+            None => Ok(None),
+        }
+    }
+
+    /// The payload of the record that begins at `at`, if it is of this kind and intact.
+    pub(super) fn payload_at(&mut self, at: u64, kind: u8) -> io::Result<Option<Vec<u8>>> {
+        let (place, skip, number) = (std::mem::replace(&mut self.at, at), self.skip.take(), self.next_number.take());
+        let found = self.next();
+        (self.at, self.skip, self.next_number) = (place, skip, number);
+        match found? {
+            Found::Record(record) if record.kind == kind && record.at == at => Ok(Some(record.payload)),
             _ => Ok(None),
         }
     }
 
-    /// The next record, or what stands in its place. Reads what has been appended since, too.
+    /// The next record that is wanted, or what stands in its place. Reads what has been appended since, too.
     pub(super) fn next(&mut self) -> io::Result<Found> {
-        let at = self.at;
-        let head = self.read(at, RECORD_HEAD_LEN)?;
-        if head.is_empty() {
-            return Ok(Found::End);
+        loop {
+            let at = self.at;
+            let head = self.read(at, RECORD_HEAD_LEN)?;
+            if head.is_empty() {
+                return Ok(Found::End);
+            }
+            let Some(Head { kind, flags, length, crc }) = parse_head(&head) else {
+                let short = head.len() < RECORD_HEAD_LEN;
+                return self.skip_bad(at, if short { "a record head is cut off" } else { "a record head is damaged" });
+            };
+            let (from, next) = (at + RECORD_HEAD_LEN as u64, at + (RECORD_HEAD_LEN + length) as u64);
+            if let Some(skip) = &self.skip
+                && skip(kind, at, &self.read(from, length.min(SKIP_BYTES))?)
+                && next <= self.file.metadata()?.len()
+            {
+                self.at = next;
+                continue;
+            }
+            let payload = self.read(from, length)?;
+            if payload.len() < length {
+                return self.skip_bad(at, "a record is cut off");
+            }
+            if crc32fast::hash(&payload) != crc {
+                return self.skip_bad(at, "the checksum of a record does not fit");
+            }
+            self.at = next;
+            let is_encrypted = flags & ENCRYPTED != 0;
+            let len = (RECORD_HEAD_LEN + length) as u64;
+            let bad = |what| Ok(Found::Bad(BadBytes { at, len, what, at_end: false }));
+            let Some(opener) = &mut self.opener else {
+                if is_encrypted {
+                    return bad("a record is encrypted where none should be");
+                }
+                return Ok(Found::Record(Record { kind, at, len, payload, missing_before: false }));
+            };
+            if !is_encrypted {
+                // Known kinds must be encrypted here: somebody put this one in.
+                if (kind::BLOCK..=kind::SUMMARY).contains(&kind) {
+                    return bad("a record is not encrypted where all should be");
+                }
+                continue;
+            }
+            let Some((number, payload)) = opener.open(kind, at, &payload) else {
+                return bad("an encrypted record does not open: it was changed or comes from elsewhere");
+            };
+            let expected = self.next_number.replace(number + 1);
+            if expected.is_some_and(|expected| number < expected) {
+                self.next_number = expected;
+                return bad("an encrypted record stands where it was not written");
+            }
+            let missing_before = expected.is_some_and(|expected| number > expected) && self.skip.is_none();
+            return Ok(Found::Record(Record { kind, at, len, payload, missing_before }));
         }
-        let Some((kind, length, crc)) = parse_head(&head) else {
-            let short = head.len() < RECORD_HEAD_LEN;
-            return self.skip_bad(at, if short { "a record head is cut off" } else { "a record head is damaged" });
-        };
-        let payload = self.read(at + RECORD_HEAD_LEN as u64, length)?;
-        if payload.len() < length {
-            return self.skip_bad(at, "a record is cut off");
-        }
-        if crc32fast::hash(&payload) != crc {
-            return self.skip_bad(at, "the checksum of a record does not fit");
-        }
-        self.at = at + (RECORD_HEAD_LEN + length) as u64;
-        Ok(Found::Record(Record { kind, at, payload }))
     }
 
     fn skip_bad(&mut self, at: u64, what: &'static str) -> io::Result<Found> {
@@ -194,13 +298,25 @@ impl Scanner {
     }
 }
 
-/// Kind, payload length and payload checksum, if the head's own checksum fits.
-fn parse_head(bytes: &[u8]) -> Option<(u8, usize, u32)> {
+/// The head of a record.
+struct Head {
+    kind: u8,
+    flags: u8,
+    /// Of the payload.
+    length: usize,
+    /// Of the payload.
+    crc: u32,
+}
+
+/// What a record's head says, if its own checksum fits.
+fn parse_head(bytes: &[u8]) -> Option<Head> {
     let head = bytes.get(..RECORD_HEAD_LEN)?;
     let length = usize::try_from(word(head, 8)).ok()?;
     let good =
         head.starts_with(&MARKER) && crc32fast::hash(head.get(..16)?) == word(head, 16) && length <= PAYLOAD_BYTES_MAX;
-    good.then_some((*head.get(4)?, length, word(head, 12)))
+    let (kind, flags) = (*head.get(4)?, *head.get(5)?);
+    let is_plain = flags & !ENCRYPTED == 0 && head.get(6..8)? == [0, 0];
+    (good && is_plain).then_some(Head { kind, flags, length, crc: word(head, 12) })
 }
 
 /// Little-endian u32 at `at`; 0 where there is none.

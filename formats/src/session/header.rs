@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cipher::Encryption;
 use crate::redact::Policy;
 use crate::seal::Sealing;
 
@@ -37,6 +38,12 @@ pub struct SessionHeader {
     /// Filters that left out what they describe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// What was made of which sessions to get this one, oldest first; empty for what a recorder wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<serde_json::Value>,
+    /// How the segment is opened, if it is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// What a reader must understand; a name it does not know makes it refuse.
     pub features_required: Vec<String>,
 }
@@ -67,4 +74,6 @@ impl From<Policy> for Redaction {
 }
 
 /// Features that this reader understands.
-pub(super) const FEATURES: [&str; 0] = [];
+pub(super) const FEATURES: [&str; 1] = [ENCRYPTED];
+/// The records behind the header are encrypted.
+pub(super) const ENCRYPTED: &str = "encrypted";

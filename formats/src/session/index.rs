@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
+use super::block::{number_source, source_number};
 use crate::head;
-use crate::model::{ClientKey, Exchange, KeySource};
+use crate::model::{ClientKey, Exchange};
 
 /// What the end of a segment says about the rest of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,9 +15,6 @@ pub struct Index {
     pub clients: BTreeMap<ClientKey, ClientEntry>,
     /// The blocks in the order of the file.
     pub blocks: Vec<BlockEntry>,
-    /// Whether the clients' pauses and what they showed were counted: segments of before this was kept say no, and a
-    /// planner then reads their exchanges instead.
-    pub has_facts: bool,
 }
 
 /// One client of a segment.
@@ -34,6 +32,8 @@ pub struct ClientEntry {
     pub user_agents: Distinct,
     /// The forwarded addresses that it showed (`Forwarded`, else `X-Forwarded-For`).
     pub forwarded: Distinct,
+    /// The first and the last of the segment's blocks that hold its exchanges, from 0.
+    pub blocks: (u32, u32),
 }
 
 /// Different values, counted up to two: more are as good as two.
@@ -85,6 +85,7 @@ impl ClientEntry {
         self.exchanges = self.exchanges.saturating_add(later.exchanges);
         self.user_agents.merge(&later.user_agents);
         self.forwarded.merge(&later.forwarded);
+        self.blocks.1 = later.blocks.1;
     }
 }
 
@@ -104,21 +105,17 @@ pub struct BlockEntry {
 }
 
 impl Index {
-    /// An index of exchanges that are counted from now on.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self { has_facts: true, ..Self::default() }
-    }
-
-    /// Notes an exchange, in the order of the file.
+    /// Notes an exchange of the block that is written next, in the order of the file.
     pub fn count(&mut self, exchange: &Exchange) {
-        let entry = ClientEntry::of(exchange);
+        let mut entry = ClientEntry::of(exchange);
+        let block = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX);
+        entry.blocks = (block, block);
         self.clients.entry(exchange.client).and_modify(|known| known.merge(&entry)).or_insert(entry);
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let clients = self.clients.iter().map(|(key, entry)| WireClient {
-            source: key.source.name().to_owned(),
+            source: source_number(key.source),
             id: key.id,
             first_ns: entry.first_ns,
             last_ns: entry.last_ns,
@@ -128,6 +125,8 @@ impl Index {
             user_agent: entry.user_agents.first,
             forwarded: entry.forwarded.count.into(),
             forwarded_first: entry.forwarded.first,
+            first_block: entry.blocks.0,
+            last_block: entry.blocks.1,
         });
         let blocks = self.blocks.iter().map(|block| WireBlock {
             offset: block.offset,
@@ -136,13 +135,13 @@ impl Index {
             from_ns: block.from_ns,
             to_ns: block.to_ns,
         });
-        WireIndex { clients: clients.collect(), blocks: blocks.collect(), has_facts: self.has_facts }.encode_to_vec()
+        WireIndex { clients: clients.collect(), blocks: blocks.collect() }.encode_to_vec()
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, prost::DecodeError> {
-        let wire = WireIndex::decode(bytes)?;
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let wire = WireIndex::decode(bytes).map_err(|error| error.to_string())?;
         let client = |client: WireClient| {
-            let source = KeySource::from_name(&client.source).unwrap_or_default();
+            let source = number_source(client.source.into())?;
             let distinct = |count: u32, first| Distinct { count: u8::try_from(count.min(2)).unwrap_or(2), first };
             let entry = ClientEntry {
                 first_ns: client.first_ns,
@@ -151,8 +150,9 @@ impl Index {
                 pause_ns: client.pause_ns,
                 user_agents: distinct(client.user_agents, client.user_agent),
                 forwarded: distinct(client.forwarded, client.forwarded_first),
+                blocks: (client.first_block, client.last_block),
             };
-            (ClientKey { source, id: client.id }, entry)
+            Ok::<_, String>((ClientKey { source, id: client.id }, entry))
         };
         let block = |block: WireBlock| BlockEntry {
             offset: block.offset,
@@ -162,9 +162,8 @@ impl Index {
             to_ns: block.to_ns,
         };
         Ok(Self {
-            clients: wire.clients.into_iter().map(client).collect(),
+            clients: wire.clients.into_iter().map(client).collect::<Result<_, _>>()?,
             blocks: wire.blocks.into_iter().map(block).collect(),
-            has_facts: wire.has_facts,
         })
     }
 }
@@ -175,14 +174,12 @@ struct WireIndex {
     clients: Vec<WireClient>,
     #[prost(message, repeated, tag = "2")]
     blocks: Vec<WireBlock>,
-    #[prost(bool, tag = "3")]
-    has_facts: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct WireClient {
-    #[prost(string, tag = "1")]
-    source: String,
+    #[prost(uint32, tag = "1")]
+    source: u32,
     #[prost(fixed64, tag = "2")]
     id: u64,
     #[prost(uint64, tag = "3")]
@@ -201,6 +198,10 @@ struct WireClient {
     forwarded: u32,
     #[prost(fixed32, tag = "10")]
     forwarded_first: u32,
+    #[prost(uint32, tag = "11")]
+    first_block: u32,
+    #[prost(uint32, tag = "12")]
+    last_block: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,47 +1,45 @@
 //! Session files: write, read, recover. The layout is known here and nowhere else.
 //!
-//! A session is a directory of segments `00000001.reenact`, `00000002.reenact`, …, or one segment file. All integers are
-//! little-endian.
+//! `docs/SPEC.md` is the specification; this is its writer and its reader:
 //!
 //! ```text
-//! segment  = file head, record*
-//! file head (16) = magic "\x89REN\r\n\x1a\n", version u32, CRC-32 of these 12 bytes u32
-//! record   = record head (20), payload
-//! record head (20) = marker "\xAErec", kind u8, zero [3], payload length u32, CRC-32 of the payload u32,
-//!                    CRC-32 of these 16 bytes u32
-//! kinds    : 1 header  JSON, first in every segment
-//!            2 block   raw length u32, exchanges u32, first sequence number u64, earliest and latest instant u64 u64,
-//!                      then one zstd frame: exchanges as length-delimited protobuf messages (see `record.rs`)
-//!            3 gap     protobuf
-//!            4 index   zstd frame of protobuf: clients, blocks; last but one
-//!            5 end     offset of the index record u64; last
+//! writer ─▶ block (exchanges ⇄ columns) ─▶ frame (records, checksums) ◀─ cipher
+//! reader ─▶ events ─▶ block, kept (bodies that blocks borrow), gap, index
 //! ```
-//! Why a marker and a checksum of the head: after a damaged record the reader looks for the next place where both fit, so
-//! that damage costs only the record that it hit. Unknown kinds are skipped. A segment without an end record is one whose
-//! writer was killed or is still at work; everything up to its last flush is there.
 
+mod block;
+mod cipher;
+mod events;
 mod frame;
+mod gap;
 mod header;
 mod index;
+mod kept;
+mod number;
 mod reader;
-mod record;
 mod retention;
 mod writer;
 
 use std::path::PathBuf;
 
+use crate::seal::SealError;
+
+pub use cipher::Encryption;
+pub use events::{Damage, Event, Events, Wanted};
 pub use header::{Redaction, SessionHeader};
 pub use index::{BlockEntry, ClientEntry, Distinct, Index};
-pub use reader::{Damage, Event, Events, Session};
+pub use reader::Session;
 pub use retention::{Pruned, Retention, prune};
 pub use writer::{SessionWriter, WriterOptions, Written};
 
-/// Version of the layout that is written, and the newest that is read.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the layout that is written, and the only one that is read.
+pub const FORMAT_VERSION: u32 = 2;
 /// Ending of a segment's file name, without the dot.
 pub const SEGMENT_EXTENSION: &str = "reenact";
 /// Largest payload of a record, and largest decompressed block.
 pub const PAYLOAD_BYTES_MAX: usize = 128 << 20;
+/// Largest exchange.
+pub const EXCHANGE_BYTES_MAX: usize = 64 << 20;
 
 /// Most that is kept of a body: a block holds both bodies of an exchange.
 pub const BODY_BYTES_MAX: u64 = 30 << 20;
@@ -74,9 +72,9 @@ pub enum SessionError {
         /// What it lacks.
         why: &'static str,
     },
-    /// Written by a newer version.
-    #[error("{} has format version {found}; this reenact reads up to version {FORMAT_VERSION}", path.display())]
-    NewerVersion {
+    /// Written in another version of the format.
+    #[error("{} has format version {found}; this reenact reads version {FORMAT_VERSION}", path.display())]
+    OtherVersion {
         /// The segment.
         path: PathBuf,
         /// Its version.
@@ -90,17 +88,43 @@ pub enum SessionError {
         /// Its name.
         feature: String,
     },
+    /// Encrypted, and nothing was given that could open it.
+    #[error("{} is encrypted", path.display())]
+    Encrypted {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// Encrypted, and what was given does not open it.
+    #[error("{} does not open", path.display())]
+    Unsealable {
+        /// The segment.
+        path: PathBuf,
+        /// Why.
+        source: SealError,
+    },
+    /// Its key could not be made or encrypted.
+    #[error("a segment in {} cannot be encrypted", path.display())]
+    Unencrypted {
+        /// The session.
+        path: PathBuf,
+        /// Why.
+        source: SealError,
+    },
     /// The directory for a new session is not empty.
     #[error("{} is not empty", path.display())]
     NotEmpty {
         /// The directory.
         path: PathBuf,
     },
-    /// An exchange that is larger than a block may be.
-    #[error("an exchange of {bytes} bytes is larger than a block may be ({PAYLOAD_BYTES_MAX} bytes)")]
+    /// An exchange, or a part of it, that is larger than it may be.
+    #[error("{what} of an exchange is {got}, more than {limit}")]
     ExchangeTooLarge {
-        /// Its encoded size.
-        bytes: usize,
+        /// `a head`, …
+        what: &'static str,
+        /// Its size.
+        got: usize,
+        /// How large it may be.
+        limit: usize,
     },
     /// An earlier write failed.
     #[error("an earlier write to {} failed", path.display())]
@@ -120,9 +144,13 @@ impl SessionError {
                 Some("give the directory that `reenact record --out` wrote, or one of its segments")
             }
             Self::NotASession { .. } => Some("a session is a directory with *.reenact segments, or one such file"),
-            Self::NewerVersion { .. } | Self::UnknownFeature { .. } => {
-                Some("read it with the reenact that wrote it, or a newer one")
+            Self::OtherVersion { .. } | Self::UnknownFeature { .. } => Some(
+                "read it with the reenact that wrote it; `cat` there and `import --format jsonl` here carry it over",
+            ),
+            Self::Encrypted { .. } | Self::Unsealable { .. } => {
+                Some("give the identity that opens it: --identity file:PATH (or env:NAME)")
             }
+            Self::Unencrypted { .. } => Some("check the recipients: age1…"),
             Self::NotEmpty { .. } => Some("give a new directory; an existing session is never written over"),
             Self::ExchangeTooLarge { .. } => Some("record with a smaller --body-max"),
         }

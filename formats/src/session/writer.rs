@@ -5,15 +5,20 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::block::{BlockWriter, HEAD_BYTES_MAX, LIST_MAX};
+use super::cipher::{Encryption, Sealer};
+use super::events::BLOCK_HEAD_LEN;
 use super::frame::{self, kind};
+use super::header::ENCRYPTED;
 use super::index::{BlockEntry, Index};
-use super::{PAYLOAD_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, record};
-use crate::model::{Exchange, Gap};
+use super::{EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, gap};
+use crate::model::{Exchange, Gap, Message};
+use crate::seal::Recipients;
 
 /// Sizes and bounds of the writer.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// A block is closed when its exchanges take this many bytes.
+    /// A block is closed when its exchanges take this many bytes, those of bodies that repeat counted once; at most 32 MiB.
     pub block_bytes: usize,
     /// zstd level.
     pub level: i32,
@@ -36,7 +41,7 @@ impl Default for WriterOptions {
 pub struct Written {
     /// Exchanges, those in the open block included.
     pub exchanges: u64,
-    /// Encoded bytes before compression.
+    /// Bytes of heads, trailers and bodies that were kept.
     pub raw_bytes: u64,
     /// Bytes of all segments.
     pub file_bytes: u64,
@@ -49,10 +54,12 @@ pub struct SessionWriter {
     directory: PathBuf,
     header: SessionHeader,
     options: WriterOptions,
+    recipients: Option<Recipients>,
     compressor: zstd::bulk::Compressor<'static>,
     /// None when the last one was closed, or failed.
     segment: Option<Segment>,
-    block: Block,
+    block: BlockWriter,
+    entry: BlockEntry,
     written: Written,
     /// Sequence number of the next exchange. One that was lost takes its number with it.
     next_seq: u64,
@@ -65,13 +72,11 @@ struct Segment {
     file: File,
     bytes: u64,
     index: Index,
+    sealer: Option<Sealer>,
 }
 
-#[derive(Default)]
-struct Block {
-    raw: Vec<u8>,
-    entry: BlockEntry,
-}
+/// Largest content of a block but for the exchange that closes it.
+const BLOCK_BYTES_MAX: usize = 32 << 20;
 
 impl SessionWriter {
     /// Makes the directory (mode 0700) unless it is there and empty, and the first segment (mode 0600) with its header.
@@ -79,6 +84,20 @@ impl SessionWriter {
     /// # Errors
     /// When the directory is not empty or the system refuses.
     pub fn create(directory: &Path, header: SessionHeader, options: WriterOptions) -> Result<Self, SessionError> {
+        Self::create_for(directory, header, options, None)
+    }
+
+    /// As [`Self::create`]; with recipients, every segment is encrypted for them under a key of its own, and nothing that
+    /// this writer holds opens what it has written.
+    ///
+    /// # Errors
+    /// Also when there are no random bytes.
+    pub fn create_for(
+        directory: &Path,
+        header: SessionHeader,
+        options: WriterOptions,
+        recipients: Option<Recipients>,
+    ) -> Result<Self, SessionError> {
         let io = |doing: &'static str| {
             let path = directory.to_owned();
             move |source| SessionError::Io { doing, path, source }
@@ -91,10 +110,12 @@ impl SessionWriter {
         let mut writer = Self {
             directory: directory.to_owned(),
             header: SessionHeader { segment: 0, ..header },
-            options,
+            options: WriterOptions { block_bytes: options.block_bytes.min(BLOCK_BYTES_MAX), ..options },
+            recipients,
             compressor,
             segment: None,
-            block: Block::default(),
+            block: BlockWriter::new().map_err(io("take random bytes for"))?,
+            entry: BlockEntry::default(),
             written: Written::default(),
             next_seq: 0,
             durable: Written::default(),
@@ -109,27 +130,23 @@ impl SessionWriter {
     /// # Errors
     /// When a block was full and could not be written, or an earlier write failed.
     pub fn append(&mut self, exchange: &mut Exchange) -> Result<u64, SessionError> {
+        let raw_bytes = check_sizes(exchange)?;
         let Some(segment) = &mut self.segment else { return Err(self.failed()) };
         exchange.seq = self.next_seq;
-        let (before, earliest, latest) = (self.block.raw.len(), exchange.instants.request_start, latest(exchange));
-        record::append_exchange(exchange, &mut self.block.raw);
-        let bytes = self.block.raw.len() - before;
-        if bytes > PAYLOAD_BYTES_MAX / 2 {
-            self.block.raw.truncate(before);
-            return Err(SessionError::ExchangeTooLarge { bytes });
-        }
-        let entry = &mut self.block.entry;
+        let (earliest, latest) = (exchange.instants.request_start, latest(exchange));
+        let entry = &mut self.entry;
         if entry.exchanges == 0 {
             *entry = BlockEntry { first_seq: exchange.seq, from_ns: earliest, to_ns: latest, ..BlockEntry::default() };
         }
         entry.exchanges += 1;
         entry.from_ns = entry.from_ns.min(earliest);
         entry.to_ns = entry.to_ns.max(latest);
+        self.block.append(exchange);
         segment.index.count(exchange);
         self.next_seq += 1;
         self.written.exchanges += 1;
-        self.written.raw_bytes += bytes as u64;
-        if self.block.raw.len() >= self.options.block_bytes {
+        self.written.raw_bytes += raw_bytes as u64;
+        if self.block.size() >= self.options.block_bytes {
             self.close_block()?;
         }
         Ok(exchange.seq)
@@ -140,7 +157,7 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed.
     pub fn gap(&mut self, gap: &Gap) -> Result<(), SessionError> {
-        self.write(kind::GAP, &record::encode_gap(gap)).map(|_| ())
+        self.write(kind::GAP, &gap::encode(gap)).map(|_| ())
     }
 
     /// Closes the open block and hands everything to the disk.
@@ -177,7 +194,7 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed.
     pub fn rotate(&mut self) -> Result<(), SessionError> {
-        self.close()?;
+        self.end(false)?;
         self.open_segment()
     }
 
@@ -186,8 +203,12 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed.
     pub fn close(&mut self) -> Result<(), SessionError> {
+        self.end(false)
+    }
+
+    fn end(&mut self, is_last: bool) -> Result<(), SessionError> {
         self.close_block()?;
-        self.close_segment()?;
+        self.close_segment(is_last)?;
         self.segment = None;
         self.durable = self.written;
         Ok(())
@@ -204,7 +225,6 @@ impl SessionWriter {
         make_directory(&self.directory)?;
         self.segment = None;
         self.open_segment()?;
-        self.block = Block::default();
         gap.exchanges += self.written.exchanges - self.durable.exchanges;
         self.gap(&gap)?;
         self.written = Written { exchanges: self.durable.exchanges, raw_bytes: self.durable.raw_bytes, ..self.written };
@@ -219,31 +239,30 @@ impl SessionWriter {
     pub fn finish(mut self) -> Result<Written, SessionError> {
         // What was closed is whole; after an error it is not.
         if self.segment.is_some() {
-            self.close()?;
+            self.end(true)?;
         }
         if self.written == self.durable { Ok(self.written) } else { Err(self.failed()) }
     }
 
     fn close_block(&mut self) -> Result<(), SessionError> {
-        if self.block.entry.exchanges == 0 {
+        if self.entry.exchanges == 0 {
             return Ok(());
         }
-        let Block { raw, mut entry } = std::mem::take(&mut self.block);
-        let frame = self.compressor.compress(&raw).map_err(|source| self.fail("compress a block of", source))?;
-        let mut payload = Vec::with_capacity(32 + frame.len());
-        payload.extend_from_slice(&u32::try_from(raw.len()).unwrap_or(u32::MAX).to_le_bytes());
+        let mut entry = std::mem::take(&mut self.entry);
+        let segment = self.segment.as_ref();
+        let offset = |block: usize| segment.and_then(|segment| Some(segment.index.blocks.get(block)?.offset));
+        let content = self.block.finish(entry.from_ns, offset);
+        // One large exchange makes more room than a block usually needs.
+        self.block.next_block(self.options.block_bytes * 4);
+        let frame = self.compressor.compress(&content).map_err(|source| self.fail("compress a block of", source))?;
+        let mut payload = Vec::with_capacity(BLOCK_HEAD_LEN + frame.len());
+        payload.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
         payload.extend_from_slice(&u32::try_from(entry.exchanges).unwrap_or(u32::MAX).to_le_bytes());
         for long in [entry.first_seq, entry.from_ns, entry.to_ns] {
             payload.extend_from_slice(&long.to_le_bytes());
         }
         payload.extend_from_slice(&frame);
-        let offset = self.write(kind::BLOCK, &payload)?;
-        entry.offset = offset;
-        // The buffer is used again, unless one large exchange made it larger than a block usually is.
-        if raw.capacity() <= self.options.block_bytes * 4 {
-            self.block.raw = raw;
-            self.block.raw.clear();
-        }
+        entry.offset = self.write(kind::BLOCK, &payload)?;
         let Some(segment) = &mut self.segment else { return Ok(()) };
         segment.index.blocks.push(entry);
         let full = segment.bytes >= self.options.segment_bytes_max
@@ -253,7 +272,13 @@ impl SessionWriter {
 
     fn open_segment(&mut self) -> Result<(), SessionError> {
         let header = SessionHeader { segment: self.header.segment + 1, ..self.header.clone() };
-        let segment = Segment::create(&self.directory, &header)?;
+        let sealed =
+            self.recipients.as_ref().map(|recipients| Sealer::new(recipients, &header.session_id, header.segment));
+        let path = &self.directory;
+        let sealed = sealed.transpose().map_err(|source| SessionError::Unencrypted { path: path.clone(), source })?;
+        let segment = Segment::create(&self.directory, &header, sealed)?;
+        self.block.next_segment();
+        self.entry = BlockEntry::default();
         self.header = header;
         self.written.segments += 1;
         self.written.file_bytes += segment.bytes;
@@ -261,12 +286,13 @@ impl SessionWriter {
         Ok(())
     }
 
-    fn close_segment(&mut self) -> Result<(), SessionError> {
+    fn close_segment(&mut self, is_last: bool) -> Result<(), SessionError> {
         let Some(segment) = &self.segment else { return Ok(()) };
         let index = self.compressor.compress(&segment.index.encode());
         let index = index.map_err(|source| self.fail("compress the index of", source))?;
         let offset = self.write(kind::INDEX, &index)?;
-        self.write(kind::END, &offset.to_le_bytes())?;
+        let end: Vec<u8> = [offset, 0, u64::from(is_last)].into_iter().flat_map(u64::to_le_bytes).collect();
+        self.write(kind::END, &end)?;
         self.sync()
     }
 
@@ -317,12 +343,16 @@ fn make_directory(directory: &Path) -> Result<(), SessionError> {
 }
 
 impl Segment {
-    fn create(directory: &Path, header: &SessionHeader) -> Result<Self, SessionError> {
+    fn create(
+        directory: &Path,
+        header: &SessionHeader,
+        sealed: Option<(Sealer, Encryption)>,
+    ) -> Result<Self, SessionError> {
         let path = directory.join(format!("{:08}.{SEGMENT_EXTENSION}", header.segment));
         let io = |source| SessionError::Io { doing: "create", path: path.clone(), source };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
-        let mut segment = Self { path: path.clone(), file, bytes: 0, index: Index::empty() };
-        segment.begin(header).map_err(|source| {
+        let mut segment = Self { path: path.clone(), file, bytes: 0, index: Index::default(), sealer: None };
+        segment.begin(header, sealed).map_err(|source| {
             // An empty file would stand in the way of the next attempt.
             let _ = fs::remove_file(&path);
             io(source)
@@ -330,17 +360,38 @@ impl Segment {
         Ok(segment)
     }
 
-    fn begin(&mut self, header: &SessionHeader) -> std::io::Result<()> {
+    fn begin(&mut self, header: &SessionHeader, sealed: Option<(Sealer, Encryption)>) -> std::io::Result<()> {
         // Held while the file is written, so that a reader can tell "still at work" from "killed".
         self.file.try_lock()?;
         self.file.write_all(&frame::file_head())?;
         self.bytes = frame::FILE_HEAD_LEN as u64;
-        self.write(kind::HEADER, &serde_json::to_vec(header)?).map(|_| ())
+        let Some((sealer, encryption)) = sealed else {
+            return self.write(kind::HEADER, &serde_json::to_vec(header)?).map(|_| ());
+        };
+        let public = SessionHeader {
+            session_id: header.session_id.clone(),
+            segment: header.segment,
+            created_by: header.created_by.clone(),
+            encryption: Some(encryption),
+            features_required: vec![ENCRYPTED.to_owned()],
+            ..SessionHeader::default()
+        };
+        self.write(kind::HEADER, &serde_json::to_vec(&public)?)?;
+        self.sealer = Some(sealer);
+        self.write(kind::PRIVATE_HEADER, &serde_json::to_vec(header)?).map(|_| ())
     }
 
     fn write(&mut self, kind: u8, payload: &[u8]) -> std::io::Result<u64> {
+        let sealed = match &mut self.sealer {
+            Some(sealer) => {
+                let sealed = sealer.seal(kind, payload);
+                Some(sealed.ok_or_else(|| std::io::Error::other("a record is too long to be encrypted"))?)
+            }
+            None => None,
+        };
+        let payload = sealed.as_deref().unwrap_or(payload);
         let mut bytes = Vec::with_capacity(frame::RECORD_HEAD_LEN + payload.len());
-        bytes.extend_from_slice(&frame::record_head(kind, payload));
+        bytes.extend_from_slice(&frame::record_head(kind, self.sealer.is_some(), payload));
         bytes.extend_from_slice(payload);
         self.file.write_all(&bytes)?;
         self.bytes += bytes.len() as u64;
@@ -351,4 +402,32 @@ impl Segment {
 fn latest(exchange: &Exchange) -> u64 {
     let at = &exchange.instants;
     [at.request_end, at.response_start, at.response_end].into_iter().flatten().fold(at.request_head, u64::max)
+}
+
+/// The bytes of heads, trailers and bodies, if no part is larger than it may be.
+fn check_sizes(exchange: &Exchange) -> Result<usize, SessionError> {
+    let within = |what: &'static str, got: usize, limit: usize| match got <= limit {
+        true => Ok(got),
+        false => Err(SessionError::ExchangeTooLarge { what, got, limit }),
+    };
+    let mut bytes = 0;
+    for head in &exchange.informational {
+        bytes += within("a head", head.len(), HEAD_BYTES_MAX)?;
+    }
+    within("the number of informational responses", exchange.informational.len(), LIST_MAX)?;
+    for Message { head, body, trailers, pieces, .. } in
+        [Some(&exchange.request), exchange.response.as_ref()].into_iter().flatten()
+    {
+        bytes += within("a head", head.len(), HEAD_BYTES_MAX)?;
+        bytes += within("a trailer section", trailers.len(), HEAD_BYTES_MAX)? + body.bytes.len();
+        within("the number of chunks", body.chunks.len(), LIST_MAX)?;
+        within("the number of pieces", pieces.len(), LIST_MAX)?;
+        within("the number of codings", body.redacted.as_ref().map_or(0, Vec::len), LIST_MAX)?;
+    }
+    for flow in exchange.tunnel.iter().flat_map(|tunnel| [&tunnel.to_upstream, &tunnel.to_client]) {
+        bytes += flow.content.len();
+        within("the number of pieces", flow.pieces.len(), LIST_MAX)?;
+        within("the number of frames", flow.frames.len(), LIST_MAX)?;
+    }
+    within("the size", bytes + exchange.facts.as_ref().map_or(0, |facts| facts.len()), EXCHANGE_BYTES_MAX)
 }

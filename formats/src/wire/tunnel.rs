@@ -51,7 +51,7 @@ impl Meter {
 impl Counted {
     fn finish(self) -> Flow {
         let (first_ns, last_ns) = self.span_ns.unzip();
-        Flow { bytes: self.bytes, first_ns, last_ns, pieces: self.pieces.finish() }
+        Flow { bytes: self.bytes, first_ns, last_ns, pieces: self.pieces.finish(), ..Flow::default() }
     }
 }
 

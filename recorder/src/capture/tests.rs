@@ -74,7 +74,7 @@ fn read(session: &Path) -> (Vec<Exchange>, Vec<Gap>) {
             Event::Exchange(exchange) => exchanges.push(*exchange),
             Event::Gap(gap) => gaps.push(gap),
             Event::Damage(damage) => panic!("{damage:?}"),
-            Event::Unfinished { .. } | Event::Index(_) => {}
+            Event::Unfinished { .. } | Event::Index(_) | Event::Ended { .. } => {}
         }
     }
     (exchanges, gaps)

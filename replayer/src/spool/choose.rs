@@ -126,7 +126,7 @@ impl<'a> Chooser<'a> {
                     Event::Gap(gap) => self.found.gaps.push(gap),
                     Event::Damage(damage) => self.found.damage.push(damage),
                     Event::Unfinished { writing, .. } => self.found.unfinished += u64::from(!writing),
-                    Event::Index(_) => {}
+                    Event::Index(_) | Event::Ended { .. } => {}
                 }
             }
         }

@@ -94,6 +94,8 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
                 response_end,
             };
             Exchange {
+                rebuilt: false,
+                facts: None,
                 seq,
                 client: ClientKey { source, id },
                 connection,

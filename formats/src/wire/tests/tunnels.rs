@@ -10,7 +10,7 @@ const MS: u64 = 1_000_000;
 
 fn flow(bytes: u64, span_ns: (u64, u64), pieces: &[(u64, u64)]) -> Flow {
     let pieces = pieces.iter().map(|(at_ns, len)| Piece { at_ns: *at_ns, len: *len }).collect();
-    Flow { bytes, first_ns: Some(span_ns.0), last_ns: Some(span_ns.1), pieces }
+    Flow { bytes, first_ns: Some(span_ns.0), last_ns: Some(span_ns.1), pieces, ..Flow::default() }
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! Blocks: whatever exchanges go in, the same come out.
+
+use proptest::sample::select;
+
+use super::super::block::{BlockReader, BlockWriter};
+use super::*;
+
+/// Heads as they are, and as they should not be.
+fn any_head() -> impl Strategy<Value = Bytes> {
+    let name = select(vec!["Host", "host", "User-Agent", "Cookie", "Content-Length", "X-A", "X b", ""]);
+    let value = select(vec!["a", "b", "", " padded ", "3", "17", "with: colon", "a\rb", "longer than the others"]);
+    let colon = select(vec![": ", ":", " : ", ""]);
+    let end = select(vec!["\r\n", "\r\n", "\r\n", "\r\n", "\n"]);
+    let line =
+        (name, colon, value, end.clone()).prop_map(|(name, colon, value, end)| format!("{name}{colon}{value}{end}"));
+    let start = select(vec![
+        "GET / HTTP/1.1\r\n",
+        "GET /a b HTTP/1.1\r\n",
+        "POST /other?x=1 HTTP/1.0\r\n",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 404 \r\n",
+        "GET\r\n",
+        "GET /\n",
+        ":method: GET\r\n",
+        "",
+    ]);
+    let lines = proptest::collection::vec(line, 0..4);
+    let text = (start, lines, select(vec!["\r\n", "\r\n", "\r\n", "", "\n", "x"]))
+        .prop_map(|(start, lines, end)| Bytes::from(format!("{start}{}{end}", lines.concat())));
+    let bytes = proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+    prop_oneof![8 => text, 1 => bytes]
+}
+
+fn any_body() -> impl Strategy<Value = Bytes> {
+    let repeated = select(vec![0_usize, 1, 3, 63, 64, 65, 200]).prop_map(|len| Bytes::from(vec![b'r'; len]));
+    prop_oneof![repeated, proptest::collection::vec(any::<u8>(), 0..90).prop_map(Bytes::from)]
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let chunks = proptest::collection::vec(any::<u64>(), 0..4);
+    let redacted =
+        proptest::option::of(proptest::collection::vec(select(vec!["gzip".to_owned(), "br".to_owned()]), 0..3));
+    let dropped = proptest::option::of(select(Dropped::ALL));
+    let total_len = proptest::option::of(any::<u64>());
+    let kept = (total_len, chunks, any::<Option<[u8; 32]>>(), redacted, dropped);
+    let trailers = prop_oneof![2 => Just(Bytes::new()), 1 => any_head()];
+    (any_head(), select(Framing::ALL), any_body(), kept, trailers, any_pieces()).prop_map(
+        |(head, framing, body, (total_len, chunks, sha256, redacted, dropped), trailers, pieces)| {
+            let total_len = total_len.unwrap_or(body.len() as u64);
+            let body = Body { bytes: body, total_len, chunks, sha256, redacted, dropped };
+            Message { head, framing, body, trailers, pieces }
+        },
+    )
+}
+
+fn any_flow() -> impl Strategy<Value = Flow> {
+    let frame = any::<(u64, u8, u64)>().prop_map(|(at_ns, kind, len)| Frame { at_ns, kind, len });
+    (any::<u64>(), any::<[Option<u64>; 2]>(), any_pieces(), proptest::collection::vec(frame, 0..3), any_body())
+        .prop_map(|(bytes, [first_ns, last_ns], pieces, frames, content)| Flow {
+            bytes,
+            first_ns,
+            last_ns,
+            pieces,
+            frames,
+            content,
+        })
+}
+
+/// Near each other, as they usually are, or anything.
+fn any_instant() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![
+        Just(None),
+        (1_000_u64..1_100).prop_map(Some),
+        any::<u64>().prop_map(Some),
+        Just(Some(u64::MAX)),
+        Just(Some(0))
+    ]
+}
+
+pub(super) fn any_exchange() -> impl Strategy<Value = Exchange> {
+    let who = (0_u64..3, select(KeySource::ALL), prop_oneof![0_u64..3, any::<u64>()]);
+    let instants = proptest::array::uniform7(any_instant());
+    let tunnel = proptest::option::weighted(0.2, (any_flow(), any_flow()));
+    let replay_of = proptest::option::of((0_u32..3, any::<u64>(), any::<u32>()));
+    let kinds =
+        (select(Protocol::ALL), select(End::ALL), proptest::option::of(select(Ambiguity::ALL)), any::<[bool; 2]>());
+    let heads = proptest::collection::vec(any_head(), 0..3);
+    let facts = proptest::option::of(select(vec!["{}", "{\"tls\":{}}"]));
+    let messages = (any_message(), heads, proptest::option::of(any_message()));
+    (who, instants, tunnel, replay_of, kinds, facts, messages).prop_map(
+        |(
+            (client, source, connection),
+            instants,
+            tunnel,
+            replay_of,
+            kinds,
+            facts,
+            (request, informational, response),
+        )| {
+            let [start, head, request_end, connected, response_start, response_head, response_end] = instants;
+            let (request_start, request_head) = (start.unwrap_or(5), head.unwrap_or(6));
+            let (protocol, end, ambiguous, [resynchronised, rebuilt]) = kinds;
+            Exchange {
+                seq: 0,
+                client: ClientKey { source, id: client },
+                connection,
+                protocol,
+                request,
+                informational,
+                response,
+                instants: Instants {
+                    request_start,
+                    request_head,
+                    request_end,
+                    connected,
+                    response_start,
+                    response_head,
+                    response_end,
+                },
+                end,
+                replay_of: replay_of.map(|(session, seq, copy)| ReplayOf { session, seq, copy }),
+                ambiguous,
+                resynchronised,
+                rebuilt,
+                tunnel: tunnel.map(|(to_upstream, to_client)| Tunnel { to_upstream, to_client }),
+                facts: facts.map(Into::into),
+            }
+        },
+    )
+}
+
+/// What the block of these exchanges holds.
+fn content(exchanges: &[Exchange]) -> (Bytes, u64) {
+    let mut writer = BlockWriter::new().unwrap();
+    let earliest = exchanges.iter().map(|exchange| exchange.instants.request_start).min().unwrap();
+    exchanges.iter().for_each(|exchange| writer.append(exchange));
+    (Bytes::from(writer.finish(earliest, |_| None)), earliest)
+}
+
+proptest! {
+    #[test]
+    fn any_exchanges_come_back_from_a_block(exchanges in proptest::collection::vec(any_exchange(), 1..9)) {
+        let (content, earliest) = content(&exchanges);
+        let mut reader = BlockReader::new(&content, earliest).unwrap();
+        for expected in &exchanges {
+            prop_assert_eq!(reader.take(0), Ok(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_of_a_block_is_survived(
+        exchanges in proptest::collection::vec(any_exchange(), 1..5),
+        (at, value) in (any::<prop::sample::Index>(), any::<u8>()),
+    ) {
+        let (content, earliest) = content(&exchanges);
+        let mut changed = content.to_vec();
+        let at = at.index(changed.len());
+        changed[at] = value;
+        if let Ok(mut reader) = BlockReader::new(&Bytes::from(changed), earliest) {
+            for _ in 0..exchanges.len() + 3 {
+                let _ = reader.take(0);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_as_a_block_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(mut reader) = BlockReader::new(&Bytes::from(bytes), 0) {
+            for _ in 0..9 {
+                let _ = reader.take(0);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_client_sends_again_takes_a_byte_each() {
+    let head = |path: u32| {
+        format!(
+            "GET /{path} HTTP/1.1\r\nHost: shop\r\nUser-Agent: {}\r\nCookie: {}\r\n\r\n",
+            "u".repeat(90),
+            "c".repeat(200)
+        )
+    };
+    let one = |at: u32| {
+        let mut exchange = exchange(u64::from(at) * 1_000, u64::from(at % 3), b"");
+        exchange.request.head = Bytes::from(head(at));
+        exchange.informational.clear();
+        exchange
+    };
+    let size = |count: u32| content(&(0..count).map(one).collect::<Vec<_>>()).0.len();
+    let each = (size(1_000) - size(100)) / 900;
+    assert!(each <= 50, "{each} bytes for an exchange whose path alone is new");
+}
