@@ -7,7 +7,7 @@
 //!
 //! `LINES.jsonl` is what `reenact cat` prints; tests/bench/sessions.py makes such files. Each step is the fastest of
 //! three. The session is written to a temporary folder and flushed to the disk once, at its end.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first error")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a bench stops at the first error")]
 
 use std::path::Path;
 
@@ -34,15 +34,15 @@ fn raw_bytes(exchange: &Exchange) -> usize {
         + exchange.response.as_ref().map_or(0, message)
 }
 
-fn parse(lines: &[u8]) -> Vec<Exchange> {
+fn parse(lines: &[u8], mut take: impl FnMut(Exchange)) {
     let mut reader = Reader::new();
-    let lines = lines.split_inclusive(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| match reader.line(line).unwrap() {
-            Line::Exchange(exchange) => Some(exchange),
-            _ => None,
-        })
-        .collect()
+    let mut from = 0;
+    for end in memchr::memchr_iter(b'\n', lines) {
+        if let Line::Exchange(exchange) = reader.line(&lines[from..=end]).unwrap() {
+            take(exchange);
+        }
+        from = end + 1;
+    }
 }
 
 fn write(directory: &Path, exchanges: &mut [Exchange]) -> u64 {
@@ -86,7 +86,8 @@ fn main() {
     let path = std::env::args().skip(1).find(|argument| argument != "--bench");
     let Some(path) = path else { panic!("give a file that `reenact cat` printed") };
     let lines = std::fs::read(path).unwrap();
-    let mut exchanges = parse(&lines);
+    let mut exchanges = Vec::new();
+    parse(&lines, |exchange| exchanges.push(exchange));
     let raw = exchanges.iter().map(raw_bytes).sum::<usize>();
     println!("{} exchanges, {raw} raw bytes", exchanges.len());
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +96,10 @@ fn main() {
     println!("{size} bytes of session");
     assert_eq!(step("read", raw, |_| read(&session(0))), exchanges.len());
     step("print", raw, |_| print(&exchanges));
-    let parsed = step("parse", raw, |_| parse(&lines));
-    assert_eq!(parsed.len(), exchanges.len());
+    let parsed = step("parse", raw, |_| {
+        let mut parsed = 0;
+        parse(&lines, |_| parsed += 1);
+        parsed
+    });
+    assert_eq!(parsed, exchanges.len());
 }
