@@ -405,6 +405,17 @@ fn lines_that_cannot_be_imported_are_named() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_named_before_it_is_all_read() {
+    let folder = folder();
+    let (file, out) = (inside(&folder, "long.jsonl"), inside(&folder, "s"));
+    std::fs::write(&file, line(0, 1, "GET", "/") + "\n").unwrap();
+    // Gigabytes without a line end, of which the file system keeps nothing.
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(8 << 30).unwrap();
+    let import = ["import", "--format", "jsonl", &text(&file), "-o", &text(&out), "--lenient"];
+    check(&import, 2, &[&text(&file), "line 2: it is longer than 134217728 bytes"]);
+}
+
+#[test]
 fn configs_are_checked_and_come_after_flags_and_environment() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 10));

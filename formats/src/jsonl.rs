@@ -7,10 +7,12 @@
 //!
 //! Deliberately not here: files, line numbers, and the meaning of the session header, which is any JSON object.
 
+mod fields;
 mod head;
 mod line;
 mod message;
 mod read;
+mod text;
 mod time;
 mod write;
 

@@ -4,6 +4,7 @@
 
 use std::str;
 
+use super::text::has_no_controls;
 use crate::head;
 use crate::redact::is_token_byte;
 use crate::wire;
@@ -37,8 +38,9 @@ pub(super) fn plain_fields(mut lines: &str) -> impl Iterator<Item = Option<(&str
 }
 
 fn plain_field(line: &str) -> Option<(&str, &str)> {
-    let (name, rest) = line.strip_suffix("\r\n")?.split_once(':')?;
-    let value = rest.strip_prefix(' ')?;
+    let line = line.strip_suffix("\r\n")?;
+    let (name, rest) = line.split_at_checked(memchr::memchr(b':', line.as_bytes())?)?;
+    let value = rest.strip_prefix(": ")?;
     (is_token(name) && is_value(value) && value.trim_ascii() == value).then_some((name, value))
 }
 
@@ -68,7 +70,7 @@ pub(super) fn is_target(text: &str) -> bool {
 
 /// No control characters but the tab.
 pub(super) fn is_value(text: &str) -> bool {
-    text.bytes().all(|byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
+    has_no_controls(text)
 }
 
 /// `HTTP/1.1`, with any digits.
@@ -115,20 +117,19 @@ impl Declared {
     /// # Errors
     /// What can be read in two ways, as that is how requests are smuggled (RFC 9112 §6.3).
     pub(super) fn of(head: &[u8]) -> Result<Self, &'static str> {
+        let length = |value: &[u8]| {
+            let digits = str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = digits.and_then(|text| text.parse().ok()).map(Self::Length);
+            length.ok_or("content-length is no number")
+        };
+        let coding = |value: &[u8]| match wire::transfer_coding(value) {
+            Some(wire::Coding::Chunked) => Ok(Self::Chunked),
+            _ => Err("the only transfer-encoding that is understood ends in chunked"),
+        };
+        let lengths = head::values(head, "content-length").map(length);
         let mut declared = Self::Nothing;
-        for field in head::fields(head) {
-            let said = if field.is("content-length") {
-                let digits =
-                    str::from_utf8(field.value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-                Self::Length(digits.and_then(|text| text.parse().ok()).ok_or("content-length is no number")?)
-            } else if field.is("transfer-encoding") {
-                if wire::transfer_coding(field.value) != Some(wire::Coding::Chunked) {
-                    return Err("the only transfer-encoding that is understood ends in chunked");
-                }
-                Self::Chunked
-            } else {
-                continue;
-            };
+        for said in lengths.chain(head::values(head, "transfer-encoding").map(coding)) {
+            let said = said?;
             if declared != Self::Nothing && declared != said {
                 return Err("content-length and transfer-encoding contradict each other");
             }

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
 use serde_json::{Map, Value};
 
+use super::fields::FieldLines;
+
 /// Reads only what kind of line it is.
 #[derive(serde::Deserialize)]
 pub(super) struct KindLine<'a> {
@@ -125,8 +127,6 @@ pub(super) struct InstantsLine {
     pub(super) response_end: Option<Option<u64>>,
 }
 
-type Headers<'a> = Vec<(Text<'a>, Text<'a>)>;
-
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestLine<'a> {
@@ -136,16 +136,16 @@ pub(super) struct RequestLine<'a> {
     pub(super) target: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) version: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) headers: Headers<'a>,
+    #[serde(default)]
+    pub(super) headers: FieldLines,
     #[serde(borrow)]
     pub(super) head_base64: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) framing: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) body: Option<BodyLine<'a>>,
-    #[serde(borrow, default)]
-    pub(super) trailers: Headers<'a>,
+    #[serde(default)]
+    pub(super) trailers: FieldLines,
     #[serde(borrow)]
     pub(super) trailers_base64: Option<Text<'a>>,
     #[serde(default)]
@@ -160,16 +160,16 @@ pub(super) struct ResponseLine<'a> {
     pub(super) status: Option<u16>,
     #[serde(borrow)]
     pub(super) reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) headers: Headers<'a>,
+    #[serde(default)]
+    pub(super) headers: FieldLines,
     #[serde(borrow)]
     pub(super) head_base64: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) framing: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) body: Option<BodyLine<'a>>,
-    #[serde(borrow, default)]
-    pub(super) trailers: Headers<'a>,
+    #[serde(default)]
+    pub(super) trailers: FieldLines,
     #[serde(borrow)]
     pub(super) trailers_base64: Option<Text<'a>>,
     #[serde(default)]
@@ -185,8 +185,8 @@ pub(super) struct StatusLine<'a> {
     pub(super) status: Option<u16>,
     #[serde(borrow)]
     pub(super) reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) headers: Headers<'a>,
+    #[serde(default)]
+    pub(super) headers: FieldLines,
     #[serde(borrow)]
     pub(super) head_base64: Option<Text<'a>>,
 }

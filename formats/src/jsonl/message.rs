@@ -1,10 +1,13 @@
 //! From the fields of a line to heads, bodies and messages.
 
+use std::fmt::Display;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::LineError;
+use super::fields::{FieldLines, Wrong};
 use super::head::{Declared, is_one_head, is_section, is_status, is_target, is_token, is_value, is_version};
 use super::line::{BodyLine, FlowLine, PieceLine, RequestLine, ResponseLine, StatusLine, Text, TunnelLine};
 use super::read::refused;
@@ -25,7 +28,7 @@ pub(super) enum Extent {
 pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent) -> Result<Message, LineError> {
     let body = body(line.body, "request")?;
     let mut framing = framing(line.framing, "request")?;
-    let trailers = trailers(&line.trailers, line.trailers_base64, "request")?;
+    let trailers = trailers(line.trailers, line.trailers_base64, "request")?;
     let pieces = pieces(&line.pieces);
     let head = match line.head_base64 {
         Some(text) => exact_head(&text, "request")?,
@@ -40,11 +43,7 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent)
                 || "request.target".into(),
                 "it is empty, or has white space or control characters",
             )?;
-            let mut head = Vec::with_capacity(256);
-            for part in [&method.0, " ", &target.0, " ", version, "\r\n"] {
-                head.extend_from_slice(part.as_bytes());
-            }
-            field_lines(&line.headers, "request.headers", &mut head)?;
+            let mut head = joined([&method.0, " ", &target.0, " ", version], line.headers, &"request.headers")?;
             // Written by hand, a body comes without the field that would set it apart from a next request.
             if framing.is_none()
                 && extent != Extent::Ambiguous
@@ -89,7 +88,7 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent)
 pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Message, LineError> {
     let body = body(line.body, "response")?;
     let framing = framing(line.framing, "response")?;
-    let trailers = trailers(&line.trailers, line.trailers_base64, "response")?;
+    let trailers = trailers(line.trailers, line.trailers_base64, "response")?;
     let pieces = pieces(&line.pieces);
     let ResponseLine { version, status, reason, headers, head_base64, .. } = line;
     let head = status_head(StatusLine { version, status, reason, headers, head_base64 }, protocol, "response")?;
@@ -128,9 +127,9 @@ pub(super) fn status_head(line: StatusLine<'_>, protocol: Protocol, at: &str) ->
     let version = version(line.version.as_ref(), protocol, at)?;
     check(is_status(status), || format!("{at}.status"), "it is not in 100 to 999")?;
     check(is_value(reason), || format!("{at}.reason"), "it has a line end or a control character")?;
-    let mut head = Vec::with_capacity(256);
-    head.extend_from_slice(format!("{version} {status} {reason}\r\n").as_bytes());
-    field_lines(&line.headers, &format!("{at}.headers"), &mut head)?;
+    let mut number = itoa::Buffer::new();
+    let parts = [version, " ", number.format(status), " ", reason];
+    let mut head = joined(parts, line.headers, &format_args!("{at}.headers"))?;
     head.extend_from_slice(b"\r\n");
     Ok(head.into())
 }
@@ -151,19 +150,25 @@ fn version<'a>(given: Option<&'a Text<'_>>, protocol: Protocol, at: &str) -> Res
     Ok(version)
 }
 
-fn field_lines(fields: &[(Text<'_>, Text<'_>)], at: &str, out: &mut Vec<u8>) -> Result<(), LineError> {
-    for (index, (name, value)) in fields.iter().enumerate() {
-        let at = || format!("{at}[{index}]");
-        check(is_token(&name.0), at, "the name is empty, or has a character that a header's name cannot have")?;
-        check(is_value(&value.0), at, "the value has a line end or a control character")?;
-        for part in [&name.0, ": ", &value.0, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+/// The start line and the field lines, with room for the empty line after them and no more: what is as long as its
+/// allocation is shared as it is.
+fn joined(start_line: [&str; 5], fields: FieldLines, at: &dyn Display) -> Result<Vec<u8>, LineError> {
+    let lines = field_lines(fields, at)?;
+    let start = start_line.iter().map(|part| part.len()).sum::<usize>();
+    let mut head = Vec::with_capacity(start + lines.len() + 4);
+    for part in start_line {
+        head.extend_from_slice(part.as_bytes());
     }
-    Ok(())
+    head.extend_from_slice(b"\r\n");
+    head.extend_from_slice(&lines);
+    Ok(head)
 }
 
-fn trailers(fields: &[(Text<'_>, Text<'_>)], exact: Option<Text<'_>>, at: &str) -> Result<Bytes, LineError> {
+fn field_lines(fields: FieldLines, at: &dyn Display) -> Result<Vec<u8>, LineError> {
+    fields.lines().map_err(|Wrong { index, why }| refused(format!("{at}[{index}]"), why))
+}
+
+fn trailers(fields: FieldLines, exact: Option<Text<'_>>, at: &str) -> Result<Bytes, LineError> {
     if let Some(text) = exact {
         let section = decoded(&text, || format!("{at}.trailers_base64"))?;
         check(
@@ -173,9 +178,7 @@ fn trailers(fields: &[(Text<'_>, Text<'_>)], exact: Option<Text<'_>>, at: &str) 
         )?;
         return Ok(section);
     }
-    let mut section = Vec::new();
-    field_lines(fields, &format!("{at}.trailers"), &mut section)?;
-    Ok(section.into())
+    field_lines(fields, &format_args!("{at}.trailers")).map(Bytes::from)
 }
 
 fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {

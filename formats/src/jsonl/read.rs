@@ -31,7 +31,12 @@ pub(super) fn refused(field: String, why: &str) -> LineError {
 }
 
 fn parsed<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, LineError> {
-    serde_json::from_slice(line).map_err(|error| explained::<T>(line, &error))
+    // Text is checked once here, not string by string. What is none may still be fine where nobody reads it.
+    let read = match str::from_utf8(line) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(line),
+    };
+    read.map_err(|error| explained::<T>(line, &error))
 }
 
 /// Reads once more what could not be read, this time noting the way to the field: lines that are fine pay nothing for it.

@@ -6,6 +6,7 @@ use crate::model::{
     Body, ClientKey, Dropped, End, Framing, GapReason, Instants, KeySource, Message, Protocol, ReplayOf,
 };
 
+mod hostile;
 mod random;
 
 const STARTED: u64 = 1_784_021_400_000_000_001;

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::head::{Plain, plain_fields, plain_request_line, plain_status_line};
+use super::text::{hex, lossy_string, string};
 use super::time;
 use crate::head::{self, Field};
-use crate::model::{Body, Exchange, Flow, Framing, Gap, Message, Piece};
+use crate::model::{Body, ClientKey, Exchange, Flow, Framing, Gap, Message, Piece};
 use crate::trace;
 
 /// Appends the line of a session's header, which is an object, with its line end.
@@ -41,7 +42,7 @@ pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
         time::write(unix_ns, out);
         out.push(b'"');
     }
-    key("client", out, |out| string(&exchange.client.to_string(), out));
+    key("client", out, |out| client(exchange.client, out));
     key("connection", out, |out| number(exchange.connection, out));
     key("protocol", out, |out| string(exchange.protocol.name(), out));
     key("end", out, |out| string(exchange.end.name(), out));
@@ -91,6 +92,15 @@ pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
         }
     });
     out.extend_from_slice(b"}\n");
+}
+
+/// As its `Display` writes it.
+fn client(key: ClientKey, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(key.source.name().as_bytes());
+    out.push(b'-');
+    hex(&key.id.to_be_bytes(), out);
+    out.push(b'"');
 }
 
 fn instants(exchange: &Exchange, out: &mut Vec<u8>) {
@@ -144,10 +154,13 @@ fn pieces(pieces: &[Piece], out: &mut Vec<u8>) {
 
 fn recorded_trace(head: &[u8], out: &mut Vec<u8>) {
     if let Some(context) = trace::recorded(head) {
-        let (trace_id, parent_id) = (u128::from_be_bytes(context.trace_id), u64::from_be_bytes(context.parent_id));
-        let flags = context.flags;
-        let text = format!(r#"{{"trace_id":"{trace_id:032x}","parent_id":"{parent_id:016x}","flags":{flags}}}"#);
-        key("trace", out, |out| out.extend_from_slice(text.as_bytes()));
+        out.extend_from_slice(br#","trace":{"trace_id":""#);
+        hex(&context.trace_id, out);
+        out.extend_from_slice(br#"","parent_id":""#);
+        hex(&context.parent_id, out);
+        out.extend_from_slice(br#"","flags":"#);
+        number(context.flags.into(), out);
+        out.push(b'}');
     }
 }
 
@@ -213,9 +226,10 @@ fn plain_pairs(lines: &str, out: &mut Vec<u8>) -> Option<()> {
     out.push(b'[');
     for (index, field) in plain_fields(lines).enumerate() {
         let (name, value) = field?;
-        out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
-        string(name, out);
-        out.push(b',');
+        // A name is a token, and nothing in a token is escaped.
+        out.extend_from_slice(if index == 0 { b"[\"" } else { b",[\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\",");
         string(value, out);
         out.push(b']');
     }
@@ -259,8 +273,9 @@ fn body(body: &Body, out: &mut Vec<u8>) {
         key("total_len", out, |out| number(body.total_len, out));
     }
     if let Some(digest) = body.sha256 {
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        key("sha256", out, |out| string(&hex, out));
+        out.extend_from_slice(br#","sha256":""#);
+        hex(&digest, out);
+        out.push(b'"');
     }
     if !body.chunks.is_empty() {
         key("chunks", out, |out| list(body.chunks.iter(), out, |size, out| number(*size, out)));
@@ -304,49 +319,8 @@ fn key(name: &str, out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
     value(out);
 }
 
-fn number(mut number: u64, out: &mut Vec<u8>) {
-    let mut text = [b'0'; 20];
-    let mut length = 0;
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        length += 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(text.get(text.len() - length..).unwrap_or_default());
-}
-
-fn lossy_string(bytes: &[u8], out: &mut Vec<u8>) {
-    string(&String::from_utf8_lossy(bytes), out);
-}
-
-fn string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        let (clean, special) = rest.split_at(at);
-        out.extend_from_slice(clean);
-        let Some((byte, after)) = special.split_first() else { break };
-        escape(*byte, out);
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
-}
-
-fn escape(byte: u8, out: &mut Vec<u8>) {
-    match byte {
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        _ => {
-            let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
+fn number(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn base64(bytes: &[u8], out: &mut Vec<u8>) {
