@@ -14,5 +14,6 @@ pub mod redact;
 pub mod seal;
 pub mod session;
 pub mod stars;
+pub mod summary;
 pub mod trace;
 pub mod wire;
