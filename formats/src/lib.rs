@@ -16,4 +16,5 @@ pub mod session;
 pub mod stars;
 pub mod summary;
 pub mod trace;
+pub mod visible;
 pub mod wire;

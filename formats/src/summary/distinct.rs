@@ -57,7 +57,7 @@ impl Distinct {
 }
 
 impl Merge for Distinct {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         other.lowest.iter().for_each(|hash| self.keep(*hash));
     }
 }

@@ -39,13 +39,13 @@ impl EndpointRow {
 }
 
 impl Merge for EndpointRow {
-    fn merge(&mut self, other: &Self) {
-        self.exchanges.merge(&other.exchanges);
-        self.unanswered.merge(&other.unanswered);
-        self.client_errors.merge(&other.client_errors);
-        self.server_errors.merge(&other.server_errors);
-        self.request_bytes.merge(&other.request_bytes);
-        self.response_bytes.merge(&other.response_bytes);
-        self.response_ns.merge(&other.response_ns);
+    fn merge_with(&mut self, other: &Self) {
+        self.exchanges.merge_with(&other.exchanges);
+        self.unanswered.merge_with(&other.unanswered);
+        self.client_errors.merge_with(&other.client_errors);
+        self.server_errors.merge_with(&other.server_errors);
+        self.request_bytes.merge_with(&other.request_bytes);
+        self.response_bytes.merge_with(&other.response_bytes);
+        self.response_ns.merge_with(&other.response_ns);
     }
 }

@@ -104,7 +104,7 @@ impl Histogram {
 }
 
 impl Merge for Histogram {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         add(&mut self.sum, other.sum);
         self.max = self.max.max(other.max);
         self.coarsen(other.bits.max(RESOLUTION_BITS_MIN));
@@ -196,7 +196,7 @@ mod tests {
         fn what_a_file_may_say_does_no_harm(bits: u32, buckets: Vec<(u16, u64)>, sum: u64, max: u64, part: u64, whole: u64) {
             let mut odd = Histogram { bits, buckets, sum, max };
             let _ = odd.quantile(part, whole);
-            odd.merge(&odd.clone());
+            odd.merge_with(&odd.clone());
             odd.count(max);
         }
     }

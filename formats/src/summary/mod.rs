@@ -202,7 +202,12 @@ impl Summary {
     pub fn count_gap(&mut self, gap: &Gap) {
         let Gap { reason, from_ns, to_ns, connections, exchanges, bytes } = *gap;
         let one = GapRow { gaps: 1, connections, exchanges, bytes, from_ns, to_ns };
-        self.gaps.entry(reason).and_modify(|row| row.merge(&one)).or_insert(one);
+        self.gaps.entry(reason).and_modify(|row| row.merge_with(&one)).or_insert(one);
+    }
+
+    /// Adds the summary of other exchanges of the same session. Associative and commutative.
+    pub fn merge(&mut self, other: &Self) {
+        self.merge_with(other);
     }
 
     /// The time from the first request to the last, in nanoseconds.
@@ -225,44 +230,44 @@ impl Summary {
 }
 
 impl Merge for Summary {
-    fn merge(&mut self, other: &Self) {
-        self.exchanges.merge(&other.exchanges);
+    fn merge_with(&mut self, other: &Self) {
+        self.exchanges.merge_with(&other.exchanges);
         let firsts = self.first_ns.into_iter().chain(other.first_ns);
         self.first_ns = firsts.min();
         self.last_ns = self.last_ns.max(other.last_ns);
-        self.clients.merge(&other.clients);
-        self.connections.merge(&other.connections);
-        self.rate.merge(&other.rate);
-        self.windows.iter_mut().zip(&other.windows).for_each(|(windows, other)| windows.merge(other));
-        self.response_ns.merge(&other.response_ns);
-        self.endpoints.merge(&other.endpoints);
-        self.sample.merge(&other.sample);
-        self.methods.merge(&other.methods);
-        self.hosts.merge(&other.hosts);
-        self.protocols.merge(&other.protocols);
-        self.status.merge(&other.status);
-        self.unanswered.merge(&other.unanswered);
-        self.ends.merge(&other.ends);
-        self.request_bytes.merge(&other.request_bytes);
-        self.response_bytes.merge(&other.response_bytes);
-        self.kept_bytes.merge(&other.kept_bytes);
-        self.request_size.merge(&other.request_size);
-        self.response_size.merge(&other.response_size);
-        self.truncated.merge(&other.truncated);
-        self.dropped.merge(&other.dropped);
-        self.redacted.merge(&other.redacted);
-        self.in_pieces.merge(&other.in_pieces);
-        self.tunnels.merge(&other.tunnels);
-        self.ambiguous.merge(&other.ambiguous);
-        self.resynchronised.merge(&other.resynchronised);
-        self.replayed.merge(&other.replayed);
-        self.health_checks.merge(&other.health_checks);
-        self.gaps.merge(&other.gaps);
+        self.clients.merge_with(&other.clients);
+        self.connections.merge_with(&other.connections);
+        self.rate.merge_with(&other.rate);
+        self.windows.iter_mut().zip(&other.windows).for_each(|(windows, other)| windows.merge_with(other));
+        self.response_ns.merge_with(&other.response_ns);
+        self.endpoints.merge_with(&other.endpoints);
+        self.sample.merge_with(&other.sample);
+        self.methods.merge_with(&other.methods);
+        self.hosts.merge_with(&other.hosts);
+        self.protocols.merge_with(&other.protocols);
+        self.status.merge_with(&other.status);
+        self.unanswered.merge_with(&other.unanswered);
+        self.ends.merge_with(&other.ends);
+        self.request_bytes.merge_with(&other.request_bytes);
+        self.response_bytes.merge_with(&other.response_bytes);
+        self.kept_bytes.merge_with(&other.kept_bytes);
+        self.request_size.merge_with(&other.request_size);
+        self.response_size.merge_with(&other.response_size);
+        self.truncated.merge_with(&other.truncated);
+        self.dropped.merge_with(&other.dropped);
+        self.redacted.merge_with(&other.redacted);
+        self.in_pieces.merge_with(&other.in_pieces);
+        self.tunnels.merge_with(&other.tunnels);
+        self.ambiguous.merge_with(&other.ambiguous);
+        self.resynchronised.merge_with(&other.resynchronised);
+        self.replayed.merge_with(&other.replayed);
+        self.health_checks.merge_with(&other.health_checks);
+        self.gaps.merge_with(&other.gaps);
     }
 }
 
 impl Merge for GapRow {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         // The row of no gaps has no instants.
         let (from_ns, to_ns) = match (self.gaps, other.gaps) {
             (_, 0) => (self.from_ns, self.to_ns),
@@ -270,10 +275,10 @@ impl Merge for GapRow {
             _ => (self.from_ns.min(other.from_ns), self.to_ns.max(other.to_ns)),
         };
         (self.from_ns, self.to_ns) = (from_ns, to_ns);
-        self.gaps.merge(&other.gaps);
-        self.connections.merge(&other.connections);
-        self.exchanges.merge(&other.exchanges);
-        self.bytes.merge(&other.bytes);
+        self.gaps.merge_with(&other.gaps);
+        self.connections.merge_with(&other.connections);
+        self.exchanges.merge_with(&other.exchanges);
+        self.bytes.merge_with(&other.bytes);
     }
 }
 

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 /// What can be added up in any order.
 pub trait Merge {
     /// Adds another one. Associative and commutative, and the default value changes nothing.
-    fn merge(&mut self, other: &Self);
+    fn merge_with(&mut self, other: &Self);
 }
 
 impl Merge for u64 {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         *self = self.saturating_add(*other);
     }
 }
 
 impl<K: Ord + Clone, V: Merge + Clone> Merge for BTreeMap<K, V> {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         for (key, value) in other {
             match self.get_mut(key) {
-                Some(known) => known.merge(value),
+                Some(known) => known.merge_with(value),
                 None => {
                     self.insert(key.clone(), value.clone());
                 }
@@ -74,7 +74,7 @@ impl<V: Merge + Default + Clone, const MAX: usize> Ranking<V, MAX> {
     fn place(&mut self, ranked: Ranked) -> &mut V {
         if !self.rows.contains_key(&ranked) && self.rows.len() >= MAX {
             match self.rows.last_entry().filter(|last| *last.key() > ranked) {
-                Some(last) => self.other.merge(&last.remove()),
+                Some(last) => self.other.merge_with(&last.remove()),
                 None => return &mut self.other,
             }
         }
@@ -90,10 +90,10 @@ impl<V: Merge + Default + Clone, const MAX: usize> Ranking<V, MAX> {
 }
 
 impl<V: Merge + Default + Clone, const MAX: usize> Merge for Ranking<V, MAX> {
-    fn merge(&mut self, other: &Self) {
-        self.other.merge(&other.other);
+    fn merge_with(&mut self, other: &Self) {
+        self.other.merge_with(&other.other);
         for (ranked, row) in &other.rows {
-            self.place(ranked.clone()).merge(row);
+            self.place(ranked.clone()).merge_with(row);
         }
     }
 }

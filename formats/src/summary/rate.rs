@@ -82,7 +82,7 @@ impl Rate {
 }
 
 impl Merge for Rate {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         while self.width_ns < other.width_ns {
             self.widen();
         }
@@ -136,10 +136,10 @@ mod tests {
         fn what_a_file_may_say_does_no_harm(width_ns: u64, first: u64, counts: Vec<u64>, at: u64) {
             let mut odd = Rate { width_ns, first, counts };
             let _ = odd.columns(7);
-            odd.merge(&odd.clone());
+            odd.merge_with(&odd.clone());
             let mut rate = Rate::default();
             rate.count(at);
-            rate.merge(&odd);
+            rate.merge_with(&odd);
         }
     }
 }

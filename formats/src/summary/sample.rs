@@ -53,7 +53,7 @@ impl Sample {
 }
 
 impl Merge for Sample {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         other.drawn.iter().for_each(|(hash, name)| self.keep(*hash, name));
     }
 }

@@ -60,7 +60,7 @@ impl Windows {
 }
 
 impl Merge for Windows {
-    fn merge(&mut self, other: &Self) {
+    fn merge_with(&mut self, other: &Self) {
         self.level = self.level.max(other.level);
         self.counts.retain(|window, _| is_drawn(*window, self.level));
         for (window, count) in other.counts.iter().filter(|(window, _)| is_drawn(**window, self.level)) {
