@@ -16,6 +16,27 @@ pub(crate) fn columns() -> usize {
     said.or_else(has).unwrap_or(COLUMNS).clamp(COLUMNS_MIN, COLUMNS_MAX)
 }
 
+/// Columns at which lines of text are broken: those of a terminal, or what `COLUMNS` says; a pipe gets them whole.
+pub(crate) fn wraps_at(columns: usize) -> usize {
+    let is_piped = !std::io::stdout().is_terminal() && std::env::var_os("COLUMNS").is_none();
+    if is_piped { usize::MAX } else { columns }
+}
+
+/// A text in lines of at most so many columns, broken at spaces; a word that is longer has a line to itself.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let (mut from, mut end, mut width) = (0, 0, 0);
+    for word in text.split_inclusive(' ') {
+        if width > 0 && width + word.trim_end().chars().count() > columns {
+            lines.push(text.get(from..end).unwrap_or_default().trim_end());
+            (from, width) = (end, 0);
+        }
+        (end, width) = (end + word.len(), width + word.chars().count());
+    }
+    lines.push(text.get(from..).unwrap_or_default().trim_end());
+    lines
+}
+
 /// Colours on a terminal that has them, unless `NO_COLOR` is set (no-color.org).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {
@@ -64,4 +85,18 @@ impl Paint {
 #[cfg(test)]
 impl Paint {
     pub(crate) const OFF: Self = Self { is_on: false };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrapped("", 5), [""]);
+        assert_eq!(wrapped("a: 1  b: 2", 10), ["a: 1  b: 2"]);
+        assert_eq!(wrapped("a: 1  b: 2", 9), ["a: 1  b:", "2"]);
+        assert_eq!(wrapped("ab cdefghi jé", 4), ["ab", "cdefghi", "jé"]);
+        assert_eq!(wrapped("éé éé", 5), ["éé éé"]);
+    }
 }

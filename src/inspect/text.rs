@@ -6,7 +6,7 @@ use formats::visible;
 
 use super::json::seconds;
 use super::{Contents, QUANTILES, about_others};
-use crate::terminal::{Paint, Role};
+use crate::terminal::{self, Paint, Role};
 use crate::units;
 
 /// Columns that the names of lines take, with the two before them.
@@ -26,6 +26,7 @@ const TOLD_PARTS: u64 = 50;
 
 struct Lines {
     out: String,
+    wraps_at: usize,
     paint: Paint,
 }
 
@@ -36,15 +37,20 @@ impl Lines {
 
     fn coloured(&mut self, name: &str, role: Option<Role>, value: &str) {
         let value = visible::line(value);
-        let value = role.map_or_else(|| value.to_string(), |role| self.paint.text(role, &value));
-        self.out += &format!("  {}{value}\n", self.paint.text(Role::Name, &format!("{name:<16}")));
+        let mut name = name;
+        for part in terminal::wrapped(&value, self.wraps_at.saturating_sub(NAME)) {
+            let part = role.map_or_else(|| part.to_owned(), |role| self.paint.text(role, part));
+            self.out += &format!("  {}{part}\n", self.paint.text(Role::Name, &format!("{name:<16}")));
+            name = "";
+        }
     }
 }
 
 pub(super) fn report(contents: &Contents, session: &Session, columns: usize, paint: Paint) -> String {
     let path = session.path().display().to_string();
     let title = format!("session  {}\n", visible::line(&path));
-    let mut lines = Lines { out: paint.text(Role::Heading, title.trim_end()) + "\n", paint };
+    let mut lines =
+        Lines { out: paint.text(Role::Heading, title.trim_end()) + "\n", wraps_at: terminal::wraps_at(columns), paint };
     let summary = &contents.summary;
     made(session.header(), session.segments().len(), &mut lines);
     amounts(contents, &mut lines);
@@ -186,7 +192,8 @@ fn rate(summary: &Summary, started_unix_ns: u64, columns: usize, lines: &mut Lin
     let room = columns.saturating_sub(NAME + 2).clamp(10, PICTURE_MAX);
     let (width_ns, counts) = summary.rate.columns(room);
     let Some(peak) = counts.iter().max() else { return lines.line("rate", "–") };
-    lines.line("rate", &format!("▕{}▏", units::sparkline(&counts)));
+    let picture = units::sparkline(&counts);
+    lines.out += &format!("  {}▕{picture}▏\n", lines.paint.text(Role::Name, &format!("{:<16}", "rate")));
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let peak = *peak as f64 / seconds(width_ns);
     let (first, last) = (summary.first_ns.unwrap_or(0), summary.last_ns.unwrap_or(0));
@@ -216,8 +223,15 @@ fn gaps(summary: &Summary, started_unix_ns: u64, lines: &mut Lines) {
 
 fn endpoints(summary: &Summary, columns: usize, paint: Paint) -> String {
     let rows = summary.endpoints.largest(|row| row.exchanges);
-    let shown = rows.get(..ENDPOINTS_SHOWN.min(rows.len())).unwrap_or_default();
-    let longest = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut told: Vec<_> = rows.iter().map(|(name, row)| (*name, row.exchanges, Some(*row))).collect();
+    // What has no row of its own is told where it is busy.
+    let busy = |about: &u64| *about > summary.exchanges / TOLD_PARTS;
+    told.extend(
+        about_others(summary).into_iter().filter(|(_, about)| busy(about)).map(|(name, about)| (name, about, None)),
+    );
+    told.sort_by_key(|(_, exchanges, _)| std::cmp::Reverse(*exchanges));
+    let shown = told.get(..ENDPOINTS_SHOWN.min(told.len())).unwrap_or_default();
+    let longest = shown.iter().map(|(name, ..)| visible::line(name).chars().count()).max().unwrap_or(0);
     let width = longest.clamp(24, columns.saturating_sub(BESIDE).max(24));
     let heading = format!("  {:<width$} {:>10} {:>10} {:>10} {:>8}", "endpoint", "exchanges", "p50", "p99", "errors");
     let mut out = format!("\n{}\n", paint.text(Role::Heading, &heading));
@@ -227,30 +241,28 @@ fn endpoints(summary: &Summary, columns: usize, paint: Paint) -> String {
             0 => format!("{:>8}", 0),
             some => paint.text(Role::Bad, &format!("{:>8}", units::count(some))),
         };
-        let name = visible::line(name);
-        format!("  {:<width$} {:>10} {p50:>10} {p99:>10} {errors}\n", fitted(&name, width), units::count(row.exchanges))
+        format!("  {:<width$} {:>10} {p50:>10} {p99:>10} {errors}\n", fitted(name, width), units::count(row.exchanges))
     };
-    shown.iter().for_each(|(name, row)| out += &line(name, row));
-    if rows.len() > shown.len() {
-        out += &format!("  … and {} more (--json has all)\n", units::count((rows.len() - shown.len()) as u64));
+    for (name, exchanges, row) in shown {
+        out += &match row {
+            Some(row) => line(name, row),
+            None => format!("  {:<width$} {:>10}\n", fitted(name, width), format!("≈ {}", units::count(*exchanges))),
+        };
     }
-    let other = &summary.endpoints.other;
-    if other.exchanges > 0 {
-        out += &line("(endpoints beyond 1,000)", other);
-        for (name, about) in
-            about_others(summary).into_iter().filter(|(_, about)| *about > summary.exchanges / TOLD_PARTS)
-        {
-            let name = visible::line(name);
-            out += &format!("  {:<width$} {:>10}\n", fitted(&name, width), format!("≈ {}", units::count(about)));
-        }
+    if told.len() > shown.len() {
+        out += &format!("  … and {} more (--json has all)\n", units::count((told.len() - shown.len()) as u64));
+    }
+    if summary.endpoints.other.exchanges > 0 {
+        out += &line("(those without a row)", &summary.endpoints.other);
     }
     out
 }
 
 /// A name in so many columns.
 fn fitted(name: &str, width: usize) -> String {
+    let name = visible::line(name);
     match name.char_indices().nth(width) {
-        None => name.to_owned(),
+        None => name.into_owned(),
         Some(_) => name.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
     }
 }

@@ -7,9 +7,11 @@ use formats::session::Session;
 use formats::{head, trace, visible};
 
 use super::Look;
-use crate::terminal::Role;
+use crate::terminal::{self, Role};
 use crate::units;
 
+/// Columns that the names of lines take, with what is around them.
+const NAME: usize = 14;
 /// Gaps that are told of one exchange.
 const GAPS_SHOWN: usize = 5;
 /// A gap so near the exchange is told with it.
@@ -23,8 +25,12 @@ pub(super) fn text(exchange: &Exchange, session: &Session, gaps: &VecDeque<Gap>,
     let mut out = format!("{}\n{start_line}\n", paint.text(Role::Heading, &title));
     let mut line = |name: &str, role: Option<Role>, value: &str| {
         let value = visible::line(value);
-        let value = role.map_or_else(|| value.to_string(), |role| paint.text(role, &value));
-        out += &format!("  {} {value}\n", paint.text(Role::Name, &format!("{name:<11}")));
+        let mut name = name;
+        for part in terminal::wrapped(&value, terminal::wraps_at(look.columns).saturating_sub(NAME)) {
+            let part = role.map_or_else(|| part.to_owned(), |role| paint.text(role, part));
+            out += &format!("  {} {part}\n", paint.text(Role::Name, &format!("{name:<11}")));
+            name = "";
+        }
     };
     line("when", None, &when(exchange, session.header().started_unix_ns));
     line("client", None, &format!("{}, connection {}", exchange.client, exchange.connection));
