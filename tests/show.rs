@@ -1,6 +1,6 @@
-//! What people are shown of sessions, from outside: the examples of the page, numbers that are not there, and that nothing
-//! that traffic or a file said steers a terminal.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+//! What people are shown of sessions, from outside: the examples of the page, numbers that are not there, and that
+//! nothing that traffic or a file said steers a terminal.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;
 
@@ -143,7 +143,10 @@ fn hostile(folder: &Path) -> PathBuf {
             _ => json!({"method": "GET", "target": "/c", "version": "HTTP/1.1",
                         "headers": [["Host", "h"], ["X-Odd", "\u{9b}2J\u{202e}"]]}),
         };
-        lines.push(json!({"type": "exchange", "seq": seq, "client": "named-01", "connection": 1, "instants_ns": instants, "request": request, "response": answer(body)}));
+        lines.push(json!({
+            "type": "exchange", "seq": seq, "client": "named-01", "connection": 1, "instants_ns": instants,
+            "request": request, "response": answer(body),
+        }));
     }
     let (file, out) = (folder.join("hostile.jsonl"), folder.join("hostile"));
     std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();

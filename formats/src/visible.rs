@@ -1,7 +1,7 @@
 //! Text from traffic and files made harmless for a terminal: what would steer it is spelled out.
 //!
-//! The one place that knows which characters do. Everything is written as in JSON (`\u001b`), so that what was JSON stays
-//! JSON, and means the same. Deliberately not here: pages, which have escapes of their own, and widths.
+//! The one place that knows which characters do. Everything is written as in JSON (`\u001b`), so that what was JSON
+//! stays JSON, and means the same. Deliberately not here: pages, which have escapes of their own, and widths.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

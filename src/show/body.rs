@@ -1,5 +1,5 @@
-//! A message's content as a person reads it: codings undone, JSON in lines, forms a field a line, other text as text, and
-//! the rest as a hex dump.
+//! A message's content as a person reads it: codings undone, JSON in lines, forms a field a line, other text as text,
+//! and the rest as a hex dump.
 
 use std::borrow::Cow;
 
@@ -119,7 +119,8 @@ fn kind(message: &Message, content: &[u8]) -> Kind {
     }
     match media_type.as_str() {
         "application/x-www-form-urlencoded" if is_text => Kind::Form,
-        // What calls itself text is shown as text, with what is no UTF-8 spelled out, unless it has bytes that no text has.
+        // What calls itself text is shown as text, with what is no UTF-8 spelled out, unless it has bytes that no text
+        // has.
         media if media.starts_with("text/") && !content.contains(&0) => Kind::Text,
         _ if is_text && !content.contains(&0) => Kind::Text,
         _ => Kind::Binary,

@@ -43,8 +43,8 @@ pub(super) fn text(exchange: &Exchange, look: Look) -> String {
     out
 }
 
-/// Stretches with their beginnings and ends, none of which lies before the request's first byte or ends before it begins,
-/// whatever a file says.
+/// Stretches with their beginnings and ends, none of which lies before the request's first byte or ends before it
+/// begins, whatever a file says.
 fn stretches(exchange: &Exchange) -> Vec<(&'static str, u64, u64)> {
     let instants = &exchange.instants;
     let start_ns = instants.request_start;

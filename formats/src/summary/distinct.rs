@@ -7,8 +7,8 @@ use super::{Merge, mix};
 /// Hashes that are kept.
 pub const DISTINCT_MAX: usize = 1_024;
 
-/// Counts different numbers: exactly up to [`DISTINCT_MAX`], and beyond to within 6 % (twice 1/√1,022) by the k-th lowest of
-/// their hashes (Bar-Yossef et al., RANDOM 2002).
+/// Counts different numbers: exactly up to [`DISTINCT_MAX`], and beyond to within 6 % (twice 1/√1,022) by the k-th
+/// lowest of their hashes (Bar-Yossef et al., RANDOM 2002).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Distinct {
     /// The lowest hashes.

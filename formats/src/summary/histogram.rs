@@ -54,8 +54,8 @@ impl Histogram {
         self.buckets.is_empty()
     }
 
-    /// The value below or at which a share of `part` in `whole` of the values lies, to within the resolution: the middle of
-    /// the bucket of the ⌈n·part/whole⌉-th value. `None` without values.
+    /// The value below or at which a share of `part` in `whole` of the values lies, to within the resolution: the
+    /// middle of the bucket of the ⌈n·part/whole⌉-th value. `None` without values.
     #[must_use]
     pub fn quantile(&self, part: u64, whole: u64) -> Option<u64> {
         let rank = (u128::from(self.len()) * u128::from(part)).div_ceil(u128::from(whole.max(1))).max(1);

@@ -1,18 +1,19 @@
 //! What a session amounts to: counts, rates, response times, endpoints and gaps, small enough for a segment's end.
 //!
-//! A [`Summary`] is plain data with a bound on its size, filled from exchanges one by one or merged from the summaries of
-//! segments; both give the same, whatever the order. That is what the parts are made for: where there is more than a bound
-//! allows, what is kept depends on what there was alone, never on what came first ([`Ranking`] says how). Counts are exact
-//! (a count that would pass [`u64::MAX`] stays there); what is known only about is said to be so by its type
+//! A [`Summary`] is plain data with a bound on its size, filled from exchanges one by one or merged from the summaries
+//! of segments; both give the same, whatever the order. That is what the parts are made for: where there is more than a
+//! bound allows, what is kept depends on what there was alone, never on what came first ([`Ranking`] says how). Counts
+//! are exact (a count that would pass [`u64::MAX`] stays there); what is known only about is said to be so by its type
 //! ([`Histogram`], [`Distinct`], [`Windows`], [`Sample`]).
 //!
 //! Deliberately not here: the clients themselves with their pools (a segment's index has them), how any of this is laid
 //! out in a file, and words for people.
 //!
 //! # Size
-//! At most [`ENDPOINTS_MAX`] + 1 rows of a name of 201 characters and a histogram of 640 buckets, 4 histograms and some
-//! 6,000 numbers besides. Written as numbers of variable length that is at most about 3 MB, with names of 40 characters and
-//! endpoints of a hundred different response times 300 kB, and for the usual session with 50 endpoints under 50 kB.
+//! At most [`ENDPOINTS_MAX`] + 1 rows of a name of 201 characters and a histogram of [`BUCKETS_MAX`] buckets, 3
+//! histograms more, some 10,000 numbers and 400 names. As numbers of variable length that is at most about 4 MB; with
+//! names of 40 characters and a hundred different response times each 300 kB, and for the usual session with 50
+//! endpoints under 50 kB.
 
 mod check;
 mod distinct;
@@ -216,7 +217,8 @@ impl Summary {
         self.last_ns.unwrap_or(0).saturating_sub(self.first_ns.unwrap_or(0))
     }
 
-    /// The index of dispersion of counts I(τ) = Var N / E N at each of [`TAUS_NS`]: 1 of a Poisson process, more of bursts.
+    /// The index of dispersion of counts I(τ) = Var N / E N at each of [`TAUS_NS`]: 1 of a Poisson process, more of
+    /// bursts.
     /// `None` where fewer than ten windows lie between the first request and the last.
     #[must_use]
     pub fn dispersion(&self) -> [Option<f64>; TAUS_NS.len()] {
@@ -287,8 +289,8 @@ fn add(sum: &mut u64, more: u64) {
     *sum = sum.saturating_add(more);
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): every input has an output of its own, and neighbours lie
-/// far apart. What was drawn by it is in files: it must stay as it is.
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): every input has an output of its own, and neighbours
+/// lie far apart. What was drawn by it is in files: it must stay as it is.
 const fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -49,8 +49,8 @@ impl Ranked {
 }
 
 /// At most `MAX` rows by name: those whose names have the lowest ranks of all that were ever there. A row that is there
-/// counts everything of its name, since a name that ranked low enough at the end did so all along; everything else is in
-/// [`Self::other`]. (Keeping the busiest rows instead would make counts depend on the order in which names came.)
+/// counts everything of its name, since a name that ranked low enough at the end did so all along; everything else is
+/// in [`Self::other`]. (Keeping the busiest rows instead would make counts depend on the order in which names came.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranking<V, const MAX: usize> {
     /// The rows that are told apart; no more than `MAX`.

@@ -7,8 +7,8 @@ pub const RATE_BUCKETS_MAX: usize = 512;
 /// Width of the buckets of a short session; every other width is this one doubled.
 pub const RATE_WIDTH_NS_MIN: u64 = 1_000_000;
 
-/// Counts in buckets of one width, from the bucket of the first request to that of the last. Bucket i holds the instants
-/// from i·width on; the width is the least with which there are no more than [`RATE_BUCKETS_MAX`].
+/// Counts in buckets of one width, from the bucket of the first request to that of the last. Bucket i holds the
+/// instants from i·width on; the width is the least with which there are no more than [`RATE_BUCKETS_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rate {
     /// Width of a bucket.

@@ -6,16 +6,16 @@ use super::{Merge, add, mix};
 
 /// Widths of the windows: 100 ms, 1 s, 10 s.
 pub const TAUS_NS: [u64; 3] = [100_000_000, 1_000_000_000, 10_000_000_000];
-/// Windows with requests that are kept of each width. Of more, a share drawn by lot gives the dispersion to within a twentieth
-/// where counts are near a normal distribution (twice √(2/1,024) is 9 % at worst).
+/// Windows with requests that are kept of each width. Of more, a share drawn by lot gives the dispersion to within a
+/// twentieth where counts are near a normal distribution (twice √(2/1,024) is 9 % at worst).
 pub const WINDOWS_MAX: usize = 1_024;
 /// Fewest windows from which a dispersion is told.
 const WINDOWS_MIN: u64 = 10;
 /// Windows from the first request to the last that are looked at one by one; of more, the number drawn is reckoned.
 const LOOKED_AT_MAX: u64 = 1 << 24;
 
-/// Counts of windows of one width, window i reaching from i·τ to (i+1)·τ. One in 2^`level` windows is kept, drawn by a hash
-/// of its number; the level is the least with which no more than [`WINDOWS_MAX`] of them have requests.
+/// Counts of windows of one width, window i reaching from i·τ to (i+1)·τ. One in 2^`level` windows is kept, drawn by a
+/// hash of its number; the level is the least with which no more than [`WINDOWS_MAX`] of them have requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Windows {
     /// Windows are kept whose hash begins with so many zero bits.
