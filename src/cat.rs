@@ -1,23 +1,32 @@
-//! `reenact cat`: a session as JSON, one object a line.
+//! `reenact cat`: a session as JSON, one object a line. How one exchange is laid out for a person is in [`crate::show`].
 
 use std::io::{BufWriter, ErrorKind, Write};
 
 use formats::jsonl;
 use formats::session::Event;
+use formats::visible;
 
 use crate::cli::CatArgs;
 use crate::outcome::{Failure, Outcome};
 use crate::read::{self, Problems};
+use crate::show::{self, Look};
 
 pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
     if args.filter.is_some() {
         return Err(Failure::not_built("--filter"));
     }
     let sessions = read::open(&args.sessions)?;
+    if !args.show.is_empty() {
+        return show::run(&sessions, &args.show, Look::of_output(args.show_bytes));
+    }
+    let mut left = args.limit.unwrap_or(u64::MAX);
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     let mut problems = Problems::default();
     let mut line = Vec::new();
-    for session in &sessions {
+    for (number, session) in sessions.iter().enumerate() {
+        if left == 0 && number > 0 {
+            break;
+        }
         let started = session.header().started_unix_ns;
         let header = serde_json::to_value(session.header());
         let header = header.map_err(|error| Failure::new(format!("cannot print the header: {error}")))?;
@@ -27,9 +36,15 @@ pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
             return Ok(Outcome::Done);
         }
         for event in session.events() {
+            if left == 0 {
+                break;
+            }
             line.clear();
             match problems.note(event)? {
-                Some(Event::Exchange(exchange)) => jsonl::to_line(&exchange, started, &mut line),
+                Some(Event::Exchange(exchange)) => {
+                    left -= 1;
+                    jsonl::to_line(&exchange, started, &mut line);
+                }
                 Some(Event::Gap(gap)) => jsonl::gap_to_line(&gap, &mut line),
                 _ => continue,
             }
@@ -44,7 +59,12 @@ pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
 
 /// False when the reader of our output has gone away, as `head` does.
 fn write(out: &mut impl Write, line: &[u8]) -> Result<bool, Failure> {
-    write_failed(out.write_all(line))
+    // Other control characters JSON spells out anyway; what begins with none of these bytes needs no second look.
+    let may_steer = line.iter().any(|byte| matches!(byte, 0x7f | 0xc2 | 0xd8 | 0xe2));
+    match std::str::from_utf8(line) {
+        Ok(text) if may_steer => write_failed(out.write_all(visible::lines(text).as_bytes())),
+        _ => write_failed(out.write_all(line)),
+    }
 }
 
 fn write_failed(result: std::io::Result<()>) -> Result<bool, Failure> {

@@ -143,11 +143,27 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back.")]
+#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back. See docs/inspecting.md.
+
+Examples:
+  reenact cat sessions/monday -n 10                     (the first ten exchanges)
+  reenact cat sessions/monday --show 12                 (one exchange, laid out for a person)
+  reenact cat sessions/monday --show 3 --show 10..20    (one, and eleven more)
+
+Exit codes: 0 done, 2 a session that cannot be read or an exchange that is not there, 3 damaged sessions.")]
 pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// Print at most N exchanges
+    #[arg(short = 'n', long, env = "REENACT_LIMIT", value_name = "N", conflicts_with = "show")]
+    pub(crate) limit: Option<u64>,
+    /// Lay out this exchange for a person: a number as `seq` has it, or a range with both its ends as in 10..20; repeatable
+    #[arg(long, env = "REENACT_SHOW", value_name = "SEQ", value_delimiter = ',')]
+    pub(crate) show: Vec<crate::show::Wanted>,
+    /// How much of a body --show shows [default: 64KiB of text, 1KiB of what is none]
+    #[arg(long, env = "REENACT_SHOW_BYTES", value_name = "SIZE", value_parser = crate::units::size, requires = "show")]
+    pub(crate) show_bytes: Option<u64>,
     #[arg(long, hide = true)]
     pub(crate) filter: Option<String>,
 }

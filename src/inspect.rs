@@ -1,31 +1,19 @@
 //! `reenact inspect`: what is in a session, for a person or as JSON.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use formats::model::{Exchange, Gap, GapReason};
-use formats::session::{Event, Session};
-use formats::{endpoint, head};
-use serde_json::json;
+use formats::model::{Exchange, Gap};
+use formats::session::Event;
+use formats::summary::Summary;
 
 mod clients;
-mod health;
+mod json;
+mod text;
 
 use clients::Clients;
-use health::HealthChecks;
 
 use crate::cli::InspectArgs;
 use crate::outcome::{self, Failure, Outcome};
 use crate::read::{self, Problems};
-use crate::units;
-
-/// Columns of the rate's picture.
-const SPARK_COLUMNS: usize = 60;
-/// Endpoints that are told apart; the rest is one row.
-const ENDPOINTS_MAX: usize = 1_000;
-/// Protocols of tunnels that are told apart; the rest is one row.
-const TUNNELS_MAX: usize = 20;
-/// Rows that a person is shown.
-const ENDPOINTS_SHOWN: usize = 15;
+use crate::terminal::{self, Paint};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let sessions = read::open(&args.sessions)?;
@@ -37,13 +25,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
             match problems.note(event)? {
                 Some(Event::Exchange(exchange)) => contents.exchange(&exchange),
                 Some(Event::Gap(gap)) => contents.gap(&gap),
+                Some(Event::Index(_)) => contents.segment_ended(),
                 _ => {}
             }
         }
+        contents.segment_ended();
         if args.json {
-            reports.push(contents.json(session));
+            reports.push(json::report(&contents, session));
         } else {
-            outcome::print(&contents.text(session));
+            outcome::print_painted(&text::report(&contents, session, terminal::columns(), Paint::of_output()));
         }
     }
     if args.json {
@@ -52,272 +42,42 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     Ok(problems.outcome())
 }
 
+/// What a session amounts to: filled from exchanges and gaps, summed up segment by segment.
 #[derive(Default)]
 struct Contents {
-    exchanges: u64,
-    first_ns: Option<u64>,
-    last_ns: u64,
-    /// Requests by second.
-    seconds: BTreeMap<u64, u64>,
+    /// Of the segments that ended.
+    summary: Summary,
+    /// Of the one being read.
+    segment: Summary,
+    /// Which summaries do not tell one by one.
     clients: Clients,
-    health: HealthChecks,
-    connections: HashSet<u64>,
-    endpoints: HashMap<String, Row>,
-    status: BTreeMap<u16, u64>,
-    ends: BTreeMap<&'static str, u64>,
-    request_bytes: u64,
-    response_bytes: u64,
-    truncated: u64,
-    /// Messages whose content came in pieces.
-    streams: u64,
-    /// By protocol; what the peers called it, so that only so many are told apart.
-    tunnels: BTreeMap<String, u64>,
-    ambiguous: BTreeMap<&'static str, u64>,
-    resynchronised: u64,
-    gaps: BTreeMap<GapReason, Gap>,
 }
-
-#[derive(Default)]
-struct Row {
-    exchanges: u64,
-    /// Response times in nanoseconds, for quantiles; bounded by [`TIMES_MAX`].
-    times: Vec<u64>,
-}
-
-/// Response times that are kept for one endpoint; later ones replace earlier ones evenly.
-const TIMES_MAX: usize = 4_096;
 
 impl Contents {
     fn exchange(&mut self, exchange: &Exchange) {
-        self.exchanges += 1;
-        let at = exchange.instants.request_start;
-        self.first_ns = Some(self.first_ns.map_or(at, |first| first.min(at)));
-        self.last_ns = self.last_ns.max(at);
-        *self.seconds.entry(at / 1_000_000_000).or_default() += 1;
+        self.segment.count(exchange);
         self.clients.exchange(exchange);
-        self.health.exchange(exchange);
-        self.connections.insert(exchange.connection);
-        *self.ends.entry(exchange.end.name()).or_default() += 1;
-        self.request_bytes += exchange.request.body.total_len;
-        self.truncated += u64::from(exchange.request.body.is_truncated());
-        if let Some(response) = &exchange.response {
-            self.response_bytes += response.body.total_len;
-            self.truncated += u64::from(response.body.is_truncated());
-            if let Some(line) = head::status_line(&response.head) {
-                *self.status.entry(line.status).or_default() += 1;
-            }
-        }
-        self.left_plain_http(exchange);
-        let name = head::request_line(&exchange.request.head).map(|line| endpoint::endpoint(line.method, line.target));
-        let name = name.unwrap_or_else(|| "(unreadable)".to_owned());
-        let known = self.endpoints.len() < ENDPOINTS_MAX || self.endpoints.contains_key(&name);
-        let row = self.endpoints.entry(if known { name } else { "(other endpoints)".to_owned() }).or_default();
-        row.exchanges += 1;
-        if let Some(end) = exchange.instants.response_end {
-            row.time(end.saturating_sub(at));
-        }
-    }
-
-    /// Counts what is more than a request and its answer, or less sure.
-    fn left_plain_http(&mut self, exchange: &Exchange) {
-        let messages = std::iter::once(&exchange.request).chain(&exchange.response);
-        self.streams += messages.map(|message| u64::from(!message.pieces.is_empty())).sum::<u64>();
-        self.resynchronised += u64::from(exchange.resynchronised);
-        if let Some(kind) = exchange.ambiguous {
-            *self.ambiguous.entry(kind.name()).or_default() += 1;
-        }
-        if exchange.tunnel.is_some() {
-            let name = exchange.tunnel_protocol().map(|name| name.escape_ascii().to_string().to_ascii_lowercase());
-            let name = name.filter(|name| self.tunnels.len() < TUNNELS_MAX || self.tunnels.contains_key(name));
-            *self.tunnels.entry(name.unwrap_or_else(|| "other".to_owned())).or_default() += 1;
-        }
     }
 
     fn gap(&mut self, gap: &Gap) {
-        let sum = self.gaps.entry(gap.reason).or_insert_with(|| Gap {
-            connections: 0,
-            exchanges: 0,
-            bytes: 0,
-            ..gap.clone()
-        });
-        // What a file says is added up with care: it may say anything.
-        sum.connections = sum.connections.saturating_add(gap.connections);
-        sum.exchanges = sum.exchanges.saturating_add(gap.exchanges);
-        sum.bytes = sum.bytes.saturating_add(gap.bytes);
-        sum.to_ns = sum.to_ns.max(gap.to_ns);
+        self.segment.count_gap(gap);
     }
 
-    fn duration_ns(&self) -> u64 {
-        self.last_ns.saturating_sub(self.first_ns.unwrap_or(0))
-    }
-
-    fn duration_s(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
-        let nanos = self.duration_ns() as f64;
-        nanos / 1e9
-    }
-
-    /// Requests by second from the first to the last.
-    fn rate(&self) -> Vec<u64> {
-        let (Some(first), Some(last)) = (self.seconds.keys().next(), self.seconds.keys().next_back()) else {
-            return vec![];
-        };
-        // A session with a clock that jumped could span years: then its seconds are drawn by columns of more than one.
-        let columns = u64::try_from(SPARK_COLUMNS).unwrap_or(60);
-        let width = ((last - first) / columns + 1).max(1);
-        let mut out = vec![0; usize::try_from((last - first) / width + 1).unwrap_or(1)];
-        for (second, count) in &self.seconds {
-            if let Some(column) = out.get_mut(usize::try_from((second - first) / width).unwrap_or(0)) {
-                *column += count;
-            }
-        }
-        out
-    }
-
-    fn endpoint_rows(&self) -> Vec<(&String, &Row)> {
-        let mut rows: Vec<_> = self.endpoints.iter().collect();
-        rows.sort_by(|a, b| b.1.exchanges.cmp(&a.1.exchanges).then_with(|| a.0.cmp(b.0)));
-        rows
-    }
-
-    fn text(&self, session: &Session) -> String {
-        let header = session.header();
-        let mut out = format!("session  {}\n", session.path().display());
-        let mut line = |name: &str, value: String| out += &format!("  {name:<16}{value}\n");
-        if let (Some(listen), Some(upstream)) = (&header.listen, &header.upstream) {
-            line("recorded", format!("{} at {listen} before {upstream}", time(header.started_unix_ns)));
-        }
-        line("by", header.created_by.clone());
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = self.exchanges as f64 / self.duration_s().max(1e-9);
-        let rate = if self.exchanges > 1 { format!(", {rate:.1} requests/s") } else { String::new() };
-        line("exchanges", format!("{} in {}{rate}", units::count(self.exchanges), units::seconds(self.duration_s())));
-        line(
-            "clients",
-            format!(
-                "{} on {} connections",
-                units::count(self.clients.count() as u64),
-                units::count(self.connections.len() as u64)
-            ),
-        );
-        line(
-            "bodies",
-            format!(
-                "{} of requests, {} of responses{}",
-                units::bytes(self.request_bytes),
-                units::bytes(self.response_bytes),
-                match self.truncated {
-                    0 => String::new(),
-                    some => format!("; {some} truncated"),
-                }
-            ),
-        );
-        line("status", join(self.status.iter().map(|(status, count)| format!("{status}: {}", units::count(*count)))));
-        line("ended", join(self.ends.iter().map(|(end, count)| format!("{end}: {}", units::count(*count)))));
-        let counts = |(name, count): (&dyn std::fmt::Display, &u64)| format!("{name}: {}", units::count(*count));
-        if self.streams > 0 {
-            line("in pieces", format!("{} bodies", units::count(self.streams)));
-        }
-        if !self.tunnels.is_empty() {
-            line("tunnels", join(self.tunnels.iter().map(|(name, count)| counts((name, count)))));
-        }
-        if !self.ambiguous.is_empty() {
-            line("ambiguous", join(self.ambiguous.iter().map(|(name, count)| counts((name, count)))));
-        }
-        if self.resynchronised > 0 {
-            line("resynchronised", format!("{} exchanges", units::count(self.resynchronised)));
-        }
-        if let Some(pools) = self.clients.pools_text(self.duration_ns()) {
-            line("pools", pools);
-        }
-        if let Some(checks) = self.health.text() {
-            line("health checks", checks);
-        }
-        if let Some(millionths) = header.sample_millionths {
-            line("sample", format!("{}.{:04} % of the clients", millionths / 10_000, millionths % 10_000));
-        }
-        line("rate", format!("▕{}▏", units::sparkline(&self.rate())));
-        if self.gaps.is_empty() {
-            line("gaps", "none".to_owned());
-        }
-        for gap in self.gaps.values() {
-            line(
-                "gap",
-                format!(
-                    "{}: {} connections, {} exchanges, {} not captured",
-                    gap.reason.name(),
-                    units::count(gap.connections),
-                    units::count(gap.exchanges),
-                    units::bytes(gap.bytes)
-                ),
-            );
-        }
-        if let Some(redaction) = &header.redaction {
-            line("redacted", format!("{} headers, key {}", redaction.headers.len(), redaction.key_id));
-        }
-        out += &format!("\n  {:<44} {:>10} {:>10} {:>10}\n", "endpoint", "exchanges", "p50", "p99");
-        let rows = self.endpoint_rows();
-        for (name, row) in rows.iter().take(ENDPOINTS_SHOWN) {
-            let (p50, p99) = (row.quantile_us(50), row.quantile_us(99));
-            let shown = |us: Option<f64>| us.map_or("–".to_owned(), units::micros);
-            out += &format!("  {name:<44} {:>10} {:>10} {:>10}\n", units::count(row.exchanges), shown(p50), shown(p99));
-        }
-        if rows.len() > ENDPOINTS_SHOWN {
-            out += &format!("  … and {} more (--json has all)\n", rows.len() - ENDPOINTS_SHOWN);
-        }
-        out
-    }
-
-    fn json(&self, session: &Session) -> serde_json::Value {
-        let endpoint = |(name, row): (&String, &Row)| json!({"endpoint": name, "exchanges": row.exchanges, "response_us": {"p50": row.quantile_us(50), "p99": row.quantile_us(99)}});
-        let gap = |gap: &Gap| json!({"reason": gap.reason.name(), "connections": gap.connections, "exchanges": gap.exchanges, "bytes": gap.bytes});
-        json!({
-            "session": session.path(),
-            "header": session.header(),
-            "exchanges": self.exchanges,
-            "clients": self.clients.count(),
-            "pools": self.clients.pools(self.duration_ns()).into_iter().map(|pool| pool.json()).collect::<Vec<_>>(),
-            "health_checks": self.health.json(),
-            "connections": self.connections.len(),
-            "duration_s": self.duration_s(),
-            "request_bytes": self.request_bytes,
-            "response_bytes": self.response_bytes,
-            "truncated_bodies": self.truncated,
-            "bodies_in_pieces": self.streams,
-            "tunnels": self.tunnels,
-            "ambiguous": self.ambiguous,
-            "resynchronised": self.resynchronised,
-            "status": self.status.iter().map(|(status, count)| (status.to_string(), *count)).collect::<BTreeMap<_, _>>(),
-            "ended": self.ends,
-            "gaps": self.gaps.values().map(gap).collect::<Vec<_>>(),
-            "endpoints": self.endpoint_rows().into_iter().map(endpoint).collect::<Vec<_>>(),
-        })
+    /// Everything of a segment was read.
+    fn segment_ended(&mut self) {
+        self.summary.merge(&std::mem::take(&mut self.segment));
     }
 }
 
-impl Row {
-    fn time(&mut self, nanos: u64) {
-        if self.times.len() < TIMES_MAX {
-            self.times.push(nanos);
-        } else if let Some(old) = self.times.get_mut(usize::try_from(self.exchanges).unwrap_or(0) % TIMES_MAX) {
-            *old = nanos;
-        }
+/// The rows of the endpoints that have none of their own and yet are busy, as the sample tells: with about how many
+/// exchanges each.
+fn about_others(summary: &Summary) -> Vec<(&str, u64)> {
+    let has_row = |name: &str| summary.endpoints.rows.keys().any(|ranked| ranked.name() == name);
+    if summary.endpoints.other.exchanges == 0 {
+        return Vec::new();
     }
-
-    fn quantile_us(&self, percent: usize) -> Option<f64> {
-        let mut sorted = self.times.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len() * percent / 100).min(sorted.len().checked_sub(1)?);
-        #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
-        sorted.get(at).map(|nanos| *nanos as f64 / 1_000.0)
-    }
+    summary.sample.about(summary.exchanges).into_iter().filter(|(name, _)| !has_row(name)).collect()
 }
 
-fn join(parts: impl Iterator<Item = String>) -> String {
-    let parts: Vec<_> = parts.collect();
-    if parts.is_empty() { "–".to_owned() } else { parts.join("  ") }
-}
-
-fn time(unix_ns: u64) -> String {
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(unix_ns)).to_string()
-}
+/// Thousandths of a quantile and its name.
+const QUANTILES: [(u64, &str); 4] = [(500, "p50"), (900, "p90"), (990, "p99"), (999, "p99.9")];

@@ -2,10 +2,12 @@
 //!
 //! What a command is asked for (its result) is not here: that goes to standard output.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use formats::visible;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 
@@ -46,7 +48,7 @@ pub(crate) fn say(level: Level, text: &str) {
     let mut stderr = std::io::stderr().lock();
     // Nobody who listens is no reason to stop.
     let _ = match is_json() {
-        false => writeln!(stderr, "{}", text.trim_end()),
+        false => writeln!(stderr, "{}", visible::lines(text.trim_end())),
         true => writeln!(stderr, "{}", json_line(now(), level, TARGET, without_level(text.trim_end()))),
     };
 }
@@ -73,7 +75,25 @@ impl Log for Lines {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.with(|logger| logger.log(record));
+        self.with(|logger| {
+            if self.format == LogFormat::Json || !logger.matches(record) {
+                return logger.log(record);
+            }
+            // A message may quote a peer.
+            let message = record.args().to_string();
+            match visible::lines(&message) {
+                Cow::Borrowed(_) => logger.log(record),
+                Cow::Owned(harmless) => logger.log(
+                    &Record::builder()
+                        .metadata(record.metadata().clone())
+                        .module_path(record.module_path())
+                        .file(record.file())
+                        .line(record.line())
+                        .args(format_args!("{harmless}"))
+                        .build(),
+                ),
+            }
+        });
     }
 
     fn flush(&self) {
@@ -109,13 +129,14 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-fn json_line(at: SystemTime, level: Level, target: &str, message: &str) -> serde_json::Value {
-    json!({
+fn json_line(at: SystemTime, level: Level, target: &str, message: &str) -> String {
+    let line = json!({
         "time": humantime::format_rfc3339_millis(at).to_string(),
         "level": level.as_str().to_ascii_lowercase(),
         "target": target,
         "message": message,
-    })
+    });
+    visible::lines(&line.to_string()).into_owned()
 }
 
 #[cfg(test)]
@@ -125,14 +146,14 @@ mod tests {
     #[test]
     fn a_line_is_one_object_whatever_the_message_is() {
         let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_123);
-        let line = json_line(at, Level::Warn, "recorder::tap", "two\nlines, \"quoted\" \u{7}").to_string();
-        assert!(!line.contains('\n'));
+        let line = json_line(at, Level::Warn, "recorder::tap", "two\nlines, \"quoted\" \u{7}\u{9b}\u{202e}");
+        assert!(!line.contains(visible::is_steering));
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         let expected = json!({
             "time": "2023-11-14T22:13:20.123Z",
             "level": "warn",
             "target": "recorder::tap",
-            "message": "two\nlines, \"quoted\" \u{7}",
+            "message": "two\nlines, \"quoted\" \u{7}\u{9b}\u{202e}",
         });
         assert_eq!(read, expected);
         assert_eq!((without_level("warning: a: b"), without_level("a warning: b")), ("a: b", "a warning: b"));

@@ -24,7 +24,9 @@ mod replay;
 #[cfg(feature = "replay")]
 mod report;
 mod secret;
+mod show;
 mod signals;
+mod terminal;
 mod units;
 mod verify;
 

@@ -1,6 +1,11 @@
 //! How a command ends: exit codes in one place (design §5), and errors printed once.
 
 use std::fmt;
+#[cfg(feature = "replay")]
+use std::io::IsTerminal as _;
+use std::io::Write as _;
+
+use formats::visible;
 
 /// Exit code of a command that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,14 +107,28 @@ impl From<replayer::merge::MergeError> for Failure {
     }
 }
 
-/// Prints to standard output. A reader that went away ends the output, not the program with a panic.
+/// Prints to standard output, whatever steers a terminal spelled out: much of what is printed was said by traffic or files.
+/// A reader that went away ends the output, not the program with a panic.
 pub(crate) fn print(text: &str) {
+    print_bytes(visible::lines(text).as_bytes());
+}
+
+/// Prints what was made harmless piece by piece, and may be coloured.
+pub(crate) fn print_painted(text: &str) {
     print_bytes(text.as_bytes());
 }
 
-/// The same for what may not be text.
-pub(crate) fn print_bytes(bytes: &[u8]) {
-    use std::io::Write;
+/// Prints bytes from traffic: as they are, but where they would reach a terminal as [`print`] does.
+#[cfg(feature = "replay")]
+pub(crate) fn print_traffic(bytes: &[u8]) {
+    if std::io::stdout().is_terminal() {
+        print_bytes(visible::lines_of_bytes(bytes).as_bytes());
+    } else {
+        print_bytes(bytes);
+    }
+}
+
+fn print_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }

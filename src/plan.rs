@@ -62,8 +62,8 @@ fn show(planned: Planned, count: u64) -> Result<(), Failure> {
             "# at {at:.6} s: client {} copy {}, connection {}, recorded as {} of session {}\n",
             facts.client, facts.copy, job.slot, facts.seq, facts.session
         ));
-        outcome::print_bytes(&job.head);
-        outcome::print_bytes(&job.body);
+        outcome::print_traffic(&job.head);
+        outcome::print_traffic(&job.body);
         if !job.body.ends_with(b"\n") && !job.body.is_empty() {
             outcome::print("\n");
         }

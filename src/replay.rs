@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formats::redact::RedactionKey;
+use formats::visible;
 use log::Level;
 use replayer::contexts::{Contexts, Sampling};
 use replayer::dial::DialOptions;
@@ -334,7 +335,7 @@ fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(
     if !ask {
         return Err(error.into());
     }
-    eprint!("{error}. Send them? [y/N] ");
+    eprint!("{}. Send them? [y/N] ", visible::line(&error.to_string()));
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);

@@ -126,6 +126,36 @@ pub(crate) fn micros(us: f64) -> String {
     }
 }
 
+/// A time in nanoseconds since 1970, as in `2026-11-25T15:00:00.123456Z`.
+pub(crate) fn rfc3339_micros(unix_ns: u64) -> String {
+    let at = std::time::UNIX_EPOCH + Duration::from_nanos(unix_ns);
+    humantime::format_rfc3339_micros(at).to_string()
+}
+
+/// The same to the second.
+pub(crate) fn rfc3339_seconds(unix_ns: u64) -> String {
+    let at = std::time::UNIX_EPOCH + Duration::from_nanos(unix_ns);
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
+/// `15:00:00.000`, UTC.
+pub(crate) fn time_of_day(unix_ns: u64) -> String {
+    let (seconds, ms) = (unix_ns / 1_000_000_000 % 86_400, unix_ns / 1_000_000 % 1_000);
+    format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A time in nanoseconds, in the unit that fits.
+pub(crate) fn nanos_text(nanos: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
+    let us = nanos as f64 / 1_000.0;
+    if us < 120e6 { micros(us) } else { seconds(us / 1e6) }
+}
+
+/// `1 gap`, `2 gaps`.
+pub(crate) fn plural(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Seconds as `3.2 s`, `2m 5s`.
 pub(crate) fn seconds(s: f64) -> String {
     if s < 120.0 { format!("{s:.1} s") } else { format!("{}m {:.0}s", (s / 60.0).floor(), s % 60.0) }
@@ -136,7 +166,7 @@ pub(crate) fn sparkline(values: &[u64]) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.iter().copied().max().unwrap_or(0).max(1);
     let block = |value: u64| {
-        let at = usize::try_from(value * 7 / most).unwrap_or(7);
+        let at = usize::try_from(u128::from(value) * 7 / u128::from(most)).unwrap_or(7);
         if value == 0 { ' ' } else { BLOCKS.get(at).copied().unwrap_or('█') }
     };
     values.iter().map(|value| block(*value)).collect()
@@ -172,5 +202,12 @@ mod tests {
             ("12 µs".into(), "3.4 ms".into(), "1.25 s".into())
         );
         assert_eq!(sparkline(&[0, 1, 7, 14]), " ▁▄█");
+        assert_eq!(sparkline(&[u64::MAX, u64::MAX / 2, 1]), "█▄▁");
+        assert_eq!(
+            (time_of_day(86_399_999_000_000), time_of_day(u64::MAX)),
+            ("23:59:59.999".into(), "23:34:33.709".into())
+        );
+        assert_eq!([0, 1, 1_000].map(|number| plural(number, "gap")), ["0 gaps", "1 gap", "1,000 gaps"]);
+        assert_eq!([1_500, 119_000_000_000, 125_000_000_000].map(nanos_text), ["2 µs", "119.00 s", "2m 5s"]);
     }
 }

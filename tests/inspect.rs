@@ -3,6 +3,7 @@
 
 mod support;
 
+use formats::summary::Ranked;
 use serde_json::Value;
 use support::{folder, inside, reenact_says, text};
 
@@ -84,4 +85,35 @@ fn health_checks_are_offered_to_be_left_out() {
         .map(|one| (one["exclude"].as_str().unwrap(), one["exchanges"].as_u64().unwrap()))
         .collect();
     assert_eq!(checks, [("GET /healthz", 1), ("GET /internal/state", 2)]);
+}
+
+#[test]
+fn the_busiest_endpoint_is_told_among_more_than_have_rows() {
+    let folder = folder();
+    // Who has a row is drawn by lot, and this one never wins.
+    let busy = (0..1_000).map(|number| format!("GET /busy/n{number}z")).max_by_key(|name| Ranked::new(name)).unwrap();
+    let paths: Vec<String> =
+        (0..4_000).map(|number| if number % 4 == 0 { busy.clone() } else { format!("GET /p/x{number}z") }).collect();
+    let requests: Vec<(&str, &str, &str)> = paths.iter().map(|line| ("named-01", "Firefox", line.as_str())).collect();
+    let (shown, json) = inspected(&session(&folder, &requests));
+    let endpoints = json["endpoints"].as_array().unwrap();
+    let counted: u64 = endpoints.iter().map(|row| row["exchanges"].as_u64().unwrap()).sum();
+    assert_eq!((endpoints.len(), counted, &json["exchanges"]), (1_001, 4_000, &4_000.into()));
+    let busiest = shown.lines().skip_while(|line| !line.contains("endpoint ")).nth(1).unwrap();
+    let about = busiest.split_whitespace().last().unwrap().replace(',', "").parse::<u64>().unwrap();
+    assert!(busiest.contains(&busy) && busiest.contains('≈') && about.abs_diff(1_000) < 350, "{busiest}");
+    assert_eq!(json["endpoints_without_a_row"][0]["endpoint"], *busy);
+}
+
+#[test]
+fn lines_fit_a_terminal_of_any_width() {
+    let folder = folder();
+    let long = format!("GET /{}", "long/".repeat(60));
+    let path = session(&folder, &[("named-01", "Firefox", &long), ("named-02", "kube-probe/1", "GET /internal/state")]);
+    for columns in [60, 80, 140] {
+        let said = support::run(support::reenact(["inspect", &text(&path)]).env("COLUMNS", columns.to_string()));
+        // The path of the session is one word.
+        let widest = said.out.lines().skip(1).map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= columns.max(72), "{columns}: {}", said.out);
+    }
 }

@@ -14,5 +14,7 @@ pub mod redact;
 pub mod seal;
 pub mod session;
 pub mod stars;
+pub mod summary;
 pub mod trace;
+pub mod visible;
 pub mod wire;

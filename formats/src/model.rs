@@ -138,7 +138,7 @@ pub enum Framing {
 }
 
 /// The protocol of an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Protocol {
     /// HTTP/1.0
     Http10,
@@ -171,7 +171,7 @@ pub struct Instants {
 }
 
 /// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum End {
     /// Request and response are both whole.
     #[default]

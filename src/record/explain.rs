@@ -10,6 +10,7 @@ use formats::jsonl::{Line, Reader};
 use formats::model::Exchange;
 use formats::redact::{Change, Redactor};
 use formats::session::{Event, Session};
+use formats::visible;
 use serde_json::{Value, json};
 
 use super::redaction;
@@ -158,7 +159,7 @@ impl<W: Write> Explanation<W> {
     }
 
     fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), Failure> {
-        written(self.out.write_fmt(text))
+        written(self.out.write_all(visible::lines(&text.to_string()).as_bytes()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use formats::visible;
+
 use crate::result::Quantiles;
 
 /// What stands where nothing was counted.
@@ -20,7 +22,7 @@ pub(super) fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            c if c.is_control() || reorders(c) => out.push('\u{fffd}'),
+            c if visible::is_steering(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -33,11 +35,6 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
     }
-}
-
-/// Whether a character turns the direction of the text around it, which could make one endpoint look like another.
-fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// JSON that can stand inside a script element: neither `</script` nor `<!--` can occur in it.
