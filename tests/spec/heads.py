@@ -1,7 +1,7 @@
 """Section 6 of docs/SPEC.md, "Heads": templates, their holes, and the value columns that fill them."""
 
 import page
-from encoding import Column, Cursor, Damaged
+from encoding import Cursor, Damaged
 
 
 class ValueColumn:

@@ -1,4 +1,4 @@
-"""Section 12 of docs/SPEC.md: what damage there was, and how many exchanges it cost by the sequence numbers around it."""
+"""Section 12 of docs/SPEC.md: what damage there was, and what it cost by the sequence numbers around it."""
 
 import dataclasses
 

@@ -28,7 +28,7 @@ REQUEST, RESPONSE = 64, 96
  DIGEST_BYTES, REDACTED, REDACTED_NAMES, DROPPED) = range(15)
 VALUES = 256  # and more: value columns
 
-# The second of two holes of a template; the first value column's hole is 2.
+# Section 6, "Heads": what a hole of a template stands for; 2 + k is value column k.
 HOLE_END, HOLE_LENGTH, HOLE_VALUE = 0, 1, 2
 
 SOURCES = {1: "named", 2: "forwarded", 3: "peer", 4: "connection"}

@@ -12,8 +12,10 @@ import pathlib
 import sys
 
 import page
+from age import Unopened, identities_of
 from block import Block, named
-from encoding import Cursor, Damaged, protobuf, protobuf_message, unpacked
+from encoding import Damaged, protobuf, protobuf_message, unpacked
+from encryption import opener_of
 from losses import Losses
 from segment import Record, Refused, Unreadable, first_record, parts
 
@@ -29,12 +31,12 @@ def files_of(session):
     return files
 
 
-def read(session, opener_of=None):
-    """The events of the session at a path. `opener_of(file, header)` makes what opens an encrypted segment."""
-    return decode([(file, file.read_bytes()) for file in files_of(session)], opener_of)
+def read(session, opener=None):
+    """The events of the session at a path. `opener(file, header)` makes what opens an encrypted segment."""
+    return decode([(file, file.read_bytes()) for file in files_of(session)], opener)
 
 
-def decode(files, opener_of=None):
+def decode(files, opener=None):
     """The events of a session: (name, bytes) of each segment."""
     begins = [first_record(data, file) for file, data in files]
     if all(begin is None for begin in begins):
@@ -44,7 +46,7 @@ def decode(files, opener_of=None):
     session_ids = {}
     for number, ((file, data), begin) in enumerate(zip(files, begins)):
         segment = Segment(number, losses)
-        segment.read(file, data, len(data) if begin is None else begin, opener_of)
+        segment.read(file, data, len(data) if begin is None else begin, opener)
         if segment.header.get("session_id"):
             session_ids.setdefault(segment.header["session_id"], file)
     if len(session_ids) > 1:
@@ -65,24 +67,22 @@ class Segment:
         self._has_end = False
         self._kept = {}
 
-    def read(self, file, data, begin, opener_of):
-        is_first = True
+    def read(self, file, data, begin, opener):
         for part in parts(data, begin):
             if isinstance(part, Unreadable):
                 self._losses.unreadable(self._number, part.at, part.end)
                 continue
             try:
-                if is_first and part.kind == page.HEADER and not part.is_encrypted:
-                    self._read_header(file, part.payload, opener_of)
+                if part.kind == page.HEADER and not part.is_encrypted and not self.header:
+                    self._read_header(file, part.payload, opener)
                 else:
                     self._read_record(part)
             except Damaged:
                 self._losses.unreadable(self._number, part.at, part.end)
-            is_first = False
         if not self._has_end:
             self._losses.other({"unfinished": self._number})
 
-    def _read_header(self, file, payload, opener_of):
+    def _read_header(self, file, payload, opener):
         try:
             header = json.loads(payload)
         except ValueError as error:
@@ -90,14 +90,16 @@ class Segment:
         if not isinstance(header, dict):
             raise Damaged("the header is no JSON object")
         features = header.get("features_required") or []
+        if not isinstance(features, list):
+            raise Damaged("the header's features_required is no array")
         for feature in features:
             if feature not in page.FEATURES:
                 raise Refused(f"{file}: the feature {feature!r} is required, and unknown here")
         self.header = header
         if "encrypted" in features:
-            if opener_of is None:
+            if opener is None:
                 raise Refused(f"{file}: the feature 'encrypted' is required: give --identity FILE to open it")
-            self._opener = opener_of(file, header)
+            self._opener = opener(file, header)
             self._is_encrypted = True
 
     def _read_record(self, record):
@@ -166,8 +168,9 @@ def main(arguments=None):
     usage.add_argument("session", metavar="SESSION")
     asked = usage.parse_args(arguments)
     try:
-        events = read(asked.session)
-    except (Refused, OSError) as error:
+        keys = identities_of(pathlib.Path(asked.identity).read_text()) if asked.identity else None
+        events = read(asked.session, opener_of(keys) if keys else None)
+    except (Refused, Unopened, UnicodeDecodeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("[" + ",".join("\n" + json.dumps(event, sort_keys=True) for event in events) + "\n]")

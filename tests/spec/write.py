@@ -1,4 +1,4 @@
-"""Writes a session from conformance JSON, from docs/SPEC.md alone; the simplest that is valid, or every form of reference.
+"""Writes a session from conformance JSON, from docs/SPEC.md alone: the simplest, or with every form of reference.
 
     write.py [--references] [--unknown] [--summary] [--exchanges-per-block N] EVENTS.json DIRECTORY
 
@@ -7,6 +7,7 @@ What is written depends on the arguments only: zstd frames are made by hand, of 
 """
 
 import argparse
+import base64
 import dataclasses
 import json
 import pathlib
@@ -14,6 +15,7 @@ import sys
 import zlib
 
 import page
+from encryption import Chain
 from write_block import BlockWriter, latest_instant, number_of, reversed_names, varint
 
 ORIGIN_UNIX_NS = 1_800_000_000_000_000_000
@@ -41,12 +43,19 @@ class Options:
     exchanges_per_block: int = 1 << 32
     frame: object = raw_frame
     header: dict = dataclasses.field(default_factory=dict)
+    # Encrypts: the segment key (the same for all segments here), and the age file that holds it.
+    segment_key: bytes = None
+    key_file: bytes = None
 
 
 def record(kind, payload, flags=0):
     head = page.MARKER + bytes([kind, flags, 0, 0]) + len(payload).to_bytes(4, "little")
     head += zlib.crc32(payload).to_bytes(4, "little")
     return head + zlib.crc32(head).to_bytes(4, "little") + payload
+
+
+def json_of(header):
+    return json.dumps(header, sort_keys=True).encode()
 
 
 def file_head(version=page.VERSION):
@@ -80,7 +89,16 @@ class SegmentWriter:
                   "started_unix_ns": ORIGIN_UNIX_NS, **options.header}
         if options.unknown:
             header["of_tomorrow"] = {"deep": [1]}
-        self._record(page.HEADER, json.dumps(header, sort_keys=True).encode())
+        self._chain, self._sealed = None, 0
+        if options.segment_key is None:
+            self._record(page.HEADER, json_of(header))
+        else:
+            public = {name: header[name] for name in ("session_id", "created_by", "segment")}
+            public |= {"features_required": ["encrypted"],
+                       "encryption": {"version": 1, "key": base64.b64encode(options.key_file).decode()}}
+            self._record(page.HEADER, json_of(public))
+            self._chain = Chain(options.segment_key, header["session_id"], number)
+            self._record(page.PRIVATE_HEADER, json_of({**header, **public}))
 
     def exchange(self, exchange):
         is_next = not self._exchanges or exchange["seq"] == self._exchanges[-1]["seq"] + 1
@@ -105,27 +123,31 @@ class SegmentWriter:
     def close(self, is_last):
         """The segment's bytes, and its index as the conformance JSON has it."""
         self._write_block()
-        index_at, summary_at = len(self._data), 0
-        self._record(page.INDEX, self._options.frame(self._index()))
+        index_at, summary_at = self._record(page.INDEX, self._options.frame(self._index())), 0
         if self._options.summary:
-            summary_at = len(self._data)
-            self._record(page.SUMMARY, self._options.frame(b""))
+            summary_at = self._record(page.SUMMARY, self._options.frame(b""))
         self._record(page.END, b"".join(value.to_bytes(8, "little") for value in (index_at, summary_at, is_last)))
         clients = [[*client, row["first"], row["last"], row["exchanges"]] for client, row in self._clients.items()]
         return bytes(self._data), {"clients": clients, "blocks": self._blocks}
 
     def _record(self, kind, payload):
-        if self._options.unknown:
-            self._data += record(200, b"a record of tomorrow")
-        self.records.append((len(self._data), kind))
-        self._data += record(kind, payload)
+        """Where the record begins."""
+        if self._options.unknown and self.records:
+            self._append(200, b"a record of tomorrow")
+        return self._append(kind, payload)
+
+    def _append(self, kind, payload):
+        at, flags = len(self._data), 0
+        if self._chain:
+            payload, flags = self._chain.seal(self._sealed, kind, at, payload), page.ENCRYPTED
+            self._sealed += 1
+        self.records.append((at, kind))
+        self._data += record(kind, payload, flags)
+        return at
 
     def _write_block(self):
         if not self._exchanges:
             return
-        at = len(self._data)
-        if self._options.unknown:
-            at += len(record(200, b"a record of tomorrow"))
         earliest = min(exchange["instants"]["request_start"] for exchange in self._exchanges)
         latest = max(latest_instant(exchange) for exchange in self._exchanges)
         block = BlockWriter(earliest, self._kept, self._options)
@@ -138,7 +160,7 @@ class SegmentWriter:
         first, count = self._exchanges[0]["seq"], len(self._exchanges)
         prefix = b"".join(value.to_bytes(size, "little") for value, size in (
             (len(content), 4), (count, 4), (first, 8), (earliest, 8), (latest, 8)))
-        self._record(page.BLOCK, prefix + self._options.frame(content))
+        at = self._record(page.BLOCK, prefix + self._options.frame(content))
         for which, body in enumerate(block.kept):
             self._kept.setdefault(body, (at, which))
         self._blocks.append([at, first, count, earliest, latest])

@@ -1,5 +1,7 @@
-"""Sections 5 and 6 of docs/SPEC.md, written: exchanges to the columns of a block. Nothing is shared with the decoder but
-the names and numbers in page.py."""
+"""Sections 5 and 6 of docs/SPEC.md, written: exchanges to the columns of a block.
+
+Nothing is shared with the decoder but the names and numbers in page.py.
+"""
 
 import base64
 import re
@@ -161,7 +163,7 @@ class BlockWriter:
         for line in head.splitlines(keepends=True):
             name = re.match(rb"([!-9;-~]+: ?)([^\r\n]*)", line)
             if name is None:
-                # A first line, an empty one or no HTTP at all: the line's end is literal, what stands before is a value.
+                # A first line, an empty one or no HTTP at all: its end is literal, what stands before is a value.
                 text = line.rstrip(b"\r\n")
                 column = "line"
             else:
