@@ -78,7 +78,7 @@ def _unpadded(data):
 
 
 def _stanzas(file):
-    """The recipients' stanzas as (arguments, body), what the header's MAC covers, the MAC, and where the header ends."""
+    """The recipients as (arguments, body), what the header's MAC covers, the MAC, and where the header ends."""
     at, lines = 0, []
     while True:
         end = file.find(b"\n", at)

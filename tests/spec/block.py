@@ -38,7 +38,8 @@ class Block:
             int.from_bytes(prefix.take(size), "little") for size in (4, 4, 8, 8, 8))
         self._frame = payload[PREFIX_BYTES:]
         self._lent = lent
-        self.kept = []
+        # None as long as the tables have not been read, and where they do not decode.
+        self.kept = None
 
     def exchanges(self):
         """Yields the block's exchanges one by one, and raises `Damaged` at the first that does not decode."""
@@ -99,13 +100,14 @@ class Block:
 
     def _read_bodies(self):
         lengths, bodies = Cursor(self._tables[page.BODY_LENGTHS]), Cursor(self._tables[page.BODIES])
-        self._bodies = []
+        self._bodies, kept = [], []
         while lengths.left():
             number = lengths.number()
             self._bodies.append(bodies.take(number // 2))
             if number % 2:
-                self.kept.append(self._bodies[-1])
+                kept.append(self._bodies[-1])
         bodies.finish("the bodies")
+        self.kept = kept
         self._named_bodies = set()
         self._first_unnamed = 0
         borrowed = Cursor(self._tables[page.BORROWED])

@@ -113,8 +113,8 @@ def everything():
     fields = b":method: GET\r\n:path: /\r\nx-empty: \r\n\r\n"
     two = exchange((1 << 40) + 3, message(fields), message(b":status: 200\r\n\r\n", b"\0\xff" * 500,
                    dropped="behind", total_len=1 << 40), at=6_000_000, protocol="HTTP/2", end="timeout")
-    three = exchange((1 << 40) + 4, message(fields, dropped="undecodable"), answer(redacted=["zstd"]), at=7_000_000, protocol="HTTP/3",
-                     end="capture_lost", facts="{}")
+    three = exchange((1 << 40) + 4, message(fields, dropped="undecodable"), answer(redacted=["zstd"]),
+                     at=7_000_000, protocol="HTTP/3", end="capture_lost", facts="{}")
     zero = exchange((1 << 40) + 5, message(b"no HTTP at all\nwith \rodd ends\r"), answer(dropped="damaged"),
                     at=8_000_000, protocol="HTTP/1.0", end="recording_stopped", ambiguity="unasked_upgrade")
     zero["exchange"]["client"]["source"] = "connection"
@@ -132,8 +132,8 @@ def extremes():
         U64_MAX - 2, get("/odd"), None, at=0, client=3, connection=0, end="upstream_gone",
         instants={"request_head": U64_MAX, "request_end": None, "connected": U64_MAX, "response_start": 5},
         replay_of={"session": U64_MAX - 1, "seq": U64_MAX, "copy": U64_MAX})
-    half = exchange(U64_MAX - 1, message(b"", chunks=[U64_MAX, 0]), message(b"", b"body", total_len=U64_MAX), at=1 << 63,
-                    client=U64_MAX, connection=U64_MAX, replay_of={"session": 0, "seq": 0, "copy": 0})
+    half = exchange(U64_MAX - 1, message(b"", chunks=[U64_MAX, 0]), message(b"", b"body", total_len=U64_MAX),
+                    at=1 << 63, client=U64_MAX, connection=U64_MAX, replay_of={"session": 0, "seq": 0, "copy": 0})
     empty = exchange(U64_MAX, message(b""), message(b""), at=U64_MAX, connection=1 << 63, client=0, facts="",
                      informational=[""], tunnel={"to_upstream": flow(U64_MAX), "to_client": flow()})
     return [odd, half, empty, gap("other", from_ns=U64_MAX, to_ns=U64_MAX, connections=U64_MAX, exchanges=U64_MAX,

@@ -131,7 +131,8 @@ class Segment:
                 told += 1
         except Damaged:
             self._losses.block_content(self._number, record.at, record.end, block.count - told)
-        self._kept[record.at] = block.kept
+        if block.kept is not None:
+            self._kept[record.at] = block.kept
 
 
 def gap(payload):

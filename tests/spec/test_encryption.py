@@ -130,7 +130,8 @@ class Age(unittest.TestCase):
                 age.decrypt(file[:-1], [secret])
 
     def test_identities_that_are_none(self):
-        for text in ("hello", IDENTITY.lower(), IDENTITY[:-2], IDENTITY[:20] + IDENTITY[21] + IDENTITY[20] + IDENTITY[22:], IDENTITY + "Q"):
+        swapped = IDENTITY[:20] + IDENTITY[21] + IDENTITY[20] + IDENTITY[22:]
+        for text in ("hello", IDENTITY.lower(), IDENTITY[:-2], swapped, IDENTITY + "Q"):
             with self.assertRaises(age.Unopened):
                 age.identities_of(text)
 

@@ -96,7 +96,7 @@ def damaged():
     yield Vector("damage-behind-the-end", [data + GARBAGE], [*events, damage(size, len(GARBAGE), None)])
     yield Vector("damage-index", [flipped(data, end_at + 25)], [
         *events[:6], damage(end_at, data.index(page.MARKER, end_at + 4) - end_at, None)])
-    yield lost_lender()
+    yield from lost_lenders()
     yield rest_of_a_block()
     yield over_segments()
 
@@ -106,20 +106,26 @@ def index_as_written(events):
     return next(event for event in events if "index" in event)
 
 
-def lost_lender():
-    """A block is lost whose body a later one borrowed."""
+def lost_lenders():
+    """A block is lost whose body a later one borrowed, to damage of the file or of its content behind the checksum."""
     events = [samples.exchange(turn, samples.get("/"), samples.answer(body, status=b"200 OK"), at=1000 * turn)
               for turn, body in enumerate([samples.PAGE, samples.LOGO, samples.LOGO], 1)]
     for event in events:
         # A head that does not tell the length, since that of a lost body is nowhere in the block.
         event["exchange"]["response"]["head"] = samples.b64(b"HTTP/1.1 200 OK\r\n\r\n")
     made = write(events, Options(references=True, exchanges_per_block=1))
-    at, end = [(at, end) for (at, kind), (end, _) in zip(made.records[0], made.records[0][1:])
-               if kind == page.BLOCK][1]
+    data = made.segments[0]
+    at, end = made.records[0][2][0], made.records[0][3][0]
     without = json.loads(json.dumps(made.events[2]))
     without["exchange"]["response"] |= {"body": "", "dropped": "damaged", "total_len": None}
-    return Vector("damage-lost-lender", [flipped(made.segments[0], at + 60)],
-                  [made.events[0], damage(at, end - at, 1), without, *made.events[3:]])
+    read = [made.events[0], damage(at, end - at, 1), without, *made.events[3:]]
+    payload = data[at + page.RECORD_HEAD_BYTES:end]
+    # Its only body is said to be longer by one byte than what there is of bodies.
+    lengths = bytes([page.BODY_LENGTHS, 1, 2 * len(samples.LOGO) + 1])
+    assert payload.count(lengths) == 1
+    cut = record(page.BLOCK, payload.replace(lengths, lengths[:2] + bytes([lengths[2] + 2])))
+    yield Vector("damage-lost-lender", [flipped(data, at + 60)], read)
+    yield Vector("damage-lender-does-not-decode", [data[:at] + cut + data[end:]], read)
 
 
 def rest_of_a_block():
