@@ -116,7 +116,8 @@ def everything():
     three = exchange((1 << 40) + 4, message(fields, dropped="undecodable"), answer(redacted=["zstd"]),
                      at=7_000_000, protocol="HTTP/3", end="capture_lost", facts="{}")
     zero = exchange((1 << 40) + 5, message(b"no HTTP at all\nwith \rodd ends\r"), answer(dropped="damaged"),
-                    at=8_000_000, protocol="HTTP/1.0", end="recording_stopped", ambiguity="unasked_upgrade")
+                    at=8_000_000, protocol="HTTP/1.0", end="recording_stopped", ambiguity="unasked_upgrade",
+                    resynchronised=True)
     zero["exchange"]["client"]["source"] = "connection"
     named = exchange((1 << 40) + 6, get("/named"), None, at=9_000_000, client=3, connection=0, end="upstream_gone",
                      instants={"request_end": None, "connected": None, "response_start": 9_000_050},

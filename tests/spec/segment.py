@@ -66,10 +66,11 @@ def first_record(data, name):
 
 def parts(data, begin):
     """Yields the records and unreadable places from the file's head on, which ends at `begin` if it is whole."""
-    bad_from = None
     at = begin
-    if begin != page.FILE_HEAD_BYTES or data[:8] != page.FILE_MAGIC or zlib.crc32(data[:12]) != u32(data, 12):
-        bad_from = 0
+    is_whole = (begin == page.FILE_HEAD_BYTES and data[:8] == page.FILE_MAGIC
+                and zlib.crc32(data[:12]) == u32(data, 12))
+    # A file of no bytes at all holds none that cannot be read.
+    bad_from = None if is_whole or not data else 0
     while at < len(data):
         head = record_head(data, at)
         if head:

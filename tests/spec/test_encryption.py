@@ -62,6 +62,24 @@ class Encrypted(Directory):
         with self.assertRaisesRegex(segment.Refused, "none of the identities"):
             self.decode(*self.made.segments)
 
+    def test_an_encryption_of_tomorrow_is_refused(self):
+        first, second = self.made.records[0][:2]
+        data = self.made.segments[0]
+        header = json.loads(data[first[0] + page.RECORD_HEAD_BYTES:second[0]])
+        for changes, named in (({"version": 2}, "version 2"), ({"version": 1, "key": "?"}, "key"),
+                               ({"version": 1, "key": 5}, "key"), ({}, "version None")):
+            changed = record(page.HEADER, json.dumps({**header, "encryption": changes}).encode())
+            with self.assertRaisesRegex(segment.Refused, named):
+                self.decode(data[:first[0]] + changed + data[second[0]:])
+
+    def test_a_segment_key_of_another_length_is_refused(self):
+        secret = bytes(range(1, 33))
+        self.opener = opener_of([secret])
+        short = age.encrypt(bytes(31), [secret], bytes(16), bytes(16), bytes(range(2, 34)))
+        made = write([], Options(segment_key=bytes(31), key_file=short))
+        with self.assertRaisesRegex(segment.Refused, "31 bytes"):
+            self.decode(*made.segments)
+
     def records(self):
         """The first segment's records behind the header: (where it begins, where it ends, kind)."""
         places = [*self.made.records[0], (len(self.made.segments[0]), None)]

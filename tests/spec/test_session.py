@@ -212,6 +212,34 @@ class Damage(Directory):
         costs = [event["damage"]["exchanges"] for event in self.read(data) if "damage" in event]
         self.assertEqual([None, None], costs)
 
+    def test_neighbours_of_all_sorts_are_one_damage(self):
+        made = write([samples.exchange(seq, samples.get("/"), None) for seq in range(6)], Options(
+            exchanges_per_block=1))
+        places = [(at, end) for (at, kind), (end, _) in zip(made.records[0], made.records[0][1:])
+                  if kind == page.BLOCK]
+
+        def broken(*hits):
+            """Blocks by their number, with the record broken (`torn`) or only its content."""
+            data = made.segments[0]
+            for number, how in hits:
+                at, end = places[number]
+                payload = data[at + page.RECORD_HEAD_BYTES:end]
+                data = data[:at] + (vectors.flipped(data[at:end], 25) if how == "torn" else record(
+                    page.BLOCK, payload[:32] + bytes(len(payload) - 32))) + data[end:]
+            return [(damage["at"], damage["len"], damage["exchanges"])
+                    for damage in (event["damage"] for event in self.read(data) if "damage" in event)]
+
+        for first in ("torn", "content"):
+            for second in ("torn", "content"):
+                for number in (0, 1, 4):
+                    size = places[number + 1][1] - places[number][0]
+                    # In front of the first block that can be read, and behind the last, there are no numbers.
+                    cost = None if (number == 0 and first == "torn") or (number == 4 and second == "torn") else 2
+                    self.assertEqual([(places[number][0], size, cost)],
+                                     broken((number, first), (number + 1, second)), (first, second, number))
+        self.assertEqual([(places[1][0], places[3][1] - places[1][0], 3)],
+                         broken((1, "content"), (2, "torn"), (3, "content")))
+
     def test_a_record_of_another_kind_that_does_not_decode_is_damage(self):
         made = write([samples.exchange(1, samples.get("/"), None), samples.gap("breaker"),
                       samples.exchange(2, samples.get("/"), None)])
@@ -225,6 +253,59 @@ class Damage(Directory):
                      self.read(data[:end_at] + record(page.END, b"\0" * 24, flags=page.ENCRYPTED))):
             self.assertEqual({"unfinished": 0}, read[-1])
             self.assertEqual(end_at, read[-2]["damage"]["at"])
+
+    def test_a_header_that_does_not_decode_is_damage(self):
+        (at, _), (end, _) = self.made.records[0][:2]
+        for bad in (b"no JSON", b"[]", b'{"features_required": "encrypted"}', b"\xff"):
+            read = self.read(self.data[:at] + record(page.HEADER, bad) + self.data[end:])
+            self.assertEqual({"segment": 0, "at": at, "len": 20 + len(bad), "exchanges": None}, read[0]["damage"])
+            self.assertEqual(6, sum("exchange" in event for event in read))
+
+    def test_an_index_that_does_not_decode_is_damage(self):
+        at, end = self.made.records[0][-2][0], self.made.records[0][-1][0]
+        for bad in (b"\x08\x01", b"\x12\x04\x0a\x02no", b"\x0a\x02\x08\x09", b"\x0b"):
+            framed = record(page.INDEX, raw_frame(bad))
+            read = self.read(self.data[:at] + framed + self.data[end:])
+            self.assertEqual([vectors.damage(at, len(framed), None)], read[6:], bad)
+
+    def test_an_unknown_record_in_front_of_the_header_is_skipped(self):
+        asks = write([], Options(header={"features_required": ["new"]})).segments[0]
+        head, rest = asks[:page.FILE_HEAD_BYTES], asks[page.FILE_HEAD_BYTES:]
+        with self.assertRaisesRegex(segment.Refused, "'new'"):
+            self.read(head + record(77, b"tomorrow") + rest)
+
+    def test_a_segment_of_nothing_beside_a_whole_one(self):
+        self.assertEqual([*self.made.events, {"unfinished": 1}], self.read(self.data, b""))
+        self.assertEqual([*self.made.events, vectors.damage(0, 9, None, segment=1), {"unfinished": 1}],
+                         self.read(self.data, b"\x89REN\r\n\x1a\n\2"))
+
+    def test_a_count_without_a_column_to_count_in_is_bounded(self):
+        """A column that is not there is zeros without an end, and takes no bytes for them."""
+        events = [samples.exchange(turn, samples.get("/"), None) for turn in range(2)]
+        made = write(events)
+        (at, _), (end, _) = made.records[0][1:3]
+        payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
+        content = unpacked(payload[32:], 1 << 20)
+        # The first value column is the first behind those of messages.
+        begin = content.index(varint(page.VALUES))
+        pieces = varint(page.REQUEST + page.PIECES) + b"\x06" + varint(0) + varint(1 << 33)
+        content = content[:begin] + pieces + content[begin:]
+        changed = record(page.BLOCK, len(content).to_bytes(4, "little") + payload[4:32] + raw_frame(content))
+        read = self.read(made.segments[0][:at] + changed + made.segments[0][end:])
+        self.assertEqual([made.events[0], vectors.damage(at, len(changed), 1)], read[:2])
+
+    def test_columns_whose_ids_do_not_rise_are_damage(self):
+        made = write(samples.plain(), Options(unknown=True))
+        [at] = [place for place, kind in made.records[0] if kind == page.BLOCK]
+        end = min(place for place, _ in made.records[0] if place > at)
+        payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
+        unknown = bytes([10, 7]) + b"unknown"
+        self.assertEqual(1, payload.count(unknown))
+        # It stands between the bodies, 6, and the first column of exchanges, 16.
+        for number, costs in ((9, []), (11, []), (6, [3]), (page.CONNECTION, [3]), (40, [3])):
+            changed = payload.replace(unknown, bytes([number]) + unknown[1:])
+            read = self.read(made.segments[0][:at] + record(page.BLOCK, changed) + made.segments[0][end:])
+            self.assertEqual(costs, [event["damage"]["exchanges"] for event in read if "damage" in event], number)
 
 
 class Numbers(unittest.TestCase):

@@ -98,6 +98,7 @@ def damaged():
         *events[:6], damage(end_at, data.index(page.MARKER, end_at + 4) - end_at, None)])
     yield from lost_lenders()
     yield rest_of_a_block()
+    yield bytes_left_in_a_column()
     yield over_segments()
 
 
@@ -139,6 +140,18 @@ def rest_of_a_block():
     changed = record(page.BLOCK, payload.replace(column + b"\2\2\2\2", column + b"\2\2\x09\2"))
     return Vector("damage-rest-of-a-block", [made.segments[0][:at] + changed + made.segments[0][end:]],
                   [*made.events[:2], damage(at, end - at, 2), *made.events[4:]])
+
+
+def bytes_left_in_a_column():
+    """A column of numbers has one more than there are exchanges: all are told, and it is damage all the same."""
+    made = write([samples.exchange(turn, samples.get("/"), None) for turn in range(4)])
+    (at, _), (end, _) = made.records[0][1:3]
+    payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
+    # One exchange fewer is said to be in it.
+    assert payload[4:8] == b"\4\0\0\0"
+    changed = record(page.BLOCK, payload[:4] + b"\3" + payload[5:])
+    return Vector("damage-bytes-left-in-a-column", [made.segments[0][:at] + changed + made.segments[0][end:]],
+                  [*made.events[:3], damage(at, end - at, 0), *made.events[4:]])
 
 
 def over_segments():
