@@ -92,7 +92,7 @@ class Encrypted(Directory):
         other = data[other_at + page.RECORD_HEAD_BYTES:other_end]
         for kind, changed, flags in (
                 (page.BLOCK, payload[:-1] + bytes([payload[-1] ^ 1]), 1), (page.BLOCK, other, 1),
-                (page.GAP, payload, 1), (page.BLOCK, payload, 0), (page.BLOCK, b"short", 1),
+                (200, payload, 1), (page.BLOCK, payload, 0), (page.BLOCK, b"short", 1),
                 (page.BLOCK, b"\xff" * 8 + payload[8:], 1)):
             read = self.decode(data[:at] + record(kind, changed, flags) + data[end:])
             self.assertEqual(at, read[0]["damage"]["at"])

@@ -263,7 +263,7 @@ class Damage(Directory):
 
     def test_an_index_that_does_not_decode_is_damage(self):
         at, end = self.made.records[0][-2][0], self.made.records[0][-1][0]
-        for bad in (b"\x08\x01", b"\x12\x04\x0a\x02no", b"\x0a\x02\x08\x09", b"\x0b"):
+        for bad in (b"\x08\x01", b"\x10\x01", b"\x12\x04\x0a\x02no", b"\x0a\x02\x08\x09", b"\x0b"):
             framed = record(page.INDEX, raw_frame(bad))
             read = self.read(self.data[:at] + framed + self.data[end:])
             self.assertEqual([vectors.damage(at, len(framed), None)], read[6:], bad)

@@ -13,7 +13,7 @@ import zlib
 
 import page
 import samples
-from write import Options, file_head, record, save, write
+from write import Options, file_head, raw_frame, record, save, write
 
 HERE = pathlib.Path(__file__).parent / "vectors"
 GARBAGE = b"garbage " + page.MARKER + b" and more of it"
@@ -147,11 +147,13 @@ def bytes_left_in_a_column():
     made = write([samples.exchange(turn, samples.get("/"), None) for turn in range(4)])
     (at, _), (end, _) = made.records[0][1:3]
     payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
-    # One exchange fewer is said to be in it.
-    assert payload[4:8] == b"\4\0\0\0"
-    changed = record(page.BLOCK, payload[:4] + b"\3" + payload[5:])
+    column = bytes([page.PROTOCOL, 4, 2, 2, 2, 2])
+    assert payload.count(column) == 1
+    # Behind what stands in front of the content, a frame's head of 9 bytes and a block's of 3.
+    content = payload[44:].replace(column, bytes([page.PROTOCOL, 5, 2, 2, 2, 2, 2]))
+    changed = record(page.BLOCK, len(content).to_bytes(4, "little") + payload[4:32] + raw_frame(content))
     return Vector("damage-bytes-left-in-a-column", [made.segments[0][:at] + changed + made.segments[0][end:]],
-                  [*made.events[:3], damage(at, end - at, 0), *made.events[4:]])
+                  [*made.events[:4], damage(at, len(changed), 0), *made.events[4:]])
 
 
 def over_segments():
