@@ -1,0 +1,81 @@
+"""Section 6 of docs/SPEC.md, "Heads": templates, their holes, and the value columns that fill them."""
+
+import page
+from encoding import Cursor, Damaged
+
+
+class ValueColumn:
+    """One header's values, or whatever the writer put into this hole."""
+
+    def __init__(self, data):
+        parts = Cursor(data)
+        self._asked = Cursor(parts.take(parts.number()))
+        self._lengths = Cursor(parts.take(parts.number()))
+        self._bytes = Cursor(parts.take(parts.left()))
+        self._new = []
+        self._latest = {}
+
+    def value(self, client):
+        number = self._asked.number()
+        if number == 0:
+            if client not in self._latest:
+                raise Damaged("a client's latest value is asked where it has none")
+            return self._latest[client]
+        if number == 1:
+            self._new.append(self._bytes.take(self._lengths.number()))
+            number = len(self._new) + 1
+        if number - 2 >= len(self._new):
+            raise Damaged(f"value {number - 2} is asked where {len(self._new)} were new")
+        self._latest[client] = self._new[number - 2]
+        return self._latest[client]
+
+    def finish(self, what):
+        for part in (self._asked, self._lengths, self._bytes):
+            part.finish(what)
+
+
+class Heads:
+    def __init__(self, templates, values):
+        self._values = {number: ValueColumn(data) for number, data in values.items()}
+        self._latest = {}
+        self._templates = []
+        cursor = Cursor(templates)
+        while cursor.left():
+            template, hole = [], None
+            while hole != page.HOLE_END:
+                literal = cursor.take(cursor.number())
+                hole = cursor.number()
+                template.append((literal, hole))
+            self._templates.append(template)
+
+    def latest_of(self, client, column, number):
+        """The template that a head column's number stands for: 0 is that of this client's latest there."""
+        if number:
+            self._latest[client, column] = number - 1
+        elif (client, column) not in self._latest:
+            raise Damaged("a client's latest template is asked where it has none")
+        return self._latest[client, column]
+
+    def text(self, number, client, length):
+        """A template with its holes filled; `length` is what hole 1 stands for, None where it may not be."""
+        if number >= len(self._templates):
+            raise Damaged(f"template {number} is asked where there are {len(self._templates)}")
+        text = bytearray()
+        for literal, hole in self._templates[number]:
+            text += literal
+            if hole == page.HOLE_LENGTH:
+                if length is None:
+                    raise Damaged("a trailer section or informational head has a hole for a length")
+                text += length
+            elif hole >= page.HOLE_VALUE:
+                column = self._values.get(hole - page.HOLE_VALUE)
+                if column is None:
+                    raise Damaged(f"value column {hole - page.HOLE_VALUE} is asked and not there")
+                text += column.value(client)
+            if len(text) > page.SECTION_BYTES_MAX:
+                raise Damaged(f"a head or trailer section is above {page.SECTION_BYTES_MAX} bytes")
+        return bytes(text)
+
+    def finish(self):
+        for number, column in self._values.items():
+            column.finish(f"value column {number}")
