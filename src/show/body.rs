@@ -60,7 +60,8 @@ fn remarks(body: &Body) -> Vec<String> {
             Dropped::Behind => "capturing could not keep up",
             Dropped::Undecodable => "a redaction rule might apply, and it could not be read",
             Dropped::Truncated => "a redaction rule might apply, and only a part of it was there",
-            Dropped::Rule => "a redaction rule says so",
+            Dropped::Rule => "a rule says so",
+            Dropped::Damaged => "the part of the file that held them is damaged",
         };
         out.push(format!("{} were sent, none were kept: {why}", units::bytes(sent)));
     } else if body.is_truncated() && body.sha256.is_none() {

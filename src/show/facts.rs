@@ -84,6 +84,7 @@ fn ended(end: End) -> (Role, &'static str) {
         End::ClientGone => (Role::Doubtful, "client_gone: the client closed before the answer was whole"),
         End::UpstreamGone => (Role::Bad, "upstream_gone: the upstream closed before the answer was whole"),
         End::RecordingStopped => (Role::Doubtful, "recording_stopped: the recorder was stopped meanwhile"),
+        End::Timeout => (Role::Bad, "timeout: who recorded it waited no longer"),
         End::CaptureLost => (Role::Bad, "capture_lost: the rest passed, and was not captured"),
     }
 }
