@@ -253,9 +253,10 @@ fn service(socket: &Socket, pair: &Arc<Pair>) -> Service<App> {
         }
     };
     let is_read_by_us = pair.tls_in.is_none() && pair.proxy_in == ProxyIn::Off;
-    // The relay reads into a buffer of its own; one of pingora's would only be held.
-    let buffer_bytes = if is_read_by_us { 0 } else { TLS_SOCKET_BUFFER_BYTES };
-    service.add_listener(listener.l4_buffer(L4BufferSettings::default().read(buffer_bytes)));
+    // The relay reads into a buffer of its own and writes on at once; buffers of pingora's would only be held.
+    let plain = L4BufferSettings::unbuffered();
+    let buffers = if is_read_by_us { plain } else { L4BufferSettings::default().read(TLS_SOCKET_BUFFER_BYTES) };
+    service.add_listener(listener.l4_buffer(buffers));
     service
 }
 
