@@ -38,7 +38,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 pub(crate) enum RelayEnd {
     /// Both sides are done.
     Over,
-    /// The peer that sends this direction reset its connection: the other one is to be reset, too, since an orderly end
+    /// The peer that sends this direction reset its connection, or is out of reach: the other one is to be reset, too, since an orderly end
     /// would make a whole answer of half of one.
     Reset(Direction),
     /// No byte moved for as long as that may be.
@@ -285,7 +285,12 @@ impl Pump {
     }
 }
 
-/// Whether TCP says that the peer reset its connection: at first, and when it is written to once more.
+/// Whether TCP says that the connection is no more: that the peer reset it, at first and when it is written to once more, or
+/// that the peer cannot be reached for so long that the system gave it up.
 fn is_reset(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | TimedOut | HostUnreachable | NetworkUnreachable)
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,6 +184,12 @@ impl Tap {
         self.queued_bytes.load(Ordering::Relaxed)
     }
 
+    /// Events that wait.
+    #[must_use]
+    pub fn queued_events(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes the oldest event.
     #[must_use]
     pub fn pop(&self) -> Option<Event> {
@@ -290,7 +296,7 @@ impl ConnectionTap {
             Capturing::Paused => return self.lose(GapReason::Breaker, len),
             Capturing::On => {}
         }
-        if self.announced.load(Ordering::Relaxed) != state >> 2 {
+        if !self.is_known(state) {
             // A new session, or the first event of all found no room.
             if !self.tap.has_recovered() || !self.announce(state, false) {
                 return self.lose(GapReason::QueueFull, len);
@@ -308,7 +314,9 @@ impl ConnectionTap {
             self.state.lost.store(false, Ordering::Release);
         }
         if wanted == Wanted::Lengths {
-            self.push(What::Passed(from, len));
+            if !self.push(What::Passed(from, len)) {
+                self.tap.losses.add_bytes(GapReason::QueueFull, len);
+            }
         } else if !self.tap.reserve(bytes.len()) {
             self.lose(GapReason::QueueFull, len);
         } else if !self.push(What::Bytes(from, Bytes::copy_from_slice(bytes))) {
@@ -318,17 +326,23 @@ impl ConnectionTap {
     }
 
     pub(crate) fn ended(&self, from: Direction, how: Ending) {
-        if self.is_followed() {
-            self.push(What::Ended(from, how));
+        let state = self.tap.state.load(Ordering::Acquire);
+        match capturing(state) {
+            Capturing::On if self.is_followed() => _ = self.push(What::Ended(from, how)),
+            // What was under way is missing its end.
+            Capturing::Paused if self.is_known(state) => self.lose(GapReason::Breaker, 0),
+            _ => {}
         }
     }
 
     /// Whether the session that is being recorded knows of this connection and has missed nothing of it.
     fn is_followed(&self) -> bool {
         let state = self.tap.state.load(Ordering::Acquire);
-        capturing(state) == Capturing::On
-            && self.announced.load(Ordering::Relaxed) == state >> 2
-            && !self.state.is_lost()
+        capturing(state) == Capturing::On && self.is_known(state) && !self.state.is_lost()
+    }
+
+    fn is_known(&self, state: u64) -> bool {
+        self.announced.load(Ordering::Relaxed) == state >> 2
     }
 
     fn announce(&self, state: u64, from_start: bool) -> bool {
@@ -363,7 +377,7 @@ impl Drop for ConnectionTap {
     fn drop(&mut self) {
         // Said even after a loss: it ends what is known of the connection, and needs no bytes before it.
         let state = self.tap.state.load(Ordering::Acquire);
-        if capturing(state) != Capturing::Off && self.announced.load(Ordering::Relaxed) == state >> 2 {
+        if capturing(state) != Capturing::Off && self.is_known(state) {
             let _ = self.tap.queue.push(Event {
                 connection: self.connection,
                 at_ns: self.tap.clock.now_ns(),

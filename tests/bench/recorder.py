@@ -95,7 +95,7 @@ def proxies(folder, upstream, processes):
     subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", bare], check=True)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     makers = {
-        "reenact, capture on": lambda port: recorder(port, upstream, "--out", f"{folder}/session", "--json"),
+        "reenact, capture on": lambda port: recorder(port, upstream, "--out", f"{folder}/session", "--json", "--record-replays"),
         "reenact, capture off": lambda port: recorder(port, upstream, "--capture", "off"),
         "nginx": lambda port: nginx(folder, "proxy", 0, port, proxied, pool),
         "bare pingora-proxy": lambda port: start(0, bare / "release" / "bare-proxy", f"127.0.0.1:{port}", f"127.0.0.1:{upstream}", **quiet),

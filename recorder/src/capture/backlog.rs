@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use formats::model::{Exchange, Message};
+use formats::model::{Exchange, Message, Piece};
 use parking_lot::Mutex;
 
 /// Bytes of an exchange in memory besides what it was made of.
@@ -78,10 +78,16 @@ impl Backlog {
 
 /// Bytes of everything but the bodies.
 pub(super) fn heads_bytes(exchange: &Exchange) -> usize {
-    let of = |message: &Message| message.head.len() + message.trailers.len() + message.body.chunks.len() * 8;
+    let of_pieces = |pieces: &[Piece]| size_of_val(pieces);
+    let of = |message: &Message| {
+        let lengths = message.body.chunks.len() * 8 + of_pieces(&message.pieces);
+        message.head.len() + message.trailers.len() + lengths
+    };
+    let tunnel = exchange.tunnel.as_ref();
     EXCHANGE_BYTES
         + of(&exchange.request)
         + exchange.response.as_ref().map_or(0, of)
+        + tunnel.map_or(0, |tunnel| of_pieces(&tunnel.to_upstream.pieces) + of_pieces(&tunnel.to_client.pieces))
         + exchange.informational.iter().map(bytes::Bytes::len).sum::<usize>()
 }
 
@@ -93,6 +99,7 @@ pub(super) fn bodies_bytes(exchange: &Exchange) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::model::{Flow, Tunnel};
 
     #[test]
     fn bodies_give_way_first_then_exchanges() {
@@ -106,5 +113,16 @@ mod tests {
         backlog.release(100);
         assert_eq!(admitted(10, 41), Room::Heads); // one more than half
         assert_eq!(backlog.bytes(), 10);
+    }
+
+    #[test]
+    fn the_pieces_of_a_stream_take_room() {
+        let mut exchange = Exchange::default();
+        let bare = heads_bytes(&exchange);
+        let pieces = vec![Piece { at_ns: 1, len: 1 }; 10];
+        exchange.response = Some(Message { pieces: pieces.clone(), ..Message::default() });
+        let flow = Flow { pieces, ..Flow::default() };
+        exchange.tunnel = Some(Tunnel { to_upstream: flow.clone(), to_client: flow });
+        assert_eq!(heads_bytes(&exchange) - bare, 30 * size_of::<Piece>());
     }
 }

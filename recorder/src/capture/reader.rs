@@ -40,12 +40,16 @@ pub(super) struct Reader {
     options: Options,
     connections: HashMap<u64, Connection>,
     held_bytes: usize,
+    /// Events taken so far.
+    taken: u64,
     swept_ns: u64,
     breaker: Breaker,
     meter: Meter,
     observed_ns: u64,
     /// Made by parsers, not looked at yet.
     ready: Vec<Exchange>,
+    /// Of these, how many are being looked at: a defect lets all of them go.
+    choosing: u64,
     /// Chosen, not handed over yet.
     batch: Vec<Exchange>,
 }
@@ -54,8 +58,10 @@ struct Connection {
     parser: Http1,
     peer: Option<IpAddr>,
     state: Arc<ConnectionState>,
-    /// Seen closed at the last sweep: whatever its queue held has come since.
-    closed_before: bool,
+    /// Seen closed, or with a loss, when so many events had been taken or were waiting: after them nothing comes that
+    /// happened before.
+    closed_at: Option<u64>,
+    lost_at: Option<u64>,
 }
 
 impl Reader {
@@ -69,11 +75,13 @@ impl Reader {
             options,
             connections: HashMap::new(),
             held_bytes: 0,
+            taken: 0,
             swept_ns,
             breaker: Breaker::new(breaker),
             meter: Meter::new(),
             observed_ns: swept_ns,
             ready: Vec::new(),
+            choosing: 0,
             batch: Vec::new(),
         }
     }
@@ -108,6 +116,7 @@ impl Reader {
             && let Some(event) = self.tap.pop()
         {
             self.take(event);
+            self.taken += 1;
             taken += 1;
         }
         let now = self.tap.clock().now_ns();
@@ -151,7 +160,14 @@ impl Reader {
                     parser.lost(at_ns, &mut self.ready);
                 }
                 let peer = peer.map(|peer| peer.ip());
-                self.connections.insert(id, Connection { parser, peer, state, closed_before: false });
+                let found =
+                    self.connections.insert(id, Connection { parser, peer, state, closed_at: None, lost_at: None });
+                if let Some(before) = found {
+                    // Announced once more after a defect, when its first announcement was still in the queue.
+                    self.held_bytes = self.held_bytes.saturating_sub(before.parser.held_bytes());
+                    let exchanges = before.parser.pending() as u64;
+                    self.tap.losses().add_exchanges(GapReason::Panicked, exchanges, 0);
+                }
             }
             What::Connected => {
                 if let Some(one) = self.connections.get_mut(&id) {
@@ -186,8 +202,9 @@ impl Reader {
             let connections = u64::from(!was_blind);
             losses.add(reason(why), Missing { connections, exchanges: 0, bytes });
         } else if self.held_bytes > self.options.parser_bytes_max {
-            self.held_bytes = self.held_bytes.saturating_sub(connection.parser.held_bytes());
+            let held = connection.parser.held_bytes();
             connection.parser.lost(at_ns, &mut self.ready);
+            self.held_bytes = (self.held_bytes + connection.parser.held_bytes()).saturating_sub(held);
             losses.add_connection(GapReason::ParserFull);
         } else if connection.parser.is_tunnel() {
             connection.state.want(Wanted::Lengths);
@@ -216,6 +233,7 @@ impl Reader {
 
     /// Attributes the exchanges that are ready, and takes those that are kept into the batch, as far as there is room.
     fn choose(&mut self, peer: Option<IpAddr>) {
+        self.choosing = self.ready.len() as u64;
         for mut exchange in self.ready.drain(..) {
             #[cfg(test)]
             super::tests::fault("reader", &exchange);
@@ -225,10 +243,12 @@ impl Reader {
                 choice = self.options.selection.of_client(exchange.client);
             }
             if choice != Choice::Keep {
+                self.choosing -= 1;
                 self.progress.skip(choice);
                 continue;
             }
             let (heads, bodies) = (heads_bytes(&exchange), bodies_bytes(&exchange));
+            self.choosing -= 1;
             match self.backlog.admit(heads, bodies) {
                 Room::Whole => {}
                 Room::Heads => {
@@ -244,18 +264,19 @@ impl Reader {
         }
     }
 
-    /// Lets go of connections whose end was lost in a full queue, and of exchanges whose bytes were.
+    /// Lets go of connections whose end was lost in a full queue, and of exchanges whose bytes were; not before everything
+    /// was taken that had found room when that was seen first.
     fn sweep(&mut self, now_ns: u64) {
         let (mut lost, mut gone) = (Vec::new(), Vec::new());
+        let waiting_until = self.taken + self.tap.queued_events() as u64;
         for (id, connection) in &mut self.connections {
-            if connection.state.is_lost() && connection.parser.pending() > 0 {
+            if connection.state.is_closed() && self.taken >= *connection.closed_at.get_or_insert(waiting_until) {
+                gone.push(*id);
+            } else if !connection.state.is_lost() {
+                connection.lost_at = None;
+            } else if self.taken >= *connection.lost_at.get_or_insert(waiting_until) && connection.parser.pending() > 0
+            {
                 lost.push(*id);
-            }
-            if connection.state.is_closed() {
-                if connection.closed_before {
-                    gone.push(*id);
-                }
-                connection.closed_before = true;
             }
         }
         for id in lost {
@@ -278,12 +299,13 @@ impl Reader {
     fn start_over(&mut self) {
         log::error!("capturing: a defect in reading; {} connections are taken up again", self.connections.len());
         let connections = self.connections.len() as u64;
-        let exchanges = (self.ready.len() + self.batch.len()) as u64;
+        let exchanges = self.choosing + (self.ready.len() + self.batch.len()) as u64;
         let admitted: usize = self.batch.iter().map(|exchange| heads_bytes(exchange) + bodies_bytes(exchange)).sum();
         self.backlog.release(admitted);
         self.tap.losses().add(GapReason::Panicked, Missing { connections, exchanges, bytes: 0 });
         self.connections.clear();
         self.ready.clear();
+        self.choosing = 0;
         self.batch.clear();
         self.held_bytes = 0;
         self.tap.restart();
@@ -304,3 +326,6 @@ fn reason(why: Blind) -> GapReason {
         Blind::NotUnderstood(_) | Blind::GivenUp => GapReason::NotUnderstood,
     }
 }
+
+#[cfg(test)]
+mod tests;

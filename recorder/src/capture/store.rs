@@ -57,8 +57,11 @@ pub(super) struct Store {
     /// What was missing when gaps were last written, and when the session began.
     gaps_written: BTreeMap<GapReason, Missing>,
     missing_before: BTreeMap<GapReason, Missing>,
+    /// When all that was missing had been written.
+    gaps_written_ns: u64,
     failure: Option<String>,
-    /// Bytes of the batch that is worked on that were not given back yet.
+    /// What is left of the batch that is worked on: exchanges, and their bytes, that were not given back yet.
+    batch_left: u64,
     batch_bytes: usize,
 }
 
@@ -100,7 +103,9 @@ impl Store {
             last_up_ns: now,
             gaps_written: missing.clone(),
             missing_before: missing,
+            gaps_written_ns: now,
             failure: None,
+            batch_left: 0,
             batch_bytes: 0,
         }
     }
@@ -114,7 +119,7 @@ impl Store {
             let taken = batch.len();
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut batch)));
             if turn.is_err() {
-                self.give_up_batch(&mut batch);
+                self.give_up_batch();
             }
             if closing && taken == 0 {
                 return self.finish();
@@ -127,11 +132,13 @@ impl Store {
 
     fn turn(&mut self, batch: &mut Vec<Exchange>) {
         let weigh = |exchange: &Exchange| heads_bytes(exchange) + bodies_bytes(exchange);
+        self.batch_left = batch.len() as u64;
         self.batch_bytes = batch.iter().map(weigh).sum();
         for mut exchange in batch.drain(..) {
             let bytes = weigh(&exchange);
             self.keep(&mut exchange, bytes);
             self.backlog.release(bytes);
+            self.batch_left -= 1;
             self.batch_bytes -= bytes;
         }
         let now = self.clock.now_ns();
@@ -209,7 +216,8 @@ impl Store {
                 // What the writer had lost by itself is counted with the rest.
                 let lost = written.exchanges - new.exchanges;
                 self.tap.losses().add_exchanges(down.reason, lost, 0);
-                self.gaps_written.insert(down.reason, self.tap.losses().of(down.reason));
+                // Not what is missing by now: what the reader has added since is in no gap yet.
+                self.gaps_written.insert(down.reason, Missing { exchanges: missing.exchanges + lost, ..missing });
                 self.down = None;
                 self.last_up_ns = now_ns;
                 self.rotated_ns = now_ns;
@@ -290,18 +298,20 @@ impl Store {
             if new.is_nothing() || self.down.is_some() {
                 continue;
             }
-            let written = self.writer.gap(&gap(reason, new, self.flushed_ns, now_ns));
+            let written = self.writer.gap(&gap(reason, new, self.gaps_written_ns, now_ns));
             if written.is_ok() {
                 self.gaps_written.insert(reason, sum);
             }
             self.check(written);
         }
+        if self.down.is_none() {
+            self.gaps_written_ns = now_ns;
+        }
     }
 
     /// After a defect: the exchange that was worked on and the rest of its batch are let go, and so is the open block.
-    fn give_up_batch(&mut self, batch: &mut Vec<Exchange>) {
-        let exchanges = batch.len() as u64 + 1;
-        batch.clear();
+    fn give_up_batch(&mut self) {
+        let exchanges = std::mem::take(&mut self.batch_left);
         self.backlog.release(std::mem::take(&mut self.batch_bytes));
         self.tap.losses().add_exchanges(GapReason::Panicked, exchanges, 0);
         log::error!("capturing: a defect in storing; {exchanges} exchanges are lost");

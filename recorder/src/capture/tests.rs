@@ -264,3 +264,51 @@ fn what_passes_unread_until_the_end_is_counted_in_its_own_session() {
     let gaps = capture.stop().gaps;
     assert!(gaps.get(&GapReason::NotUnderstood).is_none_or(|missing| missing.bytes < 100), "{gaps:?}");
 }
+
+#[test]
+fn a_defect_counts_everything_that_was_let_go() {
+    let bench = Bench::new();
+    // All of it waits before anybody looks: one batch.
+    bench.tap.start();
+    let connection = bench.tap.open(1, None);
+    for target in ["/first", "/panic-in-store", "/third", "/fourth"] {
+        exchange(&connection, &format!("GET {target} HTTP/1.1"));
+    }
+    let capture = bench.start(|options| options.store.flush_interval_ns = 20_000_000_000);
+    wait_for(|| capture.status().is_down);
+    let captured = capture.stop();
+    // The first was in the block that was let go with the batch.
+    assert_eq!(captured.gaps.get(&GapReason::Panicked).unwrap().exchanges, 4, "{captured:?}");
+    assert_eq!(captured.written.exchanges, 0);
+    let gaps: u64 = read(&bench.session).1.iter().map(|gap| gap.exchanges).sum();
+    assert_eq!(gaps, 4);
+}
+
+#[test]
+fn a_defect_in_reading_counts_the_exchanges_that_were_ready() {
+    let bench = Bench::new();
+    bench.tap.start();
+    let connection = bench.tap.open(1, None);
+    connection.bytes(Direction::Request, b"GET /panic-in-reader HTTP/1.1\r\n\r\nGET /second HTTP/1.1\r\n\r\n");
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    connection.bytes(Direction::Response, answer.repeat(2).as_bytes());
+    let capture = bench.start(|_| {});
+    wait_for(|| bench.tap.losses().of(GapReason::Panicked).connections > 0);
+    assert_eq!(capture.stop().gaps.get(&GapReason::Panicked).unwrap().exchanges, 2);
+}
+
+#[test]
+fn a_gap_that_waits_for_the_disk_begins_when_it_began() {
+    let bench = Bench::new();
+    let capture = bench.start(|_| {});
+    let one = bench.tap.open(1, None);
+    exchange(&one, "GET /panic-in-store HTTP/1.1");
+    wait_for(|| capture.status().is_down);
+    bench.tap.losses().add_bytes(GapReason::QueueFull, 5);
+    let lost_ns = bench.tap.clock().now_ns();
+    wait_for(|| !capture.status().is_down);
+    let _ = capture.stop();
+    let gaps = read(&bench.session).1;
+    let gap = gaps.iter().find(|gap| gap.reason == GapReason::QueueFull).unwrap();
+    assert!(gap.from_ns <= lost_ns && lost_ns <= gap.to_ns, "{gap:?} {lost_ns}");
+}

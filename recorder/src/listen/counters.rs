@@ -1,5 +1,6 @@
 //! What a relay counts: one number for each way in which a connection can end otherwise than by its peers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::relay::Passed;
@@ -89,16 +90,16 @@ pub(crate) fn count(counter: &AtomicU64) -> u64 {
 }
 
 /// Counts a connection as long as it lives, also when its task panics.
-pub(crate) struct Active<'a>(&'a Counting);
+pub(crate) struct Active(Arc<Counting>);
 
-impl<'a> Active<'a> {
-    pub(crate) fn begin(counting: &'a Counting) -> Self {
+impl Active {
+    pub(crate) fn begin(counting: &Arc<Counting>) -> Self {
         counting.active.fetch_add(1, Ordering::AcqRel);
-        Self(counting)
+        Self(Arc::clone(counting))
     }
 }
 
-impl Drop for Active<'_> {
+impl Drop for Active {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::AcqRel);
     }

@@ -65,6 +65,8 @@ pub struct Relay {
     shutdown: watch::Sender<bool>,
     /// The accept loops.
     accepting: Vec<JoinHandle<()>>,
+    /// What goes on beside the connections.
+    upkeep: Vec<JoinHandle<()>>,
     sockets: Vec<Socket>,
     pairs: Vec<Arc<Pair>>,
     own: Arc<[Endpoint]>,
@@ -101,7 +103,7 @@ impl Bound {
         let runtime = runtime.map_err(|source| RelayError::Runtime { source })?;
         let counting = Arc::new(Counting::default());
         let (shutdown, watch) = watch::channel(false);
-        let (mut accepting, mut pairs) = (Vec::new(), Vec::new());
+        let (mut accepting, mut upkeep, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for ((pair, socket), (tls_in, upstream)) in config.pairs.iter().zip(&sockets).zip(sides) {
             let state = Arc::new(Pair {
                 name: pair.forward.to_string(),
@@ -128,11 +130,11 @@ impl Bound {
                 let descriptors = Arc::new(parking_lot::Mutex::new(descriptors));
                 service.start_service(Some(descriptors), watch, 1).await;
             }));
-            runtime.spawn(Arc::clone(&state).keep_probing());
-            runtime.spawn(Arc::clone(&state).keep_reloading());
+            upkeep.push(runtime.spawn(Arc::clone(&state).keep_probing()));
+            upkeep.push(runtime.spawn(Arc::clone(&state).keep_reloading()));
             pairs.push(state);
         }
-        Ok(Relay { runtime, shutdown, accepting, sockets, pairs, own, counting, clock })
+        Ok(Relay { runtime, shutdown, accepting, upkeep, sockets, pairs, own, counting, clock })
     }
 }
 
@@ -202,15 +204,20 @@ impl Relay {
         self.sockets.iter_mut().for_each(Socket::leave_path);
     }
 
-    /// Accepts nothing more; connections that are open go on. Sockets that nobody else has are closed.
+    /// Accepts nothing more; connections that are open go on. Sockets that nobody else has are closed, and files that
+    /// change are no longer taken over.
     pub fn stop_accepting(&mut self) {
         let _ = self.shutdown.send(true); // nobody listens for it when every accept loop has ended already
-        let accepting = std::mem::take(&mut self.accepting);
+        let (accepting, upkeep) = (std::mem::take(&mut self.accepting), std::mem::take(&mut self.upkeep));
         self.runtime.block_on(async {
             for one in accepting {
                 if let Err(error) = one.await {
                     log::error!("an accept loop ended by itself: {error}");
                 }
+            }
+            for one in upkeep {
+                one.abort();
+                let _ = one.await; // it was told to end
             }
         });
         self.sockets.clear();
@@ -222,8 +229,14 @@ impl Relay {
     pub fn drain(self, longest: Duration, hurry: impl Future<Output = ()>) -> (RelayCounters, u64) {
         use std::sync::atomic::Ordering;
         let until = self.clock.now_ns().saturating_add(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX));
+        let is_open = || {
+            // When nothing is accepted any more every task is a connection's, also of one that was accepted at the last
+            // moment and whose task had no turn yet in which to count itself.
+            let is_new = self.accepting.is_empty() && self.runtime.metrics().num_alive_tasks() > 0;
+            is_new || self.counting.active.load(Ordering::Acquire) > 0
+        };
         let waited = async {
-            while self.counting.active.load(Ordering::Acquire) > 0 && self.clock.now_ns() < until {
+            while is_open() && self.clock.now_ns() < until {
                 let next = (self.clock.now_ns() + DRAIN_POLL_NS).min(until);
                 tokio::time::sleep_until(self.clock.deadline(next).into()).await;
             }
@@ -253,9 +266,10 @@ fn service(socket: &Socket, pair: &Arc<Pair>) -> Service<App> {
         }
     };
     let is_read_by_us = pair.tls_in.is_none() && pair.proxy_in == ProxyIn::Off;
-    // The relay reads into a buffer of its own; one of pingora's would only be held.
-    let buffer_bytes = if is_read_by_us { 0 } else { TLS_SOCKET_BUFFER_BYTES };
-    service.add_listener(listener.l4_buffer(L4BufferSettings::default().read(buffer_bytes)));
+    // The relay reads into a buffer of its own and writes on at once; buffers of pingora's would only be held.
+    let plain = L4BufferSettings::unbuffered();
+    let buffers = if is_read_by_us { plain } else { L4BufferSettings::default().read(TLS_SOCKET_BUFFER_BYTES) };
+    service.add_listener(listener.l4_buffer(buffers));
     service
 }
 
@@ -275,3 +289,6 @@ fn raise_descriptor_limit() {
         log::warn!("the limit of open files stays at {:?}: {errno}", limit.current);
     }
 }
+
+#[cfg(test)]
+mod tests;

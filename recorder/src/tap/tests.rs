@@ -130,3 +130,24 @@ fn an_open_breaker_counts_what_passes() {
     assert_eq!(names(&tap), ["opened", "opened", "missed", "bytes"]);
     assert_eq!(tap.losses().of(GapReason::Breaker), full(1, 3));
 }
+
+#[test]
+fn an_end_while_the_breaker_is_open_is_missing() {
+    let tap = tap(10, 10);
+    let (one, unknown) = (tap.open(1, None), tap.open(2, None));
+    unknown.announced.store(0, Ordering::Relaxed);
+    tap.pause(true);
+    one.ended(Direction::Response, Ending::Eof);
+    unknown.ended(Direction::Response, Ending::Eof);
+    assert!(one.state.is_lost() && !unknown.state.is_lost());
+    assert_eq!(tap.losses().of(GapReason::Breaker), full(1, 0));
+}
+
+#[test]
+fn lengths_that_find_no_room_are_counted() {
+    let tap = tap(1, 10);
+    let connection = tap.open(1, None);
+    connection.state.want(Wanted::Lengths);
+    connection.bytes(Direction::Response, b"abc");
+    assert_eq!(lost(&tap), full(1, 3));
+}
