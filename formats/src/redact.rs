@@ -5,7 +5,9 @@
 //! `body` decodes. Everything that rules could apply to and that cannot be read is dropped, and said: it fails closed.
 //! Deliberately not here: reading rules from a file, keys of sealed values ([`crate::seal`]), clients' keys.
 
+mod batch;
 mod body;
+mod events;
 mod explain;
 mod fields;
 mod form;
@@ -14,13 +16,17 @@ mod json_path;
 mod json_text;
 mod key;
 mod keys;
+mod kind;
 mod lines;
 mod multipart;
 mod names;
+mod near_json;
+mod parameter;
 mod pass;
 mod patterns;
 mod recent;
 mod rule;
+mod shape;
 mod values;
 
 use std::fmt;
@@ -76,7 +82,7 @@ impl Redactor {
     pub fn new(key: &RedactionKey) -> Self {
         let rules = Compiled {
             names: Names::default_rules(),
-            values: Values::new(key.keyed_hash("reenact pseudonym v1")),
+            values: Values::new(key),
             own: Vec::new(),
             action: Action::Pseudonym,
             has: Has::default(),

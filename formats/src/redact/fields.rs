@@ -223,9 +223,10 @@ fn piece_len(rest: &[u8]) -> usize {
         Some(_) => {
             let closes = |at: &usize| {
                 let after = rest.get(at + 1..).unwrap_or_default().trim_ascii_start();
-                rest.get(*at) == Some(&b'"') && (after.is_empty() || after.starts_with(b";"))
+                after.is_empty() || after.starts_with(b";")
             };
-            let quote = (end..rest.len()).find(closes);
+            let quotes = memchr::memchr_iter(b'"', rest.get(end..).unwrap_or_default());
+            let quote = quotes.map(|at| end + at).find(closes);
             let semicolon =
                 quote.and_then(|quote| rest.get(quote..)?.iter().position(|byte| *byte == b';').map(|at| quote + at));
             semicolon.unwrap_or(rest.len())

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::json;
+use super::json::{self, Depth};
 use super::pass::{Pass, Verdict};
 use super::rule::{Action, KeyPlace};
 use crate::head;
+
+/// A key is escaped at most so often.
+const ESCAPED_MAX: usize = 4;
 
 impl Pass<'_> {
     /// The start line with the secrets of its target, or of whatever it is, replaced.
@@ -13,12 +16,12 @@ impl Pass<'_> {
         if self.part != "request" {
             return look_for_patterns.then(|| self.text("target", b"", line)).flatten();
         }
+        // Of what is no request line, all behind the first space may be a target, or all of it.
+        let from = memchr::memchr2(b' ', b'\t', line).map_or(0, |space| space + 1);
         let target = match head::request_line(line) {
-            Some(found) => found.target,
-            // Of what is no request line, all behind the first space may be a target.
-            None => line.get(memchr::memchr(b' ', line)? + 1..)?,
+            Some(found) if line.get(from..).is_some_and(|rest| rest.starts_with(found.target)) => found.target,
+            _ => line.get(from..)?,
         };
-        let from = line.len() - line.get(memchr::memchr(b' ', line)? + 1..)?.len();
         let changed = self.target(target, look_for_patterns)?;
         let mut out = line.get(..from).unwrap_or_default().to_vec();
         out.extend_from_slice(&changed);
@@ -80,7 +83,7 @@ impl Pass<'_> {
             let semicolon = memchr::memchr(b';', rest);
             let piece = rest.get(..semicolon.unwrap_or(rest.len())).unwrap_or_default();
             if let Some(equals) = memchr::memchr(b'=', piece) {
-                let key = decoded(piece.get(..equals).unwrap_or_default());
+                let key = decoded_key(piece.get(..equals).unwrap_or_default());
                 if let Some(verdict) = self.key(place, &key) {
                     let value = rest.get(equals + 1..).unwrap_or_default();
                     return self.value_of(name, &key, verdict, pair, from + equals + 1, value, out);
@@ -146,11 +149,9 @@ impl Pass<'_> {
         let split = if is_pair { memchr::memchr(b'=', text).map_or(0, |equals| equals + 1) } else { 0 };
         let (before, value) = text.split_at_checked(split)?;
         let plain = if is_pair { decoded(value) } else { percent_decoded(value) };
-        let nested = if is_pair { self.nested(&plain, 0) } else { None };
-        let changed = match nested {
-            Some(changed) => Some(changed),
-            None if self.may_have_pattern(&plain) => self.text(place, name, &plain),
-            None => None,
+        let changed = match is_pair {
+            true => self.embedded(place, name, &plain, Depth::default()),
+            false => self.may_have_pattern(&plain).then(|| self.text(place, name, &plain)).flatten(),
         };
         if let Some(changed) = changed {
             let mut out = before.to_vec();
@@ -171,6 +172,18 @@ impl Pass<'_> {
         }
         None
     }
+}
+
+/// A key with all its escapes undone: some are escaped twice.
+fn decoded_key(key: &[u8]) -> Cow<'_, [u8]> {
+    let mut key = decoded(key);
+    for _ in 1..ESCAPED_MAX {
+        match percent_decoded(&key) {
+            Cow::Borrowed(_) => break,
+            Cow::Owned(plain) => key = Cow::Owned(plain),
+        }
+    }
+    key
 }
 
 enum Outcome {

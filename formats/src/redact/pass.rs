@@ -90,7 +90,7 @@ impl<'r> Pass<'r> {
         Some(Verdict { action: rule.action.unwrap_or(self.rules.action), rule: RuleName::Own(index) })
     }
 
-    fn default(&self, rule: &'static str) -> Verdict {
+    pub(super) fn default(&self, rule: &'static str) -> Verdict {
         Verdict { action: self.rules.action, rule: RuleName::Default(rule) }
     }
 
@@ -224,9 +224,16 @@ impl<'r> Pass<'r> {
         changes.push(Change { part: self.part, place, name, rule, action: action.name(), bytes });
     }
 
-    /// Changes so far are forgotten back to this many: what they were part of is dropped.
+    /// How many changes there are so far.
     pub(super) fn changes_len(&self) -> usize {
         self.changes.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Changes are forgotten back to this many: what they were part of is read in another way, or dropped.
+    pub(super) fn forget_changes(&mut self, back_to: usize) {
+        if let Some(all) = &mut self.changes {
+            all.truncate(back_to);
+        }
     }
 }
 
