@@ -62,7 +62,7 @@ impl Pass<'_> {
         if Kind::of(content_type, if is_coded { b"" } else { &body.bytes }) == Kind::Binary {
             return;
         }
-        if body.is_truncated() || !whole {
+        if (body.is_truncated() || !whole) && !self.scans() {
             return self.drop_body(message, Dropped::Truncated);
         }
         let Ok(listed) = listed else { return self.drop_body(message, Dropped::Undecodable) };
@@ -89,7 +89,12 @@ impl Pass<'_> {
                 // A digest of what was there could be used to find out what it was.
                 body.sha256 = None;
             }
-            Err(Unreadable) => self.drop_body(message, Dropped::Undecodable),
+            Err(Unreadable) => {
+                if self.scans() {
+                    let _ = self.text("text", b"", &content);
+                }
+                self.drop_body(message, Dropped::Undecodable);
+            }
         }
     }
 

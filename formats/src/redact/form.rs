@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::json::{self, Depth};
 use super::pass::{Pass, Verdict};
+use super::patterns;
 use super::rule::{Action, KeyPlace};
 use crate::head;
 
@@ -33,7 +34,9 @@ impl Pass<'_> {
         let question = memchr::memchr(b'?', target).unwrap_or(target.len());
         let (path, rest) = target.split_at(question);
         let query = rest.get(1..).unwrap_or_default();
+        self.inside = "query";
         let new_query = self.form(KeyPlace::Query, query);
+        self.inside = "body";
         let new_path = (look_for_patterns || memchr::memchr(b'%', path).is_some())
             .then(|| self.encoded("target", b"", path, false, |byte| b"/:@!$&'()*+,;=".contains(&byte)))
             .flatten();
@@ -149,12 +152,24 @@ impl Pass<'_> {
         let split = if is_pair { memchr::memchr(b'=', text).map_or(0, |equals| equals + 1) } else { 0 };
         let (before, value) = text.split_at_checked(split)?;
         let plain = if is_pair { decoded(value) } else { percent_decoded(value) };
+        let key = if is_pair { decoded(before.strip_suffix(b"=").unwrap_or_default()) } else { Cow::Borrowed(name) };
+        // What is found in a value is told with its name, unless that may hold something itself.
+        let is_safe = !patterns::may_match(&key) && (self.scans() || !self.has_own_patterns());
+        let name = if is_safe { &key } else { &b""[..] };
         let changed = match is_pair {
             true => self.embedded(place, name, &plain, Depth::default()),
             false => self.may_have_pattern(&plain).then(|| self.text(place, name, &plain)).flatten(),
         };
         if let Some(changed) = changed {
-            let mut out = before.to_vec();
+            let new_key = (is_pair && self.may_have_pattern(&key)).then(|| self.text(place, b"", &key)).flatten();
+            let mut out = Vec::new();
+            match new_key {
+                Some(key) => {
+                    percent_encode(&key, &is_kept, &mut out);
+                    out.push(b'=');
+                }
+                None => out.extend_from_slice(before),
+            }
             // Text without escapes stays readable; with them, what was decoded is encoded again.
             match plain {
                 Cow::Borrowed(_) if !json::looks_like(&changed) => out.extend_from_slice(&changed),
@@ -165,7 +180,7 @@ impl Pass<'_> {
         // A secret may also stand across the name, or in it: `?eyJ…` has no value at all.
         let whole = if is_pair { decoded(text) } else { return None };
         if split > 0 && self.may_have_pattern(&whole) {
-            let changed = self.text(place, name, &whole)?;
+            let changed = self.text(place, b"", &whole)?;
             let mut out = Vec::new();
             percent_encode(&changed, is_kept, &mut out);
             return Some(out);

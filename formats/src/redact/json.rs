@@ -4,6 +4,7 @@
 //! A number that is replaced becomes a string; `true`, `false` and `null` stay, since they tell nothing. Of an object or
 //! array under a secret key every string and number is replaced. Several values in a row, as in JSON lines, are read, too.
 
+use super::detect::shown;
 use super::json_path::At;
 use super::json_text::{quote, unescaped};
 use super::pass::{Pass, Verdict};
@@ -42,7 +43,10 @@ impl Pass<'_> {
         let look_for_patterns = self.may_have_pattern(text) || has_ascii_escape(text);
         let mut walk =
             Walk { text, at: 0, out: Vec::new(), copied: 0, path: Vec::new(), look_for_patterns, depth, pass: self };
-        walk.document()?;
+        let steps = walk.pass.steps.len();
+        let read = walk.document();
+        walk.pass.steps.truncate(steps);
+        read?;
         if walk.copied == 0 && walk.out.is_empty() {
             return Ok(None);
         }
@@ -165,6 +169,9 @@ impl<'a> Walk<'a, '_, '_> {
             if self.pass.rules.has.json_paths {
                 self.path.push(At::Key(key.to_vec()));
             }
+            if self.pass.scans() {
+                self.pass.steps.push(shown(&key).to_owned());
+            }
             let verdict = match outer {
                 Some(one) if one.action != Action::Keep => outer,
                 _ => self.pass.key(KeyPlace::Json, &key).or(outer),
@@ -182,6 +189,9 @@ impl<'a> Walk<'a, '_, '_> {
             }
             if self.pass.rules.has.json_paths {
                 self.path.pop();
+            }
+            if self.pass.scans() {
+                self.pass.steps.pop();
             }
             if !self.next_in(&mut list, begin, dropped.is_some(), b'}')? {
                 return Ok(());
@@ -201,6 +211,9 @@ impl<'a> Walk<'a, '_, '_> {
             if self.pass.rules.has.json_paths {
                 self.path.push(At::Index(index));
             }
+            if self.pass.scans() {
+                self.pass.steps.push("[*]".to_owned());
+            }
             let dropped = self.dropping(None);
             if let Some(dropped) = dropped {
                 self.skip(depth + 1)?;
@@ -210,6 +223,9 @@ impl<'a> Walk<'a, '_, '_> {
             }
             if self.pass.rules.has.json_paths {
                 self.path.pop();
+            }
+            if self.pass.scans() {
+                self.pass.steps.pop();
             }
             if !self.next_in(&mut list, begin, dropped.is_some(), b']')? {
                 break;

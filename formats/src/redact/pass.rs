@@ -2,6 +2,7 @@
 //!
 //! Rules of the user come before default ones, in their order; the first that matches decides.
 
+use super::detect::{CHANGES_MAX, COMPARED_MAX, Detector};
 use super::explain::Change;
 use super::keys;
 use super::names::Names;
@@ -21,6 +22,8 @@ pub(super) struct Compiled {
     /// What rules without an action of their own do.
     pub(super) action: Action,
     pub(super) has: Has,
+    /// What is looked for beside the rules; only where nothing is redacted.
+    pub(super) detectors: Vec<Detector>,
     /// Where these rules found nothing.
     pub(super) recent: Recent,
 }
@@ -68,12 +71,26 @@ pub(super) struct Pass<'r> {
     pub(super) changes: Option<Vec<Change>>,
     /// The message that is looked at, in words.
     pub(super) part: &'static str,
+    /// `header` or `trailer`.
+    pub(super) section_name: &'static str,
+    /// What JSON stands in: `body` or `query`.
+    pub(super) inside: &'static str,
+    /// The way to a place in JSON, in a scan.
+    pub(super) steps: Vec<String>,
 }
 
 impl<'r> Pass<'r> {
     pub(super) fn new(rules: &'r Compiled, exchange: &Exchange, explains: bool) -> Self {
         let active = if rules.has.scopes { active(&rules.own, exchange) } else { Vec::new() };
-        Self { rules, active, changes: explains.then(Vec::new), part: "request" }
+        Self {
+            rules,
+            active,
+            changes: explains.then(Vec::new),
+            part: "request",
+            section_name: "header",
+            inside: "body",
+            steps: Vec::new(),
+        }
     }
 
     /// The user's rules that hold here, with their places in the list.
@@ -155,7 +172,7 @@ impl<'r> Pass<'r> {
                 let action = rule.action.unwrap_or(self.rules.action);
                 let verdict = Verdict { action, rule: RuleName::Own(index) };
                 let input = changed.as_deref().unwrap_or(text);
-                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                if let Some(output) = self.replace(place, name, regex, |_| true, verdict, input) {
                     changed = Some(output);
                 }
             }
@@ -165,9 +182,17 @@ impl<'r> Pass<'r> {
                 let own = self.first(|find| matches!(find, Find::Default(known) if known == label));
                 let verdict = own.unwrap_or_else(|| self.default(label));
                 let input = changed.as_deref().unwrap_or(text);
-                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                if let Some(output) = self.replace(place, name, regex, |_| true, verdict, input) {
                     changed = Some(output);
                 }
+            }
+        }
+        let rules = self.rules;
+        for Detector { name: label, regex, is_one } in &rules.detectors {
+            let verdict = Verdict { action: Action::Mask, rule: RuleName::Default(label) };
+            let input = changed.as_deref().unwrap_or(text);
+            if let Some(output) = self.replace(place, name, regex, is_one, verdict, input) {
+                changed = Some(output);
             }
         }
         changed
@@ -178,6 +203,7 @@ impl<'r> Pass<'r> {
         place: &'static str,
         name: &[u8],
         regex: &regex::bytes::Regex,
+        is_one: impl Fn(&[u8]) -> bool,
         verdict: Verdict,
         text: &[u8],
     ) -> Option<Vec<u8>> {
@@ -187,6 +213,9 @@ impl<'r> Pass<'r> {
         let (mut out, mut copied, mut any) = (Vec::new(), 0, false);
         for captures in regex.captures_iter(text) {
             let Some(secret) = captures.name("secret").or_else(|| captures.get(0)) else { continue };
+            if !is_one(secret.as_bytes()) {
+                continue;
+            }
             out.extend_from_slice(text.get(copied..secret.start()).unwrap_or_default());
             any |= self.put(place, name, verdict, secret.as_bytes(), secret.as_bytes(), &mut out);
             copied = secret.end();
@@ -215,13 +244,31 @@ impl<'r> Pass<'r> {
     }
 
     pub(super) fn note(&mut self, place: &'static str, name: &[u8], rule: RuleName, action: Action, bytes: usize) {
-        let Some(changes) = &mut self.changes else { return };
+        if self.changes.is_none() {
+            return;
+        }
         let rule = match rule {
             RuleName::Own(index) => self.rules.own.get(index).map(|rule| rule.label.clone()).unwrap_or_default(),
             RuleName::Default(name) => format!("default {name}"),
         };
-        let name = String::from_utf8_lossy(name).chars().take(Change::NAME_CHARS_MAX).collect();
-        changes.push(Change { part: self.part, place, name, rule, action: action.name(), bytes });
+        // What peers call things must not move anybody's cursor.
+        let printed = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+        let name = String::from_utf8_lossy(name).chars().take(Change::NAME_CHARS_MAX).map(printed).collect();
+        let scans = self.scans();
+        let path = if scans && place == "json" { self.shown_path() } else { String::new() };
+        let mut change = Change { part: self.part, place, name, path, rule, action: action.name(), bytes, count: 1 };
+        let Some(changes) = &mut self.changes else { return };
+        if scans {
+            if changes.len() >= CHANGES_MAX {
+                change = Change { place: "other", name: String::new(), path: String::new(), ..change };
+            }
+            let same = changes.iter_mut().rev().take(COMPARED_MAX).find(|one| one.is_like(&change));
+            if let Some(same) = same {
+                same.count += 1;
+                return;
+            }
+        }
+        changes.push(change);
     }
 
     /// How many changes there are so far.

@@ -205,6 +205,8 @@ fn targets_hide_nothing() {
     check("/a?user%255Bpassword%255D=§", "/a?user%255Bpassword%255D=§");
     let twice = "/a?to=https%253A%252F%252Fy%252F%253Fsession_id%253D§%2526b";
     check(twice, twice);
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sflKxwRJSMeKKF2QT4fwpM";
+    check(&format!("/a?{jwt}={jwt}"), &format!("/a?{0}={0}", pseudonym(jwt)));
     for line in ["GET\t/?token=§\tHTTP/1.1", "/?token=§", "GET /?token=§"] {
         let head = redacted(&format!("{}\r\n\r\n", line.replace('§', CANARY)));
         assert!(!contains_part_of(head.as_bytes(), CANARY.as_bytes()), "{head}");
