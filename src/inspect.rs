@@ -9,6 +9,7 @@ use serde_json::json;
 
 mod clients;
 mod health;
+mod secrets;
 
 use clients::Clients;
 use health::HealthChecks;
@@ -28,6 +29,9 @@ const TUNNELS_MAX: usize = 20;
 const ENDPOINTS_SHOWN: usize = 15;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    if args.secrets {
+        return secrets::run(args);
+    }
     let sessions = read::open(&args.sessions)?;
     let mut problems = Problems::default();
     let mut reports = Vec::new();

@@ -49,7 +49,7 @@ impl Pass<'_> {
 
     /// The place in JSON that is looked at.
     pub(super) fn shown_path(&self) -> String {
-        let mut path = format!("{} $", self.inside);
+        let mut path = format!("{} $", self.holder);
         for step in self.steps.iter().take(STEPS_MAX) {
             if step != "[*]" {
                 path.push('.');

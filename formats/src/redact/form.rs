@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::json::{self, Depth};
-use super::pass::{Pass, Verdict};
+use super::pass::{Pass, Verdict, WrittenAs};
 use super::patterns;
 use super::rule::{Action, KeyPlace};
 use crate::head;
@@ -34,9 +34,9 @@ impl Pass<'_> {
         let question = memchr::memchr(b'?', target).unwrap_or(target.len());
         let (path, rest) = target.split_at(question);
         let query = rest.get(1..).unwrap_or_default();
-        self.inside = "query";
+        self.holder = "query";
         let new_query = self.form(KeyPlace::Query, query);
-        self.inside = "body";
+        self.holder = "body";
         let new_path = (look_for_patterns || memchr::memchr(b'%', path).is_some())
             .then(|| self.encoded("target", b"", path, false, |byte| b"/:@!$&'()*+,;=".contains(&byte)))
             .flatten();
@@ -156,12 +156,16 @@ impl Pass<'_> {
         // What is found in a value is told with its name, unless that may hold something itself.
         let is_safe = !patterns::may_match(&key) && (self.scans() || !self.has_own_patterns());
         let name = if is_safe { &key } else { &b""[..] };
-        let changed = match is_pair {
-            true => self.embedded(place, name, &plain, Depth::default()),
-            false => self.may_have_pattern(&plain).then(|| self.text(place, name, &plain)).flatten(),
+        let look = |pass: &mut Self| match is_pair {
+            true => pass.embedded(place, name, &plain, Depth::default()),
+            false => pass.may_have_pattern(&plain).then(|| pass.text(place, name, &plain)).flatten(),
         };
+        let is_escaped = matches!(plain, Cow::Owned(_)) || json::looks_like(&plain);
+        let changed = if is_escaped { self.inside(WrittenAs::Escaped, look) } else { look(self) };
         if let Some(changed) = changed {
-            let new_key = (is_pair && self.may_have_pattern(&key)).then(|| self.text(place, b"", &key)).flatten();
+            let new_key = (is_pair && self.may_have_pattern(&key))
+                .then(|| self.inside(WrittenAs::Escaped, |pass| pass.text(place, b"", &key)))
+                .flatten();
             let mut out = Vec::new();
             match new_key {
                 Some(key) => {
@@ -172,7 +176,7 @@ impl Pass<'_> {
             }
             // Text without escapes stays readable; with them, what was decoded is encoded again.
             match plain {
-                Cow::Borrowed(_) if !json::looks_like(&changed) => out.extend_from_slice(&changed),
+                Cow::Borrowed(_) if !is_escaped => out.extend_from_slice(&changed),
                 _ => percent_encode(&changed, is_kept, &mut out),
             }
             return Some(out);
@@ -180,7 +184,7 @@ impl Pass<'_> {
         // A secret may also stand across the name, or in it: `?eyJ…` has no value at all.
         let whole = if is_pair { decoded(text) } else { return None };
         if split > 0 && self.may_have_pattern(&whole) {
-            let changed = self.text(place, b"", &whole)?;
+            let changed = self.inside(WrittenAs::Escaped, |pass| pass.text(place, b"", &whole))?;
             let mut out = Vec::new();
             percent_encode(&changed, is_kept, &mut out);
             return Some(out);
@@ -239,7 +243,7 @@ fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-fn percent_encode(bytes: &[u8], is_kept: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+pub(super) fn percent_encode(bytes: &[u8], is_kept: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || is_kept(*byte) {
             out.push(*byte);

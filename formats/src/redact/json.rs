@@ -7,7 +7,7 @@
 use super::detect::shown;
 use super::json_path::At;
 use super::json_text::{quote, unescaped};
-use super::pass::{Pass, Verdict};
+use super::pass::{Pass, Verdict, WrittenAs};
 use super::rule::{Action, KeyPlace};
 
 /// Deeper is not read, JSON in strings counted in: no parser takes more than some hundreds, and a stack has an end.
@@ -311,7 +311,7 @@ impl<'a> Walk<'a, '_, '_> {
     /// A key in which a pattern finds something.
     fn key_text(&mut self, begin: usize, end: usize, key: &[u8]) {
         if self.pass.may_have_pattern(key)
-            && let Some(changed) = self.pass.text("json", b"", key)
+            && let Some(changed) = self.pass.inside(WrittenAs::JsonString, |pass| pass.text("json", b"", key))
         {
             self.flush(begin);
             quote(&changed, &mut self.out);
@@ -335,13 +335,12 @@ impl<'a> Walk<'a, '_, '_> {
                 }
                 let text = unescaped(raw).ok_or(Malformed)?;
                 let depth = Depth { levels, ..self.depth };
-                let changed = match self.pass.nested("json", key, &text, depth) {
-                    Some(changed) => Some(changed),
-                    None if self.look_for_patterns && self.pass.may_have_pattern(&text) => {
-                        self.pass.text("json", key, &text)
-                    }
-                    None => None,
-                };
+                let look_for_patterns = self.look_for_patterns;
+                let changed = self.pass.inside(WrittenAs::JsonString, |pass| {
+                    let nested = pass.nested("json", key, &text, depth);
+                    let look = nested.is_none() && look_for_patterns && pass.may_have_pattern(&text);
+                    if look { pass.text("json", key, &text) } else { nested }
+                });
                 if let Some(changed) = changed {
                     self.flush(begin);
                     quote(&changed, &mut self.out);

@@ -2,8 +2,12 @@
 //!
 //! Rules of the user come before default ones, in their order; the first that matches decides.
 
+use std::borrow::Cow;
+
 use super::detect::{CHANGES_MAX, COMPARED_MAX, Detector};
 use super::explain::Change;
+use super::form::percent_encode;
+use super::json_text::escape;
 use super::keys;
 use super::names::Names;
 use super::patterns;
@@ -74,9 +78,20 @@ pub(super) struct Pass<'r> {
     /// `header` or `trailer`.
     pub(super) section_name: &'static str,
     /// What JSON stands in: `body` or `query`.
-    pub(super) inside: &'static str,
+    pub(super) holder: &'static str,
     /// The way to a place in JSON, in a scan.
     pub(super) steps: Vec<String>,
+    /// How the text that is looked at is written where it stands, from the outermost on.
+    pub(super) written_as: Vec<WrittenAs>,
+}
+
+/// How text is written inside of other text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenAs {
+    /// A string of JSON.
+    JsonString,
+    /// With percent escapes.
+    Escaped,
 }
 
 impl<'r> Pass<'r> {
@@ -88,8 +103,9 @@ impl<'r> Pass<'r> {
             changes: explains.then(Vec::new),
             part: "request",
             section_name: "header",
-            inside: "body",
+            holder: "body",
             steps: Vec::new(),
+            written_as: Vec::new(),
         }
     }
 
@@ -234,13 +250,35 @@ impl<'r> Pass<'r> {
         raw: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
-        match self.rules.values.put(verdict.action, secret, raw, out) {
+        // Whoever opens a sealed value puts it back as it is.
+        let raw = if verdict.action == Action::Seal { self.as_written(raw) } else { Cow::Borrowed(raw) };
+        match self.rules.values.put(verdict.action, secret, &raw, out) {
             Put::AsItWas => false,
             Put::By(action) => {
                 self.note(place, name, verdict.rule, action, secret.len());
                 true
             }
         }
+    }
+
+    /// A part of the text that is looked at, as it would be written where that stands.
+    fn as_written<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        self.written_as.iter().rev().fold(Cow::Borrowed(text), |text, written_as| {
+            let mut out = Vec::new();
+            match written_as {
+                WrittenAs::JsonString => escape(&text, &mut out),
+                WrittenAs::Escaped => percent_encode(&text, |_| false, &mut out),
+            }
+            Cow::Owned(out)
+        })
+    }
+
+    /// Looks at text that is written in a way of its own.
+    pub(super) fn inside<T>(&mut self, written_as: WrittenAs, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.written_as.push(written_as);
+        let found = look(self);
+        self.written_as.pop();
+        found
     }
 
     pub(super) fn note(&mut self, place: &'static str, name: &[u8], rule: RuleName, action: Action, bytes: usize) {

@@ -21,6 +21,9 @@ const ROWS: [Row; 5] = [
     ("basic", r"(?i)(?-u:\b)basic(?: |\+|%20)+(?P<secret>[A-Za-z0-9+/]{4,}={0,2})", is_basic),
 ];
 
+/// Length of a pseudonym: its prefix, and 128 bits in base64url.
+const PSEUDONYM_BYTES: usize = 31;
+
 /// Endings of names of files that look like domains.
 const FILES: &[&[u8]] = &[b".png", b".jpg", b".jpeg", b".gif", b".svg", b".webp", b".css", b".js", b".map", b".json"];
 
@@ -55,11 +58,17 @@ pub(super) fn all() -> Vec<Detector> {
 fn is_email(text: &[u8]) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_file = FILES.iter().any(|ending| lower.ends_with(ending));
-    // A redaction's own, and how repositories are addressed.
-    !is_file
-        && !lower.ends_with(b"@redacted.invalid")
-        && !lower.ends_with(b"%40redacted.invalid")
-        && !lower.starts_with(b"git@")
+    let name_end = lower.iter().position(|byte| *byte == b'@').or_else(|| memchr::memmem::find(&lower, b"%40"));
+    let name = lower.get(..name_end.unwrap_or_default()).unwrap_or_default();
+    // What a redaction made of the name and password of a URL stands before an @, too; a sealed value ends with a dot.
+    let is_pseudonym = name
+        .len()
+        .checked_sub(PSEUDONYM_BYTES)
+        .and_then(|at| name.get(at..))
+        .is_some_and(|end| end.starts_with(b"redacted-"));
+    let is_ours = is_pseudonym || name.ends_with(b".") || lower.ends_with(b"redacted.invalid");
+    // Repositories are addressed as git's.
+    !is_file && !is_ours && name != b"git"
 }
 
 fn is_iban(text: &[u8]) -> bool {
@@ -152,6 +161,9 @@ mod tests {
             "@scope/name",
             "a@b",
             "xxx@redacted.invalid",
+            "https://redacted-QNaCsr9WBMerjxME1vIcyA@x.test/",
+            "https://reenact-sealed-1.QNaCsr9WBMerjxME1vIcyA.@x.test/",
+            "https://***@x.test/",
             "DE89 3704 0044 0532 0130 01",
             "XX89370400440532013000",
             "4111111111111112",

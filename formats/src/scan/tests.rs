@@ -70,3 +70,56 @@ fn places_are_bounded() {
 fn words(number: u32) -> String {
     number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect()
 }
+
+/// One of each kind that the default rules replace.
+fn replaced_kinds() -> Vec<String> {
+    let x = |count: usize| "xQ7a".repeat(20).chars().take(count).collect::<String>();
+    vec![
+        format!("eyJ{}.eyJ{}.{}", x(20), x(20), x(20)),
+        format!("-----BEGIN {}KEY-----{}-----END {}KEY-----", "PRIVATE ", x(40), "PRIVATE "),
+        format!("AKIA{}", "XQ7A".repeat(4)),
+        format!("ghp_{}", x(36)),
+        format!("https://hooks.slack.com/services/T0/B0/{}", x(24)),
+        format!("sk_live_{}", x(24)),
+        format!("AccountKey={}", x(40)),
+        format!("SK{}", "7a".repeat(16)),
+        format!("https://x.test/?access_token={}", x(9)),
+        format!("https://ann:{}@x.test/", x(9)),
+        format!("https://ann:{}@x.test/", x(2)),
+    ]
+}
+
+#[test]
+fn what_was_redacted_has_nothing_in_it() {
+    use crate::redact::{Find, KeyPlace, Rule, Scope};
+    let recipient = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    let sealer = std::sync::Arc::new(crate::seal::Sealer::new(&[recipient]).unwrap());
+    let plain = Redactor::new(&RedactionKey::random().unwrap());
+    let shaped = Rule {
+        label: "1".to_owned(),
+        find: Find::key(KeyPlace::Json, "mail").unwrap(),
+        scope: Scope::default(),
+        action: Some(Action::Shape),
+    };
+    for redactor in [
+        plain.clone().with_rules(vec![shaped.clone()]).unwrap(),
+        plain.with_sealer(sealer).with_rules(vec![shaped]).unwrap(),
+    ] {
+        for value in replaced_kinds() {
+            let escaped: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+            let more = format!(
+                "{JSON}X-Note: {value}\r\nAuthorization: Bearer {escaped}\r\nCookie: a=b; sid={escaped}; u={uuid}\r\nX-Api-Key: k\r\n"
+            );
+            let body = serde_json::json!({"note": value, "token": value, "pin": 1, "mail": "ann@example.com", "sid": uuid,
+                "in": serde_json::json!({"note": value, "password": value}).to_string()});
+            let given =
+                exchange(&format!("/a/{escaped}?note={escaped}&token={escaped}&sid=1"), &more, &body.to_string());
+            let mut redacted = given.clone();
+            redactor.redact(&mut redacted);
+            assert_eq!(redacted.request.body.dropped, None);
+            assert_eq!(Scanner::new().scan(redacted.clone()), Scanned::default(), "{redacted:?}");
+            assert!(Scanner::new().scan(given).found.len() > 8);
+        }
+    }
+}

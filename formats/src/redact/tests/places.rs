@@ -286,6 +286,39 @@ fn sealed_values_are_opened() {
 }
 
 #[test]
+fn sealed_values_are_put_back_as_they_were_written() {
+    let sealer = std::sync::Arc::new(Sealer::new(&[RECIPIENT]).unwrap());
+    let redactor = Redactor::new(&key()).with_sealer(sealer.clone());
+    let opener = Opener::new(&Identities::parse(IDENTITY.as_bytes()).unwrap(), sealer.sealing()).unwrap();
+    let opened = |text: &str| {
+        let (mut out, mut copied) = (Vec::new(), 0);
+        for at in crate::seal::find(text.as_bytes()) {
+            out.extend_from_slice(&text.as_bytes()[copied..at.start]);
+            out.extend_from_slice(&opener.open(&text.as_bytes()[at.clone()]).unwrap());
+            copied = at.end;
+        }
+        assert!(copied > 0, "nothing is sealed: {text}");
+        String::from_utf8([&out, &text.as_bytes()[copied..]].concat()).unwrap()
+    };
+    let pem = "-----BEGIN PRIVATE KEY-----\nMII\"+/=\n-----END PRIVATE KEY-----";
+    for value in [
+        json!({"note": pem}),
+        json!({"note": json!({"password": "a\"b\\c\n"}).to_string()}),
+        json!({"note": json!([json!({"note": pem}).to_string()]).to_string()}),
+        json!({ pem: "1" }),
+    ] {
+        let sealed = body_of(&redactor, "application/json", &value.to_string());
+        assert_eq!(serde_json::from_str::<Value>(&opened(&sealed)).unwrap(), value, "{sealed}");
+    }
+    let form = "a=1&note=-----BEGIN+PRIVATE+KEY-----%0AMII%22%2B%2F%3D%26%0A-----END+PRIVATE+KEY-----&b=2";
+    let decoded = |form: &str| -> Vec<Vec<u8>> {
+        form.split('&').map(|pair| super::super::form::decoded(pair.as_bytes()).into_owned()).collect()
+    };
+    let sealed = body_of(&redactor, "application/x-www-form-urlencoded", form);
+    assert_eq!(decoded(&opened(&sealed)), decoded(form), "{sealed}");
+}
+
+#[test]
 fn changes_are_told_without_values() {
     let exchange =
         whole("/a?token=Canary7-q9XzT2", "application/json", "X-Api-Key: Canary7-q9XzT2\r\n", br#"{"pin":"1"}"#);
