@@ -133,10 +133,18 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reenact inspect sessions/monday
+  reenact inspect --secrets sessions/monday   (is there anything in it that should not be?)
+
+Exit codes: 0 done, 1 --secrets found something, 2 no such session, 3 a session is damaged.")]
 pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
+    #[arg(long)]
+    pub(crate) secrets: bool,
     /// Print JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,

@@ -6,6 +6,7 @@ use formats::summary::Summary;
 
 mod clients;
 mod json;
+mod secrets;
 mod text;
 
 use clients::Clients;
@@ -16,6 +17,9 @@ use crate::read::{self, Problems};
 use crate::terminal::{self, Paint};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    if args.secrets {
+        return secrets::run(args);
+    }
     let sessions = read::open(&args.sessions)?;
     let mut problems = Problems::default();
     let mut reports = Vec::new();

@@ -5,7 +5,8 @@
 use std::io::{self, Read, Write};
 
 use flate2::Compression;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, ZlibDecoder};
+use flate2::read::MultiGzDecoder;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 /// One coding. Identity is none.
@@ -89,9 +90,21 @@ impl Coding {
         };
         match self {
             Self::Gzip => read(&mut MultiGzDecoder::new(content)),
-            Self::Deflate => read(&mut ZlibDecoder::new(content)),
-            Self::DeflateRaw => read(&mut DeflateDecoder::new(content)),
-            Self::Brotli => read(&mut brotli::Decompressor::new(content, BUFFER_BYTES)),
+            Self::Deflate => {
+                let mut decoder = ZlibDecoder::new(content);
+                read(&mut decoder).and_then(|out| self.ended(decoder.into_inner(), out))
+            }
+            Self::DeflateRaw => {
+                let mut decoder = DeflateDecoder::new(content);
+                read(&mut decoder).and_then(|out| self.ended(decoder.into_inner(), out))
+            }
+            Self::Brotli => {
+                // The decoder does not say how much of its buffer it used. So the last byte comes by itself: whoever does
+                // not ask for it ended before.
+                let (most, mut last) = content.split_at(content.len().saturating_sub(1));
+                let out = read(&mut brotli::Decompressor::new(most.chain(&mut last), BUFFER_BYTES))?;
+                self.ended(last, out)
+            }
             Self::Zstd => {
                 let damaged = |_: io::Error| CodingError::Damaged { name: self.name() };
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(content).map_err(damaged)?;
@@ -99,6 +112,11 @@ impl Coding {
                 read(&mut decoder)
             }
         }
+    }
+
+    /// What was decoded, if nothing stands behind it: what no decoder reads, nobody would look into.
+    fn ended(self, rest: &[u8], out: Vec<u8>) -> Result<Vec<u8>, CodingError> {
+        if rest.is_empty() { Ok(out) } else { Err(CodingError::Damaged { name: self.name() }) }
     }
 
     fn encode(self, content: &[u8]) -> io::Result<Vec<u8>> {

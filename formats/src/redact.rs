@@ -5,7 +5,10 @@
 //! `body` decodes. Everything that rules could apply to and that cannot be read is dropped, and said: it fails closed.
 //! Deliberately not here: reading rules from a file, keys of sealed values ([`crate::seal`]), clients' keys.
 
+mod batch;
 mod body;
+mod detect;
+mod events;
 mod explain;
 mod fields;
 mod form;
@@ -14,13 +17,17 @@ mod json_path;
 mod json_text;
 mod key;
 mod keys;
+mod kind;
 mod lines;
 mod multipart;
 mod names;
+mod near_json;
+mod parameter;
 mod pass;
 mod patterns;
 mod recent;
 mod rule;
+mod shape;
 mod values;
 
 use std::fmt;
@@ -36,12 +43,15 @@ use pass::{Compiled, Has, Pass};
 use recent::Recent;
 use values::Values;
 
+pub(crate) use detect::{Detector, shown};
 pub use explain::Change;
 pub use json_path::JsonPath;
 pub(crate) use key::{KeyedHash, hash_u64};
 pub use key::{RedactError, RedactionKey};
+pub(crate) use keys::is_secret_key;
 pub(crate) use names::is_token_byte;
 pub use rule::{Action, Find, KeyPlace, Rule, RuleError, Scope};
+pub(crate) use shape::is_luhn;
 pub(crate) use values::unquoted;
 
 /// What was redacted, for the session's header: enough to tell, nothing to recover.
@@ -76,10 +86,11 @@ impl Redactor {
     pub fn new(key: &RedactionKey) -> Self {
         let rules = Compiled {
             names: Names::default_rules(),
-            values: Values::new(key.keyed_hash("reenact pseudonym v1")),
+            values: Values::new(key),
             own: Vec::new(),
             action: Action::Pseudonym,
             has: Has::default(),
+            detectors: Vec::new(),
             recent: Recent::default(),
         };
         Self { key_id: key.key_id(), rules: Arc::new(rules) }
@@ -153,6 +164,15 @@ impl Redactor {
         self.run(exchange, true)
     }
 
+    /// Looks for these, too, and only looks: what it makes of an exchange is good for nothing but what [`Self::explain`]
+    /// says of it.
+    pub(crate) fn that_scans(mut self, detectors: Vec<Detector>) -> Self {
+        let rules = self.changed();
+        rules.has.patterns = true;
+        rules.detectors = detectors;
+        self
+    }
+
     /// The rules, as a session's header publishes them.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -187,7 +207,9 @@ fn message(pass: &mut Pass<'_>, message: &mut Message, whole: bool) {
     // The body first: what the head says of it may be redacted.
     pass.body(message, whole);
     section(pass, &mut message.head, true);
+    pass.section_name = "trailer";
     section(pass, &mut message.trailers, false);
+    pass.section_name = "header";
 }
 
 fn section(pass: &mut Pass<'_>, section: &mut Bytes, has_start_line: bool) {

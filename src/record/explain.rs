@@ -116,8 +116,7 @@ impl<W: Write> Explanation<W> {
         let line = head::request_line(&exchange.request.head);
         let (method, target) = line.map_or((&b""[..], &b""[..]), |line| (line.method, line.target));
         let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-        let path: String = String::from_utf8_lossy(path).chars().take(TARGET_CHARS_MAX).collect();
-        let method = String::from_utf8_lossy(method);
+        let [path, method] = [path, method].map(shown);
         if self.json {
             let changes: Vec<Value> = changes.iter().map(change_json).collect();
             let line =
@@ -125,7 +124,7 @@ impl<W: Write> Explanation<W> {
             return self.print(format_args!("{line}\n"));
         }
         self.print(format_args!("exchange {}: {method} {path}\n", exchange.seq))?;
-        for Change { part, place, name, rule, action, bytes } in &changes {
+        for Change { part, place, name, rule, action, bytes, .. } in &changes {
             let name = if name.is_empty() { String::new() } else { format!(" {name}") };
             self.print(format_args!("  {part} {place}{name}: {action} {bytes} bytes ({rule})\n"))?;
         }
@@ -163,8 +162,14 @@ impl<W: Write> Explanation<W> {
     }
 }
 
+/// The beginning of what a peer sent, without what would move a cursor.
+fn shown(text: &[u8]) -> String {
+    let printed = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    String::from_utf8_lossy(text).chars().take(TARGET_CHARS_MAX).map(printed).collect()
+}
+
 fn change_json(change: &Change) -> Value {
-    let Change { part, place, name, rule, action, bytes } = change;
+    let Change { part, place, name, rule, action, bytes, .. } = change;
     json!({"part": part, "place": place, "name": name, "rule": rule, "action": action, "bytes": bytes})
 }
 

@@ -151,7 +151,7 @@ fn checked(table: Table, label: &str, shown: &str, of: impl Fn(&RuleError) -> Fa
     let action = table.action.map(|action| {
         let known = Action::from_name(&action);
         known.ok_or_else(|| {
-            fault(&format!("`{action}` is no action")).hint("there are drop, mask, pseudonym, seal and keep")
+            fault(&format!("`{action}` is no action")).hint("there are drop, mask, pseudonym, shape, seal and keep")
         })
     });
     let scope = Scope {

@@ -47,6 +47,17 @@ fn what_is_cut_off_or_damaged_is_not_decoded() {
 }
 
 #[test]
+fn what_stands_behind_the_end_is_not_passed_over() {
+    for coding in ALL {
+        let encoded = encode(b"a text", &[coding]).unwrap();
+        for behind in [&b"x"[..], b"{\"password\":\"x\"}"] {
+            let found = decode(&[&encoded, behind].concat(), &[coding], BYTES_MAX);
+            assert!(found.is_err(), "{coding:?} {found:?}");
+        }
+    }
+}
+
+#[test]
 fn both_kinds_of_deflate_are_told_apart() {
     for coding in [Coding::Deflate, Coding::DeflateRaw] {
         let encoded = encode(b"abcabcabc", &[coding]).unwrap();

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::json::looks_like;
+use super::json::{Depth, looks_like};
+use super::kind::{Kind, has_wide_charset, is_wide};
 use super::pass::{Pass, RuleName};
 use super::rule::{Action, KeyPlace};
 use crate::coding::{self, Coding};
@@ -19,65 +20,12 @@ use crate::session::BODY_BYTES_MAX;
 #[expect(clippy::cast_possible_truncation, reason = "30 MiB")]
 pub(super) const DECODED_BYTES_MAX: usize = BODY_BYTES_MAX as usize;
 
-/// What a body is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Json,
-    Form,
-    Multipart,
-    Text,
-    /// Not looked into.
-    Binary,
-}
+/// Messages and forms in messages and forms: nobody sends more.
+const WITHIN_MAX: usize = 4;
 
 /// A rule may apply, and the content cannot be read as what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unreadable;
-
-#[rustfmt::skip]
-const BINARY: &[&str] = &[
-    "application/zip", "application/gzip", "application/x-gzip", "application/x-tar", "application/zstd", "application/pdf",
-    "application/wasm", "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf",
-    "application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto", "application/x-7z-compressed",
-    "application/java-archive", "application/vnd.ms-fontobject", "application/x-font-ttf", "application/msgpack",
-    "application/x-msgpack", "application/cbor", "application/avro", "application/vnd.apache.parquet",
-    "application/ogg", "application/dash+xml", "application/vnd.apple.mpegurl",
-];
-
-impl Kind {
-    /// By the type that a message names, or, where it says little, by how the content begins.
-    pub(super) fn of(content_type: &[u8], content: &[u8]) -> Self {
-        let essence = content_type.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default().trim_ascii();
-        let essence = String::from_utf8_lossy(essence).to_ascii_lowercase();
-        let (family, subtype) = essence.split_once('/').unwrap_or(("", ""));
-        match family {
-            "image" if subtype.starts_with("svg") => return Self::Text,
-            "image" | "video" | "audio" | "font" => return Self::Binary,
-            _ => {}
-        }
-        if BINARY.contains(&essence.as_str()) {
-            return Self::Binary;
-        }
-        if matches!(essence.as_str(), "multipart/form-data" | "multipart/mixed") {
-            return Self::Multipart;
-        }
-        if subtype == "json" || subtype.ends_with("+json") || subtype.contains("json") {
-            return Self::Json;
-        }
-        if essence == "application/x-www-form-urlencoded" {
-            // What curl sends as a form without being told otherwise.
-            return if looks_like(content) { Self::Json } else { Self::Form };
-        }
-        let says_little = matches!(essence.as_str(), "" | "text/plain" | "application/octet-stream");
-        if says_little && looks_like(content) {
-            return Self::Json;
-        }
-        if matches!(essence.as_str(), "" | "application/octet-stream") && has_nul(content) {
-            return Self::Binary;
-        }
-        if says_little && looks_like_form(content) { Self::Form } else { Self::Text }
-    }
-}
 
 impl Pass<'_> {
     /// Redacts the body of a message that was `whole`, or not.
@@ -89,7 +37,11 @@ impl Pass<'_> {
         let (mut content_type, mut encoding): (&[u8], Cow<'_, [u8]>) = (b"", Cow::Borrowed(b""));
         for field in head::fields(&message.head) {
             match field.name.len() {
-                12 if field.is("content-type") => content_type = field.value,
+                // Of several the first that is looked into, since peers differ in which they believe.
+                12 if field.is("content-type") && Kind::of(content_type, b"x") == Kind::Binary => {
+                    content_type = field.value
+                }
+                12 if field.is("content-type") && content_type.is_empty() => content_type = field.value,
                 16 if field.is("content-encoding") && encoding.is_empty() => encoding = Cow::Borrowed(field.value),
                 16 if field.is("content-encoding") => encoding = [&encoding, &b","[..], field.value].concat().into(),
                 _ => {}
@@ -100,6 +52,7 @@ impl Pass<'_> {
         {
             if let Some(why) = done {
                 message.body.drop_for(why);
+                message.body.sha256 = None;
             }
             return;
         }
@@ -109,29 +62,23 @@ impl Pass<'_> {
         if Kind::of(content_type, if is_coded { b"" } else { &body.bytes }) == Kind::Binary {
             return;
         }
-        if body.is_truncated() || !whole {
+        if (body.is_truncated() || !whole) && !self.scans() {
             return self.drop_body(message, Dropped::Truncated);
         }
-        let codings = match listed {
-            Ok(codings) if codings.is_empty() => undeclared(&body.bytes),
-            Ok(codings) => codings,
-            Err(_) => return self.drop_body(message, Dropped::Undecodable),
-        };
-        let (content, undone) = if codings.is_empty() {
-            (Cow::Borrowed(&body.bytes[..]), Vec::new())
-        } else {
-            match coding::decode(&body.bytes, &codings, DECODED_BYTES_MAX) {
-                Ok((content, undone)) => (Cow::Owned(content), undone),
-                Err(_) => return self.drop_body(message, Dropped::Undecodable),
-            }
+        let Ok(listed) = listed else { return self.drop_body(message, Dropped::Undecodable) };
+        let Some((content, undone)) = decoded(&body.bytes, listed) else {
+            return self.drop_body(message, Dropped::Undecodable);
         };
         let kind = Kind::of(content_type, &content);
+        if kind != Kind::Binary && has_wide_charset(content_type) {
+            return self.drop_body(message, Dropped::Undecodable);
+        }
         // Where rules hold for some requests only, the same body can be clean here and not there.
-        let may_be_known = !is_coded && !self.rules.has.scopes && kind != Kind::Multipart;
+        let may_be_known = undone.is_empty() && !self.rules.has.scopes && kind != Kind::Multipart;
         if may_be_known && self.rules.recent.is_clean(kind, &message.body.bytes) {
             return;
         }
-        match self.content(kind, content_type, &content) {
+        match self.content(kind, content_type, &content, 0) {
             Ok(None) if may_be_known => self.rules.recent.note(kind, &message.body.bytes),
             Ok(None) => {}
             Ok(Some(changed)) => {
@@ -142,25 +89,50 @@ impl Pass<'_> {
                 // A digest of what was there could be used to find out what it was.
                 body.sha256 = None;
             }
-            Err(Unreadable) => self.drop_body(message, Dropped::Undecodable),
+            Err(Unreadable) => {
+                if self.scans() {
+                    let _ = self.text("text", b"", &content);
+                }
+                self.drop_body(message, Dropped::Undecodable);
+            }
         }
     }
 
-    /// Content with its secrets replaced; `None` when there are none.
+    /// Content with its secrets replaced; `None` when there are none. `within` counts the messages around it.
     pub(super) fn content(
         &mut self,
         kind: Kind,
         content_type: &[u8],
         text: &[u8],
+        within: usize,
     ) -> Result<Option<Vec<u8>>, Unreadable> {
+        if kind == Kind::Binary {
+            return Ok(None);
+        }
+        if within > WITHIN_MAX || is_wide(text) {
+            return Err(Unreadable);
+        }
         match kind {
             Kind::Binary => Ok(None),
-            Kind::Json => self.json(text, 0).map_err(|_| Unreadable),
+            Kind::Json => self.json(text, Depth::default()).map_err(|_| Unreadable),
             Kind::Form => Ok(self.form(KeyPlace::Form, text)),
-            Kind::Multipart => self.multipart(content_type, text),
-            Kind::Text if self.may_have_pattern(text) => Ok(self.text("text", b"", text)),
-            Kind::Text => Ok(None),
+            Kind::Multipart => self.multipart(content_type, text, within),
+            Kind::Events => Ok(self.events(text)),
+            Kind::Http => self.message(text, within),
+            Kind::Text => Ok(self.plain(text)),
         }
+    }
+
+    /// Text of a type that says nothing of JSON, and may be some all the same.
+    fn plain(&mut self, text: &[u8]) -> Option<Vec<u8>> {
+        if looks_like(text) {
+            let changes = self.changes_len();
+            match self.json(text, Depth::default()) {
+                Ok(changed) => return changed,
+                Err(_) => self.forget_changes(changes),
+            }
+        }
+        self.may_have_pattern(text).then(|| self.text("text", b"", text)).flatten()
     }
 
     /// What a rule for whole bodies decides: `Some(None)` keeps it as it is.
@@ -183,7 +155,28 @@ impl Pass<'_> {
             message.body.bytes.len(),
         );
         message.body.drop_for(why);
+        // A digest of what was there could be used to find out what it was.
+        message.body.sha256 = None;
     }
+}
+
+/// Content without its codings, and which there were: those that a message declares, and those that its content begins
+/// with all the same. `None` where it cannot be decoded.
+fn decoded(body: &[u8], listed: Vec<Coding>) -> Option<(Cow<'_, [u8]>, Vec<Coding>)> {
+    let mut content = Cow::Borrowed(body);
+    let mut all: Vec<Coding> = Vec::new();
+    let mut next = if listed.is_empty() { undeclared(body) } else { listed };
+    while !next.is_empty() {
+        if all.len() + next.len() > coding::CODINGS_MAX {
+            return None;
+        }
+        let (plain, undone) = coding::decode(&content, &next, DECODED_BYTES_MAX).ok()?;
+        content = Cow::Owned(plain);
+        // What is found inside was made before.
+        all.splice(0..0, undone);
+        next = undeclared(&content);
+    }
+    Some((content, all))
 }
 
 /// Codings that a message does not declare and that its content begins with all the same.
@@ -193,15 +186,4 @@ fn undeclared(content: &[u8]) -> Vec<Coding> {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => vec![Coding::Zstd],
         _ => Vec::new(),
     }
-}
-
-/// Text has none; UTF-16 and most binary formats have many.
-fn has_nul(content: &[u8]) -> bool {
-    memchr::memchr(0, content.get(..512).unwrap_or(content)).is_some()
-}
-
-/// Whether a text of no known type is one line of pairs.
-fn looks_like_form(content: &[u8]) -> bool {
-    let name = content.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-.[]%".contains(byte)).count();
-    name > 0 && content.get(name) == Some(&b'=') && !content.iter().any(|byte| matches!(byte, b' ' | b'\n' | b'\r'))
 }

@@ -93,7 +93,7 @@ impl Pass<'_> {
     /// A line whose name is no reason to redact it.
     fn other_line(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let name = line.get(..memchr::memchr(b':', line).unwrap_or(0)).unwrap_or_default();
-        self.text("header", name, line)
+        self.text(self.section_name, name, line)
     }
 
     /// Appends what may be known of a value; false when the line goes.
@@ -101,7 +101,7 @@ impl Pass<'_> {
         match found.kind {
             Kind::Credentials => {
                 if verdict.action == Action::Drop {
-                    self.note("header", found.name, verdict.rule, Action::Drop, value.trim_ascii().len());
+                    self.note(self.section_name, found.name, verdict.rule, Action::Drop, value.trim_ascii().len());
                     return false;
                 }
                 self.credentials(found.name, verdict, value, out);
@@ -120,9 +120,9 @@ impl Pass<'_> {
         let scheme = value.get(begin..end).unwrap_or_default();
         if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())) {
             out.extend_from_slice(value.get(..end).unwrap_or_default());
-            self.secret("header", name, verdict, value.get(end..).unwrap_or_default(), out);
+            self.secret(self.section_name, name, verdict, value.get(end..).unwrap_or_default(), out);
         } else {
-            self.secret("header", name, verdict, value, out);
+            self.secret(self.section_name, name, verdict, value, out);
         }
     }
 
@@ -223,9 +223,10 @@ fn piece_len(rest: &[u8]) -> usize {
         Some(_) => {
             let closes = |at: &usize| {
                 let after = rest.get(at + 1..).unwrap_or_default().trim_ascii_start();
-                rest.get(*at) == Some(&b'"') && (after.is_empty() || after.starts_with(b";"))
+                after.is_empty() || after.starts_with(b";")
             };
-            let quote = (end..rest.len()).find(closes);
+            let quotes = memchr::memchr_iter(b'"', rest.get(end..).unwrap_or_default());
+            let quote = quotes.map(|at| end + at).find(closes);
             let semicolon =
                 quote.and_then(|quote| rest.get(quote..)?.iter().position(|byte| *byte == b';').map(|at| quote + at));
             semicolon.unwrap_or(rest.len())

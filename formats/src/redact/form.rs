@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::json;
-use super::pass::{Pass, Verdict};
+use super::json::{self, Depth};
+use super::pass::{Pass, Verdict, WrittenAs};
+use super::patterns;
 use super::rule::{Action, KeyPlace};
 use crate::head;
+
+/// A key is escaped at most so often.
+const ESCAPED_MAX: usize = 4;
 
 impl Pass<'_> {
     /// The start line with the secrets of its target, or of whatever it is, replaced.
@@ -13,12 +17,12 @@ impl Pass<'_> {
         if self.part != "request" {
             return look_for_patterns.then(|| self.text("target", b"", line)).flatten();
         }
+        // Of what is no request line, all behind the first space may be a target, or all of it.
+        let from = memchr::memchr2(b' ', b'\t', line).map_or(0, |space| space + 1);
         let target = match head::request_line(line) {
-            Some(found) => found.target,
-            // Of what is no request line, all behind the first space may be a target.
-            None => line.get(memchr::memchr(b' ', line)? + 1..)?,
+            Some(found) if line.get(from..).is_some_and(|rest| rest.starts_with(found.target)) => found.target,
+            _ => line.get(from..)?,
         };
-        let from = line.len() - line.get(memchr::memchr(b' ', line)? + 1..)?.len();
         let changed = self.target(target, look_for_patterns)?;
         let mut out = line.get(..from).unwrap_or_default().to_vec();
         out.extend_from_slice(&changed);
@@ -30,7 +34,9 @@ impl Pass<'_> {
         let question = memchr::memchr(b'?', target).unwrap_or(target.len());
         let (path, rest) = target.split_at(question);
         let query = rest.get(1..).unwrap_or_default();
+        self.holder = "query";
         let new_query = self.form(KeyPlace::Query, query);
+        self.holder = "body";
         let new_path = (look_for_patterns || memchr::memchr(b'%', path).is_some())
             .then(|| self.encoded("target", b"", path, false, |byte| b"/:@!$&'()*+,;=".contains(&byte)))
             .flatten();
@@ -80,7 +86,7 @@ impl Pass<'_> {
             let semicolon = memchr::memchr(b';', rest);
             let piece = rest.get(..semicolon.unwrap_or(rest.len())).unwrap_or_default();
             if let Some(equals) = memchr::memchr(b'=', piece) {
-                let key = decoded(piece.get(..equals).unwrap_or_default());
+                let key = decoded_key(piece.get(..equals).unwrap_or_default());
                 if let Some(verdict) = self.key(place, &key) {
                     let value = rest.get(equals + 1..).unwrap_or_default();
                     return self.value_of(name, &key, verdict, pair, from + equals + 1, value, out);
@@ -146,17 +152,31 @@ impl Pass<'_> {
         let split = if is_pair { memchr::memchr(b'=', text).map_or(0, |equals| equals + 1) } else { 0 };
         let (before, value) = text.split_at_checked(split)?;
         let plain = if is_pair { decoded(value) } else { percent_decoded(value) };
-        let nested = if is_pair { self.nested(&plain, 0) } else { None };
-        let changed = match nested {
-            Some(changed) => Some(changed),
-            None if self.may_have_pattern(&plain) => self.text(place, name, &plain),
-            None => None,
+        let key = if is_pair { decoded(before.strip_suffix(b"=").unwrap_or_default()) } else { Cow::Borrowed(name) };
+        // What is found in a value is told with its name, unless that may hold something itself.
+        let is_safe = !patterns::may_match(&key) && (self.scans() || !self.has_own_patterns());
+        let name = if is_safe { &key } else { &b""[..] };
+        let look = |pass: &mut Self| match is_pair {
+            true => pass.embedded(place, name, &plain, Depth::default()),
+            false => pass.may_have_pattern(&plain).then(|| pass.text(place, name, &plain)).flatten(),
         };
+        let is_escaped = matches!(plain, Cow::Owned(_)) || json::looks_like(&plain);
+        let changed = if is_escaped { self.inside(WrittenAs::Escaped, look) } else { look(self) };
         if let Some(changed) = changed {
-            let mut out = before.to_vec();
+            let new_key = (is_pair && self.may_have_pattern(&key))
+                .then(|| self.inside(WrittenAs::Escaped, |pass| pass.text(place, b"", &key)))
+                .flatten();
+            let mut out = Vec::new();
+            match new_key {
+                Some(key) => {
+                    percent_encode(&key, &is_kept, &mut out);
+                    out.push(b'=');
+                }
+                None => out.extend_from_slice(before),
+            }
             // Text without escapes stays readable; with them, what was decoded is encoded again.
             match plain {
-                Cow::Borrowed(_) if !json::looks_like(&changed) => out.extend_from_slice(&changed),
+                Cow::Borrowed(_) if !is_escaped => out.extend_from_slice(&changed),
                 _ => percent_encode(&changed, is_kept, &mut out),
             }
             return Some(out);
@@ -164,13 +184,25 @@ impl Pass<'_> {
         // A secret may also stand across the name, or in it: `?eyJ…` has no value at all.
         let whole = if is_pair { decoded(text) } else { return None };
         if split > 0 && self.may_have_pattern(&whole) {
-            let changed = self.text(place, name, &whole)?;
+            let changed = self.inside(WrittenAs::Escaped, |pass| pass.text(place, b"", &whole))?;
             let mut out = Vec::new();
             percent_encode(&changed, is_kept, &mut out);
             return Some(out);
         }
         None
     }
+}
+
+/// A key with all its escapes undone: some are escaped twice.
+fn decoded_key(key: &[u8]) -> Cow<'_, [u8]> {
+    let mut key = decoded(key);
+    for _ in 1..ESCAPED_MAX {
+        match percent_decoded(&key) {
+            Cow::Borrowed(_) => break,
+            Cow::Owned(plain) => key = Cow::Owned(plain),
+        }
+    }
+    key
 }
 
 enum Outcome {
@@ -211,7 +243,7 @@ fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-fn percent_encode(bytes: &[u8], is_kept: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
+pub(super) fn percent_encode(bytes: &[u8], is_kept: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     for byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || is_kept(*byte) {
             out.push(*byte);

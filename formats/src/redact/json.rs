@@ -4,16 +4,25 @@
 //! A number that is replaced becomes a string; `true`, `false` and `null` stay, since they tell nothing. Of an object or
 //! array under a secret key every string and number is replaced. Several values in a row, as in JSON lines, are read, too.
 
+use super::detect::shown;
 use super::json_path::At;
 use super::json_text::{quote, unescaped};
-use super::keys::STEM_WORDS;
-use super::pass::{Pass, Verdict};
+use super::pass::{Pass, Verdict, WrittenAs};
 use super::rule::{Action, KeyPlace};
 
-/// Deeper is not read: no parser takes more than some hundreds, and a stack has an end.
+/// Deeper is not read, JSON in strings counted in: no parser takes more than some hundreds, and a stack has an end.
 pub(super) const DEPTH_MAX: usize = 128;
 /// JSON in a string in JSON is looked into this often.
-const NESTED_MAX: usize = 3;
+pub(super) const NESTED_MAX: usize = 8;
+
+/// Where a text stands that is read as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Depth {
+    /// Strings around it.
+    pub(super) strings: usize,
+    /// Objects and arrays around it, in all of them.
+    pub(super) levels: usize,
+}
 
 /// The text is no JSON, or deeper than [`DEPTH_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +36,17 @@ pub(super) fn looks_like(text: &[u8]) -> bool {
 
 impl Pass<'_> {
     /// JSON with its secrets replaced; `None` when there are none.
-    pub(super) fn json(&mut self, text: &[u8], nested: usize) -> Result<Option<Vec<u8>>, Malformed> {
+    pub(super) fn json(&mut self, text: &[u8], depth: Depth) -> Result<Option<Vec<u8>>, Malformed> {
         if !self.may_have_secrets(text) {
             return Ok(None);
         }
         let look_for_patterns = self.may_have_pattern(text) || has_ascii_escape(text);
         let mut walk =
-            Walk { text, at: 0, out: Vec::new(), copied: 0, path: Vec::new(), look_for_patterns, nested, pass: self };
-        walk.document()?;
+            Walk { text, at: 0, out: Vec::new(), copied: 0, path: Vec::new(), look_for_patterns, depth, pass: self };
+        let steps = walk.pass.steps.len();
+        let read = walk.document();
+        walk.pass.steps.truncate(steps);
+        read?;
         if walk.copied == 0 && walk.out.is_empty() {
             return Ok(None);
         }
@@ -52,60 +64,33 @@ impl Pass<'_> {
             || self.may_have_key(text)
     }
 
-    /// Whether a key of a default rule may be there. Keys with escaped letters are not found.
-    fn may_have_key(&self, text: &[u8]) -> bool {
-        LOWER.with_borrow_mut(|lower| {
-            lower.clear();
-            lower.extend_from_slice(text);
-            lower.make_ascii_lowercase();
-            let mut from = 0;
-            while let Some(at) = STEM_WORDS.find(lower, from) {
-                let before = lower.get(..at).unwrap_or_default();
-                let Some(end) = memchr::memchr(b'"', lower.get(at..).unwrap_or_default()).map(|end| at + end) else {
-                    return false;
-                };
-                let begin = memchr::memrchr(b'"', before).map_or(0, |quote| quote + 1);
-                let key = lower.get(begin..end).unwrap_or_default();
-                let after = lower.get(end + 1..).unwrap_or_default().trim_ascii_start();
-                if after.first() == Some(&b':') || memchr::memchr(b'\\', key).is_some() {
-                    let key = key.split(|byte| *byte == b'\\').next().unwrap_or_default();
-                    if memchr::memchr(b'\\', lower.get(begin..end).unwrap_or_default()).is_some()
-                        || self.key(KeyPlace::Json, key).is_some()
-                    {
-                        return true;
-                    }
-                }
-                from = end;
-            }
-            false
-        })
-    }
-
     /// JSON that is the text of something else; `None` also where it is none.
-    pub(super) fn nested(&mut self, text: &[u8], depth: usize) -> Option<Vec<u8>> {
+    ///
+    /// Where it begins as JSON does, has the key of a secret in it, and cannot be read, it is replaced as a whole: others
+    /// may read it in another way, or more deeply.
+    pub(super) fn nested(&mut self, place: &'static str, name: &[u8], text: &[u8], depth: Depth) -> Option<Vec<u8>> {
         // A string in a string is what becomes of JSON that is quoted twice.
         let may_be = looks_like(text) || text.trim_ascii_start().starts_with(b"\"");
-        if depth >= NESTED_MAX || !may_be || !self.may_have_secrets(text) {
+        if !may_be || !self.may_have_secrets(text) {
             return None;
         }
-        let changes = self.changes_len();
-        let result = self.json(text, depth + 1);
-        if result.is_err()
-            && let Some(all) = &mut self.changes
-        {
-            all.truncate(changes);
+        if depth.strings < NESTED_MAX {
+            let changes = self.changes_len();
+            match self.json(text, Depth { strings: depth.strings + 1, ..depth }) {
+                Ok(changed) => return changed,
+                Err(Malformed) => self.forget_changes(changes),
+            }
         }
-        result.ok().flatten()
+        if !self.has_key(text) {
+            return None;
+        }
+        let mut out = Vec::new();
+        self.put(place, name, self.default("fail closed"), text, text, &mut out).then_some(out)
     }
-}
-
-thread_local! {
-    /// A text in lower case, kept so that looking allocates nothing.
-    static LOWER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 /// Whether an escape may spell a letter of a key or a pattern.
-fn has_ascii_escape(text: &[u8]) -> bool {
+pub(super) fn has_ascii_escape(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"\\u00").is_some()
 }
 
@@ -118,7 +103,7 @@ struct Walk<'a, 'p, 'r> {
     /// Kept only where a rule names a path.
     path: Vec<At>,
     look_for_patterns: bool,
-    nested: usize,
+    depth: Depth,
     pass: &'p mut Pass<'r>,
 }
 
@@ -129,15 +114,17 @@ impl<'a> Walk<'a, '_, '_> {
         }
         loop {
             self.white_space();
+            // A record separator before each value is JSON text sequences (RFC 7464).
+            while self.takes(0x1e) {
+                self.white_space();
+            }
             if self.peek().is_none() {
                 return Ok(());
             }
-            self.value(None, b"", 0)?;
-            // A record separator (RFC 7464) or a comma between values is somebody's habit.
+            self.value(None, b"", self.depth.levels)?;
+            // A comma between values is somebody's habit.
             self.white_space();
-            if matches!(self.peek(), Some(b',' | 0x1e)) {
-                self.at += 1;
-            }
+            self.takes(b',');
         }
     }
 
@@ -150,7 +137,7 @@ impl<'a> Walk<'a, '_, '_> {
         match self.peek() {
             Some(b'{') => self.object(verdict, depth),
             Some(b'[') => self.array(verdict, key, depth),
-            Some(b'"') => self.string(verdict, key),
+            Some(b'"') => self.string(verdict, key, depth),
             Some(b'-' | b'0'..=b'9') => self.number(verdict, key),
             _ => {
                 let words: [&[u8]; 3] = [b"true", b"false", b"null"];
@@ -182,6 +169,9 @@ impl<'a> Walk<'a, '_, '_> {
             if self.pass.rules.has.json_paths {
                 self.path.push(At::Key(key.to_vec()));
             }
+            if self.pass.scans() {
+                self.pass.steps.push(shown(&key).to_owned());
+            }
             let verdict = match outer {
                 Some(one) if one.action != Action::Keep => outer,
                 _ => self.pass.key(KeyPlace::Json, &key).or(outer),
@@ -199,6 +189,9 @@ impl<'a> Walk<'a, '_, '_> {
             }
             if self.pass.rules.has.json_paths {
                 self.path.pop();
+            }
+            if self.pass.scans() {
+                self.pass.steps.pop();
             }
             if !self.next_in(&mut list, begin, dropped.is_some(), b'}')? {
                 return Ok(());
@@ -218,6 +211,9 @@ impl<'a> Walk<'a, '_, '_> {
             if self.pass.rules.has.json_paths {
                 self.path.push(At::Index(index));
             }
+            if self.pass.scans() {
+                self.pass.steps.push("[*]".to_owned());
+            }
             let dropped = self.dropping(None);
             if let Some(dropped) = dropped {
                 self.skip(depth + 1)?;
@@ -227,6 +223,9 @@ impl<'a> Walk<'a, '_, '_> {
             }
             if self.pass.rules.has.json_paths {
                 self.path.pop();
+            }
+            if self.pass.scans() {
+                self.pass.steps.pop();
             }
             if !self.next_in(&mut list, begin, dropped.is_some(), b']')? {
                 break;
@@ -312,7 +311,7 @@ impl<'a> Walk<'a, '_, '_> {
     /// A key in which a pattern finds something.
     fn key_text(&mut self, begin: usize, end: usize, key: &[u8]) {
         if self.pass.may_have_pattern(key)
-            && let Some(changed) = self.pass.text("json", b"", key)
+            && let Some(changed) = self.pass.inside(WrittenAs::JsonString, |pass| pass.text("json", b"", key))
         {
             self.flush(begin);
             quote(&changed, &mut self.out);
@@ -320,7 +319,7 @@ impl<'a> Walk<'a, '_, '_> {
         }
     }
 
-    fn string(&mut self, verdict: Option<Verdict>, key: &[u8]) -> Result<(), Malformed> {
+    fn string(&mut self, verdict: Option<Verdict>, key: &[u8], levels: usize) -> Result<(), Malformed> {
         let begin = self.at;
         let raw = self.quoted()?;
         match verdict {
@@ -335,13 +334,13 @@ impl<'a> Walk<'a, '_, '_> {
                     return Ok(());
                 }
                 let text = unescaped(raw).ok_or(Malformed)?;
-                let changed = match self.pass.nested(&text, self.nested) {
-                    Some(changed) => Some(changed),
-                    None if self.look_for_patterns && self.pass.may_have_pattern(&text) => {
-                        self.pass.text("json", key, &text)
-                    }
-                    None => None,
-                };
+                let depth = Depth { levels, ..self.depth };
+                let look_for_patterns = self.look_for_patterns;
+                let changed = self.pass.inside(WrittenAs::JsonString, |pass| {
+                    let nested = pass.nested("json", key, &text, depth);
+                    let look = nested.is_none() && look_for_patterns && pass.may_have_pattern(&text);
+                    if look { pass.text("json", key, &text) } else { nested }
+                });
                 if let Some(changed) = changed {
                     self.flush(begin);
                     quote(&changed, &mut self.out);
@@ -389,9 +388,13 @@ impl<'a> Walk<'a, '_, '_> {
         let mut text = Vec::new();
         if self.pass.put("json", key, verdict, secret, raw, &mut text) {
             self.flush(begin);
-            self.out.push(b'"');
+            // A number of the same shape is a number; all else that stands in for one is a string.
+            let is_number =
+                self.text.get(begin) != Some(&b'"') && text.iter().all(u8::is_ascii_digit) && !text.starts_with(b"0");
+            let quote = if is_number { &b""[..] } else { b"\"" };
+            self.out.extend_from_slice(quote);
             self.out.extend_from_slice(&text);
-            self.out.push(b'"');
+            self.out.extend_from_slice(quote);
             self.copied = self.at;
         }
         Ok(())

@@ -59,6 +59,12 @@ fn unit_pair(high: u32, text: &[u8]) -> Option<(u32, &[u8])> {
 /// Appends a string that says `text`.
 pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
+    escape(text, out);
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotes of such a string.
+pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
@@ -72,5 +78,4 @@ pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
             byte => out.push(*byte),
         }
     }
-    out.push(b'"');
 }

@@ -123,6 +123,11 @@ pub(super) fn is_credential(name: &[u8]) -> bool {
         || TABLE.names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
 }
 
+/// The same, of a name as it is spelled.
+pub(crate) fn is_secret_key(name: &[u8]) -> bool {
+    is_credential(normal_in(name, &mut [0; NAME_BYTES_MAX]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

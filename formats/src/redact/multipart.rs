@@ -1,15 +1,25 @@
 //! Forms of parts (RFC 7578): a part is redacted by its name, or looked into by its own type.
 
-use super::body::{Kind, Unreadable};
+use super::body::Unreadable;
+use super::form::decoded;
+use super::kind::{Kind, has_wide_charset};
+use super::parameter::{parameter, parameters};
 use super::pass::Pass;
 use super::rule::{Action, KeyPlace};
 
 /// Bytes that a boundary may have (RFC 2046 §5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;
+/// Transfer codings that leave bytes as they are (RFC 2045 §6); nobody needs another one over HTTP (RFC 7578 §4.7).
+const PLAIN_CODINGS: &[&str] = &["", "7bit", "8bit", "binary", "identity", "none"];
 
 impl Pass<'_> {
     /// The form with its secrets replaced; `None` when there are none.
-    pub(super) fn multipart(&mut self, content_type: &[u8], text: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+    pub(super) fn multipart(
+        &mut self,
+        content_type: &[u8],
+        text: &[u8],
+        within: usize,
+    ) -> Result<Option<Vec<u8>>, Unreadable> {
         let boundary = parameter(content_type, b"boundary").ok_or(Unreadable)?;
         if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
             return Err(Unreadable);
@@ -27,12 +37,17 @@ impl Pass<'_> {
         {
             return Err(Unreadable);
         }
+        // What follows a delimiter on its line would be part of the value to some, and of the head to others.
+        if starts.iter().any(|at| *at < last && !ends_line(text.get(at + delimiter.len()..).unwrap_or_default())) {
+            return Err(Unreadable);
+        }
+        let is_form = content_type.to_ascii_lowercase().starts_with(b"multipart/form-data");
         let mut out = Vec::with_capacity(text.len());
         let mut any = false;
         for pair in starts.windows(2) {
             let &[begin, end] = pair else { continue };
             let part = text.get(begin + delimiter.len()..end).unwrap_or_default();
-            match self.part_of(part)? {
+            match self.part_of(part, is_form, within)? {
                 PartBecomes::Same => out.extend_from_slice(text.get(begin..end).unwrap_or_default()),
                 PartBecomes::Nothing => any = true,
                 PartBecomes::Other(changed) => {
@@ -47,26 +62,15 @@ impl Pass<'_> {
     }
 
     /// What stands between two delimiters: the end of a line, a head, an empty line, the value, the end of a line.
-    fn part_of(&mut self, part: &[u8]) -> Result<PartBecomes, Unreadable> {
-        let (head_len, gap) = match (memchr::memmem::find(part, b"\r\n\r\n"), memchr::memmem::find(part, b"\n\n")) {
-            (Some(at), other) if other.is_none_or(|other| at < other) => (at, 4),
-            (_, Some(at)) => (at, 2),
-            _ => return Err(Unreadable),
-        };
-        let (head, rest) = part.split_at(head_len + gap);
+    fn part_of(&mut self, part: &[u8], is_form: bool, within: usize) -> Result<PartBecomes, Unreadable> {
+        let (head, rest) = part.split_at(head_len(part).ok_or(Unreadable)?);
         let ending = if rest.ends_with(b"\r\n") { 2 } else { usize::from(rest.ends_with(b"\n")) };
         let (value, ending) = rest.split_at(rest.len() - ending);
-        let field = |name: &[u8]| {
-            let mut lines = head.split(|byte| *byte == b'\n');
-            lines.find_map(|line| {
-                let colon = memchr::memchr(b':', line)?;
-                let (found, value) = line.split_at(colon);
-                found.trim_ascii().eq_ignore_ascii_case(name).then(|| value.get(1..).unwrap_or_default().trim_ascii())
-            })
-        };
-        let name = field(b"content-disposition").and_then(|value| parameter(value, b"name")).unwrap_or_default();
+        let disposition = field(head, b"content-disposition").unwrap_or_default();
+        let names = names(&disposition);
         let with = |value: &[u8]| PartBecomes::Other([head, value, ending].concat());
-        if let Some(verdict) = self.key(KeyPlace::Form, name) {
+        let verdict = names.iter().find_map(|name| Some((name, self.key(KeyPlace::Form, name)?)));
+        if let Some((name, verdict)) = verdict {
             match verdict.action {
                 Action::Keep => return Ok(PartBecomes::Same),
                 Action::Drop => {
@@ -81,12 +85,78 @@ impl Pass<'_> {
             }
         }
         // Parts without a type are text, and files that say nothing may be.
-        let content_type = field(b"content-type").unwrap_or(b"text/plain");
-        let kind = Kind::of(content_type, value);
-        // No form in a form: nobody sends that.
-        let kind = if kind == Kind::Multipart { Kind::Text } else { kind };
-        Ok(self.content(kind, content_type, value)?.map_or(PartBecomes::Same, |changed| with(&changed)))
+        let content_type = field(head, b"content-type").unwrap_or_else(|| b"text/plain".to_vec());
+        let kind = Kind::of(&content_type, value);
+        let is_plain =
+            |coding: Vec<u8>| PLAIN_CODINGS.iter().any(|plain| coding.eq_ignore_ascii_case(plain.as_bytes()));
+        if kind != Kind::Binary
+            && ((is_form && names.is_empty())
+                || has_wide_charset(&content_type)
+                || !field(head, b"content-transfer-encoding").is_none_or(is_plain))
+        {
+            return Err(Unreadable);
+        }
+        let new_value = self.content(kind, &content_type, value, within + 1)?;
+        // Parts of batches carry credentials in their own heads.
+        let new_head = self.section(head, false);
+        if new_value.is_none() && new_head.is_none() {
+            return Ok(PartBecomes::Same);
+        }
+        let head = new_head.as_deref().unwrap_or(head);
+        Ok(PartBecomes::Other([head, new_value.as_deref().unwrap_or(value), ending].concat()))
     }
+}
+
+/// Length of a head with the empty line that ends it; `None` where none does.
+pub(super) fn head_len(text: &[u8]) -> Option<usize> {
+    let is_end = |at: &usize| {
+        let after = text.get(at + 1..).unwrap_or_default();
+        after.starts_with(b"\n") || after.starts_with(b"\r\n")
+    };
+    let at = memchr::memchr_iter(b'\n', text).find(is_end)?;
+    Some(at + if text.get(at + 1) == Some(&b'\n') { 2 } else { 3 })
+}
+
+/// The value of a part's field, unfolded.
+fn field(head: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
+    loop {
+        let line = lines.next()?;
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let (found, value) = line.split_at(colon);
+        if found.trim_ascii().eq_ignore_ascii_case(name) {
+            let mut value = value.get(1..).unwrap_or_default().trim_ascii().to_vec();
+            while let Some(more) = lines.next_if(|next| next.first().is_some_and(|first| matches!(first, b' ' | b'\t')))
+            {
+                value.push(b' ');
+                value.extend_from_slice(more.trim_ascii());
+            }
+            return Some(value);
+        }
+    }
+}
+
+/// The names that peers may read of a part: any `name`, with and without escapes, and `name*` (RFC 8187).
+fn names(disposition: &[u8]) -> Vec<Vec<u8>> {
+    let all = parameters(disposition, false).chain(parameters(disposition, true));
+    let mut names: Vec<Vec<u8>> = all
+        .filter_map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            match name.as_slice() {
+                b"name" => Some(decoded(value).into_owned()),
+                b"name*" => value.rsplit(|byte| *byte == b'\'').next().map(|value| decoded(value).into_owned()),
+                _ => None,
+            }
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
+/// Whether nothing but white space stands on the rest of a line, or the end of the form.
+fn ends_line(text: &[u8]) -> bool {
+    let rest = text.get(text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()..).unwrap_or_default();
+    rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
 }
 
 enum PartBecomes {
@@ -97,29 +167,4 @@ enum PartBecomes {
 
 fn begins_line(text: &[u8], at: usize) -> bool {
     at.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'\n')
-}
-
-/// A parameter of a header's value, without its quotes.
-fn parameter<'a>(value: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = value.get(memchr::memchr(b';', value)?..)?;
-    loop {
-        rest = rest.strip_prefix(b";")?.trim_ascii_start();
-        let equals = memchr::memchr(b'=', rest)?;
-        let (name, after) = rest.split_at(equals);
-        let after = after.get(1..)?;
-        let (value, next) = match after.strip_prefix(b"\"") {
-            Some(quoted) => {
-                let end = memchr::memchr(b'"', quoted)?;
-                (quoted.get(..end)?, quoted.get(end + 1..)?.trim_ascii_start())
-            }
-            None => {
-                let end = memchr::memchr(b';', after).unwrap_or(after.len());
-                (after.get(..end)?.trim_ascii(), after.get(end..)?)
-            }
-        };
-        if name.trim_ascii().eq_ignore_ascii_case(wanted) {
-            return Some(value);
-        }
-        rest = next;
-    }
 }

@@ -2,7 +2,12 @@
 //!
 //! Rules of the user come before default ones, in their order; the first that matches decides.
 
+use std::borrow::Cow;
+
+use super::detect::{CHANGES_MAX, COMPARED_MAX, Detector};
 use super::explain::Change;
+use super::form::percent_encode;
+use super::json_text::escape;
 use super::keys;
 use super::names::Names;
 use super::patterns;
@@ -21,6 +26,8 @@ pub(super) struct Compiled {
     /// What rules without an action of their own do.
     pub(super) action: Action,
     pub(super) has: Has,
+    /// What is looked for beside the rules; only where nothing is redacted.
+    pub(super) detectors: Vec<Detector>,
     /// Where these rules found nothing.
     pub(super) recent: Recent,
 }
@@ -68,12 +75,38 @@ pub(super) struct Pass<'r> {
     pub(super) changes: Option<Vec<Change>>,
     /// The message that is looked at, in words.
     pub(super) part: &'static str,
+    /// `header` or `trailer`.
+    pub(super) section_name: &'static str,
+    /// What JSON stands in: `body` or `query`.
+    pub(super) holder: &'static str,
+    /// The way to a place in JSON, in a scan.
+    pub(super) steps: Vec<String>,
+    /// How the text that is looked at is written where it stands, from the outermost on.
+    pub(super) written_as: Vec<WrittenAs>,
+}
+
+/// How text is written inside of other text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenAs {
+    /// A string of JSON.
+    JsonString,
+    /// With percent escapes.
+    Escaped,
 }
 
 impl<'r> Pass<'r> {
     pub(super) fn new(rules: &'r Compiled, exchange: &Exchange, explains: bool) -> Self {
         let active = if rules.has.scopes { active(&rules.own, exchange) } else { Vec::new() };
-        Self { rules, active, changes: explains.then(Vec::new), part: "request" }
+        Self {
+            rules,
+            active,
+            changes: explains.then(Vec::new),
+            part: "request",
+            section_name: "header",
+            holder: "body",
+            steps: Vec::new(),
+            written_as: Vec::new(),
+        }
     }
 
     /// The user's rules that hold here, with their places in the list.
@@ -90,7 +123,7 @@ impl<'r> Pass<'r> {
         Some(Verdict { action: rule.action.unwrap_or(self.rules.action), rule: RuleName::Own(index) })
     }
 
-    fn default(&self, rule: &'static str) -> Verdict {
+    pub(super) fn default(&self, rule: &'static str) -> Verdict {
         Verdict { action: self.rules.action, rule: RuleName::Default(rule) }
     }
 
@@ -155,7 +188,7 @@ impl<'r> Pass<'r> {
                 let action = rule.action.unwrap_or(self.rules.action);
                 let verdict = Verdict { action, rule: RuleName::Own(index) };
                 let input = changed.as_deref().unwrap_or(text);
-                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                if let Some(output) = self.replace(place, name, regex, |_| true, verdict, input) {
                     changed = Some(output);
                 }
             }
@@ -165,9 +198,17 @@ impl<'r> Pass<'r> {
                 let own = self.first(|find| matches!(find, Find::Default(known) if known == label));
                 let verdict = own.unwrap_or_else(|| self.default(label));
                 let input = changed.as_deref().unwrap_or(text);
-                if let Some(output) = self.replace(place, name, regex, verdict, input) {
+                if let Some(output) = self.replace(place, name, regex, |_| true, verdict, input) {
                     changed = Some(output);
                 }
+            }
+        }
+        let rules = self.rules;
+        for Detector { name: label, regex, is_one } in &rules.detectors {
+            let verdict = Verdict { action: Action::Mask, rule: RuleName::Default(label) };
+            let input = changed.as_deref().unwrap_or(text);
+            if let Some(output) = self.replace(place, name, regex, is_one, verdict, input) {
+                changed = Some(output);
             }
         }
         changed
@@ -178,6 +219,7 @@ impl<'r> Pass<'r> {
         place: &'static str,
         name: &[u8],
         regex: &regex::bytes::Regex,
+        is_one: impl Fn(&[u8]) -> bool,
         verdict: Verdict,
         text: &[u8],
     ) -> Option<Vec<u8>> {
@@ -187,6 +229,9 @@ impl<'r> Pass<'r> {
         let (mut out, mut copied, mut any) = (Vec::new(), 0, false);
         for captures in regex.captures_iter(text) {
             let Some(secret) = captures.name("secret").or_else(|| captures.get(0)) else { continue };
+            if !is_one(secret.as_bytes()) {
+                continue;
+            }
             out.extend_from_slice(text.get(copied..secret.start()).unwrap_or_default());
             any |= self.put(place, name, verdict, secret.as_bytes(), secret.as_bytes(), &mut out);
             copied = secret.end();
@@ -205,7 +250,9 @@ impl<'r> Pass<'r> {
         raw: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
-        match self.rules.values.put(verdict.action, secret, raw, out) {
+        // Whoever opens a sealed value puts it back as it is.
+        let raw = if verdict.action == Action::Seal { self.as_written(raw) } else { Cow::Borrowed(raw) };
+        match self.rules.values.put(verdict.action, secret, &raw, out) {
             Put::AsItWas => false,
             Put::By(action) => {
                 self.note(place, name, verdict.rule, action, secret.len());
@@ -214,19 +261,64 @@ impl<'r> Pass<'r> {
         }
     }
 
+    /// A part of the text that is looked at, as it would be written where that stands.
+    fn as_written<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        self.written_as.iter().rev().fold(Cow::Borrowed(text), |text, written_as| {
+            let mut out = Vec::new();
+            match written_as {
+                WrittenAs::JsonString => escape(&text, &mut out),
+                WrittenAs::Escaped => percent_encode(&text, |_| false, &mut out),
+            }
+            Cow::Owned(out)
+        })
+    }
+
+    /// Looks at text that is written in a way of its own.
+    pub(super) fn inside<T>(&mut self, written_as: WrittenAs, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.written_as.push(written_as);
+        let found = look(self);
+        self.written_as.pop();
+        found
+    }
+
     pub(super) fn note(&mut self, place: &'static str, name: &[u8], rule: RuleName, action: Action, bytes: usize) {
-        let Some(changes) = &mut self.changes else { return };
+        if self.changes.is_none() {
+            return;
+        }
         let rule = match rule {
             RuleName::Own(index) => self.rules.own.get(index).map(|rule| rule.label.clone()).unwrap_or_default(),
             RuleName::Default(name) => format!("default {name}"),
         };
-        let name = String::from_utf8_lossy(name).chars().take(Change::NAME_CHARS_MAX).collect();
-        changes.push(Change { part: self.part, place, name, rule, action: action.name(), bytes });
+        // What peers call things must not move anybody's cursor.
+        let printed = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+        let name = String::from_utf8_lossy(name).chars().take(Change::NAME_CHARS_MAX).map(printed).collect();
+        let scans = self.scans();
+        let path = if scans && place == "json" { self.shown_path() } else { String::new() };
+        let mut change = Change { part: self.part, place, name, path, rule, action: action.name(), bytes, count: 1 };
+        let Some(changes) = &mut self.changes else { return };
+        if scans {
+            if changes.len() >= CHANGES_MAX {
+                change = Change { place: "other", name: String::new(), path: String::new(), ..change };
+            }
+            let same = changes.iter_mut().rev().take(COMPARED_MAX).find(|one| one.is_like(&change));
+            if let Some(same) = same {
+                same.count += 1;
+                return;
+            }
+        }
+        changes.push(change);
     }
 
-    /// Changes so far are forgotten back to this many: what they were part of is dropped.
+    /// How many changes there are so far.
     pub(super) fn changes_len(&self) -> usize {
         self.changes.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Changes are forgotten back to this many: what they were part of is read in another way, or dropped.
+    pub(super) fn forget_changes(&mut self, back_to: usize) {
+        if let Some(all) = &mut self.changes {
+            all.truncate(back_to);
+        }
     }
 }
 

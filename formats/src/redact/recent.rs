@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::body::Kind;
+use super::kind::Kind;
 
 /// Places for bodies; one that comes to a taken place takes it over.
 const PLACES: usize = 64;

@@ -17,6 +17,9 @@ pub enum Action {
     Mask,
     /// It becomes `redacted-` and a keyed hash, or `***` where it could be guessed.
     Pseudonym,
+    /// It becomes a keyed value of the same shape: of an e-mail address, of digits, of hexadecimal digits, of a UUID; what
+    /// has another shape becomes what [`Self::Pseudonym`] makes of it.
+    Shape,
     /// It is encrypted, so that a replayer with the identity can put it back.
     Seal,
     /// It stays as it is, whatever other rules say.
@@ -25,7 +28,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Drop, Self::Mask, Self::Pseudonym, Self::Seal, Self::Keep];
+    pub const ALL: [Self; 6] = [Self::Drop, Self::Mask, Self::Pseudonym, Self::Shape, Self::Seal, Self::Keep];
 
     /// The word used for it in files and on screens.
     #[must_use]
@@ -34,6 +37,7 @@ impl Action {
             Self::Drop => "drop",
             Self::Mask => "mask",
             Self::Pseudonym => "pseudonym",
+            Self::Shape => "shape",
             Self::Seal => "seal",
             Self::Keep => "keep",
         }

@@ -6,6 +6,7 @@ use super::*;
 
 mod places;
 mod speed;
+mod ways_past;
 
 const SECRET: &str = "s3cr3t-t0ken/of+the.user";
 

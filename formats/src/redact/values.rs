@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac as _;
 
-use super::key::KeyedHash;
+use super::key::{KeyedHash, RedactionKey};
 use super::rule::Action;
+use super::shape::{Shape, is_made_here};
 use crate::seal::{self, Sealer};
 
 /// Stands for a secret that could be guessed.
@@ -25,6 +26,7 @@ const POSSIBILITIES_MIN: u128 = 1 << 40;
 #[derive(Clone)]
 pub(super) struct Values {
     hash: KeyedHash,
+    shape_hash: KeyedHash,
     sealer: Option<Arc<Sealer>>,
 }
 
@@ -38,8 +40,9 @@ pub(super) enum Put {
 }
 
 impl Values {
-    pub(super) fn new(hash: KeyedHash) -> Self {
-        Self { hash, sealer: None }
+    pub(super) fn new(key: &RedactionKey) -> Self {
+        let hash = key.keyed_hash("reenact pseudonym v1");
+        Self { hash, shape_hash: key.keyed_hash("reenact pseudonym shape v1"), sealer: None }
     }
 
     pub(super) fn seal_with(&mut self, sealer: Arc<Sealer>) {
@@ -66,24 +69,41 @@ impl Values {
                 // Too long to be sealed, or nobody to seal for, which the rules' check refuses.
                 _ => mask(out),
             },
-            Action::Pseudonym if !is_guessable(secret) => {
-                self.pseudonym(secret, out);
-                Put::By(Action::Pseudonym)
-            }
+            Action::Pseudonym | Action::Shape => match Shape::of(secret) {
+                // Code that takes a UUID takes nothing else, so that it stays one wherever it stands.
+                Some(shape) if action == Action::Shape || shape == Shape::Uuid => self.shaped(shape, secret, out),
+                _ if is_guessable(secret) => mask(out),
+                _ => {
+                    self.pseudonym(secret, out);
+                    Put::By(Action::Pseudonym)
+                }
+            },
             _ => mask(out),
         }
     }
 
+    fn shaped(&self, shape: Shape, secret: &[u8], out: &mut Vec<u8>) -> Put {
+        if shape.is_guessable(secret) {
+            return mask(out);
+        }
+        shape.write(first_128_bits(&self.shape_hash, secret), secret, out);
+        Put::By(Action::Shape)
+    }
+
     fn pseudonym(&self, secret: &[u8], out: &mut Vec<u8>) {
-        let mut hash = self.hash.clone();
-        hash.update(secret);
-        let hash: [u8; 32] = hash.finalize().into_bytes().into();
         let mut text = [0; PSEUDONYM_DIGITS];
         // Sixteen bytes are 22 digits; were they not, the pseudonym would be NULs, and never the secret.
-        let _ = URL_SAFE_NO_PAD.encode_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]), &mut text);
+        let _ = URL_SAFE_NO_PAD.encode_slice(first_128_bits(&self.hash, secret), &mut text);
         out.extend_from_slice(PSEUDONYM_PREFIX);
         out.extend_from_slice(&text);
     }
+}
+
+fn first_128_bits(hash: &KeyedHash, secret: &[u8]) -> [u8; 16] {
+    let mut hash = hash.clone();
+    hash.update(secret);
+    let hash: [u8; 32] = hash.finalize().into_bytes().into();
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 fn mask(out: &mut Vec<u8>) -> Put {
@@ -98,7 +118,10 @@ pub(super) fn is_replacement(value: &[u8]) -> bool {
             && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     let is_sealed = || seal::find(value).next().is_some_and(|at| at == (0..value.len())) && value.ends_with(b".");
-    value == MASK || value.strip_prefix(PSEUDONYM_PREFIX).is_some_and(is_pseudonym) || is_sealed()
+    value == MASK
+        || is_made_here(value)
+        || value.strip_prefix(PSEUDONYM_PREFIX).is_some_and(is_pseudonym)
+        || is_sealed()
 }
 
 /// A value without the pair of double quotes around it, if there is one.
@@ -107,7 +130,7 @@ pub(crate) fn unquoted(value: &[u8]) -> &[u8] {
 }
 
 /// Whether a secret has fewer than 2⁴⁰ possibilities, counting the characters of the kinds that it uses.
-fn is_guessable(secret: &[u8]) -> bool {
+pub(super) fn is_guessable(secret: &[u8]) -> bool {
     let count = |is: fn(&u8) -> bool, size: u128| if secret.iter().any(is) { size } else { 0 };
     let is_hex = |lower: bool| {
         secret
