@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use formats::endpoint::Template;
+use formats::filter::Filter;
 
 #[cfg(feature = "replay")]
 mod load;
@@ -151,10 +153,13 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back. See docs/inspecting.md.
+#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back. Gaps are printed whatever the filter.
+See docs/inspecting.md and docs/filter.md.
 
 Examples:
   reenact cat sessions/monday -n 10                     (the first ten exchanges)
+  reenact cat sessions/monday --filter 'status = 5xx and duration > 300ms'
+  reenact cat sessions/monday --filter 'endpoint = /users/{name}' --template '/users/{name}'
   reenact cat sessions/monday --show 12                 (one exchange, laid out for a person)
   reenact cat sessions/monday --show 3 --show 10..20    (one, and eleven more)
 
@@ -172,8 +177,12 @@ pub(crate) struct CatArgs {
     /// How much of a body --show shows [default: 64KiB of text, 1KiB of what is none]
     #[arg(long, env = "REENACT_SHOW_BYTES", value_name = "SIZE", value_parser = crate::units::size, requires = "show")]
     pub(crate) show_bytes: Option<u64>,
-    #[arg(long, hide = true)]
-    pub(crate) filter: Option<String>,
+    /// Only exchanges that this filter describes
+    #[arg(long, env = "REENACT_FILTER", value_name = "FILTER")]
+    pub(crate) filter: Option<Filter>,
+    /// Names endpoints for the filter, as in /users/{name} (repeatable)
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ')]
+    pub(crate) template: Vec<Template>,
 }
 
 #[derive(Debug, Args)]

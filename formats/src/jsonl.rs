@@ -13,7 +13,7 @@ mod line;
 mod message;
 mod read;
 mod text;
-mod time;
+pub(crate) mod time;
 mod write;
 
 use serde_json::Value;

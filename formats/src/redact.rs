@@ -45,6 +45,7 @@ use values::Values;
 
 pub(crate) use detect::{Detector, shown};
 pub use explain::Change;
+pub(crate) use form::decoded;
 pub use json_path::JsonPath;
 pub(crate) use key::{KeyedHash, hash_u64};
 pub use key::{RedactError, RedactionKey};
