@@ -11,6 +11,7 @@ pub mod head;
 pub mod jsonl;
 pub mod model;
 pub mod redact;
+pub mod sample;
 pub mod seal;
 pub mod session;
 pub mod stars;

@@ -7,6 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 
 mod stream;
+mod times;
 
 pub use stream::{Ambiguity, Flow, PIECES_MAX, Piece, Tunnel};
 

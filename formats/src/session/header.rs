@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::history::Edit;
 use crate::redact::Policy;
 use crate::seal::Sealing;
 
@@ -37,6 +38,13 @@ pub struct SessionHeader {
     /// Filters that left out what they describe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// The session whose numbers of connections these are, where this one was made of (a part of) it: sessions that say the
+    /// same here may have parts of one connection. Missing: numbers say nothing outside of this session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_of: Option<String>,
+    /// How the session was made of others, oldest first; the last one made this session. Empty in recordings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Edit>,
     /// What a reader must understand; a name it does not know makes it refuse.
     pub features_required: Vec<String>,
 }

@@ -22,6 +22,7 @@
 
 mod frame;
 mod header;
+mod history;
 mod index;
 mod reader;
 mod record;
@@ -31,6 +32,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use header::{Redaction, SessionHeader};
+pub use history::{Edit, Source, derived_id};
 pub use index::{BlockEntry, ClientEntry, Distinct, Index};
 pub use reader::{Damage, Event, Events, Session};
 pub use retention::{Pruned, Retention, prune};
