@@ -98,7 +98,7 @@ fn moved(start_unix_ns: u64, clock: Option<MoveClock>) -> Result<u64, Failure> {
         Some(MoveClock::By(shift)) if shift.earlier => start_unix_ns.checked_sub(shift.ns).ok_or_else(outside),
         Some(MoveClock::By(shift)) => start_unix_ns.checked_add(shift.ns).ok_or_else(outside),
         Some(MoveClock::To(time)) => match time.duration_since(UNIX_EPOCH).map(units::nanos) {
-            Ok(ns @ 1..u64::MAX) => Ok(ns),
+            Ok(ns) if (1..u64::MAX).contains(&ns) => Ok(ns),
             _ => Err(outside()),
         },
     }
