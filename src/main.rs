@@ -9,6 +9,7 @@ mod demo;
 mod import;
 mod inspect;
 mod logging;
+mod names;
 mod outcome;
 #[cfg(feature = "replay")]
 mod plan;
