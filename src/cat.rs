@@ -2,23 +2,29 @@
 
 use std::io::{BufWriter, ErrorKind, Write};
 
+use formats::filter::Context;
 use formats::jsonl;
+use formats::model::Exchange;
 use formats::session::Event;
 
 use crate::cli::CatArgs;
+use crate::names;
 use crate::outcome::{Failure, Outcome};
 use crate::read::{self, Problems};
 
 pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
-    if args.filter.is_some() {
-        return Err(Failure::not_built("--filter"));
-    }
+    let templates = names::given(&args.template)?;
     let sessions = read::open(&args.sessions)?;
+    let earliest = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
     let mut problems = Problems::default();
     let mut line = Vec::new();
     for session in &sessions {
         let started = session.header().started_unix_ns;
+        let context =
+            Context { session_started_unix_ns: started, recording_started_unix_ns: earliest, templates: &templates };
+        let is_wanted =
+            |exchange: &Exchange| args.filter.as_ref().is_none_or(|filter| filter.matches(exchange, &context));
         let header = serde_json::to_value(session.header());
         let header = header.map_err(|error| Failure::new(format!("cannot print the header: {error}")))?;
         line.clear();
@@ -29,7 +35,9 @@ pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
         for event in session.events() {
             line.clear();
             match problems.note(event)? {
-                Some(Event::Exchange(exchange)) => jsonl::to_line(&exchange, started, &mut line),
+                Some(Event::Exchange(exchange)) if is_wanted(&exchange) => {
+                    jsonl::to_line(&exchange, started, &mut line)
+                }
                 Some(Event::Gap(gap)) => jsonl::gap_to_line(&gap, &mut line),
                 _ => continue,
             }

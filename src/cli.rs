@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use formats::endpoint::Template;
+use formats::filter::Filter;
 
 mod edit;
 #[cfg(feature = "replay")]
@@ -135,23 +137,38 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reenact inspect sessions/monday
+  reenact inspect sessions/monday --template '/users/{name}' --json")]
 pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// Names endpoints, as in /users/{name}; others are learned from the session (repeatable)
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ')]
+    pub(crate) template: Vec<Template>,
     /// Print JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back.")]
+#[command(after_help = "Examples:
+  reenact cat sessions/monday
+  reenact cat sessions/monday --filter 'status = 5xx and duration > 300ms'
+  reenact cat sessions/monday --filter 'endpoint = /users/{name}' --template '/users/{name}'
+
+What cat prints, `reenact import --format jsonl` reads back. Gaps are printed whatever the filter (docs/filter.md).")]
 pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    #[arg(long, hide = true)]
-    pub(crate) filter: Option<String>,
+    /// Only exchanges that this filter describes
+    #[arg(long, env = "REENACT_FILTER", value_name = "FILTER")]
+    pub(crate) filter: Option<Filter>,
+    /// Names endpoints for the filter, as in /users/{name} (repeatable)
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ')]
+    pub(crate) template: Vec<Template>,
 }
 
 #[derive(Debug, Args)]

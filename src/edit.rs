@@ -81,7 +81,7 @@ pub(crate) fn run(args: EditArgs, values: &Values) -> Result<Outcome, Failure> {
 }
 
 struct Edit<'a> {
-    chosen: Chosen,
+    chosen: Chosen<'a>,
     origin: &'a Origin,
     bodies: Bodies,
     output: Output<'a>,

@@ -1,38 +1,38 @@
 //! `reenact inspect`: what is in a session, for a person or as JSON.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
+use formats::head;
 use formats::model::{Exchange, Gap, GapReason};
 use formats::session::{Event, Session};
-use formats::{endpoint, head};
 use serde_json::json;
 
 mod clients;
+mod endpoints;
 mod health;
 
 use clients::Clients;
+use endpoints::Endpoints;
 use health::HealthChecks;
 
 use crate::cli::InspectArgs;
+use crate::names;
 use crate::outcome::{self, Failure, Outcome};
 use crate::read::{self, Problems};
 use crate::units;
 
 /// Columns of the rate's picture.
 const SPARK_COLUMNS: usize = 60;
-/// Endpoints that are told apart; the rest is one row.
-const ENDPOINTS_MAX: usize = 1_000;
 /// Protocols of tunnels that are told apart; the rest is one row.
 const TUNNELS_MAX: usize = 20;
-/// Rows that a person is shown.
-const ENDPOINTS_SHOWN: usize = 15;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
+    let templates = names::given(&args.template)?;
     let sessions = read::open(&args.sessions)?;
     let mut problems = Problems::default();
     let mut reports = Vec::new();
     for session in &sessions {
-        let mut contents = Contents::default();
+        let mut contents = Contents { endpoints: Endpoints::new(templates.clone()), ..Contents::default() };
         for event in session.events() {
             match problems.note(event)? {
                 Some(Event::Exchange(exchange)) => contents.exchange(&exchange),
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
                 _ => {}
             }
         }
+        contents.endpoints.learn(session, contents.exchanges)?;
         if args.json {
             reports.push(contents.json(session));
         } else {
@@ -62,7 +63,7 @@ struct Contents {
     clients: Clients,
     health: HealthChecks,
     connections: HashSet<u64>,
-    endpoints: HashMap<String, Row>,
+    endpoints: Endpoints,
     status: BTreeMap<u16, u64>,
     ends: BTreeMap<&'static str, u64>,
     request_bytes: u64,
@@ -76,16 +77,6 @@ struct Contents {
     resynchronised: u64,
     gaps: BTreeMap<GapReason, Gap>,
 }
-
-#[derive(Default)]
-struct Row {
-    exchanges: u64,
-    /// Response times in nanoseconds, for quantiles; bounded by [`TIMES_MAX`].
-    times: Vec<u64>,
-}
-
-/// Response times that are kept for one endpoint; later ones replace earlier ones evenly.
-const TIMES_MAX: usize = 4_096;
 
 impl Contents {
     fn exchange(&mut self, exchange: &Exchange) {
@@ -108,14 +99,7 @@ impl Contents {
             }
         }
         self.left_plain_http(exchange);
-        let name = head::request_line(&exchange.request.head).map(|line| endpoint::endpoint(line.method, line.target));
-        let name = name.unwrap_or_else(|| "(unreadable)".to_owned());
-        let known = self.endpoints.len() < ENDPOINTS_MAX || self.endpoints.contains_key(&name);
-        let row = self.endpoints.entry(if known { name } else { "(other endpoints)".to_owned() }).or_default();
-        row.exchanges += 1;
-        if let Some(end) = exchange.instants.response_end {
-            row.time(end.saturating_sub(at));
-        }
+        self.endpoints.exchange(exchange);
     }
 
     /// Counts what is more than a request and its answer, or less sure.
@@ -172,12 +156,6 @@ impl Contents {
             }
         }
         out
-    }
-
-    fn endpoint_rows(&self) -> Vec<(&String, &Row)> {
-        let mut rows: Vec<_> = self.endpoints.iter().collect();
-        rows.sort_by(|a, b| b.1.exchanges.cmp(&a.1.exchanges).then_with(|| a.0.cmp(b.0)));
-        rows
     }
 
     fn text(&self, session: &Session) -> String {
@@ -255,21 +233,11 @@ impl Contents {
         if let Some(redaction) = &header.redaction {
             line("redacted", format!("{} headers, key {}", redaction.headers.len(), redaction.key_id));
         }
-        out += &format!("\n  {:<44} {:>10} {:>10} {:>10}\n", "endpoint", "exchanges", "p50", "p99");
-        let rows = self.endpoint_rows();
-        for (name, row) in rows.iter().take(ENDPOINTS_SHOWN) {
-            let (p50, p99) = (row.quantile_us(50), row.quantile_us(99));
-            let shown = |us: Option<f64>| us.map_or("–".to_owned(), units::micros);
-            out += &format!("  {name:<44} {:>10} {:>10} {:>10}\n", units::count(row.exchanges), shown(p50), shown(p99));
-        }
-        if rows.len() > ENDPOINTS_SHOWN {
-            out += &format!("  … and {} more (--json has all)\n", rows.len() - ENDPOINTS_SHOWN);
-        }
+        out += &self.endpoints.text();
         out
     }
 
     fn json(&self, session: &Session) -> serde_json::Value {
-        let endpoint = |(name, row): (&String, &Row)| json!({"endpoint": name, "exchanges": row.exchanges, "response_us": {"p50": row.quantile_us(50), "p99": row.quantile_us(99)}});
         let gap = |gap: &Gap| json!({"reason": gap.reason.name(), "connections": gap.connections, "exchanges": gap.exchanges, "bytes": gap.bytes});
         json!({
             "session": session.path(),
@@ -290,26 +258,9 @@ impl Contents {
             "status": self.status.iter().map(|(status, count)| (status.to_string(), *count)).collect::<BTreeMap<_, _>>(),
             "ended": self.ends,
             "gaps": self.gaps.values().map(gap).collect::<Vec<_>>(),
-            "endpoints": self.endpoint_rows().into_iter().map(endpoint).collect::<Vec<_>>(),
+            "endpoints": self.endpoints.json(),
+            "templates": self.endpoints.templates_json(),
         })
-    }
-}
-
-impl Row {
-    fn time(&mut self, nanos: u64) {
-        if self.times.len() < TIMES_MAX {
-            self.times.push(nanos);
-        } else if let Some(old) = self.times.get_mut(usize::try_from(self.exchanges).unwrap_or(0) % TIMES_MAX) {
-            *old = nanos;
-        }
-    }
-
-    fn quantile_us(&self, percent: usize) -> Option<f64> {
-        let mut sorted = self.times.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len() * percent / 100).min(sorted.len().checked_sub(1)?);
-        #[expect(clippy::cast_precision_loss, reason = "three digits for people")]
-        sorted.get(at).map(|nanos| *nanos as f64 / 1_000.0)
     }
 }
 

@@ -10,6 +10,7 @@ mod edit;
 mod import;
 mod inspect;
 mod logging;
+mod names;
 mod outcome;
 #[cfg(feature = "replay")]
 mod plan;

@@ -54,6 +54,11 @@ impl PlanFile {
     }
 }
 
+/// The given templates as their flag's variable has them.
+pub(crate) fn templates(args: &LoadArgs) -> String {
+    args.template.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
 /// What [`PlanFile::options`] keeps of the options of a plan.
 pub(crate) fn options(args: &LoadArgs) -> BTreeMap<String, Value> {
     let when = |when: When| match when {
@@ -71,6 +76,9 @@ pub(crate) fn options(args: &LoadArgs) -> BTreeMap<String, Value> {
         ("duration", args.duration.map(|duration| humantime::format_duration(duration).to_string())),
         ("from", args.from.map(when)),
         ("to", args.to.map(when)),
+        ("filter", args.filter.as_ref().map(ToString::to_string)),
+        ("template", (!args.template.is_empty()).then(|| templates(args))),
+        ("learn_templates", args.learn_templates.then(|| true.to_string())),
         ("seed", Some(args.seed.to_string())),
         ("unsafe_methods", args.unsafe_methods.and_then(decision)),
     ]

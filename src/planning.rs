@@ -3,15 +3,16 @@
 mod asked;
 mod kept;
 mod sealed;
+mod select;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use formats::endpoint::Templates;
 use formats::model::{Exchange, KeySource};
 use formats::seal::Identities;
-use formats::session::Session;
 use replayer::contexts::hex;
 use replayer::credentials::{Credentials, LiveSecret};
 use replayer::error::ReplayError;
@@ -21,7 +22,7 @@ use replayer::safety::{Decision, UnsafePolicy};
 use replayer::secret::Secret;
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
-use replayer::survey::{CanBeSent, Selection, Survey};
+use replayer::survey::{CanBeSent, Survey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +31,7 @@ use log::Level;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
 use crate::logging::{self, say};
+use crate::names;
 use crate::outcome::{Failure, Outcome};
 use crate::plan_file::{self, ProfileText};
 use crate::read;
@@ -54,6 +56,8 @@ pub(crate) struct Planned {
     /// What made the requests of the exchanges.
     pub(crate) rewriter: Rewriter,
     pub(crate) found: Found,
+    /// Whether only a part of the sessions was asked for.
+    chooses: bool,
 }
 
 /// What is known of a plan besides its requests.
@@ -90,6 +94,8 @@ pub(crate) struct Preparation {
     rules: String,
     /// What opens sealed values, if they are to be opened.
     identities: Option<Identities>,
+    /// The templates that were given.
+    templates: Templates,
 }
 
 impl Preparation {
@@ -103,7 +109,13 @@ impl Preparation {
         // The other tables of the file change no plan.
         let mut tables: toml::Table = rules.parse().unwrap_or_default();
         tables.retain(|name, _| [Rules::TABLE, UnsafePolicy::TABLE].contains(&name));
-        Ok(Self { rewriter, policy, rules: tables.to_string(), identities: sealed::identities(args)? })
+        Ok(Self {
+            rewriter,
+            policy,
+            rules: tables.to_string(),
+            identities: sealed::identities(args)?,
+            templates: names::given(&args.template)?,
+        })
     }
 }
 
@@ -152,9 +164,9 @@ impl Planned {
     /// A plan whose spool was kept.
     fn again(args: &LoadArgs, preparation: Preparation, spool: Spool, found: Found) -> Result<Self, Failure> {
         let sessions = read::open(&args.sessions)?;
-        let Preparation { mut rewriter, identities, .. } = preparation;
+        let Preparation { mut rewriter, identities, templates, .. } = preparation;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
-        let survey = Survey::of(&sessions, &selection(args, &sessions)?, None)?;
+        let survey = Survey::of(&sessions, &select::selection(args, &sessions, templates)?, None)?;
         let asked = Asked::of(args)?;
         let plan = Plan::new(&survey.clients, survey.recording_ns, asked.options(args, &survey, found.exchanges)?);
         let plan = Arc::new(plan.map_err(|error| Failure::of(&error))?);
@@ -184,6 +196,7 @@ impl Planned {
             profile: asked.profile_text,
             rewriter,
             found,
+            chooses: args.from.is_some() || args.to.is_some() || args.filter.is_some(),
         }
     }
 
@@ -192,9 +205,10 @@ impl Planned {
         let of = |error: PlanError| Failure::of(&error);
         let asked = Asked::of(args)?;
         let sessions = read::open(&args.sessions)?;
-        let selection = selection(args, &sessions)?;
-        let Preparation { mut rewriter, policy, rules, identities } = preparation;
+        let Preparation { mut rewriter, policy, rules, identities, templates } = preparation;
+        let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
+        rewriter.name_by(Arc::clone(&selection.templates));
         let mut undecided = BTreeMap::new();
         let mut prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
             let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
@@ -211,7 +225,7 @@ impl Planned {
 
         let mut can_be_sent = |session: u32, exchange: &Exchange| {
             let Some(line) = formats::head::request_line(&exchange.request.head) else { return false };
-            let endpoint = formats::endpoint::endpoint(line.method, line.target);
+            let endpoint = selection.templates.endpoint(line.method, line.target);
             policy.decide(line.method, &endpoint) != Decision::Skip && rewriter.template(session, exchange).is_ok()
         };
         let counts: Option<&mut CanBeSent<'_>> = if asked.needs_count() { Some(&mut can_be_sent) } else { None };
@@ -246,14 +260,14 @@ impl Planned {
             }
         };
         let mut progress = Progress::new(survey.exchanges);
-        let spool = Builder::new(&survey, &mut plan, selection, spool_options, &mut watch).build(
+        let spool = Builder::new(&survey, &mut plan, &selection, spool_options, &mut watch).build(
             &sessions,
             &mut prepare,
             &mut |done| progress.show(done),
         );
         progress.end();
         let spool = spool?;
-        let hash = plan.hash(&survey.clients, identity(&sessions, args, &survey, &rules).as_bytes());
+        let hash = plan.hash(&survey.clients, select::identity(&sessions, args, &survey, &rules).as_bytes());
         let hash = hex(&hash);
         asked.check(args, &hash)?;
         let clients = &plan.clients;
@@ -352,7 +366,7 @@ impl Planned {
         }
         let left_out: u64 = summary.left_out.values().sum();
         let why = match (summary.recorded, left_out) {
-            (0, 0) if self.survey.exchanges > 0 => "no exchange is in the chosen part".to_owned(),
+            (0, 0) if self.chooses => "no exchange is in the chosen part (--from, --to, --filter)".to_owned(),
             (0, 0) => "the sessions hold no exchanges".to_owned(),
             (0, some) => format!("all {some} exchanges are left out"),
             _ if summary.planned > 0 => "the shard has none of the requests".to_owned(),
@@ -407,21 +421,6 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
 /// Where spools are.
 fn spools(args: &LoadArgs) -> PathBuf {
     args.spool.clone().unwrap_or_else(std::env::temp_dir)
-}
-
-fn selection(args: &LoadArgs, sessions: &[Session]) -> Result<Selection, Failure> {
-    let start = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
-    let (from_ns, to_ns) = (args.from.map(|when| when.after(start)), args.to.map(|when| when.after(start)));
-    if from_ns.unwrap_or(0) >= to_ns.unwrap_or(u64::MAX) {
-        return Err(Failure::new("--from is not before --to").hint("nothing of the recording lies between them"));
-    }
-    Ok(Selection { from_ns, to_ns })
-}
-
-/// What tells this choice of exchanges from others.
-fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey, rules: &str) -> String {
-    let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
-    format!("{ids:?} {} {:?} {:?} {:?} {rules}", survey.exchanges, args.from, args.to, args.unsafe_methods)
 }
 
 /// Counts one more of what has this index.

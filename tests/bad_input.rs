@@ -380,7 +380,6 @@ fn what_is_not_built_is_refused_by_name() {
     }
     check(&["import", "--format", "nonsense", "x", "-o", "y"], 2, &["nonsense"]);
     check(&["verify", &session, "--repair", "x"], 2, &["--repair", "not built yet"]);
-    check(&["cat", &session, "--filter", "x"], 2, &["--filter", "not built yet"]);
     let later = ["replay", &session, "--target", "http://127.0.0.1:1", "--span-budget", "x"];
     check(&later, 2, &["--span-budget", "not built yet"]);
 }

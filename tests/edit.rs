@@ -61,16 +61,17 @@ fn without_an_option_everything_stays() {
 #[test]
 fn steps_are_the_same_together_and_one_after_the_other() {
     let folder = folder();
-    let steps: [&[&str]; 4] = [
+    let steps: [&[&str]; 5] = [
         &["--from", "12ms", "--to", "70ms"],
         &["--sample", "60%"],
+        &["--filter", "method in (GET, POST, PUT)"],
         &["--drop-bodies", "larger:1000"],
         &["--shift", "1h"],
     ];
     for seed in 0..2 {
         let _seed = Seed(seed);
         let first = session(&folder, &format!("s{seed}"), seed);
-        for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+        for (a, b) in [(0, 1), (0, 3), (1, 2), (2, 3), (2, 4), (3, 4)] {
             let name = |what: &str| inside(&folder, &format!("s{seed}-{a}-{b}-{what}"));
             let both = edited(&[&first], &name("both"), &[steps[a], steps[b]].concat());
             assert!(!lines(&both).is_empty());
@@ -257,6 +258,26 @@ fn time_may_be_told_by_the_clock() {
     assert_eq!(lines(&by_clock), lines(&by_offset));
     let left = exchanges(&by_clock).len();
     assert!(left > 0 && left < exchanges(&first).len());
+}
+
+#[test]
+fn filters_keep_and_leave_out_what_cat_says_that_they_describe() {
+    let folder = folder();
+    let first = session(&folder, "first", 11);
+    let filter = "method = GET or request.size > 100";
+    let described = |session: &Path| {
+        let said = reenact_says(["cat", &text(session), "--filter", filter]);
+        said.out.lines().filter(|line| line.contains(r#""type":"exchange""#)).count()
+    };
+    let kept = edited(&[&first], &inside(&folder, "kept"), &["--filter", filter]);
+    let left = edited(&[&first], &inside(&folder, "left"), &["--exclude", filter]);
+    let count = |session: &Path| exchanges(session).len();
+    assert_eq!((described(&kept), described(&left)), (count(&kept), 0));
+    assert_eq!((count(&kept), count(&kept) + count(&left)), (described(&first), count(&first)));
+    assert!(count(&kept) > 0 && count(&left) > 0);
+    let said = edit([&*text(&left), "-o", &text(&inside(&folder, "same")), "--exclude", filter]);
+    assert!(said.code == 0 && said.err.contains("--exclude left nothing out"), "{said:?}");
+    assert_eq!(header_of(&kept)["history"][0]["options"], json!([format!("--filter {filter}")]));
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod head;
 mod line;
 mod message;
 mod read;
-mod time;
+pub(crate) mod time;
 mod write;
 
 use serde_json::Value;

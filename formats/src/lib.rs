@@ -7,6 +7,7 @@
 pub mod clients;
 pub mod coding;
 pub mod endpoint;
+pub mod filter;
 pub mod head;
 pub mod jsonl;
 pub mod model;

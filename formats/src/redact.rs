@@ -37,6 +37,7 @@ use recent::Recent;
 use values::Values;
 
 pub use explain::Change;
+pub(crate) use form::decoded;
 pub use json_path::JsonPath;
 pub(crate) use key::{KeyedHash, hash_u64};
 pub use key::{RedactError, RedactionKey};

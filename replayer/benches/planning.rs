@@ -163,7 +163,8 @@ fn main() {
         since = Instant::now();
     };
 
-    let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
+    let selection = Selection::default();
+    let survey = Survey::of(&sessions, &selection, None).unwrap();
     step(&format!("survey of {} clients from the indexes", survey.clients.len()));
     let options = Options { profile: Profile::constant(factor), seed: 1, method, length: Length::default() };
     let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
@@ -176,7 +177,7 @@ fn main() {
     let target = Some("http://127.0.0.1:8080".parse().unwrap());
     let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
     let started = Instant::now();
-    let spool = Builder::new(&survey, &mut plan, Selection::default(), options, &mut |_| ())
+    let spool = Builder::new(&survey, &mut plan, &selection, options, &mut |_| ())
         .build(&sessions, &mut |session, exchange, _| rewriter.template(session, exchange), &mut |_| {})
         .unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -4,31 +4,47 @@
 //! exchanges are, by the same rules, so that both ways give the same clients. All recorded exchanges count here, also
 //! those that cannot be sent: what is left out is told later, and moves nobody else's copies.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
+use formats::endpoint::Templates;
+use formats::filter::{Context, Filter};
 use formats::model::{ClientKey, Exchange, KeySource};
-use formats::session::{ClientEntry, Event, Index, Session};
+use formats::session::{ClientEntry, Event, Index, Session, SessionHeader};
 
 use crate::error::ReplayError;
 use crate::plan::Client;
 
 /// Which part of the recording is replayed: instants from its start, which is that of the earliest session.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Requests that began at or after this instant; `None`: from the first on.
     pub from_ns: Option<u64>,
     /// Requests that began before this instant; `None`: to the last one.
     pub to_ns: Option<u64>,
+    /// Only what it describes.
+    pub filter: Option<Filter>,
+    /// How endpoints are named, for the filter and for everybody who is told an endpoint.
+    pub templates: Arc<Templates>,
 }
 
 impl Selection {
-    /// Whether a request that began at `at_ns` is chosen.
+    /// Whether an exchange is chosen, of a session that began so long after the recording's start.
     #[must_use]
-    pub fn has(&self, at_ns: u64) -> bool {
-        self.from_ns.is_none_or(|from| from <= at_ns) && self.to_ns.is_none_or(|to| at_ns < to)
+    pub fn has(&self, session: &SessionHeader, shift_ns: u64, exchange: &Exchange) -> bool {
+        let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
+        let context = || Context {
+            session_started_unix_ns: session.started_unix_ns,
+            recording_started_unix_ns: session.started_unix_ns.saturating_sub(shift_ns),
+            templates: &self.templates,
+        };
+        self.from_ns.is_none_or(|from| from <= at_ns)
+            && self.to_ns.is_none_or(|to| at_ns < to)
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, &context()))
     }
 
     fn is_whole(&self) -> bool {
-        *self == Self::default()
+        self.from_ns.is_none() && self.to_ns.is_none() && self.filter.is_none()
     }
 }
 
@@ -74,7 +90,7 @@ impl Survey {
         order.sort_unstable();
         let by_index = selection.is_whole() && can_be_sent.is_none();
         let numbers = HashMap::default();
-        let mut gather = Gather { selection: *selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0 };
+        let mut gather = Gather { selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0 };
         for (shift_ns, number) in order {
             let Some(session) = sessions.get(number as usize) else { continue };
             let clients = if by_index { indexed_clients(session)? } else { None };
@@ -137,7 +153,7 @@ fn scoped(session: u32, key: ClientKey) -> Scoped {
 }
 
 struct Gather<'a, 'b> {
-    selection: Selection,
+    selection: &'a Selection,
     can_be_sent: Option<&'a mut CanBeSent<'b>>,
     numbers: HashMap<Scoped, usize>,
     clients: Vec<(Scoped, ClientEntry)>,
@@ -151,7 +167,7 @@ impl Gather<'_, '_> {
         for event in session.events() {
             match event? {
                 Event::Exchange(exchange) => {
-                    if self.selection.has(shift_ns.saturating_add(exchange.instants.request_start)) {
+                    if self.selection.has(session.header(), shift_ns, &exchange) {
                         segment.count(&exchange);
                         if let Some(can_be_sent) = &mut self.can_be_sent {
                             self.sendable += u64::from(can_be_sent(number, &exchange));

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use formats::endpoint::Template;
+use formats::filter::Filter;
 use formats::sample::Sample;
 
 use crate::edit::{DropBodies, Shift, SplitBy};
@@ -13,6 +15,7 @@ use crate::units;
 #[command(after_help = "Examples:
   reenact edit sessions/monday --from 10m --to 20m -o sessions/ten-minutes
   reenact edit sessions/monday --from 2026-11-23T09:00:00Z --sample 10% -o sessions/tenth
+  reenact edit sessions/monday --filter 'path like /api/*' --exclude 'method = DELETE' -o sessions/api
   reenact edit sessions/node-a sessions/node-b -o sessions/both            (merged by their clocks)
   reenact edit sessions/monday --split-by client-hash:4 -o sessions/part   (sessions/part-001 … part-004)
   reenact edit sessions/monday --drop-bodies response,request:larger:1MiB -o sessions/light
@@ -36,6 +39,15 @@ pub(crate) struct EditArgs {
     /// Only requests before
     #[arg(long, env = "REENACT_TO", value_name = "WHEN", help_heading = "What is kept")]
     pub(crate) to: Option<units::When>,
+    /// Only exchanges that this filter describes, as in 'status = 5xx and not path like /admin/*' (docs/filter.md)
+    #[arg(long, env = "REENACT_FILTER", value_name = "FILTER", help_heading = "What is kept")]
+    pub(crate) filter: Option<Filter>,
+    /// Leave out exchanges that this filter describes
+    #[arg(long, env = "REENACT_EXCLUDE", value_name = "FILTER", help_heading = "What is kept")]
+    pub(crate) exclude: Option<Filter>,
+    /// Names endpoints for the filters, as in /users/{name} (repeatable)
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ', help_heading = "What is kept")]
+    pub(crate) template: Vec<Template>,
     /// Share of the clients that are kept, whole ones, the same that `record --sample` keeps: 10%
     #[arg(long, env = "REENACT_SAMPLE", value_name = "SHARE", help_heading = "What is kept")]
     pub(crate) sample: Option<Sample>,

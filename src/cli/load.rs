@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use formats::endpoint::Template;
+use formats::filter::Filter;
 
 use crate::secret::Reference;
 use crate::units;
@@ -63,6 +65,15 @@ pub(crate) struct LoadArgs {
     /// Only what came before
     #[arg(long, env = "REENACT_TO", value_name = "WHEN", help_heading = "Load")]
     pub(crate) to: Option<units::When>,
+    /// Only what this filter describes, as in 'method = GET and path like /api/*' (docs/filter.md)
+    #[arg(long, env = "REENACT_FILTER", value_name = "FILTER", help_heading = "Load")]
+    pub(crate) filter: Option<Filter>,
+    /// Names endpoints, as in /users/{name}: for filters, rules, rows of the report and spans (repeatable)
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ', help_heading = "Load")]
+    pub(crate) template: Vec<Template>,
+    /// Learn more such templates from the sessions, as inspect does; reads them once more
+    #[arg(long, env = "REENACT_LEARN_TEMPLATES", help_heading = "Load")]
+    pub(crate) learn_templates: bool,
     /// Send only this part of the plan; the parts of several machines make up the whole
     #[arg(long, env = "REENACT_SHARD", value_name = "NUMBER/OF", default_value = "1/1", help_heading = "Load")]
     pub(crate) shard: String,
@@ -117,6 +128,7 @@ pub(crate) enum UnsafeMethods {
   reenact plan sessions/monday --rate 3x --require-shape --svg plan.svg
   reenact plan sessions/monday --ramp 1x..10x/10m
   reenact plan sessions/monday --rate 1200/s --show 5
+  reenact plan sessions/monday --filter 'method = GET and not path like /admin/*' --template '/users/{name}'
   reenact plan sessions/monday --rate 0.5x --json")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]

@@ -15,6 +15,7 @@ use crate::units;
   reenact replay sessions/monday --target https://staging --allow staging --ramp 1x..10x/10m \\
       --unsafe-methods send --abort-if 'error_rate > 5% for 10s' --otlp-endpoint http://127.0.0.1:4317
   reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
   LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging
 
 Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this

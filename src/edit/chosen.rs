@@ -1,5 +1,6 @@
-//! What is kept: requests of a stretch of time, of some clients.
+//! What is kept: requests of a stretch of time, what filters describe, some of the clients.
 
+use formats::filter::{Context, Filter};
 use formats::model::{Exchange, Gap};
 use formats::sample::Sample;
 
@@ -7,17 +8,23 @@ use super::config::Asked;
 use crate::outcome::Failure;
 
 /// The choice, on the clock of the new session.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Chosen {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen<'a> {
     pub(super) from_ns: Option<u64>,
     pub(super) to_ns: Option<u64>,
-    pub(super) sample: Option<Sample>,
+    filter: Option<&'a Filter>,
+    exclude: Option<&'a Filter>,
+    /// What filters know of an exchange besides itself.
+    context: Context<'a>,
+    sample: Option<Sample>,
 }
 
 /// Which option left an exchange out: the first that would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LeftOut {
     Time,
+    Filter,
+    Exclude,
     Sample,
 }
 
@@ -26,6 +33,8 @@ impl LeftOut {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Time => "time",
+            Self::Filter => "filter",
+            Self::Exclude => "exclude",
             Self::Sample => "sample",
         }
     }
@@ -34,19 +43,28 @@ impl LeftOut {
     pub(super) const fn options(self) -> &'static str {
         match self {
             Self::Time => "--from, --to",
+            Self::Filter => "--filter",
+            Self::Exclude => "--exclude",
             Self::Sample => "--sample",
         }
     }
 }
 
-impl Chosen {
+impl<'a> Chosen<'a> {
     /// As asked for, from a start in nanoseconds since 1970.
-    pub(super) fn of(asked: &Asked, start_unix_ns: u64) -> Result<Self, Failure> {
+    pub(super) fn of(asked: &'a Asked, start_unix_ns: u64) -> Result<Self, Failure> {
         let [from_ns, to_ns] = [asked.from, asked.to].map(|when| when.map(|when| when.after(start_unix_ns)));
         if from_ns.unwrap_or(0) >= to_ns.unwrap_or(u64::MAX) {
             return Err(Failure::new("--from is not before --to").hint("nothing of the recording lies between them"));
         }
-        Ok(Self { from_ns, to_ns, sample: asked.sample })
+        let context = Context {
+            // Instants are on the clock of all sessions already.
+            session_started_unix_ns: start_unix_ns,
+            recording_started_unix_ns: start_unix_ns,
+            templates: &asked.templates,
+        };
+        let (filter, exclude) = (asked.filter.as_ref(), asked.exclude.as_ref());
+        Ok(Self { from_ns, to_ns, filter, exclude, context, sample: asked.sample })
     }
 
     /// Why an exchange is left out, if it is. It belongs to the instant at which its request began, as in a replay.
@@ -55,6 +73,13 @@ impl Chosen {
         let in_time = self.from_ns.is_none_or(|from| from <= at_ns) && self.to_ns.is_none_or(|to| at_ns < to);
         if !in_time {
             return Some(LeftOut::Time);
+        }
+        let describes = |filter: &Filter| filter.matches(exchange, &self.context);
+        if !self.filter.is_none_or(describes) {
+            return Some(LeftOut::Filter);
+        }
+        if self.exclude.is_some_and(describes) {
+            return Some(LeftOut::Exclude);
         }
         let in_sample = self.sample.is_none_or(|sample| sample.contains(exchange.client));
         (!in_sample).then_some(LeftOut::Sample)

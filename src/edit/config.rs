@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use formats::endpoint::Templates;
+use formats::filter::Filter;
 use formats::redact::Redactor;
 use formats::sample::Sample;
 use formats::seal::Sealing;
@@ -12,7 +14,7 @@ use super::words::{DropBodies, Shift, SplitBy};
 use crate::cli::EditArgs;
 use crate::command_line::Values;
 use crate::outcome::Failure;
-use crate::{redaction, secret, units};
+use crate::{names, redaction, secret, units};
 
 /// What `--compact` stands for. Higher levels take many times the memory and time for less than a hundredth of the size.
 const COMPACT_LEVEL: i32 = 19;
@@ -23,8 +25,21 @@ const BLOCK_BYTES_MIN: u64 = 4 << 10;
 const BLOCK_BYTES_MAX: u64 = PAYLOAD_BYTES_MAX as u64 / 2;
 
 /// Options that say what a session is made of, in the order in which they are told in its history.
-const TOLD: [&str; 10] =
-    ["from", "to", "sample", "drop_bodies", "redact", "redact_key", "seal", "shift", "start", "split_by"];
+const TOLD: [&str; 13] = [
+    "from",
+    "to",
+    "filter",
+    "exclude",
+    "template",
+    "sample",
+    "drop_bodies",
+    "redact",
+    "redact_key",
+    "seal",
+    "shift",
+    "start",
+    "split_by",
+];
 
 /// An edit that can be done.
 pub(super) struct Asked {
@@ -32,6 +47,10 @@ pub(super) struct Asked {
     pub(super) out: PathBuf,
     pub(super) from: Option<units::When>,
     pub(super) to: Option<units::When>,
+    pub(super) filter: Option<Filter>,
+    pub(super) exclude: Option<Filter>,
+    /// How filters name endpoints.
+    pub(super) templates: Templates,
     pub(super) sample: Option<Sample>,
     pub(super) drop_bodies: Vec<DropBodies>,
     pub(super) redaction: Option<Again>,
@@ -85,6 +104,9 @@ impl Asked {
             out: args.out,
             from: args.from,
             to: args.to,
+            filter: args.filter,
+            exclude: args.exclude,
+            templates: names::given(&args.template)?,
             sample: args.sample,
             drop_bodies: args.drop_bodies,
             redaction,
@@ -98,9 +120,9 @@ impl Asked {
 }
 
 impl Asked {
-    /// Whether a stretch of time was asked for.
-    pub(super) fn chose_time(&self) -> bool {
-        self.from.is_some() || self.to.is_some()
+    /// Whether not all exchanges of a stretch of time are kept.
+    pub(super) fn chooses_exchanges(&self) -> bool {
+        self.filter.is_some() || self.exclude.is_some() || self.sample.is_some()
     }
 }
 

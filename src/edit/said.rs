@@ -4,6 +4,7 @@ use formats::model::{Exchange, Gap};
 use formats::session::{Session, SessionHeader};
 
 use super::bodies::Bodies;
+use super::chosen::LeftOut;
 use super::config::Asked;
 use super::origin::distinct;
 use super::summary::Summary;
@@ -43,10 +44,17 @@ impl Seen {
         }
         if summary.kept == 0 {
             summary.warnings.push("nothing was kept: the session is empty".to_owned());
-        } else if asked.chose_time() && summary.kept == summary.read {
-            summary.warnings.push("--from and --to left nothing out".to_owned());
+        } else {
+            let chose = [
+                (LeftOut::Time, asked.from.is_some() || asked.to.is_some()),
+                (LeftOut::Filter, asked.filter.is_some()),
+                (LeftOut::Exclude, asked.exclude.is_some()),
+            ];
+            let idle = chose.into_iter().filter(|(why, given)| *given && !summary.left_out.contains_key(why));
+            let idle = idle.map(|(why, _)| format!("{} left nothing out", why.options()));
+            summary.warnings.extend(idle.collect::<Vec<_>>());
         }
-        let of_some = asked.sample.is_some() || matches!(asked.split_by, Some(SplitBy::ClientHash(_)));
+        let of_some = asked.chooses_exchanges() || matches!(asked.split_by, Some(SplitBy::ClientHash(_)));
         if of_some && self.gaps > 0 {
             summary.notes.push(format!(
                 "{} gaps stay as they are: whose exchanges are missing in them is not known",

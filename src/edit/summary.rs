@@ -58,8 +58,9 @@ impl Summary {
         out += &format!("{} before, {} after\n", bytes(self.bytes_before), bytes(self.bytes_after()));
         for Made { path, label, gaps, written } in &self.made {
             let label = label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
-            let (exchanges, gaps, size) = (count(written.exchanges), count(*gaps), bytes(written.file_bytes));
-            out += &format!("{}{label}: {exchanges} exchanges, {gaps} gaps, {size}\n", path.display());
+            let (exchanges, size) = (count(written.exchanges), bytes(written.file_bytes));
+            let gaps = if *gaps == 1 { "1 gap".to_owned() } else { format!("{} gaps", count(*gaps)) };
+            out += &format!("{}{label}: {exchanges} exchanges, {gaps}, {size}\n", path.display());
         }
         out
     }

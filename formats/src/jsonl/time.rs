@@ -4,7 +4,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Appends `2026-07-14T09:30:00.000000001Z`.
-pub(super) fn write(unix_ns: u64, out: &mut Vec<u8>) {
+pub(crate) fn write(unix_ns: u64, out: &mut Vec<u8>) {
     let seconds = unix_ns / NANOS_PER_SECOND;
     let day_seconds = SECONDS_PER_DAY.unsigned_abs();
     let (year, month, day) = civil(seconds / day_seconds);
@@ -26,7 +26,7 @@ pub(super) fn write(unix_ns: u64, out: &mut Vec<u8>) {
 }
 
 /// Reads what [`write()`] wrote, and anything else that RFC 3339 §5.6 allows from 1970 to 2554.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(crate) fn parse(text: &str) -> Option<u64> {
     let mut rest = text.as_bytes();
     let year = number(&mut rest, 4)?;
     let month = (literal(&mut rest, b"-")?, number(&mut rest, 2)?).1;

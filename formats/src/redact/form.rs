@@ -180,7 +180,7 @@ enum Outcome {
 }
 
 /// A form's text: `+` is a space.
-pub(super) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr2(b'%', b'+', text).is_none() {
         return Cow::Borrowed(text);
     }

@@ -73,7 +73,8 @@ fn fed_without(
     is_refused: &(dyn Fn(usize) -> bool + Sync),
 ) -> Fed {
     let sessions = [session];
-    let survey = Survey::of(&sessions, &Selection::default(), None).unwrap();
+    let selection = Selection::default();
+    let survey = Survey::of(&sessions, &selection, None).unwrap();
     let mut plan = Plan::new(&survey.clients, survey.recording_ns, options).unwrap();
     let mut planned = 0;
     let mut watch = |seen: Seen| planned += u64::from(matches!(seen, Seen::Planned { .. }));
@@ -84,7 +85,7 @@ fn fed_without(
         true => Err(LeftOut::UnsafeMethod.into()),
         false => rewriter.template(session, exchange),
     };
-    let spool = Builder::new(&survey, &mut plan, Selection::default(), spool_options, &mut watch)
+    let spool = Builder::new(&survey, &mut plan, &selection, spool_options, &mut watch)
         .build(&sessions, &mut prepare, &mut |_| {})
         .unwrap();
     let facts = RunFacts {

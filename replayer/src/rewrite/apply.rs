@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use formats::endpoint::endpoint;
+use formats::endpoint::Templates;
 
 use super::head::Head;
 use super::hosts::{authority_at, host_of};
@@ -24,7 +24,14 @@ struct Recorded {
 impl Rules {
     /// Applies all rules in order; whether the body was changed.
     /// `is_decoded` says that the body has no coding, whatever the head says.
-    pub(super) fn apply(&self, recorded: &[u8], head: &mut Head<'_>, body: &mut Text<'_>, is_decoded: bool) -> bool {
+    pub(super) fn apply(
+        &self,
+        templates: &Templates,
+        recorded: &[u8],
+        head: &mut Head<'_>,
+        body: &mut Text<'_>,
+        is_decoded: bool,
+    ) -> bool {
         if self.0.is_empty() {
             return false;
         }
@@ -32,7 +39,7 @@ impl Rules {
         let authority = authority_at(line.target).and_then(|at| line.target.get(at));
         let authority = authority.or_else(|| formats::head::value(recorded, "host")).unwrap_or_default();
         let recorded = Recorded {
-            endpoint: endpoint(line.method, line.target),
+            endpoint: templates.endpoint(line.method, line.target),
             method: String::from_utf8_lossy(line.method).into_owned(),
             authority: String::from_utf8_lossy(authority).to_ascii_lowercase(),
         };

@@ -29,6 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use formats::endpoint::Templates;
 use formats::head::{has_only_trailer_fields, request_line, status_line};
 use formats::model::{Exchange, Message};
 
@@ -73,6 +74,8 @@ pub struct Rewriter {
     hosts: Hosts,
     rules: Rules,
     secrets: Secrets,
+    /// How the endpoints are named that rules are about.
+    templates: Arc<Templates>,
 }
 
 /// Why an exchange cannot be sent as it was.
@@ -145,12 +148,18 @@ impl Rewriter {
         let secrets =
             Secrets { authorization: options.authorization, credentials: options.credentials, ..Secrets::default() };
         let hosts = Hosts::new(options.target, options.maps, options.keep_host)?;
-        Ok(Self { hosts, rules: options.rules, secrets })
+        Ok(Self { hosts, rules: options.rules, secrets, templates: Arc::default() })
     }
 
     /// Opens sealed values from now on. Comes later than the other options, since it takes the sessions' headers.
     pub fn open_with(&mut self, seals: Seals) {
         self.secrets.seals = Some(seals);
+    }
+
+    /// Names endpoints by templates from now on. Comes later than the other options, since templates are learned from the
+    /// sessions.
+    pub fn name_by(&mut self, templates: Arc<Templates>) {
+        self.templates = templates;
     }
 
     /// The targets that [`Template::target`] numbers; the same URL is there once.
@@ -176,7 +185,7 @@ impl Rewriter {
         let target = self.hosts.follow(&mut head)?;
         let codings = coded::codings(&request.body)?;
         let mut body = Text::from(&request.body.bytes[..]);
-        let body_changed = self.rules.apply(&request.head, &mut head, &mut body, codings.is_some());
+        let body_changed = self.rules.apply(&self.templates, &request.head, &mut head, &mut body, codings.is_some());
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;

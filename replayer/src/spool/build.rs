@@ -80,7 +80,7 @@ pub enum Seen {
 pub struct Builder<'a> {
     survey: &'a Survey,
     plan: &'a mut Plan,
-    selection: Selection,
+    selection: &'a Selection,
     options: SpoolOptions,
     watch: &'a mut Watch<'a>,
     pages: Pages,
@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
     pub fn new(
         survey: &'a Survey,
         plan: &'a mut Plan,
-        selection: Selection,
+        selection: &'a Selection,
         options: SpoolOptions,
         watch: &'a mut Watch<'a>,
     ) -> Self {

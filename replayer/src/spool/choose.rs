@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use foldhash::HashMap;
+use formats::head;
 use formats::model::{Exchange, Gap};
 use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
-use formats::{endpoint, head};
 
 use super::ahead::Batch;
 use crate::error::ReplayError;
@@ -77,7 +77,7 @@ pub(super) struct Found {
 /// Reads and chooses.
 pub(super) struct Chooser<'a> {
     survey: &'a Survey,
-    selection: Selection,
+    selection: &'a Selection,
     out: SyncSender<Vec<Choice>>,
     batch: Vec<Choice>,
     endpoints: HashMap<String, u32>,
@@ -86,7 +86,7 @@ pub(super) struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    pub(super) fn new(survey: &'a Survey, selection: Selection, out: SyncSender<Vec<Choice>>) -> Self {
+    pub(super) fn new(survey: &'a Survey, selection: &'a Selection, out: SyncSender<Vec<Choice>>) -> Self {
         let endpoints = HashMap::default();
         Self { survey, selection, out, batch: Vec::new(), endpoints, exchanges: 0, found: Found::default() }
     }
@@ -109,7 +109,7 @@ impl<'a> Chooser<'a> {
                 match event? {
                     Event::Exchange(exchange) => {
                         let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
-                        if self.selection.has(at_ns) {
+                        if self.selection.has(header, shift_ns, &exchange) {
                             let chosen = self.choose(number, at_ns, &exchange, prepare);
                             chosen.map_err(|fault| ReplayError::Sealed {
                                 session: session.path().to_owned(),
@@ -158,7 +158,7 @@ impl<'a> Chooser<'a> {
             self.leave_out(client, LeftOut::IncompleteRequest);
             return Ok(());
         };
-        let name = endpoint::endpoint(line.method, line.target);
+        let name = self.selection.templates.endpoint(line.method, line.target);
         let template = match prepare(session, exchange, &name) {
             Ok(template) => template,
             Err(NotSent::LeftOut(reason)) => {

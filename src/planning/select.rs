@@ -1,0 +1,53 @@
+//! Which part of the sessions is planned, and what tells that choice from others.
+
+use std::sync::Arc;
+
+use formats::endpoint::{Learner, Templates};
+use formats::head;
+use formats::session::{Event, Session};
+use replayer::survey::{Selection, Survey};
+
+use crate::cli::LoadArgs;
+use crate::outcome::Failure;
+use crate::plan_file;
+
+/// `--from`, `--to` and `--filter`, with the names that the filter may ask for.
+pub(super) fn selection(args: &LoadArgs, sessions: &[Session], given: Templates) -> Result<Selection, Failure> {
+    let start = sessions.iter().map(|session| session.header().started_unix_ns).min().unwrap_or(0);
+    let (from_ns, to_ns) = (args.from.map(|when| when.after(start)), args.to.map(|when| when.after(start)));
+    if from_ns.unwrap_or(0) >= to_ns.unwrap_or(u64::MAX) {
+        return Err(Failure::new("--from is not before --to").hint("nothing of the recording lies between them"));
+    }
+    let templates = if args.learn_templates { learn(sessions, given)? } else { given };
+    Ok(Selection { from_ns, to_ns, filter: args.filter.clone(), templates: Arc::new(templates) })
+}
+
+/// The given templates, and those that the whole sessions show, whatever is chosen of them: names do not change with it.
+fn learn(sessions: &[Session], given: Templates) -> Result<Templates, Failure> {
+    let mut learner = Learner::new(given);
+    for session in sessions {
+        for event in session.events() {
+            if let Event::Exchange(exchange) = event?
+                && let Some(line) = head::request_line(&exchange.request.head)
+            {
+                learner.see(line.target);
+            }
+        }
+    }
+    Ok(learner.into_templates())
+}
+
+/// What tells this choice of exchanges from others.
+pub(super) fn identity(sessions: &[Session], args: &LoadArgs, survey: &Survey, rules: &str) -> String {
+    let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
+    let mut identity =
+        format!("{ids:?} {} {:?} {:?} {:?} {rules}", survey.exchanges, args.from, args.to, args.unsafe_methods);
+    // Plans without these keep the hash that they always had.
+    if let Some(filter) = &args.filter {
+        identity += &format!("\nfilter {filter}");
+    }
+    if !args.template.is_empty() || args.learn_templates {
+        identity += &format!("\ntemplates {} {}", args.learn_templates, plan_file::templates(args));
+    }
+    identity
+}
