@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use formats::endpoint::Template;
 use formats::filter::Filter;
 
+mod edit;
 #[cfg(feature = "replay")]
 mod load;
 #[cfg(feature = "record")]
@@ -13,6 +14,7 @@ mod record;
 #[cfg(feature = "replay")]
 mod replay;
 
+pub(crate) use edit::EditArgs;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
 #[cfg(feature = "record")]
@@ -82,10 +84,10 @@ pub(crate) enum Command {
     Cat(CatArgs),
     /// Check a session's integrity
     Verify(VerifyArgs),
+    /// Cut, thin, merge, split and redact sessions into new ones
+    Edit(Box<EditArgs>),
     /// Make a session of other files
     Import(ImportArgs),
-    #[command(hide = true)]
-    Edit(NotBuilt),
     #[command(hide = true)]
     Export(NotBuilt),
     #[command(hide = true)]

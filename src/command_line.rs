@@ -1,8 +1,6 @@
 //! The command line together with its environment and config file, read at the start and, by a recorder, again later.
 
-#[cfg(feature = "record")]
 use std::collections::BTreeMap;
-#[cfg(feature = "record")]
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -12,13 +10,11 @@ use crate::config;
 use crate::outcome::Failure;
 
 /// What every option of the called command was given, as text, whoever gave it: flag, variable, file or default.
-#[cfg(feature = "record")]
 pub(crate) type Values = BTreeMap<String, Vec<OsString>>;
 
 /// A command line that could be read.
 pub(crate) struct CommandLine {
     pub(crate) cli: Cli,
-    #[cfg(feature = "record")]
     pub(crate) values: Values,
 }
 
@@ -35,14 +31,9 @@ pub(crate) fn read() -> Result<CommandLine, Unread> {
     let arguments: Vec<_> = std::env::args_os().collect();
     let mut command = config::apply(Cli::command(), &arguments).map_err(Unread::Config)?;
     let matches = command.try_get_matches_from_mut(arguments).map_err(Unread::Usage)?;
-    Ok(CommandLine {
-        cli: Cli::from_arg_matches(&matches).map_err(Unread::Usage)?,
-        #[cfg(feature = "record")]
-        values: values(&command, &matches),
-    })
+    Ok(CommandLine { cli: Cli::from_arg_matches(&matches).map_err(Unread::Usage)?, values: values(&command, &matches) })
 }
 
-#[cfg(feature = "record")]
 fn values(command: &clap::Command, matches: &clap::ArgMatches) -> Values {
     let Some((name, matches)) = matches.subcommand() else { return Values::new() };
     // Matches know groups as well, which have no values.

@@ -6,6 +6,7 @@ mod command_line;
 mod config;
 #[cfg(all(feature = "record", feature = "replay"))]
 mod demo;
+mod edit;
 mod import;
 mod inspect;
 mod logging;
@@ -20,6 +21,7 @@ mod planning;
 mod read;
 #[cfg(feature = "record")]
 mod record;
+mod redaction;
 #[cfg(feature = "replay")]
 mod replay;
 #[cfg(feature = "replay")]
@@ -75,7 +77,7 @@ fn run() -> Result<Outcome, Failure> {
         Command::Cat(args) => cat::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Import(args) => import::run(&args),
-        Command::Edit(args) => not_built("edit", &args),
+        Command::Edit(args) => edit::run(*args, &line.values),
         Command::Export(args) => not_built("export", &args),
         Command::Compare(args) => not_built("compare", &args),
         Command::Ab(args) => not_built("ab", &args),

@@ -24,7 +24,6 @@ mod live;
 mod metrics;
 mod pairs;
 mod recording;
-mod redaction;
 mod reload;
 mod routes;
 mod sessions;

@@ -44,14 +44,12 @@ pub(crate) fn percent(text: &str) -> Result<u32, String> {
 }
 
 /// A time as in `2026-11-25T15:00:00Z`.
-#[cfg(feature = "replay")]
 pub(crate) fn time(text: &str) -> Result<std::time::SystemTime, String> {
     humantime::parse_rfc3339_weak(text)
         .map_err(|error| format!("`{text}` is no time ({error}); write it as in 2026-11-25T15:00:00Z"))
 }
 
 /// A place in a recording.
-#[cfg(feature = "replay")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// So long after its start.
@@ -60,7 +58,6 @@ pub(crate) enum When {
     At(std::time::SystemTime),
 }
 
-#[cfg(feature = "replay")]
 impl std::str::FromStr for When {
     type Err = String;
 
@@ -70,7 +67,6 @@ impl std::str::FromStr for When {
     }
 }
 
-#[cfg(feature = "replay")]
 impl When {
     /// Nanoseconds from a start, given in nanoseconds since 1970; what lies before it is 0.
     pub(crate) fn after(self, start_unix_ns: u64) -> u64 {

@@ -372,7 +372,7 @@ fn secrets_are_never_values() {
 fn what_is_not_built_is_refused_by_name() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 3));
-    for command in ["edit", "export", "compare", "ab"] {
+    for command in ["export", "compare", "ab"] {
         check(&[command, &session, "--any", "thing"], 2, &[&format!("reenact {command}"), "not built yet"]);
     }
     for format in ["har", "gor", "mitmproxy", "envoy-tap", "access-log", "pcap"] {

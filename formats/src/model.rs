@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 mod stream;
+mod times;
 
 pub use stream::{Ambiguity, Flow, Frame, PIECES_MAX, Piece, Tunnel};
 

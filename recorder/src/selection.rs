@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use formats::model::ClientKey;
+use formats::sample::Sample;
 use formats::stars::Pattern;
 use formats::{endpoint, head, trace};
 
@@ -61,72 +62,15 @@ impl Selection {
     }
 }
 
-/// A share of the clients, in millionths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample(u32);
-
-/// All clients.
-const WHOLE: u32 = 1_000_000;
-
-impl Sample {
-    /// Millionths.
-    #[must_use]
-    pub fn millionths(self) -> u32 {
-        self.0
-    }
-
-    fn contains(self, client: ClientKey) -> bool {
-        mixed(client.id) % u64::from(WHOLE) < u64::from(self.0)
-    }
-}
-
-/// The finaliser of SplitMix64 (Steele et al., OOPSLA 2014): client ids are hashes already, but a replay that thins clients
-/// looks at the same bits.
-fn mixed(mut bits: u64) -> u64 {
-    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ bits >> 31
-}
-
-/// Why a sample or a filter cannot be read.
+/// Why a filter cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectionError {
-    /// No share.
-    #[error("`{0}` is no share of the clients: write it as in 10% or 0.5%, above 0% and up to 100%")]
-    Sample(String),
     /// No filter.
     #[error(
         "`{0}` is no filter: write it as in 'GET /health*', '/health*', 'host:*.internal' or 'header:user-agent=kube-probe/*'"
     )]
     Filter(String),
-}
-
-impl FromStr for Sample {
-    type Err = SelectionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || SelectionError::Sample(text.to_owned());
-        let (whole, fraction) = {
-            let number = text.strip_suffix('%').ok_or_else(bad)?;
-            number.split_once('.').unwrap_or((number, ""))
-        };
-        if fraction.len() > 4 || !(whole.to_owned() + fraction).bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(bad());
-        }
-        let millionths: u32 = format!("{whole}{fraction:0<4}").parse().map_err(|_| bad())?;
-        if (1..=WHOLE).contains(&millionths) { Ok(Self(millionths)) } else { Err(bad()) }
-    }
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fraction = format!("{:04}", self.0 % 10_000);
-        match fraction.trim_end_matches('0') {
-            "" => write!(f, "{}%", self.0 / 10_000),
-            fraction => write!(f, "{}.{fraction}%", self.0 / 10_000),
-        }
-    }
 }
 
 /// What a request's head can be asked for. In its patterns `*` stands for any characters.
@@ -209,7 +153,6 @@ impl fmt::Display for Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use formats::model::KeySource;
 
     #[test]
     fn a_target_in_absolute_form_has_a_path_too() {
@@ -250,34 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_or_share_is_refused() {
+    fn what_is_no_filter_is_refused() {
         for text in ["", "GET", "GET health", " /x", "header:x", "header:=x"] {
             assert!(text.parse::<Filter>().is_err(), "{text}");
         }
-        for text in ["", "%", "10", "0%", "101%", "100.0001%", "0.00001%", "-1%", "+1%", "1e1%", "99999999999%"] {
-            assert!(text.parse::<Sample>().is_err(), "{text}");
-        }
-        for (text, printed) in [("10%", "10%"), ("0.5%", "0.5%"), ("100%", "100%"), ("0.0001%", "0.0001%")] {
-            assert_eq!(text.parse::<Sample>().unwrap().to_string(), printed);
-        }
-    }
-
-    #[test]
-    fn samples_nest_and_have_their_size() {
-        let of = |share: &str| {
-            let selection = Selection { sample: Some(share.parse().unwrap()), ..Selection::default() };
-            // Ids as they are: hashes.
-            let clients = (0..100_000u64)
-                .map(|n| ClientKey { source: KeySource::Peer, id: n.wrapping_mul(0x9e37_79b9_7f4a_7c15) });
-            clients
-                .filter(|client| selection.of_client(*client) == Choice::Keep)
-                .collect::<std::collections::HashSet<_>>()
-        };
-        let (tenth, half, all) = (of("10%"), of("50%"), of("100%"));
-        assert!(tenth.is_subset(&half));
-        assert_eq!(all.len(), 100_000);
-        // Four standard deviations of a binomial.
-        assert!(tenth.len().abs_diff(10_000) < 380, "{}", tenth.len());
-        assert!(half.len().abs_diff(50_000) < 640, "{}", half.len());
     }
 }

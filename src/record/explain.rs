@@ -13,11 +13,10 @@ use formats::session::{Event, Session};
 use formats::visible;
 use serde_json::{Value, json};
 
-use super::redaction;
 use crate::cli::RecordArgs;
 use crate::outcome::{Failure, Outcome};
 use crate::read::Problems;
-use crate::{secret, units};
+use crate::{redaction, secret, units};
 
 /// Longest line of a file: a body of the largest size that a recorder keeps, as base64, with room for the rest.
 const LINE_BYTES_MAX: u64 = 128 << 20;

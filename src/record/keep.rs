@@ -11,9 +11,9 @@ use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
 use recorder::selection::Selection;
 use recorder::tap::TapLimits;
 
-use super::redaction::{self, Redaction};
 use crate::cli::{KeepArgs, Switch, WhenTaken};
 use crate::outcome::Failure;
+use crate::redaction::{self, Redaction};
 use crate::{secret, units};
 
 /// Exchanges under way may hold this many times the queue's bytes.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use formats::redact::RedactionKey;
 
 use super::keep::Keep;
-use super::{pairs, redaction};
+use super::pairs;
 use crate::cli::{Command, KeepArgs, LogArgs, OperateArgs, PairArgs, RecordArgs, Switch};
 use crate::command_line::{self, CommandLine, Values};
 use crate::outcome::Failure;
+use crate::redaction;
 
 /// How often the file is looked at.
 const LOOK_INTERVAL_NS: u64 = 2_000_000_000;

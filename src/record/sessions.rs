@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use formats::clients::ClientKeys;
 use formats::redact::RedactionKey;
+use formats::sample::Sample;
 use formats::session::{SessionHeader, SessionWriter};
 use recorder::capture::{Budget, Capture, CaptureOptions, Captured, Status};
-use recorder::selection::{Filter, Sample};
+use recorder::selection::Filter;
 use recorder::tap::Tap;
 
 use super::keep::Keep;

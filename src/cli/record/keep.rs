@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use recorder::selection::{Filter, Sample};
+use formats::sample::Sample;
+use recorder::selection::Filter;
 
 use crate::secret::Reference;
 use crate::units;

@@ -1,4 +1,5 @@
-//! The rules of a recording: `[[redact]]` tables of the config, checked, and the recipients that secrets are sealed for.
+//! What redacts a session: default rules, the `[[redact]]` tables of the config, checked, and the recipients that secrets are
+//! sealed for. One way for all that write redacted sessions.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use crate::secret::Reference;
 
 /// What redacts, and what the session's header says of sealed values.
 #[derive(Debug)]
-pub(super) struct Redaction {
-    pub(super) redactor: Redactor,
-    pub(super) sealing: Option<Sealing>,
+pub(crate) struct Redaction {
+    pub(crate) redactor: Redactor,
+    pub(crate) sealing: Option<Sealing>,
 }
 
-pub(super) fn build(key: &RedactionKey, seal: &[String], config: Option<&Path>) -> Result<Redaction, Failure> {
+pub(crate) fn build(key: &RedactionKey, seal: &[String], config: Option<&Path>) -> Result<Redaction, Failure> {
     let mut redactor = Redactor::new(key);
     let mut sealing = None;
     if let Some(sealer) = sealer(seal)? {
@@ -40,7 +41,8 @@ pub(super) fn build(key: &RedactionKey, seal: &[String], config: Option<&Path>) 
 }
 
 /// The rules' tables as they stand in the file, to tell whether they changed.
-pub(super) fn tables(config: &Path) -> Result<Option<toml::Value>, Failure> {
+#[cfg(feature = "record")]
+pub(crate) fn tables(config: &Path) -> Result<Option<toml::Value>, Failure> {
     let shown = config.display();
     let text = std::fs::read_to_string(config);
     let text = text.map_err(|error| Failure::new(format!("cannot read the config {shown}: {error}")))?;

@@ -1,0 +1,113 @@
+//! One session as it is read for an edit: its exchanges and gaps on the clock of the new session, damage as gaps.
+//!
+//! Not here: what is kept of it, and the order among several ([`super::merge`]).
+
+use std::collections::VecDeque;
+
+use formats::model::{Exchange, Gap, GapReason};
+use formats::session::{Damage, Event, Events, Session};
+
+use crate::outcome::Failure;
+use crate::read::Problems;
+
+/// What is read.
+#[derive(Debug)]
+pub(super) enum Item {
+    Exchange(Box<Exchange>),
+    /// What the recorder declared.
+    Gap(Gap),
+    /// What was found missing now.
+    Found(Gap),
+}
+
+impl Item {
+    /// The instant that decides about the order among sessions: when it was over.
+    pub(super) fn last_ns(&self) -> u64 {
+        match self {
+            Self::Exchange(exchange) => exchange.last_ns(),
+            Self::Gap(gap) | Self::Found(gap) => gap.to_ns,
+        }
+    }
+}
+
+/// A session being read, in the memory of one of its blocks.
+pub(super) struct Input {
+    events: Events,
+    /// What its instants are moved by.
+    move_ns: u64,
+    ready: VecDeque<Item>,
+    /// The latest instant so far.
+    last_ns: u64,
+    /// What is missing since then; where it ends is known when something follows.
+    missing: Option<Gap>,
+    is_over: bool,
+}
+
+impl Input {
+    pub(super) fn new(session: &Session, move_ns: u64) -> Self {
+        Self { events: session.events(), move_ns, ready: VecDeque::new(), last_ns: 0, missing: None, is_over: false }
+    }
+
+    /// The next exchange or gap.
+    pub(super) fn next(&mut self, problems: &mut Problems) -> Result<Option<Item>, Failure> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Ok(Some(item));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+            match self.events.next() {
+                Some(event) => self.take(event?, problems)?,
+                None => {
+                    self.is_over = true;
+                    self.close(self.last_ns);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event, problems: &mut Problems) -> Result<(), Failure> {
+        match &event {
+            Event::Damage(Damage { len, exchanges, .. }) => self.miss(exchanges.unwrap_or(0), *len),
+            // What its recorder had not flushed is missing, however much that was.
+            Event::Unfinished { writing: false, .. } => self.miss(0, 0),
+            _ => {}
+        }
+        match problems.note(Ok(event))? {
+            Some(Event::Exchange(mut exchange)) => {
+                exchange.move_by(self.move_ns);
+                self.close(exchange.last_ns());
+                self.last_ns = self.last_ns.max(exchange.last_ns());
+                self.ready.push_back(Item::Exchange(exchange));
+            }
+            Some(Event::Gap(mut gap)) => {
+                gap.move_by(self.move_ns);
+                self.ready.push_back(Item::Gap(gap));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn miss(&mut self, exchanges: u64, bytes: u64) {
+        let gap = self.missing.get_or_insert(Gap {
+            reason: GapReason::DamagedBlock,
+            from_ns: self.last_ns,
+            to_ns: self.last_ns,
+            connections: 0,
+            exchanges: 0,
+            bytes: 0,
+        });
+        gap.exchanges = gap.exchanges.saturating_add(exchanges);
+        gap.bytes = gap.bytes.saturating_add(bytes);
+    }
+
+    /// Ends what is missing, if something is.
+    fn close(&mut self, at_ns: u64) {
+        if let Some(mut gap) = self.missing.take() {
+            gap.to_ns = gap.to_ns.max(at_ns);
+            self.ready.push_back(Item::Found(gap));
+        }
+    }
+}
