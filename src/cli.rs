@@ -155,7 +155,8 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "What cat prints, `reenact import --format jsonl` reads back. Gaps are printed whatever the filter.
+#[command(
+    after_help = "What cat prints, `reenact import --format jsonl` reads back. Gaps are printed whatever the filter.
 See docs/inspecting.md and docs/filter.md.
 
 Examples:
@@ -165,7 +166,8 @@ Examples:
   reenact cat sessions/monday --show 12                 (one exchange, laid out for a person)
   reenact cat sessions/monday --show 3 --show 10..20    (one, and eleven more)
 
-Exit codes: 0 done, 2 a session that cannot be read or an exchange that is not there, 3 damaged sessions.")]
+Exit codes: 0 done, 2 a session that cannot be read or an exchange that is not there, 3 damaged sessions."
+)]
 pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]

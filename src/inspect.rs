@@ -12,7 +12,6 @@ mod text;
 use clients::Clients;
 
 use crate::cli::InspectArgs;
-use crate::names;
 use crate::outcome::{self, Failure, Outcome};
 use crate::read::{self, Problems};
 use crate::terminal::{self, Paint};
@@ -25,7 +24,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     let mut problems = Problems::default();
     let mut reports = Vec::new();
     for session in &sessions {
-        let mut contents = Contents { endpoints: Endpoints::new(templates.clone()), ..Contents::default() };
+        let mut contents = Contents::default();
         for event in session.events() {
             match problems.note(event)? {
                 Some(Event::Exchange(exchange)) => contents.exchange(&exchange),

@@ -12,6 +12,7 @@ pub mod head;
 pub mod jsonl;
 pub mod model;
 pub mod redact;
+pub mod sample;
 pub mod scan;
 pub mod seal;
 pub mod session;

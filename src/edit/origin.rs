@@ -166,6 +166,7 @@ fn header(
         connections_of,
         history: before.into_iter().cloned().chain([edit]).collect(),
         // The writer knows what it uses.
+        encryption: None,
         features_required: Vec::new(),
     })
 }

@@ -31,6 +31,8 @@ impl Exchange {
             replay_of: _,
             ambiguous: _,
             resynchronised: _,
+            rebuilt: _,
+            facts: _,
         } = self;
         request.move_by(ns);
         response.iter_mut().for_each(|response| response.move_by(ns));
@@ -65,8 +67,9 @@ impl Piece {
 
 impl Flow {
     fn move_by(&mut self, ns: u64) {
-        let Self { first_ns, last_ns, pieces, bytes: _ } = self;
+        let Self { first_ns, last_ns, pieces, frames, bytes: _, content: _ } = self;
         first_ns.iter_mut().chain(last_ns).for_each(|at| later(at, ns));
+        frames.iter_mut().for_each(|frame| later(&mut frame.at_ns, ns));
         pieces.iter_mut().for_each(|piece| piece.move_by(ns));
     }
 }
@@ -93,7 +96,7 @@ mod tests {
     fn at(ns: u64) -> Exchange {
         let pieces = vec![Piece { at_ns: ns, len: 1 }, Piece { at_ns: ns + 9, len: 1 }];
         let message = Message { pieces: pieces.clone(), ..Message::default() };
-        let flow = Flow { bytes: 2, first_ns: Some(ns), last_ns: Some(ns + 9), pieces };
+        let flow = Flow { bytes: 2, first_ns: Some(ns), last_ns: Some(ns + 9), pieces, ..Flow::default() };
         Exchange {
             seq: 7,
             request: message.clone(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cipher::Encryption;
+use super::history::Edit;
 use crate::redact::Policy;
 use crate::seal::Sealing;
 
@@ -38,9 +39,13 @@ pub struct SessionHeader {
     /// Filters that left out what they describe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
-    /// What was made of which sessions to get this one, oldest first; empty for what a recorder wrote.
+    /// The session whose numbers of connections these are, where this one was made of (a part of) it: sessions that say the
+    /// same here may have parts of one connection. Missing: numbers say nothing outside of this session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_of: Option<String>,
+    /// How the session was made of others, oldest first; the last one made this session. Empty in recordings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<serde_json::Value>,
+    pub history: Vec<Edit>,
     /// How the segment is opened, if it is encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
