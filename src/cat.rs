@@ -16,7 +16,7 @@ use crate::show::{self, Look};
 
 pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
     let templates = names::given(&args.template)?;
-    let sessions = read::open(&args.sessions)?;
+    let sessions = read::open(&args.sessions, args.identity.as_ref())?;
     if !args.show.is_empty() {
         return show::run(&sessions, &args.show, Look::of_output(args.show_bytes));
     }

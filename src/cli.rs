@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use formats::endpoint::Template;
 use formats::filter::Filter;
 
+use crate::secret::Reference;
+
 mod edit;
 #[cfg(feature = "replay")]
 mod load;
@@ -146,6 +148,9 @@ pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
+    pub(crate) identity: Option<Reference>,
     /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
     #[arg(long)]
     pub(crate) secrets: bool,
@@ -172,6 +177,9 @@ pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
+    pub(crate) identity: Option<Reference>,
     /// Print at most N exchanges
     #[arg(short = 'n', long, env = "REENACT_LIMIT", value_name = "N", conflicts_with = "show")]
     pub(crate) limit: Option<u64>,
@@ -190,15 +198,30 @@ pub(crate) struct CatArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  reenact verify sessions/monday
+  reenact verify sessions/monday --repair sessions/monday-saved
+
+Exit codes: 0 intact, 1 not intact, 2 no such session.")]
 pub(crate) struct VerifyArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
+    pub(crate) identity: Option<Reference>,
     /// Print JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    #[arg(long, hide = true)]
+    /// Write what can be saved into a new session in this directory; what is lost there is declared as gaps
+    #[arg(long, env = "REENACT_REPAIR", value_name = "OUT")]
     pub(crate) repair: Option<PathBuf>,
+    /// Encrypt the repaired session for this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable)
+    #[arg(long, env = "REENACT_ENCRYPT_TO", value_name = "RECIPIENT", value_delimiter = ',', requires = "repair")]
+    pub(crate) encrypt_to: Vec<String>,
+    /// Write the repaired session unencrypted although the damaged one is encrypted
+    #[arg(long, env = "REENACT_DECRYPT", requires = "repair", conflicts_with = "encrypt_to")]
+    pub(crate) decrypt: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,8 @@ mod said;
 mod summary;
 mod words;
 
+use std::path::Path;
+
 use formats::model::{Exchange, Gap};
 use formats::session::Session;
 use log::Level;
@@ -31,26 +33,35 @@ use said::Seen;
 use summary::Summary;
 pub(crate) use words::{DropBodies, Shift, SplitBy};
 
-use crate::cli::EditArgs;
+use crate::cli::{EditArgs, VerifyArgs};
 use crate::command_line::Values;
 use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::read::{self, Problems};
 
 pub(crate) fn run(args: EditArgs, values: &Values) -> Result<Outcome, Failure> {
-    let asked = Asked::check(args, values)?;
-    let sessions = read::open(&asked.sessions)?;
+    edit(&Asked::check(args, values)?)
+}
+
+/// Writes what can be read of sessions into a new one, in which everything else is a gap.
+pub(crate) fn repair(args: &VerifyArgs, out: &Path) -> Result<Outcome, Failure> {
+    edit(&Asked::repair(args, out)?)
+}
+
+fn edit(asked: &Asked) -> Result<Outcome, Failure> {
+    let sessions = read::open(&asked.sessions, asked.identity.as_ref())?;
     folder::refuse_twice(&sessions)?;
-    let origin = Origin::of(&sessions, &asked)?;
-    let chosen = Chosen::of(&asked, origin.start_unix_ns)?;
+    let origin = Origin::of(&sessions, asked)?;
+    let chosen = Chosen::of(asked, origin.start_unix_ns)?;
+    let recipients = asked.encryption.recipients(&sessions)?;
     let folder = Folder::create(&asked.out, asked.split_by.is_some(), &sessions)?;
     let from_ns = chosen.from_ns.unwrap_or(0);
     let mut edit = Edit {
         chosen,
         origin: &origin,
         bodies: Bodies::new(asked.drop_bodies.clone()),
-        output: Output::new(folder, &origin, asked.split_by, from_ns, asked.writer)?,
-        asked: &asked,
+        output: Output::new(folder, &origin, asked.split_by, from_ns, asked.writer, recipients)?,
+        asked,
         seen: Seen::default(),
         summary: Summary { bytes_before: bytes(&sessions)?, ..Summary::default() },
     };

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
     if args.secrets {
         return secrets::run(args);
     }
-    let sessions = read::open(&args.sessions)?;
+    let sessions = read::open(&args.sessions, args.identity.as_ref())?;
     let mut problems = Problems::default();
     let mut reports = Vec::new();
     for session in &sessions {

@@ -113,7 +113,7 @@ impl Preparation {
             rewriter,
             policy,
             rules: tables.to_string(),
-            identities: sealed::identities(args)?,
+            identities: read::identities(args.identity.as_ref())?,
             templates: names::given(&args.template)?,
         })
     }
@@ -163,7 +163,7 @@ impl Planned {
 
     /// A plan whose spool was kept.
     fn again(args: &LoadArgs, preparation: Preparation, spool: Spool, found: Found) -> Result<Self, Failure> {
-        let sessions = read::open(&args.sessions)?;
+        let sessions = read::open(&args.sessions, args.identity.as_ref())?;
         let Preparation { mut rewriter, identities, templates, .. } = preparation;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         let survey = Survey::of(&sessions, &select::selection(args, &sessions, templates)?, None)?;
@@ -204,7 +204,7 @@ impl Planned {
     pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<(Self, Analysis), Failure> {
         let of = |error: PlanError| Failure::of(&error);
         let asked = Asked::of(args)?;
-        let sessions = read::open(&args.sessions)?;
+        let sessions = read::open(&args.sessions, args.identity.as_ref())?;
         let Preparation { mut rewriter, policy, rules, identities, templates } = preparation;
         let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;

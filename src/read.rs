@@ -1,16 +1,33 @@
 //! Opening sessions, and saying what is missing in them, once for all commands that read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use formats::seal::Identities;
 use formats::session::{Damage, Event, Session, SessionError};
 use log::Level;
 
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
+use crate::secret::Reference;
 use crate::units;
 
-pub(crate) fn open(paths: &[PathBuf]) -> Result<Vec<Session>, Failure> {
-    Ok(paths.iter().map(|path| Session::open(path)).collect::<Result<_, _>>()?)
+/// Opens sessions; what `identity` refers to opens those that are encrypted.
+pub(crate) fn open(paths: &[PathBuf], identity: Option<&Reference>) -> Result<Vec<Session>, Failure> {
+    let identities = identities(identity)?.map(Arc::new);
+    Ok(paths.iter().map(|path| Session::open_with(path, identities.clone())).collect::<Result<_, _>>()?)
+}
+
+/// What `--identity` refers to.
+pub(crate) fn identities(reference: Option<&Reference>) -> Result<Option<Identities>, Failure> {
+    let Some(reference) = reference else { return Ok(None) };
+    Identities::parse(&reference.resolve()?).map(Some).map_err(|error| {
+        let failure = Failure::new(format!("--identity: {error}"));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
 }
 
 /// What reading found wrong, for standard error and for the exit code.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use formats::redact::{Action, Find, KeyPlace, RedactionKey, Redactor, Rule, RuleError, Scope};
-use formats::seal::{Sealer, Sealing};
+use formats::seal::{Recipients, SealError, Sealer, Sealing};
 use formats::stars::Pattern;
 use serde::Deserialize;
 use toml::Spanned;
@@ -53,6 +53,12 @@ pub(crate) fn tables(config: &Path) -> Result<Option<toml::Value>, Failure> {
 }
 
 fn sealer(given: &[String]) -> Result<Option<Sealer>, Failure> {
+    let Some(recipients) = recipients("--seal", given)? else { return Ok(None) };
+    Sealer::of(&recipients).map(Some).map_err(|error| refused("--seal", &error))
+}
+
+/// The age recipients that `flag` names: each one itself, or a reference to some, one a line.
+pub(crate) fn recipients(flag: &str, given: &[String]) -> Result<Option<Recipients>, Failure> {
     if given.is_empty() {
         return Ok(None);
     }
@@ -64,7 +70,7 @@ fn sealer(given: &[String]) -> Result<Option<Sealer>, Failure> {
         }
         // The text is not repeated: it may be an identity, given by mistake.
         let reference = one.parse::<Reference>().map_err(|_| {
-            Failure::new("--seal: this is neither an age recipient nor a reference to some")
+            Failure::new(format!("{flag}: this is neither an age recipient nor a reference to some"))
                 .hint("give age1…, file:PATH or env:NAME; recipients are what `age-keygen` prints after `Public key:`")
         })?;
         let text = reference.resolve()?;
@@ -73,13 +79,15 @@ fn sealer(given: &[String]) -> Result<Option<Sealer>, Failure> {
         recipients.extend(lines.map(str::to_owned));
     }
     let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
-    Sealer::new(&recipients).map(Some).map_err(|error| {
-        let failure = Failure::new(format!("--seal: {error}"));
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })
+    Recipients::parse(&recipients).map(Some).map_err(|error| refused(flag, &error))
+}
+
+fn refused(flag: &str, error: &SealError) -> Failure {
+    let failure = Failure::new(format!("{flag}: {error}"));
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,15 +5,12 @@ use serde_json::json;
 
 use crate::cli::VerifyArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::{read, units};
+use crate::{edit, read, units};
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
-    if args.repair.is_some() {
-        return Err(Failure::not_built("--repair"));
-    }
     let mut failed = false;
     let mut reports = Vec::new();
-    for session in read::open(&args.sessions)? {
+    for session in read::open(&args.sessions, args.identity.as_ref())? {
         let verified = verify(&session)?;
         failed |= !verified.is_intact();
         if args.json {
@@ -24,6 +21,9 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Outcome, Failure> {
     }
     if args.json {
         outcome::print(&format!("{}\n", serde_json::Value::from(reports)));
+    }
+    if let Some(out) = &args.repair {
+        edit::repair(args, out)?;
     }
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
 }

@@ -82,7 +82,14 @@ impl Sealer {
     /// # Errors
     /// When there is no recipient, one is none, or the system gives no random bytes.
     pub fn new(recipients: &[&str]) -> Result<Self, SealError> {
-        let recipients = Recipients::parse(recipients)?;
+        Self::of(&Recipients::parse(recipients)?)
+    }
+
+    /// As [`Self::new`], for recipients that were read before.
+    ///
+    /// # Errors
+    /// When there are too many, or the system gives no random bytes.
+    pub fn of(recipients: &Recipients) -> Result<Self, SealError> {
         let data_key = DataKey::random()?;
         let sealing = Sealing { version: VERSION, key: recipients.wrap(data_key.bytes())? };
         Ok(Self { keys: data_key.keys(), sealing })

@@ -22,6 +22,7 @@ use crate::units;
   reenact edit sessions/monday --redact --config reenact.toml --redact-key file:/run/secrets/redact -o sessions/shared
   reenact edit sessions/monday --shift=-24h -o sessions/sunday
   reenact edit sessions/monday --compact -o sessions/archive
+  reenact edit sessions/monday --encrypt-to age1… -o sessions/sealed
 
 The inputs are never changed, and OUT is there when all of it is. Exit codes: 0 done, 2 bad usage or input,
 3 done, and something in the inputs was damaged or unfinished (OUT declares it as a gap).")]
@@ -29,6 +30,9 @@ pub(crate) struct EditArgs {
     /// Sessions: directories or segments; several are merged by their clocks
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
+    /// age identities that open encrypted inputs, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
+    pub(crate) identity: Option<Reference>,
     /// New directory for the session; with --split-by, OUT-001, OUT-002 …
     #[arg(short, long, env = "REENACT_OUT", value_name = "OUT")]
     pub(crate) out: PathBuf,
@@ -92,6 +96,20 @@ pub(crate) struct EditArgs {
     /// Level of zstd, from 1 (fast) to 22 (small) [default: 1]
     #[arg(long, env = "REENACT_LEVEL", value_name = "N", value_parser = clap::value_parser!(i32).range(1..=22), help_heading = "Files")]
     pub(crate) level: Option<i32>,
+
+    /// Encrypt the new session for this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable)
+    #[arg(
+        long,
+        env = "REENACT_ENCRYPT_TO",
+        value_name = "RECIPIENT",
+        value_delimiter = ',',
+        conflicts_with = "decrypt",
+        help_heading = "Files"
+    )]
+    pub(crate) encrypt_to: Vec<String>,
+    /// Write the new session unencrypted although an input is encrypted
+    #[arg(long, env = "REENACT_DECRYPT", help_heading = "Files")]
+    pub(crate) decrypt: bool,
 
     /// Print the summary as JSON on standard output
     #[arg(long, env = "REENACT_JSON")]

@@ -1,19 +1,20 @@
 //! What was asked for, checked: what can be refused without reading a session is refused here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use formats::endpoint::Templates;
 use formats::filter::Filter;
 use formats::redact::Redactor;
 use formats::sample::Sample;
-use formats::seal::Sealing;
-use formats::session::{PAYLOAD_BYTES_MAX, WriterOptions};
+use formats::seal::{Recipients, Sealing};
+use formats::session::{PAYLOAD_BYTES_MAX, Session, WriterOptions};
 
 use super::words::{DropBodies, Shift, SplitBy};
-use crate::cli::EditArgs;
+use crate::cli::{EditArgs, VerifyArgs};
 use crate::command_line::Values;
 use crate::outcome::Failure;
+use crate::secret::Reference;
 use crate::{names, redaction, secret, units};
 
 /// What `--compact` stands for. Higher levels take many times the memory and time for less than a hundredth of the size.
@@ -57,6 +58,8 @@ pub(super) struct Asked {
     pub(super) clock: Option<MoveClock>,
     pub(super) split_by: Option<SplitBy>,
     pub(super) writer: WriterOptions,
+    pub(super) encryption: Encrypted,
+    pub(super) identity: Option<Reference>,
     pub(super) words: Vec<String>,
     pub(super) json: bool,
 }
@@ -113,9 +116,66 @@ impl Asked {
             clock,
             split_by: args.split_by,
             writer,
+            encryption: Encrypted::check(&args.encrypt_to, args.decrypt)?,
+            identity: args.identity,
             words,
             json: args.json,
         })
+    }
+
+    /// Nothing but to write again what can be read.
+    pub(super) fn repair(args: &VerifyArgs, out: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            sessions: args.sessions.clone(),
+            out: out.to_owned(),
+            from: None,
+            to: None,
+            filter: None,
+            exclude: None,
+            templates: Templates::default(),
+            sample: None,
+            drop_bodies: Vec::new(),
+            redaction: None,
+            clock: None,
+            split_by: None,
+            writer: WriterOptions::default(),
+            encryption: Encrypted::check(&args.encrypt_to, args.decrypt)?,
+            identity: args.identity.clone(),
+            words: vec!["--repair".to_owned()],
+            json: args.json,
+        })
+    }
+}
+
+/// Whether what is written can be read by anybody.
+#[derive(Debug)]
+pub(super) enum Encrypted {
+    /// As long as all inputs can.
+    AsInputs,
+    /// By whoever has the file.
+    No,
+    For(Recipients),
+}
+
+impl Encrypted {
+    fn check(recipients: &[String], decrypt: bool) -> Result<Self, Failure> {
+        Ok(match redaction::recipients("--encrypt-to", recipients)? {
+            Some(recipients) => Self::For(recipients),
+            None if decrypt => Self::No,
+            None => Self::AsInputs,
+        })
+    }
+
+    /// For whom the output of these inputs is encrypted.
+    pub(super) fn recipients(&self, inputs: &[Session]) -> Result<Option<Recipients>, Failure> {
+        match self {
+            Self::For(recipients) => Ok(Some(recipients.clone())),
+            Self::AsInputs if inputs.iter().any(Session::is_encrypted) => {
+                Err(Failure::new("an input is encrypted, and nobody is named who may read the output")
+                    .hint("name its recipients with --encrypt-to age1…, or say --decrypt to write it for everybody"))
+            }
+            Self::AsInputs | Self::No => Ok(None),
+        }
     }
 }
 

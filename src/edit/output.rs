@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use formats::model::{Exchange, Gap};
 use formats::sample;
+use formats::seal::Recipients;
 use formats::session::{SessionWriter, WriterOptions, Written};
 
 use super::folder::Folder;
@@ -28,6 +29,7 @@ pub(super) struct Output<'a> {
     /// Where windows of time begin.
     windows_from_ns: u64,
     options: WriterOptions,
+    recipients: Option<Recipients>,
     /// Those at work, by number.
     open: BTreeMap<u64, Part>,
     done: Vec<Done>,
@@ -65,6 +67,7 @@ impl<'a> Output<'a> {
         split_by: Option<SplitBy>,
         windows_from_ns: u64,
         mut options: WriterOptions,
+        recipients: Option<Recipients>,
     ) -> Result<Self, Failure> {
         if let Some(SplitBy::Size(bytes)) = split_by {
             // A part ends with a block.
@@ -76,6 +79,7 @@ impl<'a> Output<'a> {
             split_by,
             windows_from_ns,
             options,
+            recipients,
             open: BTreeMap::new(),
             done: Vec::new(),
             waiting: Vec::new(),
@@ -169,7 +173,8 @@ impl<'a> Output<'a> {
                     .hint("split into longer stretches of time first, and then each of them again"));
             }
             let header = self.origin.header(label.as_deref());
-            let writer = SessionWriter::create(&self.folder.part(number), header, self.options)?;
+            let directory = self.folder.part(number);
+            let writer = SessionWriter::create_for(&directory, header, self.options, self.recipients.clone())?;
             self.open.insert(number, Part { writer, label, gaps: 0, has_open_block: false });
         }
         self.open.get_mut(&number).ok_or_else(|| Failure::new("a part of the session is gone"))

@@ -5,16 +5,8 @@ use formats::session::Session;
 use replayer::rewrite::{Rewriter, Seals};
 
 use super::Planned;
-use crate::cli::LoadArgs;
 use crate::outcome::Failure;
 use crate::units;
-
-/// What `--identity` refers to.
-pub(super) fn identities(args: &LoadArgs) -> Result<Option<Identities>, Failure> {
-    let Some(reference) = &args.identity else { return Ok(None) };
-    let identities = Identities::parse(&reference.resolve()?);
-    identities.map(Some).map_err(|error| failure("--identity", &error))
-}
 
 /// Makes `rewriter` open the values of the sessions whose headers say how, if there is something to open them with.
 pub(super) fn open_with(

@@ -19,6 +19,7 @@ pub struct Session {
     header: SessionHeader,
     /// What opens encrypted segments.
     identities: Option<Arc<Identities>>,
+    is_encrypted: bool,
 }
 
 impl Session {
@@ -37,10 +38,11 @@ impl Session {
     pub fn open_with(path: &Path, identities: Option<Arc<Identities>>) -> Result<Self, SessionError> {
         let segments = segments(path)?;
         let mut header: Option<SessionHeader> = None;
-        let (mut is_begun, mut latest) = (false, 0);
+        let (mut is_begun, mut is_encrypted, mut latest) = (false, false, 0);
         for segment in &segments {
             let (scanner, found) = open_segment(segment, identities.as_deref())?;
             is_begun |= scanner.at() >= frame::FILE_HEAD_LEN as u64;
+            is_encrypted |= scanner.is_encrypted();
             let Some(found) = found else { continue };
             let not = |why| Err(SessionError::NotASession { path: path.to_owned(), why });
             if header.as_ref().is_some_and(|known| found.session_id != known.session_id) {
@@ -60,13 +62,19 @@ impl Session {
         }
         // A session without any intact header can still be read: its instants count from an unknown origin.
         let header = header.unwrap_or_default();
-        Ok(Self { path: path.to_owned(), segments, header, identities })
+        Ok(Self { path: path.to_owned(), segments, header, identities, is_encrypted })
     }
 
     /// What the session says about itself; all defaults if no header survived.
     #[must_use]
     pub fn header(&self) -> &SessionHeader {
         &self.header
+    }
+
+    /// Whether a segment of it is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// What was opened.
