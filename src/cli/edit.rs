@@ -90,7 +90,7 @@ pub(crate) struct EditArgs {
     /// Smallest files: --level 19 and --block-size 16MiB, unless these say otherwise
     #[arg(long, env = "REENACT_COMPACT", help_heading = "Files")]
     pub(crate) compact: bool,
-    /// Bytes of exchanges that are compressed together, and that a reader holds in memory [default: 1MiB]
+    /// Bytes of exchanges that are compressed together, and that a reader holds in memory [default: 2MiB]
     #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", value_parser = units::size, help_heading = "Files")]
     pub(crate) block_size: Option<u64>,
     /// Level of zstd, from 1 (fast) to 22 (small) [default: 1]

@@ -32,7 +32,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { block_bytes: 1 << 20, level: 1, segment_bytes_max: 1 << 30, segment_clients_max: 200_000, sync: true }
+        Self { block_bytes: 2 << 20, level: 1, segment_bytes_max: 1 << 30, segment_clients_max: 200_000, sync: true }
     }
 }
 
@@ -75,6 +75,8 @@ struct Segment {
     sealer: Option<Sealer>,
 }
 
+/// Power of two of the bytes that compression looks back.
+const WINDOW_LOG: u32 = 22;
 /// Largest content of a block but for the exchange that closes it.
 const BLOCK_BYTES_MAX: usize = 32 << 20;
 
@@ -106,7 +108,10 @@ impl SessionWriter {
         if fs::read_dir(directory).map_err(io("read"))?.next().is_some() {
             return Err(SessionError::NotEmpty { path: directory.to_owned() });
         }
-        let compressor = zstd::bulk::Compressor::new(options.level).map_err(io("prepare compression for"))?;
+        let mut compressor = zstd::bulk::Compressor::new(options.level).map_err(io("prepare compression for"))?;
+        // Low levels look back half a megabyte only; what looks alike in a block stands further apart.
+        let window = zstd::zstd_safe::CParameter::WindowLog(WINDOW_LOG);
+        compressor.set_parameter(window).map_err(io("prepare compression for"))?;
         let mut writer = Self {
             directory: directory.to_owned(),
             header: SessionHeader { segment: 0, ..header },
