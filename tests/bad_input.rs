@@ -46,7 +46,7 @@ fn what_is_no_session_is_refused_by_every_reader() {
     for (path, why) in [
         (&missing, "there is no session at"),
         (&empty, "it has no *.reenact segment"),
-        (&file, "does not begin like a segment"),
+        (&file, "its segment is empty or was only begun"),
         (&other, "does not begin like a segment"),
     ] {
         let path = text(path);
@@ -67,7 +67,7 @@ fn a_newer_format_is_refused_with_its_version() {
     bytes.splice(12..16, crc.to_le_bytes());
     std::fs::write(segment(&session), bytes).unwrap();
     for command in ["inspect", "cat", "verify", "plan"] {
-        check(&[command, &text(&session)], 2, &["format version 9", "00000001.reenact", "up to version 1"]);
+        check(&[command, &text(&session)], 2, &["format version 9", "00000001.reenact", "reads version 2"]);
     }
 }
 
@@ -98,11 +98,11 @@ fn check_damaged(session: &Path, left: impl Fn(usize) -> bool, says: &str) {
 fn a_truncated_segment_is_read_to_its_last_whole_block() {
     let folder = folder();
     // More than one block: bodies of requests make them full.
-    let lines: Vec<String> = (0..60).map(|i| with_body(i, &"x".repeat(50_000))).collect();
+    let lines: Vec<String> = (0..120).map(|i| with_body(i, &"x".repeat(50_000))).collect();
     let session = session(folder.path(), "s", &lines);
     let bytes = std::fs::read(segment(&session)).unwrap();
     std::fs::write(segment(&session), bytes.get(..bytes.len() * 2 / 3).unwrap()).unwrap();
-    check_damaged(&session, |left| left > 0 && left < 60, "a record is cut off");
+    check_damaged(&session, |left| left > 0 && left < 120, "a record is cut off");
 }
 
 fn with_body(i: u64, body: &str) -> String {
@@ -111,7 +111,7 @@ fn with_body(i: u64, body: &str) -> String {
     let body: String = body
         .chars()
         .zip(0u64..)
-        .map(|(_, n)| char::from(b'a' + u8::try_from((n * n + i * n + n / 7) % 23).unwrap()))
+        .map(|(_, n)| char::from(b'a' + u8::try_from((n * n + i * n + n / 7 + i * i * n / 11) % 23).unwrap()))
         .collect();
     serde_json::json!({
         "type": "exchange", "client": format!("peer-{:016x}", i % 5), "connection": i % 5,
@@ -379,7 +379,6 @@ fn what_is_not_built_is_refused_by_name() {
         check(&["import", "--format", format, "x", "-o", "y"], 2, &[format, "not built yet"]);
     }
     check(&["import", "--format", "nonsense", "x", "-o", "y"], 2, &["nonsense"]);
-    check(&["verify", &session, "--repair", "x"], 2, &["--repair", "not built yet"]);
     let later = ["replay", &session, "--target", "http://127.0.0.1:1", "--span-budget", "x"];
     check(&later, 2, &["--span-budget", "not built yet"]);
 }

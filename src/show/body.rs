@@ -247,7 +247,7 @@ mod tests {
         check(&redacted, None, "(redacted: 30 B were sent, gzip undone)\na\n");
         let mut dropped = message("", b"");
         (dropped.body.dropped, dropped.body.total_len) = (Some(Dropped::Rule), 3);
-        check(&dropped, None, "(3 B were sent, none were kept: a redaction rule says so)\n");
+        check(&dropped, None, "(3 B were sent, none were kept: a rule says so)\n");
     }
 
     #[test]
