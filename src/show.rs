@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 
 use formats::model::{Exchange, Gap};
-use formats::session::{Event, Session};
+use formats::session::{self, Event, Session};
 use formats::visible;
 
 pub(crate) use wanted::Wanted;
@@ -51,17 +51,14 @@ impl Look {
 pub(crate) fn run(sessions: &[Session], wanted: &[Wanted], look: Look) -> Result<Outcome, Failure> {
     let mut problems = Problems::default();
     let mut found = vec![false; wanted.len()];
-    let mut there = Vec::new();
+    let first = wanted.iter().map(|some| some.first).min().unwrap_or(0);
+    let last = wanted.iter().map(|some| some.last).max().unwrap_or(0).saturating_add(LOOK_AHEAD);
     for session in sessions {
         let mut showing = Showing { session, look, waiting: VecDeque::new(), gaps: VecDeque::new(), printed: 0 };
-        let mut seen = There::default();
-        let last = wanted.iter().map(|some| some.last).max().unwrap_or(0);
-        let mut after = 0;
-        for event in session.events() {
+        // Blocks that hold none of these are not read.
+        for event in session.wanted(session::Wanted { seqs: Some((first, last)), ..session::Wanted::default() }) {
             match problems.note(event)? {
                 Some(Event::Exchange(exchange)) => {
-                    seen.saw(exchange.seq);
-                    after += u64::from(exchange.seq > last);
                     let asked = wanted.iter().zip(&mut found).filter(|(some, _)| some.contains(exchange.seq));
                     if asked.map(|(_, found)| *found = true).count() > 0 && !showing.take(*exchange)? {
                         return Ok(problems.outcome());
@@ -70,22 +67,29 @@ pub(crate) fn run(sessions: &[Session], wanted: &[Wanted], look: Look) -> Result
                 Some(Event::Gap(gap)) => showing.gap(gap),
                 _ => {}
             }
-            // Where something is missing, the rest tells what is there instead.
-            if after > LOOK_AHEAD && found.iter().all(|found| *found) {
-                break;
-            }
         }
         if !showing.end()? {
             return Ok(problems.outcome());
         }
-        there.push(format!("{} has {seen}", visible::line(&session.path().display().to_string())));
     }
     let missing: Vec<String> =
         wanted.iter().zip(&found).filter(|(_, found)| !**found).map(|(some, _)| some.to_string()).collect();
     if missing.is_empty() {
         return Ok(problems.outcome());
     }
+    let there = sessions.iter().map(there).collect::<Result<Vec<_>, _>>()?;
     Err(Failure::new(format!("there is no exchange {}", missing.join(", "))).hint(there.join("; ")))
+}
+
+/// Which exchanges a session has.
+fn there(session: &Session) -> Result<String, Failure> {
+    let mut seen = There::default();
+    for event in session.events() {
+        if let Event::Exchange(exchange) = event? {
+            seen.saw(exchange.seq);
+        }
+    }
+    Ok(format!("{} has {seen}", visible::line(&session.path().display().to_string())))
 }
 
 struct Showing<'a> {
