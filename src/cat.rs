@@ -67,8 +67,8 @@ pub(crate) fn run(args: &CatArgs) -> Result<Outcome, Failure> {
 fn write(out: &mut impl Write, line: &[u8]) -> Result<bool, Failure> {
     // Other control characters JSON spells out anyway; what begins with none of these bytes needs no second look. Most lines
     // are known to have none of them many bytes at a time.
-    let may_steer = line.contains(&0x7f)
-        || (!line.is_ascii() && line.iter().any(|byte| matches!(byte, 0xc2 | 0xd8 | 0xe2)));
+    let may_steer =
+        line.contains(&0x7f) || (!line.is_ascii() && line.iter().any(|byte| matches!(byte, 0xc2 | 0xd8 | 0xe2)));
     match std::str::from_utf8(line) {
         Ok(text) if may_steer => write_failed(out.write_all(visible::lines(text).as_bytes())),
         _ => write_failed(out.write_all(line)),

@@ -21,7 +21,7 @@ pub(crate) use edit::EditArgs;
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
 #[cfg(feature = "record")]
 pub(crate) use record::{
-    KeepArgs, OperateArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch, WhenTaken,
+    Fsync, KeepArgs, OperateArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch, WhenTaken,
 };
 #[cfg(feature = "replay")]
 pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, WhenBusy};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub(crate) use keep::{KeepArgs, Switch, WhenTaken};
+pub(crate) use keep::{Fsync, KeepArgs, Switch, WhenTaken};
 pub(crate) use operate::OperateArgs;
 pub(crate) use pair::{PairArgs, ProxyInChoice, ProxyOutChoice};
 

@@ -8,7 +8,7 @@ use formats::filter::Filter;
 use formats::redact::Redactor;
 use formats::sample::Sample;
 use formats::seal::{Recipients, Sealing};
-use formats::session::{PAYLOAD_BYTES_MAX, Session, WriterOptions};
+use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Session, WriterOptions};
 
 use super::words::{DropBodies, Shift, SplitBy};
 use crate::cli::{EditArgs, VerifyArgs};
@@ -20,10 +20,6 @@ use crate::{names, redaction, secret, units};
 /// What `--compact` stands for. Higher levels take many times the memory and time for less than a hundredth of the size.
 const COMPACT_LEVEL: i32 = 19;
 const COMPACT_BLOCK_BYTES: u64 = 16 << 20;
-/// Smaller blocks are all head and no content.
-const BLOCK_BYTES_MIN: u64 = 4 << 10;
-/// A block is closed by the exchange that fills it, which may take the other half of what a reader allows.
-const BLOCK_BYTES_MAX: u64 = PAYLOAD_BYTES_MAX as u64 / 2;
 
 /// Options that say what a session is made of, in the order in which they are told in its history.
 const TOLD: [&str; 13] = [

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use formats::clients::KeyRule;
 use formats::redact::RedactionKey;
-use formats::session::WriterOptions;
+use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, WriterOptions};
 use formats::wire::Limits;
 use recorder::breaker::BreakerOptions;
 use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
 use recorder::selection::Selection;
 use recorder::tap::TapLimits;
 
-use crate::cli::{KeepArgs, Switch, WhenTaken};
+use crate::cli::{Fsync, KeepArgs, Switch, WhenTaken};
 use crate::outcome::Failure;
 use crate::redaction::{self, Redaction};
 use crate::{secret, units};
@@ -58,6 +58,9 @@ impl Keep {
         if args.flush_interval.is_zero() || args.rotate_every.is_some_and(|every| every.is_zero()) {
             return Err(Failure::new("--flush-interval and --rotate-every must be above zero"));
         }
+        if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&args.block_size) {
+            return Err(Failure::new("--block-size must be from 4KiB to 32MiB"));
+        }
         if args.rotate_size == 0 {
             return Err(Failure::new("--rotate-size must be above zero"));
         }
@@ -90,7 +93,13 @@ impl Keep {
                 memory_percent_max: args.breaker_memory,
                 pause_ns: units::nanos(args.breaker_pause),
             },
-            writer: WriterOptions { segment_bytes_max: args.rotate_size, ..WriterOptions::default() },
+            writer: WriterOptions {
+                segment_bytes_max: args.rotate_size,
+                block_bytes: to_usize(args.block_size),
+                level: args.level,
+                sync: args.fsync == Fsync::Flush,
+                ..WriterOptions::default()
+            },
             store: StoreOptions {
                 flush_interval_ns: units::nanos(args.flush_interval),
                 disk: DiskOptions {

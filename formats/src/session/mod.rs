@@ -40,6 +40,10 @@ pub const FORMAT_VERSION: u32 = 2;
 pub const SEGMENT_EXTENSION: &str = "reenact";
 /// Largest payload of a record, and largest decompressed block.
 pub const PAYLOAD_BYTES_MAX: usize = 128 << 20;
+/// Smallest blocks that a writer is asked for: smaller ones are all head and no content.
+pub const BLOCK_BYTES_MIN: u64 = 4 << 10;
+/// Largest blocks that a writer is asked for; the exchange that closes one may make it larger.
+pub const BLOCK_BYTES_MAX: u64 = 32 << 20;
 /// Largest exchange.
 pub const EXCHANGE_BYTES_MAX: usize = 64 << 20;
 

@@ -11,7 +11,7 @@ use super::events::BLOCK_HEAD_LEN;
 use super::frame::{self, kind};
 use super::header::ENCRYPTED;
 use super::index::{BlockEntry, Index};
-use super::{EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, gap};
+use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, gap};
 use crate::model::{Exchange, Gap, Message};
 use crate::seal::Recipients;
 
@@ -77,8 +77,6 @@ struct Segment {
 
 /// Power of two of the bytes that compression looks back.
 const WINDOW_LOG: u32 = 22;
-/// Largest content of a block but for the exchange that closes it.
-const BLOCK_BYTES_MAX: usize = 32 << 20;
 
 impl SessionWriter {
     /// Makes the directory (mode 0700) unless it is there and empty, and the first segment (mode 0600) with its header.
@@ -115,7 +113,7 @@ impl SessionWriter {
         let mut writer = Self {
             directory: directory.to_owned(),
             header: SessionHeader { segment: 0, ..header },
-            options: WriterOptions { block_bytes: options.block_bytes.min(BLOCK_BYTES_MAX), ..options },
+            options: WriterOptions { block_bytes: options.block_bytes.min(BLOCK_BYTES_MAX as usize), ..options },
             recipients,
             compressor,
             segment: None,

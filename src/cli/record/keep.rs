@@ -62,6 +62,15 @@ pub(crate) struct KeepArgs {
     /// How often what was captured is made durable
     #[arg(long, env = "REENACT_FLUSH_INTERVAL", value_name = "DURATION", default_value = "1s", value_parser = units::duration)]
     pub(crate) flush_interval: Duration,
+    /// Whether a flush waits until the disk has it: `flush`, or `never`, when a loss of power may cost more than a second
+    #[arg(long, env = "REENACT_FSYNC", value_enum, value_name = "WHEN", default_value_t = Fsync::Flush)]
+    pub(crate) fsync: Fsync,
+    /// Level of zstd, from 1 (fast) to 22 (small)
+    #[arg(long, env = "REENACT_LEVEL", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: i32,
+    /// Bytes of exchanges that are compressed together; a flush closes smaller ones
+    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", default_value = "2MiB", value_parser = units::size)]
+    pub(crate) block_size: u64,
     /// Begin a new segment when this one is larger
     #[arg(long, env = "REENACT_ROTATE_SIZE", value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
     pub(crate) rotate_size: u64,
@@ -92,6 +101,12 @@ pub(crate) struct KeepArgs {
 pub(crate) enum Switch {
     On,
     Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fsync {
+    Flush,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

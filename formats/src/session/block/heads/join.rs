@@ -1,0 +1,98 @@
+//! How a reader puts heads together.
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::HEAD_BYTES_MAX;
+use super::super::values::{Latest, ValueReader};
+use super::{Decimal, Hole};
+use crate::session::number;
+
+/// Puts heads together.
+pub(in super::super) struct HeadReader {
+    /// Each: literals and holes.
+    templates: Vec<Vec<(Bytes, Hole)>>,
+    /// For requests and for responses: the latest template of each client.
+    latest: [Latest; 2],
+    arena: BytesMut,
+}
+
+impl HeadReader {
+    pub(in super::super) fn new(column: &Bytes) -> Option<Self> {
+        let mut templates = Vec::new();
+        let mut rest = &column[..];
+        while !rest.is_empty() {
+            let mut parts = Vec::new();
+            loop {
+                let len = number::take(&mut rest)?;
+                let literal = column.slice_ref(number::take_bytes(&mut rest, len)?);
+                let hole = match number::take(&mut rest)? {
+                    0 => Hole::None,
+                    1 => Hole::Length,
+                    n => Hole::Value(usize::try_from(n - 2).ok()?),
+                };
+                parts.push((literal, hole));
+                if hole == Hole::None {
+                    break;
+                }
+            }
+            templates.push(parts);
+        }
+        Some(Self { templates, latest: Default::default(), arena: BytesMut::new() })
+    }
+
+    /// The next head of a request (`slot` 0) or response (1), of the client's latest template where `number` is 0.
+    pub(in super::super) fn take_latest(
+        &mut self,
+        slot: usize,
+        number: usize,
+        client: usize,
+        length: u64,
+        values: &mut [ValueReader],
+    ) -> Result<Bytes, String> {
+        let latest = self.latest.get_mut(slot).ok_or("there are only requests and responses")?;
+        let template = match number.checked_sub(1) {
+            Some(template) => {
+                latest.set(client, template);
+                template
+            }
+            None => latest.get(client).ok_or("a template that no head before told")?,
+        };
+        self.take(template, client, Some(length), values)
+    }
+
+    /// The next head of a template; `length` is that of the message, where a hole may be it.
+    pub(in super::super) fn take(
+        &mut self,
+        template: usize,
+        client: usize,
+        length: Option<u64>,
+        values: &mut [ValueReader],
+    ) -> Result<Bytes, String> {
+        let parts = self.templates.get(template).ok_or_else(|| format!("there is no template {template}"))?;
+        if self.arena.capacity() < ARENA_BYTES / 8 {
+            self.arena.reserve(ARENA_BYTES);
+        }
+        for (literal, hole) in parts {
+            self.arena.extend_from_slice(literal);
+            match hole {
+                Hole::None => {}
+                Hole::Length => {
+                    let length = length.ok_or("a template has a length where there is none")?;
+                    self.arena.extend_from_slice(Decimal::of(length).text());
+                }
+                Hole::Value(column) => {
+                    let value = values.get_mut(*column).and_then(|values| values.take(client));
+                    let value = value.ok_or_else(|| format!("value column {column} has no such value"))?;
+                    self.arena.extend_from_slice(value);
+                }
+            }
+            if self.arena.len() > HEAD_BYTES_MAX {
+                return Err(format!("a head is longer than {HEAD_BYTES_MAX} bytes"));
+            }
+        }
+        Ok(self.arena.split().freeze())
+    }
+}
+
+/// Heads are put together in rooms of this size, so that each does not need its own.
+const ARENA_BYTES: usize = 64 << 10;
