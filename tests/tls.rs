@@ -5,11 +5,14 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
+use formats::session::{Event, Session};
 use front::certificates::{Authority, DAY};
 use front::nginx::Nginx;
 use front::{Recorder, curl, curl_fails};
-use support::{PATIENCE, exchanges, folder, inside, text, wait_for};
+use serde_json::{Value, json};
+use support::{PATIENCE, exchanges, folder, inside, reenact_says, text, wait_for};
 
 const H2_AND_1: &str = "ssl http2";
 
@@ -61,6 +64,104 @@ fn tls_on_both_sides_with_sni_alpn_and_every_byte() {
     // What came as HTTP/1.1 is in the session, decrypted.
     assert!(targets.iter().filter(|target| *target == "/host").count() >= 2, "{targets:?}");
     assert!(targets.iter().any(|target| target == "/large.bin"), "{targets:?}");
+}
+
+/// What the session says of the connection of each exchange, in the order of their paths.
+#[track_caller]
+fn facts(session: &Path) -> Vec<(String, Option<Value>)> {
+    let mut facts: Vec<_> = Session::open(session)
+        .unwrap()
+        .events()
+        .filter_map(|event| match event.unwrap() {
+            Event::Exchange(exchange) => {
+                let head = String::from_utf8(exchange.request.head.to_vec()).unwrap();
+                let facts = exchange.facts.map(|facts| serde_json::from_str(&facts).unwrap());
+                Some((head.split(' ').nth(1).unwrap().to_owned(), facts))
+            }
+            _ => None,
+        })
+        .collect();
+    facts.sort_by(|one, other| one.0.cmp(&other.0));
+    facts
+}
+
+#[test]
+fn exchanges_say_what_their_connections_agreed_to() {
+    let folder = folder();
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let nginx = Nginx::start(folder.path(), |_| {});
+    let (site, friend) = (authority.issue(&folder, "site.test"), authority.issue(&folder, "friend.test"));
+    let upstream = format!("http://{}", nginx.address);
+    let listen = ["--upstream", &upstream, "--tls-cert", &site.chain, "--tls-key", &site.key];
+    let mut recorder = Recorder::start(&folder, &listen);
+    let at = recorder.at("site.test");
+    // Two on one connection.
+    let (first, second) = (format!("{at}/host?1"), format!("{at}/host?2"));
+    curl(&at, &authority.file, &["--tlsv1.3", "--tls13-ciphers", "TLS_AES_128_GCM_SHA256", &first, &second, "/host?3"]);
+    let older = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    curl(&at, &authority.file, &["--tls-max", "1.2", "--ciphers", older, "--no-alpn", "/host?4"]);
+    // No name is asked for where there is only an address.
+    let by_address = format!("https://{}", recorder.address);
+    curl(&by_address, &authority.file, &["--insecure", "--tlsv1.3", "--no-alpn", "/host?5"]);
+    recorder.end();
+    let found = facts(&recorder.session);
+    let agreed = json!({"tls": {"version": "1.3", "cipher": "TLS_AES_128_GCM_SHA256", "sni": "site.test",
+        "alpn": "http/1.1", "client_certificate": false}});
+    for (number, (path, facts)) in (1..).zip(&found[..3]) {
+        assert_eq!((path.as_str(), facts.as_ref()), (format!("/host?{number}").as_str(), Some(&agreed)));
+    }
+    let agreed = json!({"tls": {"version": "1.2", "cipher": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "sni": "site.test", "client_certificate": false}});
+    assert_eq!(found[3].1, Some(agreed));
+    let tls = found[4].1.as_ref().unwrap()["tls"].as_object().unwrap();
+    assert_eq!(tls.keys().collect::<Vec<_>>(), ["cipher", "client_certificate", "version"], "{tls:?}");
+    let said = reenact_says(["cat", &text(&recorder.session), "--show", "0"]);
+    assert!(said.out.contains("TLS_AES_128_GCM_SHA256") && said.out.contains("\n  facts "), "{said:?}");
+
+    // That a client has shown a certificate is said, and nothing of it.
+    let ca = text(&authority.file);
+    let mut recorder = Recorder::start(&folder, &[&listen[..], &["--tls-client-ca", &ca]].concat());
+    let shown = ["--cert", &friend.chain, "--key", &friend.key, "/host"];
+    curl(&recorder.at("site.test"), &authority.file, &shown);
+    recorder.end();
+    let found = facts(&recorder.session)[0].1.clone().unwrap();
+    assert_eq!(found["tls"]["client_certificate"], true, "{found}");
+    assert!(!found.to_string().contains("friend"), "{found}");
+}
+
+#[test]
+fn exchanges_say_which_listener_and_whether_a_proxy_header_spoke_where_there_is_a_choice() {
+    let folder = folder();
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let nginx = Nginx::start(folder.path(), |_| {});
+    let site = authority.issue(&folder, "site.test");
+    let upstream = format!("http://{}", nginx.address);
+    let config = inside(&folder, "c.toml");
+    let table = format!(
+        "[[pair]]\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\ntls-cert = [\"{}\"]\ntls-key = [\"{}\"]\n",
+        site.chain, site.key
+    );
+    std::fs::write(&config, table).unwrap();
+    let own = ["--upstream", &upstream, "--proxy-protocol-in", "optional"];
+    let mut recorder = Recorder::start(&folder, &[&own[..], &["--config", &text(&config)]].concat());
+    let addresses = recorder.addresses(2);
+    let plain = format!("http://{}", addresses[0]);
+    curl(&plain, &authority.file, &["/host?1"]);
+    curl(&plain, &authority.file, &["--haproxy-protocol", "/host?2"]);
+    curl(&front::at(&addresses[1], "site.test"), &authority.file, &["/host?3"]);
+    recorder.end();
+    let found: Vec<_> = facts(&recorder.session).into_iter().map(|(_, facts)| facts.unwrap()).collect();
+    assert_eq!(found[..2], [json!({"listener": 1}), json!({"listener": 1, "proxy_protocol": true})]);
+    assert_eq!((&found[2]["listener"], &found[2]["tls"]["sni"]), (&json!(2), &json!("site.test")), "{found:?}");
+
+    // One listener: nothing is to be said of it, and nothing is stored.
+    let mut recorder = Recorder::start(&folder, &own);
+    let plain = format!("http://{}", recorder.address);
+    curl(&plain, &authority.file, &["/host?1"]);
+    curl(&plain, &authority.file, &["--haproxy-protocol", "/host?2"]);
+    recorder.end();
+    let found: Vec<_> = facts(&recorder.session).into_iter().map(|(_, facts)| facts).collect();
+    assert_eq!(found, [None, Some(json!({"proxy_protocol": true}))]);
 }
 
 #[test]

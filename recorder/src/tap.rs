@@ -50,6 +50,8 @@ pub enum What {
     Opened {
         /// The client's address.
         peer: Option<SocketAddr>,
+        /// What is known of the connection, as in [`formats::model::Exchange::facts`].
+        facts: Option<Arc<str>>,
         /// Shared with the relay.
         state: Arc<ConnectionState>,
         /// Whether every byte of it will follow.
@@ -232,11 +234,17 @@ impl Tap {
     }
 
     /// Begins a connection.
-    pub(crate) fn open(self: &Arc<Self>, connection: u64, peer: Option<SocketAddr>) -> ConnectionTap {
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        connection: u64,
+        peer: Option<SocketAddr>,
+        facts: Option<Arc<str>>,
+    ) -> ConnectionTap {
         let tap = ConnectionTap {
             tap: Arc::clone(self),
             connection,
             peer,
+            facts,
             state: Arc::new(ConnectionState::default()),
             announced: AtomicU64::new(0),
         };
@@ -276,6 +284,7 @@ pub(crate) struct ConnectionTap {
     tap: Arc<Tap>,
     connection: u64,
     peer: Option<SocketAddr>,
+    facts: Option<Arc<str>>,
     state: Arc<ConnectionState>,
     /// The session that knows of this connection; 0 for none.
     announced: AtomicU64,
@@ -349,7 +358,8 @@ impl ConnectionTap {
         self.state.lost.store(false, Ordering::Release);
         self.state.want(Wanted::Bytes);
         self.state.uncaptured_bytes.store(0, Ordering::Relaxed);
-        let what = What::Opened { peer: self.peer, state: Arc::clone(&self.state), from_start };
+        let (facts, shared) = (self.facts.clone(), Arc::clone(&self.state));
+        let what = What::Opened { peer: self.peer, facts, state: shared, from_start };
         let is_known = self.push(what);
         self.announced.store(if is_known { state >> 2 } else { 0 }, Ordering::Relaxed);
         is_known

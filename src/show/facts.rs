@@ -40,6 +40,9 @@ pub(super) fn text(exchange: &Exchange, session: &Session, gaps: &VecDeque<Gap>,
         let (trace_id, parent_id) = (u128::from_be_bytes(context.trace_id), u64::from_be_bytes(context.parent_id));
         line("trace", None, &format!("{trace_id:032x}, parent {parent_id:016x}, flags {:02x}", context.flags));
     }
+    if let Some(facts) = &exchange.facts {
+        line("facts", None, facts);
+    }
     if let Some(of) = exchange.replay_of {
         line("replay of", None, &format!("exchange {} of session {}, copy {}", of.seq, of.session, of.copy));
     }

@@ -57,6 +57,7 @@ pub(super) struct Reader {
 struct Connection {
     parser: Http1,
     peer: Option<IpAddr>,
+    facts: Option<Arc<str>>,
     state: Arc<ConnectionState>,
     /// Seen closed, or with a loss, when so many events had been taken or were waiting: after them nothing comes that
     /// happened before.
@@ -153,16 +154,15 @@ impl Reader {
     fn take(&mut self, event: Event) {
         let Event { connection: id, at_ns, what } = event;
         match what {
-            What::Opened { peer, state, from_start } => {
+            What::Opened { peer, facts, state, from_start } => {
                 self.progress.connections.fetch_add(1, Ordering::Relaxed);
                 let mut parser = Http1::new(id, self.options.limits);
                 if !from_start {
                     parser.lost(at_ns, &mut self.ready);
                 }
                 let peer = peer.map(|peer| peer.ip());
-                let found =
-                    self.connections.insert(id, Connection { parser, peer, state, closed_at: None, lost_at: None });
-                if let Some(before) = found {
+                let fresh = Connection { parser, peer, facts, state, closed_at: None, lost_at: None };
+                if let Some(before) = self.connections.insert(id, fresh) {
                     // Announced once more after a defect, when its first announcement was still in the queue.
                     self.held_bytes = self.held_bytes.saturating_sub(before.parser.held_bytes());
                     let exchanges = before.parser.pending() as u64;
@@ -209,8 +209,11 @@ impl Reader {
         } else if connection.parser.is_tunnel() {
             connection.state.want(Wanted::Lengths);
         }
-        let peer = connection.peer;
-        self.choose(peer);
+        // Most of the time nothing is ready, and the facts need not be shared.
+        if !self.ready.is_empty() {
+            let (peer, facts) = (connection.peer, connection.facts.clone());
+            self.choose(peer, facts.as_ref());
+        }
     }
 
     fn close(&mut self, id: u64) {
@@ -232,9 +235,10 @@ impl Reader {
     }
 
     /// Attributes the exchanges that are ready, and takes those that are kept into the batch, as far as there is room.
-    fn choose(&mut self, peer: Option<IpAddr>) {
+    fn choose(&mut self, peer: Option<IpAddr>, facts: Option<&Arc<str>>) {
         self.choosing = self.ready.len() as u64;
         for mut exchange in self.ready.drain(..) {
+            exchange.facts = facts.cloned();
             #[cfg(test)]
             super::tests::fault("reader", &exchange);
             let mut choice = self.options.selection.of_head(&exchange.request.head);
@@ -290,7 +294,7 @@ impl Reader {
             self.count_uncaptured(&connection);
             let end = if connection.state.is_lost() { End::CaptureLost } else { End::RecordingStopped };
             connection.parser.give_up(now_ns, end, &mut self.ready);
-            self.choose(connection.peer);
+            self.choose(connection.peer, connection.facts.as_ref());
         }
         self.backlog.put(&mut self.batch);
     }

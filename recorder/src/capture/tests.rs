@@ -89,13 +89,13 @@ fn targets(exchanges: &[Exchange]) -> Vec<String> {
 fn a_defect_in_reading_costs_what_was_under_way() {
     let bench = Bench::new();
     let capture = bench.start(|_| {});
-    let (one, two) = (bench.tap.open(1, None), bench.tap.open(2, None));
+    let (one, two) = (bench.tap.open(1, None, None), bench.tap.open(2, None, None));
     exchange(&one, "GET /before HTTP/1.1");
     wait_for(|| capture.status().written.exchanges == 1);
     exchange(&one, "GET /panic-in-reader HTTP/1.1");
     wait_for(|| bench.tap.losses().of(GapReason::Panicked).connections > 0);
     exchange(&two, "GET /taken-up HTTP/1.1");
-    let three = bench.tap.open(3, None);
+    let three = bench.tap.open(3, None, None);
     exchange(&three, "GET /after HTTP/1.1");
     wait_for(|| capture.status().written.exchanges >= 2);
     let captured = capture.stop();
@@ -109,7 +109,7 @@ fn a_defect_in_reading_costs_what_was_under_way() {
 fn a_defect_in_storing_costs_a_batch_and_the_session_goes_on() {
     let bench = Bench::new();
     let capture = bench.start(|_| {});
-    let one = bench.tap.open(1, None);
+    let one = bench.tap.open(1, None, None);
     exchange(&one, "GET /before HTTP/1.1");
     wait_for(|| capture.status().written.exchanges == 1 && capture.status().flushed_ns > 0);
     exchange(&one, "GET /panic-in-store HTTP/1.1");
@@ -137,7 +137,7 @@ fn when_the_store_is_behind_bodies_go_first_and_then_exchanges() {
     let bench = Bench::new();
     // All of it waits before anybody looks: one batch, which no store can take any of.
     bench.tap.start();
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     (0..30).for_each(|_| exchange(&connection, "GET / HTTP/1.1"));
     let capture = bench.start(|options| options.backlog_bytes_max = 10_000);
     wait_for(|| capture.status().connections == 0 || capture.status().written.exchanges > 0);
@@ -156,7 +156,7 @@ fn when_the_store_is_behind_bodies_go_first_and_then_exchanges() {
 fn a_budget_of_exchanges_is_kept_to_the_letter() {
     let bench = Bench::new();
     let capture = bench.start(|options| options.store.budget.exchanges = Some(3));
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     (0..5).for_each(|_| exchange(&connection, "GET / HTTP/1.1"));
     wait_for(|| capture.status().budget_is_used && capture.status().skipped.past_budget == 2);
     let captured = capture.stop();
@@ -171,7 +171,7 @@ fn what_is_not_chosen_is_counted_and_whole_clients_are_sampled() {
         options.selection.exclude = vec!["/health*".parse().unwrap()];
         options.selection.sample = Some("50%".parse().unwrap());
     });
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     for user in 0..100 {
         for _ in 0..3 {
             exchange(&connection, &format!("GET /{user} HTTP/1.1\r\nUser: {user}"));
@@ -192,7 +192,7 @@ fn what_is_not_chosen_is_counted_and_whole_clients_are_sampled() {
 fn a_disk_with_too_little_room_stops_capturing_cleanly() {
     let bench = Bench::new();
     let capture = bench.start(|options| options.store.disk.free_bytes_min = u64::MAX);
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     exchange(&connection, "GET /first HTTP/1.1");
     wait_for(|| capture.status().is_down);
     exchange(&connection, "GET /second HTTP/1.1");
@@ -211,7 +211,7 @@ fn a_disk_with_too_little_room_stops_capturing_cleanly() {
 fn segments_rotate_when_asked_and_old_ones_are_deleted() {
     let bench = Bench::new();
     let capture = bench.start(|options| options.store.disk.keep_bytes_max = Some(1));
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     for number in 1..=3 {
         exchange(&connection, "GET / HTTP/1.1");
         wait_for(|| capture.status().written.exchanges == number);
@@ -236,10 +236,10 @@ fn segments_rotate_by_time() {
 #[test]
 fn a_second_session_takes_up_open_connections() {
     let bench = Bench::new();
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     exchange(&connection, "GET /nobody-looks HTTP/1.1");
     let capture = bench.start(|_| {});
-    let later = bench.tap.open(2, None);
+    let later = bench.tap.open(2, None, None);
     exchange(&later, "GET /seen HTTP/1.1");
     wait_for(|| capture.status().written.exchanges == 1);
     let captured = capture.stop();
@@ -251,7 +251,7 @@ fn a_second_session_takes_up_open_connections() {
 fn what_passes_unread_until_the_end_is_counted_in_its_own_session() {
     let bench = Bench::new();
     let capture = bench.start(|_| {});
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     connection.bytes(Direction::Request, b"\0 no HTTP\n\n");
     wait_for(|| bench.tap.losses().of(GapReason::NotUnderstood).connections == 1);
     connection.bytes(Direction::Request, &[0; 1_000]);
@@ -270,7 +270,7 @@ fn a_defect_counts_everything_that_was_let_go() {
     let bench = Bench::new();
     // All of it waits before anybody looks: one batch.
     bench.tap.start();
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     for target in ["/first", "/panic-in-store", "/third", "/fourth"] {
         exchange(&connection, &format!("GET {target} HTTP/1.1"));
     }
@@ -288,7 +288,7 @@ fn a_defect_counts_everything_that_was_let_go() {
 fn a_defect_in_reading_counts_the_exchanges_that_were_ready() {
     let bench = Bench::new();
     bench.tap.start();
-    let connection = bench.tap.open(1, None);
+    let connection = bench.tap.open(1, None, None);
     connection.bytes(Direction::Request, b"GET /panic-in-reader HTTP/1.1\r\n\r\nGET /second HTTP/1.1\r\n\r\n");
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     connection.bytes(Direction::Response, answer.repeat(2).as_bytes());
@@ -301,7 +301,7 @@ fn a_defect_in_reading_counts_the_exchanges_that_were_ready() {
 fn a_gap_that_waits_for_the_disk_begins_when_it_began() {
     let bench = Bench::new();
     let capture = bench.start(|_| {});
-    let one = bench.tap.open(1, None);
+    let one = bench.tap.open(1, None, None);
     exchange(&one, "GET /panic-in-store HTTP/1.1");
     wait_for(|| capture.status().is_down);
     bench.tap.losses().add_bytes(GapReason::QueueFull, 5);

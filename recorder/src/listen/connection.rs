@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 use super::config::ProxyIn;
 use super::counters::{Active, Counting, count};
 use super::endpoint::Endpoint;
+use super::facts::{Facts, Tls};
 use super::mirror::{self, MirrorEnd};
 use super::proxied;
 use super::proxy_protocol::Ends;
@@ -45,6 +46,8 @@ pub(super) struct Pair {
     pub(super) mismatch: Notify,
     /// Every listener of this relay.
     pub(super) own: Arc<[Endpoint]>,
+    /// Its number among them, from 1; `None` where there is only one.
+    pub(super) listener: Option<usize>,
     pub(super) handshake_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) tap: Option<Arc<Tap>>,
@@ -77,18 +80,21 @@ struct Origin {
     peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
     destination: Option<SocketAddr>,
+    /// A PROXY header spoke for it.
+    proxied: bool,
 }
 
 impl Origin {
     fn of(client: &Stream, transparent: bool) -> Self {
         let Some(digest) = client.get_socket_digest() else {
-            return Self { peer: None, local: None, destination: None };
+            return Self { peer: None, local: None, destination: None, proxied: false };
         };
         let inet = |address: Option<&SocketAddress>| address.and_then(|address| address.as_inet().copied());
         Self {
             peer: inet(digest.peer_addr()),
             local: inet(digest.local_addr()),
             destination: if transparent { inet(digest.original_dst()) } else { None },
+            proxied: false,
         }
     }
 
@@ -108,14 +114,20 @@ impl Pair {
     async fn live(&self, client: Stream, connection: u64) {
         let from = Origin::of(&client, self.upstream.as_ref().is_some_and(Upstream::is_transparent));
         if self.proxy_in == ProxyIn::Off && self.tls_in.is_none() {
-            return self.pass(client, connection, from, None).await;
+            let tap = self.open(connection, from, None);
+            return self.pass(client, tap, from, None).await;
         }
         let Some((client, from)) = Box::pin(self.introduce(client, from)).await else { return };
         match client {
-            Introduced::Plain(client) => self.pass(client, connection, from, None).await,
+            Introduced::Plain(client) => {
+                let tap = self.open(connection, from, None);
+                self.pass(client, tap, from, None).await;
+            }
             Introduced::Tls(client) => {
-                let alpn = client.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-                Box::pin(self.pass(*client, connection, from, Some(alpn))).await;
+                let tls = client.get_ref().1;
+                let alpn = tls.alpn_protocol().map(<[u8]>::to_vec);
+                let tap = self.open(connection, from, Some(Tls::of(tls)));
+                Box::pin(self.pass(*client, tap, from, Some(alpn))).await;
             }
         }
     }
@@ -131,6 +143,7 @@ impl Pair {
                     Ok((client, ends)) => {
                         if let Some(ends) = ends {
                             (from.peer, from.local) = (Some(ends.source), Some(ends.destination));
+                            from.proxied = true;
                         }
                         client
                     }
@@ -164,15 +177,21 @@ impl Pair {
         }
     }
 
+    /// Begins the connection for whoever records, with what is known of it.
+    fn open(&self, connection: u64, from: Origin, tls: Option<Tls<'_>>) -> Option<ConnectionTap> {
+        let tap = self.tap.as_ref()?;
+        let facts = Facts { listener: self.listener, proxied: from.proxied, tls };
+        Some(tap.open(connection, from.peer, facts.text()))
+    }
+
     /// Passes traffic to the upstream, or answers it. `alpn` is what the client's TLS agreed to, if it has TLS.
     async fn pass<C: Duplex + OverSocket>(
         &self,
         mut client: C,
-        connection: u64,
+        tap: Option<ConnectionTap>,
         from: Origin,
         alpn: Option<Option<Vec<u8>>>,
     ) {
-        let tap = self.tap.as_ref().map(|tap| tap.open(connection, from.peer));
         let tap = tap.as_ref();
         let Some(upstream) = &self.upstream else {
             match Box::pin(mirror::answer(&mut client, tap, &self.counting.passed, self.idle_timeout)).await {

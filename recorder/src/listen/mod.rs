@@ -41,6 +41,7 @@ mod connection;
 mod counters;
 mod endpoint;
 mod error;
+mod facts;
 mod mirror;
 mod pem;
 mod proxied;
@@ -104,7 +105,7 @@ impl Bound {
         let counting = Arc::new(Counting::default());
         let (shutdown, watch) = watch::channel(false);
         let (mut accepting, mut upkeep, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-        for ((pair, socket), (tls_in, upstream)) in config.pairs.iter().zip(&sockets).zip(sides) {
+        for (number, ((pair, socket), (tls_in, upstream))) in (1..).zip(config.pairs.iter().zip(&sockets).zip(sides)) {
             let state = Arc::new(Pair {
                 name: pair.forward.to_string(),
                 proxy_in: pair.proxy_in,
@@ -113,6 +114,7 @@ impl Bound {
                 alpn: protocols(&pair.alpn),
                 mismatch: Notify::new(),
                 own: Arc::clone(&own),
+                listener: (config.pairs.len() > 1).then_some(number),
                 handshake_timeout: config.handshake_timeout,
                 idle_timeout: config.idle_timeout,
                 tap: tap.clone(),

@@ -33,7 +33,7 @@ fn lost(tap: &Tap) -> Missing {
 #[test]
 fn the_life_of_a_connection_arrives_in_order() {
     let tap = tap(10, 10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.connected();
     connection.bytes(Direction::Request, b"abc");
     connection.ended(Direction::Request, Ending::Eof);
@@ -45,7 +45,7 @@ fn the_life_of_a_connection_arrives_in_order() {
 #[test]
 fn what_does_not_fit_is_counted_until_half_the_room_is_free() {
     let tap = tap(20, 4);
-    let (one, two) = (tap.open(1, None), tap.open(2, None));
+    let (one, two) = (tap.open(1, None, None), tap.open(2, None, None));
     one.bytes(Direction::Request, b"abcd"); // exactly the room that there is
     two.bytes(Direction::Request, b"e");
     assert_eq!(lost(&tap), full(1, 1));
@@ -68,7 +68,7 @@ fn what_does_not_fit_is_counted_until_half_the_room_is_free() {
 #[test]
 fn a_full_queue_loses_and_gives_the_bytes_back() {
     let tap = tap(2, 100);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.bytes(Direction::Request, b"a");
     connection.bytes(Direction::Request, b"b");
     assert_eq!(lost(&tap), full(1, 1));
@@ -82,7 +82,7 @@ fn a_full_queue_loses_and_gives_the_bytes_back() {
 #[test]
 fn a_connection_that_could_not_be_announced_is_announced_later() {
     let tap = tap(1, 100);
-    let (_one, two) = (tap.open(1, None), tap.open(2, None));
+    let (_one, two) = (tap.open(1, None, None), tap.open(2, None, None));
     two.bytes(Direction::Request, b"a");
     assert_eq!(lost(&tap), full(1, 1));
     assert_eq!(names(&tap), ["opened"]);
@@ -93,7 +93,7 @@ fn a_connection_that_could_not_be_announced_is_announced_later() {
 #[test]
 fn what_is_not_wanted_is_not_copied() {
     let tap = tap(10, 10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.state.want(Wanted::Lengths);
     connection.bytes(Direction::Response, b"longer than the room");
     connection.state.want(Wanted::Nothing);
@@ -107,10 +107,10 @@ fn what_is_not_wanted_is_not_copied() {
 #[test]
 fn between_sessions_nothing_is_missing_and_a_new_one_finds_connections_open() {
     let tap = tap(10, 10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     tap.stop();
     connection.bytes(Direction::Request, b"x");
-    let later = tap.open(2, None);
+    let later = tap.open(2, None, None);
     later.bytes(Direction::Request, b"y");
     tap.start();
     connection.bytes(Direction::Request, b"z");
@@ -122,7 +122,7 @@ fn between_sessions_nothing_is_missing_and_a_new_one_finds_connections_open() {
 #[test]
 fn an_open_breaker_counts_what_passes() {
     let tap = tap(10, 10);
-    let (one, _idle) = (tap.open(1, None), tap.open(2, None));
+    let (one, _idle) = (tap.open(1, None, None), tap.open(2, None, None));
     tap.pause(true);
     one.bytes(Direction::Request, b"abc");
     tap.pause(false);
@@ -134,7 +134,7 @@ fn an_open_breaker_counts_what_passes() {
 #[test]
 fn an_end_while_the_breaker_is_open_is_missing() {
     let tap = tap(10, 10);
-    let (one, unknown) = (tap.open(1, None), tap.open(2, None));
+    let (one, unknown) = (tap.open(1, None, None), tap.open(2, None, None));
     unknown.announced.store(0, Ordering::Relaxed);
     tap.pause(true);
     one.ended(Direction::Response, Ending::Eof);
@@ -146,7 +146,7 @@ fn an_end_while_the_breaker_is_open_is_missing() {
 #[test]
 fn lengths_that_find_no_room_are_counted() {
     let tap = tap(1, 10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.state.want(Wanted::Lengths);
     connection.bytes(Direction::Response, b"abc");
     assert_eq!(lost(&tap), full(1, 3));

@@ -44,7 +44,7 @@ fn take_and_sweep(reader: &mut Reader, tap: &Tap, events: u64) {
 #[test]
 fn a_closed_connection_keeps_what_waits_in_the_queue() {
     let (mut reader, tap, backlog) = reader(10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     exchange(&connection);
     drop(connection);
     take_and_sweep(&mut reader, &tap, 2);
@@ -55,7 +55,7 @@ fn a_closed_connection_keeps_what_waits_in_the_queue() {
 #[test]
 fn a_connection_that_lost_something_keeps_what_came_before_it() {
     let (mut reader, tap, backlog) = reader(3);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     exchange(&connection);
     connection.bytes(Direction::Request, b"GET /lost HTTP/1.1\r\n\r\n");
     take_and_sweep(&mut reader, &tap, 2);
@@ -66,7 +66,7 @@ fn a_connection_that_lost_something_keeps_what_came_before_it() {
 #[test]
 fn connections_whose_end_found_no_room_are_let_go_once_all_before_it_was_taken() {
     let (mut reader, tap, backlog) = reader(2);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.bytes(Direction::Request, b"GET / HTTP/1.1\r\n\r\n");
     drop(connection);
     take_and_sweep(&mut reader, &tap, 2);
@@ -78,7 +78,7 @@ fn connections_whose_end_found_no_room_are_let_go_once_all_before_it_was_taken()
 #[test]
 fn a_connection_that_is_announced_twice_gives_its_room_back_and_is_counted() {
     let (mut reader, tap, _) = reader(10);
-    let connection = tap.open(1, None);
+    let connection = tap.open(1, None, None);
     connection.bytes(Direction::Request, b"GET / HTTP/1.1\r\n\r\nGET");
     tap.restart();
     connection.bytes(Direction::Request, b" /second");
@@ -93,7 +93,7 @@ fn a_connection_that_is_announced_twice_gives_its_room_back_and_is_counted() {
 fn what_a_full_parser_lets_go_is_what_it_gives_back() {
     let (mut reader, tap, _) = reader(100);
     reader.options.parser_bytes_max = 100;
-    let (tunnel, large) = (tap.open(1, None), tap.open(2, None));
+    let (tunnel, large) = (tap.open(1, None, None), tap.open(2, None, None));
     tunnel.bytes(Direction::Request, b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
     tunnel.bytes(Direction::Response, answer);
