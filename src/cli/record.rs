@@ -25,6 +25,7 @@ mod pair;
   reenact record … --sample 10% --exclude /healthz --rotate-every 1h --keep-size 50GiB
   reenact record … --admin 127.0.0.1:9090   (then: curl -X POST http://127.0.0.1:9090/recording/stop)
   reenact record … --seal age1…                            (secrets that a replay with --identity puts back)
+  reenact record … --encrypt-to age1…         (segments that only who has the identity reads: docs/encrypting.md)
   reenact record --explain-redaction sessions/monday --config reenact.toml
 
 SIGINT and SIGTERM close the session within two seconds; traffic goes on being passed until the last
@@ -52,6 +53,10 @@ pub(crate) struct RecordArgs {
     /// replacing them: a replay with the identity puts them back
     #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", value_delimiter = ',')]
     pub(crate) seal: Vec<String>,
+    /// Encrypt every segment for this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable): only who
+    /// has the identity reads the session
+    #[arg(long, env = "REENACT_ENCRYPT_TO", value_name = "RECIPIENT", value_delimiter = ',')]
+    pub(crate) encrypt_to: Vec<String>,
     /// Record nothing: say which rule would change what in a session or a file of `reenact cat`, never with a value
     #[arg(long, env = "REENACT_EXPLAIN_REDACTION", value_name = "SESSION|FILE")]
     pub(crate) explain_redaction: Option<PathBuf>,

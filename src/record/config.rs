@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use recorder::listen::{Endpoint, RelayConfig};
 
-use super::keep::Keep;
+use super::keep::{Keep, Secrecy};
 use super::pairs::{self, Pair};
 use crate::cli::RecordArgs;
 use crate::outcome::Failure;
@@ -34,6 +34,7 @@ impl Config {
         if args.idle_timeout > IDLE_TIMEOUT_MAX {
             return Err(Failure::new("--idle-timeout is at most 365days").hint("0s never closes an idle connection"));
         }
+        let secrecy = Secrecy { seal: &args.seal, encrypt_to: &args.encrypt_to };
         Ok(Self {
             relay: RelayConfig {
                 pairs: pairs.iter().map(|pair| pair.config.clone()).collect(),
@@ -43,7 +44,7 @@ impl Config {
                 idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
             },
             pairs,
-            keep: Keep::check(args.keep, &args.seal, args.config.as_deref(), None)?,
+            keep: Keep::check(args.keep, secrecy, args.config.as_deref(), None)?,
             admin: args.operate.admin,
             handover: args.operate.handover,
             drain: args.operate.drain,

@@ -9,7 +9,7 @@ use formats::head;
 use formats::jsonl::{Line, Reader};
 use formats::model::Exchange;
 use formats::redact::{Change, Redactor};
-use formats::session::{Event, Session};
+use formats::session::{Event, Session, SessionError};
 use formats::visible;
 use serde_json::{Value, json};
 
@@ -60,7 +60,12 @@ struct Explanation<W> {
 
 impl<W: Write> Explanation<W> {
     fn session(&mut self, path: &Path) -> Result<Outcome, Failure> {
-        let session = Session::open(path)?;
+        let session = Session::open(path).map_err(|error| match error {
+            // Nothing but lines has a way in here that needs no identity.
+            SessionError::Encrypted { .. } => Failure::of(&error)
+                .hint("print it with `reenact cat --identity file:PATH`, and give the file of its lines"),
+            error => error.into(),
+        })?;
         self.redacted_before = session.header().redaction.as_ref().map(|redaction| redaction.key_id.clone());
         let mut problems = Problems::default();
         for event in session.events() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use formats::clients::KeyRule;
 use formats::redact::RedactionKey;
+use formats::seal::Recipients;
 use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, WriterOptions};
 use formats::wire::Limits;
 use recorder::breaker::BreakerOptions;
@@ -19,6 +20,13 @@ use crate::{secret, units};
 /// Exchanges under way may hold this many times the queue's bytes.
 const PARSER_SHARE: usize = 4;
 
+/// Recipients as they were given: those that secrets are sealed for, and those that may read the segments.
+#[derive(Clone, Copy)]
+pub(super) struct Secrecy<'a> {
+    pub(super) seal: &'a [String],
+    pub(super) encrypt_to: &'a [String],
+}
+
 /// What is kept, where, and how much of the machine that may take.
 pub(super) struct Keep {
     pub(super) out: PathBuf,
@@ -28,6 +36,8 @@ pub(super) struct Keep {
     pub(super) may_rename: bool,
     pub(super) key: RedactionKey,
     pub(super) redaction: Redaction,
+    /// Who may read the segments; `None`: everybody who has the files.
+    pub(super) recipients: Option<Recipients>,
     pub(super) rules: Vec<KeyRule>,
     pub(super) selection: Selection,
     pub(super) limits: Limits,
@@ -43,10 +53,12 @@ impl Keep {
     /// `None` when nothing is to be captured, now or later.
     pub(super) fn check(
         args: KeepArgs,
-        seal: &[String],
+        secrecy: Secrecy<'_>,
         config: Option<&Path>,
         key: Option<RedactionKey>,
     ) -> Result<Option<Self>, Failure> {
+        // Checked also where no session may ever begin: who asks for encryption is not to learn of a mistake later.
+        let recipients = redaction::recipients("--encrypt-to", secrecy.encrypt_to)?;
         let at_once = args.capture == Switch::On;
         let out = match args.out {
             Some(out) => out,
@@ -75,7 +87,8 @@ impl Keep {
             out,
             at_once,
             may_rename: args.when_taken == WhenTaken::Beside,
-            redaction: redaction::build(&key, seal, config)?,
+            redaction: redaction::build(&key, secrecy.seal, config)?,
+            recipients,
             key,
             rules: args.client_key,
             selection: Selection {
@@ -129,6 +142,7 @@ impl Keep {
             writer,
             store,
             redaction,
+            recipients,
             // The tap has its size, pseudonyms their key, and whether to begin was asked at the start.
             at_once: _,
             may_rename: _,
@@ -138,7 +152,7 @@ impl Keep {
         } = now;
         (self.out, self.rules, self.selection, self.limits) = (out, rules, selection, limits);
         (self.backlog_bytes_max, self.breaker) = (backlog_bytes_max, breaker);
-        (self.writer, self.store, self.redaction) = (writer, store, redaction);
+        (self.writer, self.store, self.redaction, self.recipients) = (writer, store, redaction, recipients);
     }
 }
 

@@ -55,8 +55,12 @@ impl Recording {
     /// A line for each pair.
     pub(super) fn greeting(&self) -> String {
         let directory = self.sessions.as_ref().and_then(Sessions::current).map(|(directory, _)| directory);
-        let into = directory
-            .map_or_else(|| "capture is off".to_owned(), |directory| format!("recording into {}", directory.display()));
+        // What is said at the start is of the first session.
+        let encrypted = if self.sessions.as_ref().is_some_and(Sessions::is_encrypted) { ", encrypted" } else { "" };
+        let into = directory.map_or_else(
+            || "capture is off".to_owned(),
+            |directory| format!("recording into {}{encrypted}", directory.display()),
+        );
         let pairs = self.relay.endpoints().iter().zip(&self.upstreams);
         let lines: Vec<_> = pairs.map(|(at, upstream)| format!("listening on {at}, {upstream}, {into}")).collect();
         lines.join("\n")

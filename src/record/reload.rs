@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use formats::redact::RedactionKey;
 
-use super::keep::Keep;
+use super::keep::{Keep, Secrecy};
 use super::pairs;
 use crate::cli::{Command, KeepArgs, LogArgs, OperateArgs, PairArgs, RecordArgs, Switch};
 use crate::command_line::{self, CommandLine, Values};
@@ -21,7 +21,7 @@ const LOOK_INTERVAL_NS: u64 = 2_000_000_000;
 /// Options that hold at once when they change.
 const AT_ONCE: [&str; 3] = ["log_level", "drain", "drain_max"];
 /// Options that hold from the next session on; what [`Keep::take_over`] takes.
-const NEXT_SESSION: [&str; 21] = [
+const NEXT_SESSION: [&str; 25] = [
     "out",
     "client_key",
     "sample",
@@ -34,6 +34,9 @@ const NEXT_SESSION: [&str; 21] = [
     "breaker_memory",
     "breaker_pause",
     "flush_interval",
+    "fsync",
+    "level",
+    "block_size",
     "rotate_size",
     "rotate_every",
     "keep_size",
@@ -43,6 +46,7 @@ const NEXT_SESSION: [&str; 21] = [
     "max_size",
     "max_exchanges",
     "seal",
+    "encrypt_to",
 ];
 /// How the listeners of the file are called.
 const PAIRS: &str = "[[pair]]";
@@ -113,7 +117,8 @@ impl Reload {
         let rules = redaction::tables(&self.file)?;
         // The key and whether a session begins stay; they need not be looked up again.
         let keep = KeepArgs { redact_key: None, capture: Switch::Off, ..args.keep };
-        let keep = Keep::check(keep, &args.seal, Some(&self.file), key.cloned())?;
+        let secrecy = Secrecy { seal: &args.seal, encrypt_to: &args.encrypt_to };
+        let keep = Keep::check(keep, secrecy, Some(&self.file), key.cloned())?;
         if has_sessions && keep.is_none() {
             return Err(Failure::new("there is no --out for the next session"));
         }

@@ -71,7 +71,7 @@ impl Sessions {
             exclude: texts(&self.keep.selection.exclude),
             ..self.header.clone()
         };
-        let writer = SessionWriter::create(&directory, header, self.keep.writer)?;
+        let writer = SessionWriter::create_for(&directory, header, self.keep.writer, self.keep.recipients.clone())?;
         let mut store = self.keep.store;
         store.budget = budget.unwrap_or(store.budget);
         let options = CaptureOptions {
@@ -109,6 +109,11 @@ impl Sessions {
     /// The session that is recorded, and how far it is.
     pub(super) fn current(&self) -> Option<(&Path, Status)> {
         self.current.as_ref().map(|current| (&*current.directory, current.capture.status()))
+    }
+
+    /// Whether the next session is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.keep.recipients.is_some()
     }
 
     /// Those that are complete, oldest first.
