@@ -1,4 +1,5 @@
 //! TLS on both sides of the recorder, between real peers: curl, nginx, and clients over rustls.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod front;
 mod support;

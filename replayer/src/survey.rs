@@ -175,7 +175,7 @@ impl Gather<'_, '_> {
                     }
                 }
                 Event::Index(_) | Event::Unfinished { .. } => {
-                    self.merge(&std::mem::replace(&mut segment, Index::default()), number, shift_ns);
+                    self.merge(&std::mem::take(&mut segment), number, shift_ns);
                 }
                 Event::Gap(_) | Event::Damage(_) | Event::Ended { .. } => {}
             }

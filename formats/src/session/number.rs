@@ -7,7 +7,7 @@ pub(super) fn put(out: &mut Vec<u8>, n: u64) {
         out.push((left & 0x7f) as u8 | 0x80);
         left >>= 7;
     }
-    out.push(left as u8);
+    out.push((left & 0x7f) as u8);
 }
 
 /// Appends `n + more`, which may be more than a u64 holds.
@@ -20,7 +20,7 @@ pub(super) fn put_sum(out: &mut Vec<u8>, n: u64, more: u64) {
         out.push((left & 0x7f) as u8 | 0x80);
         left >>= 7;
     }
-    out.push(left as u8);
+    out.push((left & 0x7f) as u8);
 }
 
 /// `value` as a number that is small where it is near 0, on either side.

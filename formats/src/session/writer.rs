@@ -110,10 +110,11 @@ impl SessionWriter {
         // Low levels look back half a megabyte only; what looks alike in a block stands further apart.
         let window = zstd::zstd_safe::CParameter::WindowLog(WINDOW_LOG);
         compressor.set_parameter(window).map_err(io("prepare compression for"))?;
+        let block_bytes_max = usize::try_from(BLOCK_BYTES_MAX).unwrap_or(usize::MAX);
         let mut writer = Self {
             directory: directory.to_owned(),
             header: SessionHeader { segment: 0, ..header },
-            options: WriterOptions { block_bytes: options.block_bytes.min(BLOCK_BYTES_MAX as usize), ..options },
+            options: WriterOptions { block_bytes: options.block_bytes.min(block_bytes_max), ..options },
             recipients,
             compressor,
             segment: None,

@@ -211,8 +211,7 @@ impl BlockWriter {
         let next = self.client_numbers.len();
         let number = *self.client_numbers.entry(key).or_insert(next);
         if number == next {
-            // The numbers of sources fit into a byte.
-            self.clients.push(source_number(key.source) as u8);
+            self.clients.push(source_number(key.source).to_le_bytes()[0]);
             self.clients.extend_from_slice(&key.id.to_le_bytes());
         }
         let latest = self.connections.get(connection).and_then(|connection| connection.latest);
