@@ -1,6 +1,6 @@
 //! `reenact edit` from outside: what it keeps is what was there, steps can be joined and taken apart, and what cannot be
 //! done is refused and leaves nothing behind.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod edited;
 mod scripted;
