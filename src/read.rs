@@ -1,16 +1,30 @@
 //! Opening sessions, and saying what is missing in them, once for all commands that read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use formats::seal::Identities;
 use formats::session::{Damage, Event, Session, SessionError};
 use log::Level;
 
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
+use crate::secret::Reference;
 use crate::units;
 
 pub(crate) fn open(paths: &[PathBuf]) -> Result<Vec<Session>, Failure> {
-    Ok(paths.iter().map(|path| Session::open(path)).collect::<Result<_, _>>()?)
+    open_with(paths, None)
+}
+
+/// With the identities that open encrypted sessions, by reference.
+pub(crate) fn open_with(paths: &[PathBuf], identity: Option<&Reference>) -> Result<Vec<Session>, Failure> {
+    let parse = |reference: &Reference| {
+        let identities = Identities::parse(&reference.resolve()?);
+        let identities = identities.map_err(|error| Failure::new(format!("--identity: {error}")))?;
+        Ok::<_, Failure>(Arc::new(identities))
+    };
+    let identities = identity.map(parse).transpose()?;
+    Ok(paths.iter().map(|path| Session::open_with(path, identities.clone())).collect::<Result<_, _>>()?)
 }
 
 /// What reading found wrong, for standard error and for the exit code.

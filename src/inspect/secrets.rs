@@ -20,7 +20,7 @@ const SEQS_SHOWN: usize = 5;
 const ROWS_SHOWN: usize = 200;
 
 pub(super) fn run(args: &InspectArgs) -> Result<Outcome, Failure> {
-    let sessions = read::open(&args.sessions)?;
+    let sessions = read::open_with(&args.sessions, args.identity.as_ref())?;
     let scanner = Scanner::new();
     let mut problems = Problems::default();
     let (mut reports, mut any) = (Vec::new(), false);
