@@ -53,9 +53,18 @@ impl Endpoints {
 
 fn others(summary: &Summary, templates: &Templates) -> Vec<(String, u64)> {
     let told: std::collections::HashSet<&str> = summary.endpoints.rows.keys().map(|ranked| ranked.name()).collect();
-    let drawn = summary.sample.about(summary.endpoints.other.exchanges, |name| !told.contains(name));
+    let is_hidden = |name: &str| !told.contains(name);
+    let drawn = summary.sample.drawn.values().filter(|name| is_hidden(name)).count() as u64;
+    // Of so many exchanges as were drawn these are the draws themselves: nothing is rounded before they are added up.
     let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
-    drawn.into_iter().for_each(|(name, about)| by_name.entry(templates.rename(name)).or_default().merge_with(&about));
+    for (name, draws) in summary.sample.about(drawn, is_hidden) {
+        by_name.entry(templates.rename(name)).or_default().merge_with(&draws);
+    }
+    let about = |draws: u64| {
+        let about = u128::from(draws) * u128::from(summary.endpoints.other.exchanges) / u128::from(drawn.max(1));
+        u64::try_from(about).unwrap_or(u64::MAX)
+    };
+    by_name.values_mut().for_each(|draws| *draws = about(*draws));
     let mut others: Vec<_> = by_name.into_iter().collect();
     others.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     others
