@@ -141,9 +141,11 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reenact inspect sessions/monday
+  reenact inspect sessions/monday --template '/users/{name}'
+  reenact inspect --scan sessions/monday      (count everything anew: slow, and sees damage)
   reenact inspect --secrets sessions/monday   (is there anything in it that should not be?)
 
-Exit codes: 0 done, 1 --secrets found something, 2 no such session, 3 a session is damaged.")]
+Exit codes: 0 done, 1 --secrets found something, 2 no such session, 3 what was read is damaged or has no end.")]
 pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
@@ -154,6 +156,12 @@ pub(crate) struct InspectArgs {
     /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
     #[arg(long)]
     pub(crate) secrets: bool,
+    /// Read everything, instead of what the ends of the segments say of it
+    #[arg(long, conflicts_with = "secrets")]
+    pub(crate) scan: bool,
+    /// Names endpoints, as in /users/{name} (repeatable); others are learned. --secrets names none
+    #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ')]
+    pub(crate) template: Vec<Template>,
     /// Print JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,

@@ -1,6 +1,6 @@
 //! Encrypted sessions and repaired ones from outside: who has the identity reads them with every command, nobody else reads
 //! a word, and what can be saved of a damaged session is saved.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod edited;
 mod scripted;

@@ -13,7 +13,7 @@ pub use learn::{Learned, Learner, PATHS_MAX, VALUES_MAX};
 pub use template::{TEMPLATE_BYTES_MAX, TEMPLATES_MAX, Template, TemplateError, Templates};
 
 /// Longest name, in characters; a longer one is cut and ends in `…`.
-const NAME_CHARS_MAX: usize = 200;
+pub(crate) const NAME_CHARS_MAX: usize = 200;
 /// Most path segments that are named; the rest is one `…`.
 const SEGMENTS_MAX: usize = 16;
 
@@ -46,10 +46,27 @@ impl Templates {
     #[must_use]
     pub fn endpoint(&self, method: &[u8], target: &[u8]) -> String {
         let mut name = String::with_capacity(64);
-        escape(method, &mut name);
+        self.write_endpoint(method, target, &mut name);
+        name
+    }
+
+    /// The same in a text that is there already and takes no memory again.
+    pub(crate) fn write_endpoint(&self, method: &[u8], target: &[u8], name: &mut String) {
+        name.clear();
+        escape(method, name);
         name.push(' ');
-        self.push_path(path(target), &mut name);
-        bounded(name)
+        self.push_path(path(target), name);
+        bound(name);
+    }
+
+    /// The name by these templates of what [`endpoint`] named by shape alone. Placeholders stay, or become those of the
+    /// templates; a template with a literal that has the shape of an id (`/2024/…`) describes no such name.
+    #[must_use]
+    pub fn rename(&self, name: &str) -> String {
+        match name.split_once(' ') {
+            Some((method, path)) => self.endpoint(method.as_bytes(), path.as_bytes()),
+            None => name.to_owned(),
+        }
     }
 
     fn push_path(&self, path: &[u8], name: &mut String) {
@@ -132,15 +149,14 @@ fn percent(bytes: &[u8], name: &mut String) {
     }
 }
 
-fn bounded(mut name: String) -> String {
+fn bound(name: &mut String) {
     if name.len() <= NAME_CHARS_MAX {
-        return name;
+        return;
     }
     if let Some((at, _)) = name.char_indices().nth(NAME_CHARS_MAX) {
         name.truncate(at);
         name.push('…');
     }
-    name
 }
 
 #[cfg(test)]

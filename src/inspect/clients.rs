@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use formats::clients::Conduct;
 use formats::model::{ClientKey, Exchange};
-use formats::session::ClientEntry;
+use formats::session::{ClientEntry, Index};
 use serde_json::{Value, json};
 
 /// Pools that a person is shown.
@@ -26,9 +26,17 @@ pub(super) struct Pool {
 
 impl Clients {
     pub(super) fn exchange(&mut self, exchange: &Exchange) {
-        self.exchanges += 1;
-        let one = ClientEntry::of(exchange);
-        self.entries.entry(exchange.client).and_modify(|entry| entry.merge(&one)).or_insert(one);
+        self.add(exchange.client, ClientEntry::of(exchange));
+    }
+
+    /// The clients of a segment; segments come in their order.
+    pub(super) fn index(&mut self, index: &Index) {
+        index.clients.iter().for_each(|(key, entry)| self.add(*key, *entry));
+    }
+
+    fn add(&mut self, client: ClientKey, later: ClientEntry) {
+        self.exchanges = self.exchanges.saturating_add(later.exchanges);
+        self.entries.entry(client).and_modify(|entry| entry.merge(&later)).or_insert(later);
     }
 
     pub(super) fn count(&self) -> usize {

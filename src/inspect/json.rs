@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use formats::endpoint::Learned;
 use formats::session::Session;
-use formats::summary::{EndpointRow, GapRow, Histogram, Merge, Ranking, Summary, TAUS_NS};
+use formats::summary::{EndpointRow, GapRow, Histogram, Merge, Ranking, Rate, Summary, TAUS_NS};
 use serde_json::{Map, Value, json};
 
-use super::{Contents, QUANTILES, about_others};
+use super::{Contents, Endpoints, QUANTILES};
 
-pub(super) fn report(contents: &Contents, session: &Session) -> Value {
+pub(super) fn report(contents: &Contents, endpoints: &Endpoints, session: &Session) -> Value {
     let summary = &contents.summary;
     let pools = contents.clients.pools(summary.duration_ns());
     json!({
         "session": session.path(),
         "segments": session.segments().len(),
+        "segments_scanned": contents.scanned,
         "header": session.header(),
+        "encrypted": session.is_encrypted(),
         "exchanges": summary.exchanges,
         "first_ns": summary.first_ns,
         "last_ns": summary.last_ns,
@@ -23,7 +26,7 @@ pub(super) fn report(contents: &Contents, session: &Session) -> Value {
         "pools": pools.into_iter().map(|pool| pool.json()).collect::<Vec<_>>(),
         "connections": summary.connections.len(),
         "connections_exact": summary.connections.is_exact(),
-        "rate": {"first_ns": summary.rate.first.saturating_mul(summary.rate.width_ns), "width_ns": summary.rate.width_ns, "counts": summary.rate.counts},
+        "rate": rate(&summary.rate),
         "dispersion": dispersion(summary),
         "response_us": quantiles(&summary.response_ns, 1_000),
         "methods": summary.methods,
@@ -47,8 +50,9 @@ pub(super) fn report(contents: &Contents, session: &Session) -> Value {
         "replayed": summary.replayed,
         "health_checks": health_checks(summary),
         "gaps": summary.gaps.iter().map(|(reason, row)| gap(reason.name(), row)).collect::<Vec<_>>(),
-        "endpoints": endpoints(summary),
-        "endpoints_without_a_row": about_others(summary).into_iter().map(|(name, about)| json!({"endpoint": name, "about": about})).collect::<Vec<_>>(),
+        "endpoints": rows(endpoints),
+        "templates": templates(endpoints),
+        "endpoints_without_a_row": without_a_row(endpoints),
     })
 }
 
@@ -80,6 +84,10 @@ fn quantiles(histogram: &Histogram, unit: u64) -> Value {
     out.into()
 }
 
+fn rate(rate: &Rate) -> Value {
+    json!({"first_ns": rate.first.saturating_mul(rate.width_ns), "width_ns": rate.width_ns, "counts": rate.counts})
+}
+
 fn dispersion(summary: &Summary) -> Value {
     let rows = TAUS_NS.iter().zip(summary.dispersion()).zip(&summary.windows);
     rows.map(|((tau_ns, index), windows)| json!({"window_ns": tau_ns, "index": index, "windows_drawn": format!("1/{}", 1u128 << windows.level.min(64))}))
@@ -98,7 +106,7 @@ fn gap(reason: &str, row: &GapRow) -> Value {
 }
 
 /// The largest first, and last the row of those that are not told apart.
-fn endpoints(summary: &Summary) -> Vec<Value> {
+fn rows(endpoints: &Endpoints) -> Vec<Value> {
     let endpoint = |(name, row): (&str, &EndpointRow)| {
         json!({
             "endpoint": name,
@@ -111,8 +119,18 @@ fn endpoints(summary: &Summary) -> Vec<Value> {
             "response_us": quantiles(&row.response_ns, 1_000),
         })
     };
-    let other = Some(("(other endpoints)", &summary.endpoints.other)).filter(|(_, row)| row.exchanges > 0);
-    summary.endpoints.largest(|row| row.exchanges).into_iter().chain(other).map(endpoint).collect()
+    let other = Some(("(other endpoints)", &endpoints.other)).filter(|(_, row)| row.exchanges > 0);
+    endpoints.rows.iter().map(|(name, row)| (name.as_str(), row)).chain(other).map(endpoint).collect()
+}
+
+fn templates(endpoints: &Endpoints) -> Value {
+    let one =
+        |one: &Learned| json!({"template": one.template.to_string(), "exchanges": one.exchanges, "values": one.values});
+    json!({"learned": endpoints.learned.iter().map(one).collect::<Vec<_>>(), "from_rows_only": endpoints.forgot})
+}
+
+fn without_a_row(endpoints: &Endpoints) -> Value {
+    endpoints.others.iter().map(|(name, about)| json!({"endpoint": name, "about": about})).collect()
 }
 
 pub(super) fn seconds(nanos: u64) -> f64 {

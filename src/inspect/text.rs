@@ -1,11 +1,12 @@
 //! The facts of a session for a person. Nothing is counted here.
 
-use formats::session::{Session, SessionHeader};
-use formats::summary::{EndpointRow, GapRow, Histogram, Ranking, Summary, TAUS_NS};
+use formats::session::Session;
+use formats::summary::{GapRow, Histogram, Ranking, Summary, TAUS_NS};
 use formats::visible;
 
 use super::json::seconds;
-use super::{Contents, QUANTILES, about_others};
+use super::made::made;
+use super::{Contents, Endpoints, QUANTILES, tables};
 use crate::terminal::{self, Paint, Role};
 use crate::units;
 
@@ -13,25 +14,19 @@ use crate::units;
 const NAME: usize = 18;
 /// Most columns of the rate's picture.
 const PICTURE_MAX: usize = 100;
-/// Rows of endpoints that a person is shown.
-const ENDPOINTS_SHOWN: usize = 15;
 /// Hosts, tunnels and health checks that a person is shown.
 const KINDS_SHOWN: usize = 5;
-/// Columns of a table beside the endpoint's name.
-const BESIDE: usize = 2 + 11 + 11 + 11 + 9;
 /// The names of [`TAUS_NS`].
 const WINDOWS: [&str; TAUS_NS.len()] = ["100 ms", "1 s", "10 s"];
-/// An endpoint without a row is told from one part in so many of the exchanges on.
-const TOLD_PARTS: u64 = 50;
 
-struct Lines {
+pub(super) struct Lines {
     out: String,
     wraps_at: usize,
     paint: Paint,
 }
 
 impl Lines {
-    fn line(&mut self, name: &str, value: &str) {
+    pub(super) fn line(&mut self, name: &str, value: &str) {
         self.coloured(name, None, value);
     }
 
@@ -46,49 +41,26 @@ impl Lines {
     }
 }
 
-pub(super) fn report(contents: &Contents, session: &Session, columns: usize, paint: Paint) -> String {
+pub(super) fn report(
+    contents: &Contents,
+    endpoints: &Endpoints,
+    session: &Session,
+    columns: usize,
+    paint: Paint,
+) -> String {
     let path = session.path().display().to_string();
     let title = format!("session  {}\n", visible::line(&path));
     let mut lines =
         Lines { out: paint.text(Role::Heading, title.trim_end()) + "\n", wraps_at: terminal::wraps_at(columns), paint };
     let summary = &contents.summary;
-    made(session.header(), session.segments().len(), &mut lines);
+    made(session, &mut lines);
     amounts(contents, &mut lines);
     traffic(summary, &mut lines);
     doubts(contents, &mut lines);
     rate(summary, session.header().started_unix_ns, columns, &mut lines);
     gaps(summary, session.header().started_unix_ns, &mut lines);
-    lines.out + &endpoints(summary, columns, paint)
-}
-
-/// How the session was made.
-fn made(header: &SessionHeader, segments: usize, lines: &mut Lines) {
-    let when = units::rfc3339_seconds(header.started_unix_ns);
-    match (&header.listen, &header.upstream) {
-        (Some(listen), Some(upstream)) => lines.line("recorded", &format!("{when} at {listen} before {upstream}")),
-        _ if header.started_unix_ns > 0 => lines.line("begins", &when),
-        _ => {}
-    }
-    let id = if header.session_id.is_empty() { String::new() } else { format!(", session {}", header.session_id) };
-    lines.line("by", &format!("{}{id}, {}", header.created_by, units::plural(segments as u64, "segment")));
-    if let Some(redaction) = &header.redaction {
-        let own = match redaction.rules.len() {
-            0 => String::new(),
-            some => format!(", {}", units::plural(some as u64, "own rule")),
-        };
-        lines.line("redacted", &format!("{} headers{own}, key {}", redaction.headers.len(), redaction.key_id));
-    }
-    if !header.client_keys.is_empty() {
-        lines.line("clients by", &header.client_keys.join(", "));
-    }
-    if let Some(millionths) = header.sample_millionths {
-        lines.line("sample", &format!("{}.{:04} % of the clients", millionths / 10_000, millionths % 10_000));
-    }
-    for (name, filters) in [("only", &header.only), ("excluded", &header.exclude)] {
-        if !filters.is_empty() {
-            lines.line(name, &filters.join("; "));
-        }
-    }
+    unchecked(contents, &mut lines);
+    lines.out + &tables::endpoints(endpoints, summary.exchanges, columns, paint)
 }
 
 fn amounts(contents: &Contents, lines: &mut Lines) {
@@ -221,53 +193,15 @@ fn gaps(summary: &Summary, started_unix_ns: u64, lines: &mut Lines) {
     }
 }
 
-fn endpoints(summary: &Summary, columns: usize, paint: Paint) -> String {
-    let rows = summary.endpoints.largest(|row| row.exchanges);
-    let mut told: Vec<_> = rows.iter().map(|(name, row)| (*name, row.exchanges, Some(*row))).collect();
-    // What has no row of its own is told where it is busy.
-    let busy = |about: &u64| *about > summary.exchanges / TOLD_PARTS;
-    told.extend(
-        about_others(summary).into_iter().filter(|(_, about)| busy(about)).map(|(name, about)| (name, about, None)),
-    );
-    told.sort_by_key(|(_, exchanges, _)| std::cmp::Reverse(*exchanges));
-    let shown = told.get(..ENDPOINTS_SHOWN.min(told.len())).unwrap_or_default();
-    let longest = shown.iter().map(|(name, ..)| visible::line(name).chars().count()).max().unwrap_or(0);
-    let width = longest.clamp(24, columns.saturating_sub(BESIDE).max(24));
-    let heading = format!("  {:<width$} {:>10} {:>10} {:>10} {:>8}", "endpoint", "exchanges", "p50", "p99", "errors");
-    let mut out = format!("\n{}\n", paint.text(Role::Heading, &heading));
-    let line = |name: &str, row: &EndpointRow| {
-        let (p50, p99) = (time(row.response_ns.quantile(50, 100)), time(row.response_ns.quantile(99, 100)));
-        let errors = match row.server_errors.saturating_add(row.unanswered) {
-            0 => format!("{:>8}", 0),
-            some => paint.text(Role::Bad, &format!("{:>8}", units::count(some))),
-        };
-        format!("  {:<width$} {:>10} {p50:>10} {p99:>10} {errors}\n", fitted(name, width), units::count(row.exchanges))
-    };
-    for (name, exchanges, row) in shown {
-        out += &match row {
-            Some(row) => line(name, row),
-            None => format!("  {:<width$} {:>10}\n", fitted(name, width), format!("≈ {}", units::count(*exchanges))),
-        };
-    }
-    if told.len() > shown.len() {
-        out += &format!("  … and {} more (--json has all)\n", units::count((told.len() - shown.len()) as u64));
-    }
-    if summary.endpoints.other.exchanges > 0 {
-        out += &line("(those without a row)", &summary.endpoints.other);
-    }
-    out
-}
-
-/// A name in so many columns.
-fn fitted(name: &str, width: usize) -> String {
-    let name = visible::line(name);
-    match name.char_indices().nth(width) {
-        None => name.into_owned(),
-        Some(_) => name.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+/// Of which parts of the files nothing was read.
+fn unchecked(contents: &Contents, lines: &mut Lines) {
+    if contents.told > 0 {
+        let told = units::plural(contents.told, "segment");
+        lines.line("not checked", &format!("the blocks of {told} (verify checks them)"));
     }
 }
 
-fn time(nanos: Option<u64>) -> String {
+pub(super) fn time(nanos: Option<u64>) -> String {
     nanos.map_or_else(|| "–".to_owned(), units::nanos_text)
 }
 

@@ -63,9 +63,31 @@ impl Learner {
         }
         let mut name = String::with_capacity(path.len());
         self.given.push_path(path, &mut name);
+        self.remember(name, 1);
+    }
+
+    /// Takes what [`super::endpoint`] made of requests of one endpoint, and how many there were.
+    pub fn see_endpoint(&mut self, name: &str, exchanges: u64) {
+        // What was cut may be any path.
+        let Some((_, path)) = name.split_once(' ').filter(|(_, path)| path.starts_with('/') && !path.ends_with('…'))
+        else {
+            return;
+        };
+        let mut by_given = String::with_capacity(path.len());
+        self.given.push_path(path.as_bytes(), &mut by_given);
+        self.remember(by_given, exchanges);
+    }
+
+    /// Says that there were more different paths than this is given.
+    pub fn forget_some(&mut self) {
+        self.forgot = true;
+    }
+
+    fn remember(&mut self, name: String, exchanges: u64) {
         let hash = Sha256::digest(name.as_bytes());
         let hash = hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        *self.paths.entry((hash, name)).or_default() += 1;
+        let known = self.paths.entry((hash, name)).or_default();
+        *known = known.saturating_add(exchanges);
         if self.paths.len() > PATHS_MAX {
             self.paths.pop_last();
             self.forgot = true;
@@ -85,10 +107,10 @@ impl Learner {
         let mut root = Tree::default();
         for ((_, path), exchanges) in &self.paths {
             let mut node = &mut root;
-            node.exchanges += exchanges;
+            node.exchanges = node.exchanges.saturating_add(*exchanges);
             for segment in path.split('/').skip(1).take(SEGMENTS_MAX) {
                 node = node.children.entry(segment.to_owned()).or_default();
-                node.exchanges += exchanges;
+                node.exchanges = node.exchanges.saturating_add(*exchanges);
             }
             node.is_end = true;
         }
@@ -177,7 +199,7 @@ impl Tree {
     }
 
     fn merge(&mut self, other: Self) {
-        self.exchanges += other.exchanges;
+        self.exchanges = self.exchanges.saturating_add(other.exchanges);
         self.is_end |= other.is_end;
         for (segment, child) in other.children {
             self.children.entry(segment).or_default().merge(child);

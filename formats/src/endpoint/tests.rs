@@ -62,6 +62,53 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_name_without_templates_is_its_own(method in "[A-Z]{1,9}", target in "[/a-f0-9{}.;?*: é-]{0,60}|/(ab|12|x.1)(/(ab|12|deadbee1|é)){0,20}") {
+        let name = endpoint(method.as_bytes(), target.as_bytes());
+        prop_assert_eq!(Templates::default().rename(&name), name);
+    }
+}
+
+#[test]
+fn names_by_shape_are_renamed_by_templates() {
+    let check = |all: &[&str], name: &str, expected: &str| assert_eq!(templates(all).rename(name), expected, "{all:?}");
+    let users = &["/users/{name}", "/users/{name}/orders/{order}", "/users/me", "/img/{file}.png"];
+    check(users, "GET /users/{id}", "GET /users/{name}");
+    check(users, "GET /users/ann/orders/{id}/x", "GET /users/{name}/orders/{order}/x");
+    check(users, "GET /users/me", "GET /users/me");
+    check(users, "GET /img/{id}.png", "GET /img/{file}.png");
+    check(users, "(unreadable)", "(unreadable)");
+    // What was 42 cannot be told any more.
+    check(&["/users/42/{what}"], "GET /users/{id}/x", "GET /users/{id}/x");
+}
+
+#[test]
+fn endpoints_teach_as_their_paths_do() {
+    let mut from_paths = Learner::new(templates(&["/api/{version}"]));
+    let mut from_names = Learner::new(templates(&["/api/{version}"]));
+    for number in 0..60u64 {
+        let path = format!("/api/{number}/users/u{number}x/orders/{number}");
+        (0..=number).for_each(|_| from_paths.see(path.as_bytes()));
+        from_names.see_endpoint(&endpoint(b"GET", path.as_bytes()), number + 1);
+    }
+    from_names.see_endpoint("(unreadable)", 1);
+    from_names.see_endpoint("GET /cut/off…", 1);
+    assert_eq!(from_names.learned(), from_paths.learned());
+    assert_eq!(from_names.learned()[0].template.to_string(), "/api/{version}/users/{id}");
+    assert_eq!((from_names.learned()[0].values, from_names.learned()[0].exchanges), (Some(60), 1_830));
+    // Where some names are missing fewer of them are enough.
+    let sampled = |forgot: bool| {
+        let mut learner = Learner::default();
+        (0..20).for_each(|number| learner.see_endpoint(&format!("GET /users/u{number}x"), 1));
+        if forgot {
+            learner.forget_some();
+        }
+        learner.learned().len()
+    };
+    assert_eq!((sampled(false), sampled(true)), (0, 1));
+}
+
 fn templates(all: &[&str]) -> Templates {
     let all: Vec<Template> = all.iter().map(|one| one.parse().unwrap()).collect();
     Templates::new(&all).unwrap()

@@ -10,6 +10,7 @@
 mod block;
 mod cipher;
 mod events;
+mod footer;
 mod frame;
 mod gap;
 mod header;

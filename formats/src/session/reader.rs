@@ -8,8 +8,9 @@ use super::cipher::Opener;
 use super::events::{Events, Wanted};
 use super::frame::{self, FileHead, Found, Record, Scanner, kind};
 use super::header::{ENCRYPTED, FEATURES};
-use super::{Index, PAYLOAD_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader};
+use super::{Index, PAYLOAD_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer};
 use crate::seal::Identities;
+use crate::summary::Summary;
 
 /// A session that can be read.
 #[derive(Clone)]
@@ -17,9 +18,9 @@ pub struct Session {
     path: PathBuf,
     segments: Vec<PathBuf>,
     header: SessionHeader,
+    is_encrypted: bool,
     /// What opens encrypted segments.
     identities: Option<Arc<Identities>>,
-    is_encrypted: bool,
 }
 
 impl Session {
@@ -41,8 +42,8 @@ impl Session {
         let (mut is_begun, mut is_encrypted, mut latest) = (false, false, 0);
         for segment in &segments {
             let (scanner, found) = open_segment(segment, identities.as_deref())?;
-            is_begun |= scanner.at() >= frame::FILE_HEAD_LEN as u64;
             is_encrypted |= scanner.is_encrypted();
+            is_begun |= scanner.at() >= frame::FILE_HEAD_LEN as u64;
             let Some(found) = found else { continue };
             let not = |why| Err(SessionError::NotASession { path: path.to_owned(), why });
             if header.as_ref().is_some_and(|known| found.session_id != known.session_id) {
@@ -62,7 +63,7 @@ impl Session {
         }
         // A session without any intact header can still be read: its instants count from an unknown origin.
         let header = header.unwrap_or_default();
-        Ok(Self { path: path.to_owned(), segments, header, identities, is_encrypted })
+        Ok(Self { path: path.to_owned(), segments, header, is_encrypted, identities })
     }
 
     /// What the session says about itself; all defaults if no header survived.
@@ -96,6 +97,24 @@ impl Session {
             let (mut scanner, _) = open_segment(path, self.identities.as_deref())?;
             index_at_end(&mut scanner).map_err(io("read", path))
         })
+    }
+
+    /// The summaries of the segments in order, read as [`Self::indexes`] are; `None` also for a segment whose summary says
+    /// what counting could not have said.
+    pub fn summaries(&self) -> impl Iterator<Item = Result<Option<Summary>, SessionError>> {
+        self.segments.iter().map(|path| {
+            let (mut scanner, _) = open_segment(path, self.identities.as_deref())?;
+            summary_at_end(&mut scanner).map_err(io("read", path))
+        })
+    }
+
+    /// As [`Self::events`], of one of the segments alone.
+    #[must_use]
+    pub fn events_of(&self, segment: &Path) -> Events {
+        let is_first = self.segments.first().is_some_and(|first| first == segment);
+        // Sequence numbers of a later segment begin with any number.
+        let number = if is_first { self.header.segment } else { u64::MAX };
+        Events::new(vec![segment.to_owned()], self.identities.clone(), number, Wanted::default())
     }
 
     /// Reads everything from the start, in bounded memory (one block, and bodies that later ones borrow).
@@ -188,6 +207,14 @@ pub(super) fn index_at_end(scanner: &mut Scanner) -> std::io::Result<Option<Inde
     let Some(end) = scanner.end()? else { return Ok(None) };
     let payload = scanner.payload_at(frame::long(&end, 0), kind::INDEX)?;
     Ok(payload.and_then(|payload| decode_index(&payload).ok()))
+}
+
+/// The summary that the end record points to, if both are intact.
+fn summary_at_end(scanner: &mut Scanner) -> std::io::Result<Option<Summary>> {
+    let Some(end) = scanner.end()? else { return Ok(None) };
+    // Where there is none, the place is 0, and no record begins there.
+    let payload = scanner.payload_at(frame::long(&end, 8), kind::SUMMARY)?;
+    Ok(payload.and_then(|payload| footer::decode(&payload).ok()))
 }
 
 pub(super) fn decode_index(payload: &[u8]) -> Result<Index, String> {

@@ -9,6 +9,7 @@ use crate::model::*;
 mod blocks;
 mod bodies;
 mod encryption;
+mod footers;
 
 pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
     Exchange {

@@ -11,9 +11,10 @@ use super::events::BLOCK_HEAD_LEN;
 use super::frame::{self, kind};
 use super::header::ENCRYPTED;
 use super::index::{BlockEntry, Index};
-use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, gap};
+use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer, gap};
 use crate::model::{Exchange, Gap, Message};
 use crate::seal::Recipients;
+use crate::summary::{Names, Summary};
 
 /// Sizes and bounds of the writer.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +61,7 @@ pub struct SessionWriter {
     segment: Option<Segment>,
     block: BlockWriter,
     entry: BlockEntry,
+    names: Names,
     written: Written,
     /// Sequence number of the next exchange. One that was lost takes its number with it.
     next_seq: u64,
@@ -72,6 +74,7 @@ struct Segment {
     file: File,
     bytes: u64,
     index: Index,
+    summary: Summary,
     sealer: Option<Sealer>,
 }
 
@@ -120,6 +123,7 @@ impl SessionWriter {
             segment: None,
             block: BlockWriter::new().map_err(io("take random bytes for"))?,
             entry: BlockEntry::default(),
+            names: Names::default(),
             written: Written::default(),
             next_seq: 0,
             durable: Written::default(),
@@ -147,6 +151,7 @@ impl SessionWriter {
         entry.to_ns = entry.to_ns.max(latest);
         self.block.append(exchange);
         segment.index.count(exchange);
+        segment.summary.count_with(exchange, &mut self.names);
         self.next_seq += 1;
         self.written.exchanges += 1;
         self.written.raw_bytes += raw_bytes as u64;
@@ -161,7 +166,9 @@ impl SessionWriter {
     /// # Errors
     /// When the system refuses, or an earlier write failed.
     pub fn gap(&mut self, gap: &Gap) -> Result<(), SessionError> {
-        self.write(kind::GAP, &gap::encode(gap)).map(|_| ())
+        self.write(kind::GAP, &gap::encode(gap))?;
+        self.segment.iter_mut().for_each(|segment| segment.summary.count_gap(gap));
+        Ok(())
     }
 
     /// Closes the open block and hands everything to the disk.
@@ -293,9 +300,12 @@ impl SessionWriter {
     fn close_segment(&mut self, is_last: bool) -> Result<(), SessionError> {
         let Some(segment) = &self.segment else { return Ok(()) };
         let index = self.compressor.compress(&segment.index.encode());
+        let summary = footer::encode(&segment.summary).and_then(|json| self.compressor.compress(&json));
         let index = index.map_err(|source| self.fail("compress the index of", source))?;
-        let offset = self.write(kind::INDEX, &index)?;
-        let end: Vec<u8> = [offset, 0, u64::from(is_last)].into_iter().flat_map(u64::to_le_bytes).collect();
+        let summary = summary.map_err(|source| self.fail("compress the summary of", source))?;
+        let index_at = self.write(kind::INDEX, &index)?;
+        let summary_at = self.write(kind::SUMMARY, &summary)?;
+        let end: Vec<u8> = [index_at, summary_at, u64::from(is_last)].into_iter().flat_map(u64::to_le_bytes).collect();
         self.write(kind::END, &end)?;
         self.sync()
     }
@@ -355,7 +365,14 @@ impl Segment {
         let path = directory.join(format!("{:08}.{SEGMENT_EXTENSION}", header.segment));
         let io = |source| SessionError::Io { doing: "create", path: path.clone(), source };
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
-        let mut segment = Self { path: path.clone(), file, bytes: 0, index: Index::default(), sealer: None };
+        let mut segment = Self {
+            path: path.clone(),
+            file,
+            bytes: 0,
+            index: Index::default(),
+            summary: Summary::default(),
+            sealer: None,
+        };
         segment.begin(header, sealed).map_err(|source| {
             // An empty file would stand in the way of the next attempt.
             let _ = fs::remove_file(&path);

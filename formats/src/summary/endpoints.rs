@@ -1,7 +1,6 @@
 //! What is counted of one endpoint.
 
 use super::{Histogram, Merge, add};
-use crate::head;
 use crate::model::Exchange;
 
 /// One endpoint, or all that are not told apart.
@@ -24,13 +23,13 @@ pub struct EndpointRow {
 }
 
 impl EndpointRow {
-    pub(super) fn count(&mut self, exchange: &Exchange, took_ns: Option<u64>) {
+    pub(super) fn count(&mut self, exchange: &Exchange, status: Option<u16>, took_ns: Option<u64>) {
         add(&mut self.exchanges, 1);
         add(&mut self.request_bytes, exchange.request.body.total_len);
         took_ns.into_iter().for_each(|took_ns| self.response_ns.count(took_ns));
         let Some(response) = &exchange.response else { return add(&mut self.unanswered, 1) };
         add(&mut self.response_bytes, response.body.total_len);
-        match head::status_line(&response.head).map(|line| line.status) {
+        match status {
             Some(400..=499) => add(&mut self.client_errors, 1),
             Some(500..=599) => add(&mut self.server_errors, 1),
             _ => {}

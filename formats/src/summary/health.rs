@@ -1,6 +1,7 @@
 //! Which requests only ask whether a server is well: told by their sender or their path.
 
-use crate::{endpoint, head};
+use crate::endpoint;
+use crate::head::{self, RequestLine};
 
 /// Beginnings of the User-Agents of those who check health.
 #[rustfmt::skip]
@@ -19,15 +20,18 @@ const PATHS: &[&str] = &[
 
 /// Longest path that is named, in bytes.
 const PATH_LEN_MAX: usize = 200;
+/// Longest name of a health check.
+pub(super) const CHECK_LEN_MAX: usize = "HEAD ".len() + PATH_LEN_MAX;
 
 /// The filter that describes a health check, such as `GET /healthz`; `None` for other requests, and for those that no
 /// filter could describe.
-pub(super) fn check(request: &[u8]) -> Option<String> {
-    let line = head::request_line(request).filter(|line| matches!(line.method, b"GET" | b"HEAD"))?;
+pub(super) fn check(line: Option<RequestLine<'_>>, request: &[u8]) -> Option<String> {
+    let line = line.filter(|line| matches!(line.method, b"GET" | b"HEAD"))?;
     let path = endpoint::path(line.target);
-    let sender = || head::value(request, "user-agent").unwrap_or_default();
-    let is_check = PATHS.iter().any(|known| path == known.as_bytes())
-        || SENDERS.iter().any(|known| sender().starts_with(known.as_bytes()));
+    let is_check = PATHS.iter().any(|known| path == known.as_bytes()) || {
+        let sender = head::value(request, "user-agent").unwrap_or_default();
+        SENDERS.iter().any(|known| sender.starts_with(known.as_bytes()))
+    };
     let sayable = |path: &&str| {
         path.len() <= PATH_LEN_MAX && !path.contains(['*', ',', '\'']) && !path.contains(char::is_control)
     };

@@ -117,6 +117,13 @@ pub struct Summary {
     pub gaps: BTreeMap<GapReason, GapRow>,
 }
 
+/// Room for the names of an exchange, kept from one to the next.
+#[derive(Debug, Default)]
+pub struct Names {
+    endpoint: String,
+    host: String,
+}
+
 /// The gaps of one reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GapRow {
@@ -137,6 +144,11 @@ pub struct GapRow {
 impl Summary {
     /// Adds an exchange.
     pub fn count(&mut self, exchange: &Exchange) {
+        self.count_with(exchange, &mut Names::default());
+    }
+
+    /// As [`Self::count`] for whoever counts many: what it was called with before is counted again without taking memory.
+    pub fn count_with(&mut self, exchange: &Exchange, names: &mut Names) {
         let at_ns = exchange.instants.request_start;
         add(&mut self.exchanges, 1);
         self.first_ns = Some(self.first_ns.map_or(at_ns, |first| first.min(at_ns)));
@@ -147,7 +159,9 @@ impl Summary {
         self.windows.iter_mut().zip(TAUS_NS).for_each(|(windows, tau_ns)| windows.count(at_ns, tau_ns));
         let took_ns = exchange.instants.response_end.map(|end| end.saturating_sub(at_ns));
         took_ns.into_iter().for_each(|took_ns| self.response_ns.count(took_ns));
-        self.names(exchange, took_ns);
+        let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
+        let status = status.map(|line| line.status);
+        self.names(exchange, status, took_ns, names);
         add(self.protocols.entry(exchange.protocol).or_default(), 1);
         add(self.ends.entry(exchange.end).or_default(), 1);
         self.message(&exchange.request);
@@ -159,8 +173,8 @@ impl Summary {
                 self.message(response);
                 add(&mut self.response_bytes, response.body.total_len);
                 self.response_size.count(response.body.total_len);
-                if let Some(line) = head::status_line(&response.head) {
-                    add(self.status.entry(line.status).or_default(), 1);
+                if let Some(status) = status {
+                    add(self.status.entry(status).or_default(), 1);
                 }
             }
         }
@@ -172,19 +186,25 @@ impl Summary {
     }
 
     /// What is counted by a name that the traffic gave.
-    fn names(&mut self, exchange: &Exchange, took_ns: Option<u64>) {
+    fn names(&mut self, exchange: &Exchange, status: Option<u16>, took_ns: Option<u64>, names: &mut Names) {
+        let Names { endpoint, host } = names;
         let request = &exchange.request.head;
-        let endpoint = names::endpoint(request);
-        self.sample.draw(exchange, &endpoint);
-        self.endpoints.row(&endpoint).count(exchange, took_ns);
-        add(self.methods.entry(names::method(request).to_owned()).or_default(), 1);
-        if let Some(host) = names::host(request) {
-            add(self.hosts.row(&host), 1);
+        let line = head::request_line(request);
+        names::endpoint(line, endpoint);
+        self.sample.draw(exchange, endpoint);
+        self.endpoints.row(endpoint).count(exchange, status, took_ns);
+        let method = names::method(line);
+        match self.methods.get_mut(method) {
+            Some(known) => add(known, 1),
+            None => drop(self.methods.insert(method.to_owned(), 1)),
+        }
+        if names::host(line, request, host) {
+            add(self.hosts.row(host), 1);
         }
         if let Some(protocol) = names::tunnel(exchange) {
             add(self.tunnels.row(&protocol), 1);
         }
-        if let Some(check) = health::check(request) {
+        if let Some(check) = health::check(line, request) {
             add(self.health_checks.row(&check), 1);
         }
     }

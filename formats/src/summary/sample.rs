@@ -39,12 +39,14 @@ impl Sample {
         }
     }
 
-    /// About how many of so many exchanges each endpoint had, the most frequent first.
+    /// About how many of so many exchanges, which are all those of the endpoints that `is_among` names, each of these
+    /// endpoints had, the most frequent first.
     #[must_use]
-    pub fn about(&self, exchanges: u64) -> Vec<(&str, u64)> {
+    pub fn about(&self, exchanges: u64, is_among: impl Fn(&str) -> bool) -> Vec<(&str, u64)> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        self.drawn.values().for_each(|name| *counts.entry(name).or_default() += 1);
-        let drawn = self.drawn.len().max(1) as u128;
+        let drawn = self.drawn.values().filter(|name| is_among(name));
+        drawn.for_each(|name| *counts.entry(name).or_default() += 1);
+        let drawn = u128::from(counts.values().sum::<u64>().max(1));
         let about = |count: u64| u64::try_from(u128::from(count) * u128::from(exchanges) / drawn).unwrap_or(u64::MAX);
         let mut counts: Vec<_> = counts.into_iter().map(|(name, count)| (name, about(count))).collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));

@@ -53,6 +53,8 @@ fn it_opens_with_the_identity_and_tells_nothing_without() {
         .map(|index| index.unwrap().unwrap().blocks.iter().map(|block| block.exchanges).sum::<u64>())
         .sum();
     assert_eq!(indexed, 200);
+    let summarised: u64 = session.summaries().map(|summary| summary.unwrap().unwrap().exchanges).sum();
+    assert_eq!(summarised, 200);
     let wanted = Wanted { seqs: Some((150, 150)), ..Wanted::default() };
     let found: Vec<Event> = session.wanted(wanted).map(Result::unwrap).collect();
     assert!(exchanges_of(&found).len() < 60, "blocks that are not wanted are left out");
@@ -67,7 +69,7 @@ fn it_opens_with_the_identity_and_tells_nothing_without() {
     }
     for segment in session.segments() {
         let bytes = std::fs::read(segment).unwrap();
-        for secret in [&b"secret-host"[..], b"Content-Length", b"queue_full"] {
+        for secret in [&b"secret-host"[..], b"Content-Length", b"queue_full", b"health_checks"] {
             assert!(memchr::memmem::find(&bytes, secret).is_none());
         }
     }

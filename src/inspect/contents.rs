@@ -1,0 +1,82 @@
+//! What a session amounts to: told by the ends of its segments, and counted where an end says nothing.
+
+use std::path::Path;
+
+use formats::model::{Exchange, Gap};
+use formats::session::{Event, Events, Index, Session};
+use formats::summary::{Names, Summary};
+
+use super::clients::Clients;
+use crate::outcome::Failure;
+use crate::read::Problems;
+
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) summary: Summary,
+    /// Which summaries do not tell one by one.
+    pub(super) clients: Clients,
+    /// Segments of which nothing but the ends was read.
+    pub(super) told: u64,
+    /// Segments of which everything was read.
+    pub(super) scanned: u64,
+    names: Names,
+}
+
+impl Contents {
+    /// With `scan` everything is read, whatever the ends say.
+    pub(super) fn of(session: &Session, scan: bool, problems: &mut Problems) -> Result<Self, Failure> {
+        let mut contents = Self::default();
+        if scan {
+            contents.scanned = session.segments().len() as u64;
+            contents.scan(session.events(), problems)?;
+            return Ok(contents);
+        }
+        let ends = session.indexes().zip(session.summaries());
+        for (path, (index, summary)) in session.segments().iter().zip(ends) {
+            match index?.zip(summary?).filter(|(index, summary)| agree(index, summary)) {
+                Some((index, summary)) => contents.end(&index, &summary),
+                None => contents.segment(session, path, problems)?,
+            }
+        }
+        Ok(contents)
+    }
+
+    fn end(&mut self, index: &Index, summary: &Summary) {
+        self.told += 1;
+        self.summary.merge(summary);
+        self.clients.index(index);
+    }
+
+    fn segment(&mut self, session: &Session, path: &Path, problems: &mut Problems) -> Result<(), Failure> {
+        self.scanned += 1;
+        self.scan(session.events_of(path), problems)
+    }
+
+    fn scan(&mut self, events: Events, problems: &mut Problems) -> Result<(), Failure> {
+        for event in events {
+            match problems.note(event)? {
+                Some(Event::Exchange(exchange)) => self.exchange(&exchange),
+                Some(Event::Gap(gap)) => self.gap(&gap),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) {
+        self.summary.count_with(exchange, &mut self.names);
+        self.clients.exchange(exchange);
+    }
+
+    fn gap(&mut self, gap: &Gap) {
+        self.summary.count_gap(gap);
+    }
+}
+
+/// Whether an end speaks of one and the same number of exchanges: if not, who knows which of it is right.
+fn agree(index: &Index, summary: &Summary) -> bool {
+    let add = |sum: u64, exchanges: u64| sum.saturating_add(exchanges);
+    let of_blocks = index.blocks.iter().map(|block| block.exchanges).fold(0, add);
+    let of_clients = index.clients.values().map(|client| client.exchanges).fold(0, add);
+    of_blocks == summary.exchanges && of_clients == summary.exchanges
+}
