@@ -41,7 +41,7 @@ impl Session {
         let (mut is_begun, mut is_encrypted, mut latest) = (false, false, 0);
         for segment in &segments {
             let (scanner, found) = open_segment(segment, identities.as_deref())?;
-            is_begun |= scanner.at() >= frame::FILE_HEAD_LEN as u64;
+            is_begun |= scanner.is_begun();
             is_encrypted |= scanner.is_encrypted();
             let Some(found) = found else { continue };
             let not = |why| Err(SessionError::NotASession { path: path.to_owned(), why });
@@ -107,7 +107,7 @@ impl Session {
     /// Reads the blocks that may hold something wanted, and all gaps. What a block holds besides is there, too.
     #[must_use]
     pub fn wanted(&self, wanted: Wanted) -> Events {
-        Events::new(self.segments.clone(), self.identities.clone(), self.header.segment, wanted)
+        Events::new(self.segments.clone(), self.identities.clone(), wanted)
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) fn segments(path: &Path) -> Result<Vec<PathBuf>, SessionError> {
     if found.is_empty() { not("it has no *.reenact segment") } else { Ok(found) }
 }
 
-/// A segment from behind its header on, and the header; `None` if that is damaged.
+/// A segment from its first record on, and its header; `None` if that is damaged.
 pub(super) fn open_segment(
     path: &Path,
     identities: Option<&Identities>,
@@ -159,11 +159,9 @@ pub(super) fn open_segment(
         FileHead::Good | FileHead::Damaged => {}
     }
     let start = scanner.at();
-    let Found::Record(Record { kind: kind::HEADER, payload, .. }) = scanner.next().map_err(io("read", path))? else {
-        scanner.go_to(start);
-        return Ok((scanner, None));
-    };
-    let Ok(header) = serde_json::from_slice::<SessionHeader>(&payload) else { return Ok((scanner, None)) };
+    let header = first_header(&mut scanner).map_err(io("read", path))?;
+    scanner.begin_at(start);
+    let Some(header) = header else { return Ok((scanner, None)) };
     if let Some(feature) = header.features_required.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
         return Err(SessionError::UnknownFeature { path: path.to_owned(), feature: feature.clone() });
     }
@@ -174,13 +172,38 @@ pub(super) fn open_segment(
     let identities = identities.ok_or_else(|| SessionError::Encrypted { path: path.to_owned() })?;
     let opener = Opener::new(identities, &encryption, &header.session_id, header.segment);
     scanner.set_opener(opener.map_err(|source| SessionError::Unsealable { path: path.to_owned(), source })?);
-    let at = scanner.at();
-    let Found::Record(Record { kind: kind::PRIVATE_HEADER, payload, .. }) = scanner.next().map_err(io("read", path))?
-    else {
-        scanner.go_to(at);
-        return Ok((scanner, None));
-    };
-    Ok((scanner, serde_json::from_slice(&payload).ok()))
+    let private = private_header(&mut scanner).map_err(io("read", path))?;
+    scanner.begin_at(start);
+    Ok((scanner, Some(private.unwrap_or(header))))
+}
+
+/// The header, which is the first record of a kind that is known; `None` if another is the first, or it says nothing.
+fn first_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader>> {
+    loop {
+        match scanner.next()? {
+            Found::Record(Record { kind: kind::HEADER, payload, .. }) => {
+                return Ok(serde_json::from_slice(&payload).ok());
+            }
+            Found::Record(record) if (kind::HEADER..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
+            Found::Bad(bad) if bad.is_record => return Ok(None),
+            Found::Record(_) | Found::Bad(_) => {}
+            Found::End => return Ok(None),
+        }
+    }
+}
+
+/// The header with all its fields, which is the first record of a known kind that is encrypted.
+fn private_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader>> {
+    loop {
+        match scanner.next()? {
+            Found::Record(Record { kind: kind::PRIVATE_HEADER, payload, .. }) => {
+                return Ok(serde_json::from_slice(&payload).ok());
+            }
+            Found::Record(record) if (kind::BLOCK..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
+            Found::Record(_) | Found::Bad(_) => {}
+            Found::End => return Ok(None),
+        }
+    }
 }
 
 /// The index that the end record points to, if both are intact.
@@ -191,7 +214,7 @@ pub(super) fn index_at_end(scanner: &mut Scanner) -> std::io::Result<Option<Inde
 }
 
 pub(super) fn decode_index(payload: &[u8]) -> Result<Index, String> {
-    let raw = zstd::bulk::decompress(payload, PAYLOAD_BYTES_MAX).map_err(|error| format!("the index: {error}"))?;
+    let raw = frame::unpack(payload, PAYLOAD_BYTES_MAX).map_err(|error| format!("the index: {error}"))?;
     Index::decode(&raw).map_err(|error| format!("the index: {error}"))
 }
 
