@@ -1,4 +1,5 @@
 //! `record --encrypt-to`, from outside: what is in the files, who reads them, after `kill -9`, over segments and failures.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod scripted;

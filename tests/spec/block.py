@@ -3,12 +3,10 @@
 import base64
 
 import page
-from encoding import Column, Cursor, Damaged, signed, unpacked, wrapped
+from encoding import Column, Cursor, Damaged, listed, signed, unpacked, whole, wrapped
 from heads import Heads
 
 PREFIX_BYTES = 32
-# What a piece or frame is counted with where section 13 speaks of the bytes of an exchange; the page does not say.
-ENTRY_BYTES = 16
 
 
 def text_of_bytes(data):
@@ -28,7 +26,7 @@ def entry(table, number, what):
 
 
 class Block:
-    """One block. `lent` are the kept bodies of the segment's earlier blocks, by where the block's record begins."""
+    """One block. `lent` are the kept bodies of the segment's earlier blocks, by their first sequence number."""
 
     def __init__(self, payload, lent):
         if len(payload) < PREFIX_BYTES:
@@ -37,16 +35,16 @@ class Block:
         self._content_bytes, self.count, self.first, self.earliest, self.latest = (
             int.from_bytes(prefix.take(size), "little") for size in (4, 4, 8, 8, 8))
         self._frame = payload[PREFIX_BYTES:]
+        if self.first + self.count > page.U64_MAX:
+            raise Damaged("a block's sequence numbers are more than 64 bits hold")
         self._lent = lent
-        # None as long as the tables have not been read, and where they do not decode.
-        self.kept = None
+        self._read_columns()
+        self._read_tables()
 
     def exchanges(self):
         """Yields the block's exchanges one by one, and raises `Damaged` at the first that does not decode."""
-        self._read_columns()
-        self._read_tables()
         for offset in range(self.count):
-            yield self._exchange(wrapped(self.first + offset))
+            yield self._exchange(self.first + offset)
         for number, column in self._columns.items():
             column.finish(f"column {number}")
         self._heads.finish()
@@ -60,10 +58,12 @@ class Block:
         found = {}
         cursor, before = Cursor(content), -1
         while cursor.left():
-            number = cursor.number()
+            number = cursor.u64()
             if number <= before:
                 raise Damaged(f"column {number} stands behind column {before}")
-            found[number] = cursor.take(cursor.number())
+            if number - page.VALUES > len(content):
+                raise Damaged(f"value column {number - page.VALUES} is more than a content of {len(content)} has")
+            found[number] = cursor.take(cursor.u64())
             before = number
         known = [*range(page.CONNECTION, page.TUNNEL + 1), *range(page.FLOW_BYTES, page.FLOW_CONTENT + 1)]
         known += [base + number for base in (page.REQUEST, page.RESPONSE) for number in range(page.DROPPED + 1)]
@@ -88,7 +88,7 @@ class Block:
         self._strings = []
         while strings.left():
             try:
-                self._strings.append(strings.take(strings.number()).decode())
+                self._strings.append(strings.take(strings.u64()).decode())
             except UnicodeDecodeError as error:
                 raise Damaged(f"a string is no UTF-8: {error}") from error
         self._read_bodies()
@@ -106,32 +106,32 @@ class Block:
             self._bodies.append(bodies.take(number // 2))
             if number % 2:
                 kept.append(self._bodies[-1])
-        bodies.finish("the bodies")
         self.kept = kept
         self._named_bodies = set()
         self._first_unnamed = 0
         borrowed = Cursor(self._tables[page.BORROWED])
         self._borrowed = []
         while borrowed.left():
-            self._borrowed.append((borrowed.number(), borrowed.number()))
+            # Where it was written helps only who does not remember all of a segment.
+            _at, first, which, length = (borrowed.u64() for _ in range(4))
+            kept = self._lent.get(first, []) if first < self.first else []
+            body = kept[which] if which < len(kept) else None
+            self._borrowed.append((body if body is not None and len(body) == length else None, length))
 
     def _exchange(self, seq):
         column = self._columns
-        self._left = page.EXCHANGE_BYTES_MAX
-        connection = column[page.CONNECTION].number()
+        connection = column[page.CONNECTION].u64()
         connection_id = entry(self._connections, connection, "connections")
         client = self._client(connection)
         instants = self._instants(connection)
         start = instants["request_start"]
-        marks = column[page.MARKS].number()
-        request, request_length = self._body_of_message(page.REQUEST)
-        request = self._message(page.REQUEST, client, start, request, request_length)
+        marks = column[page.MARKS].u64()
+        request = self._message(page.REQUEST, client)
         informational = self._informational(client)
         response = None
         if self._flag(page.ANSWERED):
-            body, length = self._body_of_message(page.RESPONSE)
-            response = self._message(page.RESPONSE, client, start, body, length)
-        facts = column[page.FACTS].number()
+            response = self._message(page.RESPONSE, client)
+        facts = column[page.FACTS].u64()
         return {
             "seq": seq,
             "client": self._clients[client],
@@ -154,7 +154,7 @@ class Block:
         return named({0: False, 1: True}, self._columns[number].number(), f"value of column {number}:")
 
     def _client(self, connection):
-        number = self._columns[page.CLIENT].number()
+        number = self._columns[page.CLIENT].u64()
         if number:
             self._latest_client[connection] = number - 1
         elif connection not in self._latest_client:
@@ -179,7 +179,7 @@ class Block:
         if connected == 1:
             self._latest_connected[connection] = None
         elif connected > 1:
-            self._latest_connected[connection] = wrapped(start - signed(connected - 2))
+            self._latest_connected[connection] = wrapped(start - signed(whole(connected - 2)))
         instants["connected"] = self._latest_connected.get(connection)
         return instants
 
@@ -188,21 +188,23 @@ class Block:
         return None if difference is None else wrapped(instant + difference)
 
     def _informational(self, client):
-        count = self._columns[page.INFORMATIONAL].count(self._columns[page.INFORMATIONAL_HEADS])
         heads = []
-        for _ in range(count):
-            head = self._heads.text(self._columns[page.INFORMATIONAL_HEADS].number(), client, None)
-            self._spend(ENTRY_BYTES + len(head))
-            heads.append(text_of_bytes(head))
+        for _ in range(self._columns[page.INFORMATIONAL].count()):
+            template = self._columns[page.INFORMATIONAL_HEADS].u64()
+            if not template:
+                raise Damaged("an informational response has no template")
+            heads.append(text_of_bytes(self._heads.text(template - 1, client, None)))
         return heads
 
     def _replay_of(self):
-        session = self._columns[page.REPLAYED].number()
-        if not session:
+        session = self._columns[page.REPLAYED].optional()
+        if session is None:
             return None
         self._replayed_seq = wrapped(self._replayed_seq + self._columns[page.REPLAYED_NUMBER].signed())
-        return {"session": session - 1, "seq": self._replayed_seq,
-                "copy": self._columns[page.REPLAYED_COPY].number()}
+        copy = self._columns[page.REPLAYED_COPY].u64()
+        if max(session, copy) > page.U32_MAX:
+            raise Damaged(f"the session {session} or the copy {copy} is more than 32 bits hold")
+        return {"session": session, "seq": self._replayed_seq, "copy": copy}
 
     def _tunnel(self, start):
         return {"to_upstream": self._flow(start), "to_client": self._flow(start)}
@@ -210,13 +212,17 @@ class Block:
     def _flow(self, start):
         column = self._columns
         first = self._after(start, page.FLOW_FIRST)
-        content = self._body(column[page.FLOW_CONTENT])
+        content, _ = self._body(column[page.FLOW_CONTENT])
+        frames = self._rows(page.FRAMES, start, page.FRAME_INSTANTS, page.FRAME_KINDS, page.FRAME_LENGTHS)
+        for _, kind, _ in frames:
+            if kind > 255:
+                raise Damaged(f"a frame has the kind {kind}")
         return {
-            "bytes": column[page.FLOW_BYTES].number(),
+            "bytes": column[page.FLOW_BYTES].u64(),
             "first": first,
             "last": self._after(start if first is None else first, page.FLOW_LAST),
             "pieces": self._rows(page.FLOW_PIECES, start, page.FLOW_PIECE_INSTANTS, page.FLOW_PIECE_LENGTHS),
-            "frames": self._rows(page.FRAMES, start, page.FRAME_INSTANTS, page.FRAME_KINDS, page.FRAME_LENGTHS),
+            "frames": frames,
             # A flow has no place to say that its content was lost.
             "content": text_of_bytes(content or b""),
         }
@@ -224,32 +230,22 @@ class Block:
     def _rows(self, count, start, instants, *others):
         """Pieces and frames: rows of an instant, counted from the row before, and of other numbers."""
         rows, instant = [], start
-        for _ in range(self._columns[count].count(self._columns[instants])):
-            self._spend(ENTRY_BYTES)
+        for _ in range(self._columns[count].count()):
             instant = wrapped(instant + self._columns[instants].signed())
-            rows.append([instant, *(self._columns[number].number() for number in others)])
+            rows.append([instant, *(self._columns[number].u64() for number in others)])
         return rows
 
-    def _body_of_message(self, base):
-        """The body, None where the block it was borrowed from is lost, and the message's length as sent."""
-        body = self._body(self._columns[base + page.BODY])
-        difference = self._columns[base + page.TOTAL_LENGTH].signed()
-        # The length of a lost body stands nowhere in this block, so that the difference says nothing.
-        return body, None if body is None else wrapped(len(body) + difference)
-
-    def _message(self, base, client, start, body, length):
+    def _message(self, base, client):
         column = self._columns
-        head = self._heads.latest_of(client, base, column[base + page.HEAD].number())
-        head = self._heads.text(head, client, b"" if length is None else b"%d" % length)
-        trailers = column[base + page.TRAILERS].number()
+        body, kept_length = self._body(column[base + page.BODY])
+        length = wrapped(kept_length + column[base + page.TOTAL_LENGTH].signed())
+        head = self._heads.latest_of(client, base, column[base + page.HEAD].u64())
+        head = self._heads.text(head, client, b"%d" % length)
+        trailers = column[base + page.TRAILERS].u64()
         trailers = self._heads.text(trailers - 1, client, None) if trailers else b""
-        self._spend(len(head) + len(trailers))
         dropped = named(page.DROPPED_BECAUSE, column[base + page.DROPPED].number(), "reason of a dropped body")
         sizes = column[base + page.CHUNK_SIZES]
-        chunks = []
-        for _ in range(column[base + page.CHUNKS].count(sizes)):
-            self._spend(ENTRY_BYTES)
-            chunks.append(sizes.number())
+        chunks = [sizes.u64() for _ in range(column[base + page.CHUNKS].count())]
         digest = self._flag(base + page.DIGEST)
         return {
             "head": text_of_bytes(head),
@@ -258,44 +254,31 @@ class Block:
             "total_len": length,
             "chunks": chunks,
             "trailers": text_of_bytes(trailers),
-            "pieces": self._rows(base + page.PIECES, start, base + page.PIECE_INSTANTS, base + page.PIECE_LENGTHS),
+            "pieces": self._rows(base + page.PIECES, 0, base + page.PIECE_INSTANTS, base + page.PIECE_LENGTHS),
             "sha256": column[base + page.DIGEST_BYTES].take(32).hex() if digest else None,
             "redacted": self._redacted(base),
             "dropped": "damaged" if body is None else dropped,
         }
 
     def _redacted(self, base):
-        number = self._columns[base + page.REDACTED].number()
-        if not number:
+        count = self._columns[base + page.REDACTED].optional()
+        if count is None:
             return None
         names = self._columns[base + page.REDACTED_NAMES]
-        codings = []
-        for _ in range(number - 1):
-            self._spend(ENTRY_BYTES)
-            codings.append(entry(self._strings, names.number(), "strings"))
-        return codings
+        return [entry(self._strings, names.u64(), "strings") for _ in range(listed(count))]
 
     def _body(self, column):
-        number = column.number()
+        """The body, None where it was borrowed and is lost, and its length."""
+        number = column.u64()
         if number == 0:
-            return b""
+            return b"", 0
         if number == 1:
             while self._first_unnamed in self._named_bodies:
                 self._first_unnamed += 1
             number = 2 + 2 * self._first_unnamed
         index = number // 2 - 1
         if number % 2:
-            at, which = entry(self._borrowed, index, "borrowed bodies")
-            if at not in self._lent:
-                return None
-            body = entry(self._lent[at], which, "kept bodies")
-        else:
-            body = entry(self._bodies, index, "bodies")
-            self._named_bodies.add(index)
-        self._spend(len(body))
-        return body
-
-    def _spend(self, size):
-        self._left -= size
-        if self._left < 0:
-            raise Damaged(f"an exchange is above {page.EXCHANGE_BYTES_MAX} bytes")
+            return entry(self._borrowed, index, "borrowed bodies")
+        body = entry(self._bodies, index, "bodies")
+        self._named_bodies.add(index)
+        return body, len(body)

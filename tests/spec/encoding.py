@@ -2,6 +2,8 @@
 
 import zstandard
 
+import page
+
 U64 = 1 << 64
 
 
@@ -28,10 +30,14 @@ class Cursor:
             self.at += 1
             value |= (byte & 0x7F) << (7 * place)
             if byte < 0x80:
-                if value > U64:
-                    raise Damaged(f"a number of {value} is above 2^64")
+                if value > U64 + 1:
+                    raise Damaged(f"a number of {value} is above 2^64 + 1")
                 return value
         raise Damaged("a number is longer than 10 bytes")
+
+    def u64(self):
+        """A number that stands for itself."""
+        return whole(self.number())
 
     def take(self, length):
         if length > self.left():
@@ -55,23 +61,35 @@ class Column(Cursor):
     def number(self):
         return super().number() if self.is_there else 0
 
+    def take(self, length):
+        return super().take(length) if self.is_there else bytes(length)
+
     def signed(self):
-        return signed(self.number())
+        return signed(self.u64())
 
     def optional(self):
         number = self.number()
-        return None if number == 0 else number - 1
+        return None if number == 0 else whole(number - 1)
 
     def optional_signed(self):
         number = self.number()
-        return None if number == 0 else signed(number - 1)
+        return None if number == 0 else signed(whole(number - 1))
 
-    def count(self, of):
-        """How many numbers to read from the column `of`: no more than its bytes, since each takes one at least."""
-        number = self.number()
-        if of.is_there and number > of.left():
-            raise Damaged(f"{number} numbers are wanted from {of.left()} bytes")
-        return number
+    def count(self):
+        """How many entries a list of an exchange has."""
+        return listed(self.u64())
+
+
+def listed(count):
+    if count > page.LIST_MAX:
+        raise Damaged(f"a list of {count} entries, where {page.LIST_MAX} may be")
+    return count
+
+
+def whole(number):
+    if number >= U64:
+        raise Damaged(f"{number} is more than 64 bits hold")
+    return number
 
 
 def signed(number):
@@ -106,14 +124,16 @@ def protobuf(data):
     """The fields of a protobuf message: (tag, value), where value is an integer or bytes."""
     cursor = Cursor(data)
     while cursor.left():
-        key = cursor.number()
+        key = cursor.u64()
         tag, kind = key >> 3, key & 7
+        if not 0 < tag < 1 << 29:
+            raise Damaged(f"protobuf has no field {tag}")
         if kind == 0:
-            yield tag, wrapped(cursor.number())
+            yield tag, cursor.u64()
         elif kind == 1:
             yield tag, int.from_bytes(cursor.take(8), "little")
         elif kind == 2:
-            yield tag, cursor.take(cursor.number())
+            yield tag, cursor.take(cursor.u64())
         elif kind == 5:
             yield tag, int.from_bytes(cursor.take(4), "little")
         else:

@@ -11,7 +11,6 @@ from encoding import Damaged
 from segment import Refused
 
 NUMBER_BYTES, TAG_BYTES = 8, 16
-RECORD_BYTES_MIN = page.RECORD_HEAD_BYTES + NUMBER_BYTES + TAG_BYTES
 ZERO_NONCE = bytes(12)
 
 
@@ -27,16 +26,15 @@ class Chain:
             self._links.append(hmac.digest(self._links[-1], b"next", hashlib.sha256))
         return hmac.digest(self._links[number], b"key", hashlib.sha256)
 
-    def _associated(self, number, at, kind):
-        return (b"reenact record v1" + self._segment + number.to_bytes(8, "little") + at.to_bytes(8, "little")
-                + bytes([kind]))
+    def _associated(self, number, kind):
+        return b"reenact record v1" + self._segment + number.to_bytes(8, "little") + bytes([kind])
 
-    def seal(self, number, kind, at, payload):
+    def seal(self, number, kind, payload):
         return number.to_bytes(8, "little") + seal(self._key(number), ZERO_NONCE, payload,
-                                                   self._associated(number, at, kind))
+                                                   self._associated(number, kind))
 
-    def open(self, number, kind, at, sealed):
-        return open_sealed(self._key(number), ZERO_NONCE, sealed, self._associated(number, at, kind))
+    def open(self, number, kind, sealed):
+        return open_sealed(self._key(number), ZERO_NONCE, sealed, self._associated(number, kind))
 
 
 class Opener:
@@ -49,10 +47,11 @@ class Opener:
     def open(self, kind, at, payload):
         """How many records were missed in front of this one, and what it holds."""
         number = int.from_bytes(payload[:NUMBER_BYTES], "little")
-        # The number is not known to be right before the record opens; so many records there is no room for.
-        if len(payload) < NUMBER_BYTES + TAG_BYTES or not self._next <= number <= at // RECORD_BYTES_MIN:
+        # The number is not known to be right before the record opens.
+        ahead = at // page.RECORD_HEAD_BYTES + page.NUMBERS_AHEAD_MAX
+        if len(payload) < NUMBER_BYTES + TAG_BYTES or not self._next <= number <= ahead:
             raise Damaged(f"an encrypted record has the number {number} where {self._next} is next")
-        opened = self._chain.open(number, kind, at, payload[NUMBER_BYTES:])
+        opened = self._chain.open(number, kind, payload[NUMBER_BYTES:])
         if opened is None:
             raise Damaged("an encrypted record does not open")
         missed, self._next = number - self._next, number + 1

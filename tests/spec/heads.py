@@ -9,29 +9,32 @@ class ValueColumn:
 
     def __init__(self, data):
         parts = Cursor(data)
-        self._asked = Cursor(parts.take(parts.number()))
-        self._lengths = Cursor(parts.take(parts.number()))
-        self._bytes = Cursor(parts.take(parts.left()))
-        self._new = []
+        self._asked = Cursor(parts.take(parts.u64()))
+        lengths = Cursor(parts.take(parts.u64()))
+        self._values = []
+        while lengths.left():
+            self._values.append(parts.take(lengths.u64()))
+        self._new = 0
         self._latest = {}
 
     def value(self, client):
-        number = self._asked.number()
+        number = self._asked.u64()
         if number == 0:
             if client not in self._latest:
                 raise Damaged("a client's latest value is asked where it has none")
             return self._latest[client]
         if number == 1:
-            self._new.append(self._bytes.take(self._lengths.number()))
-            number = len(self._new) + 1
-        if number - 2 >= len(self._new):
-            raise Damaged(f"value {number - 2} is asked where {len(self._new)} were new")
-        self._latest[client] = self._new[number - 2]
+            if self._new == len(self._values):
+                raise Damaged(f"a new value is asked where there are {self._new}")
+            self._new += 1
+            number = self._new + 1
+        if number - 2 >= self._new:
+            raise Damaged(f"value {number - 2} is asked where {self._new} were new")
+        self._latest[client] = self._values[number - 2]
         return self._latest[client]
 
     def finish(self, what):
-        for part in (self._asked, self._lengths, self._bytes):
-            part.finish(what)
+        self._asked.finish(what)
 
 
 class Heads:
@@ -43,8 +46,8 @@ class Heads:
         while cursor.left():
             template, hole = [], None
             while hole != page.HOLE_END:
-                literal = cursor.take(cursor.number())
-                hole = cursor.number()
+                literal = cursor.take(cursor.u64())
+                hole = cursor.u64()
                 template.append((literal, hole))
             self._templates.append(template)
 

@@ -7,94 +7,94 @@ import page
 
 @dataclasses.dataclass
 class Damage:
-    event: dict
+    segment: int
+    at: int
     end: int
-    # How many exchanges its places cost for sure; None where one of them will never tell.
-    known: int | None
+    # How many exchanges its places say themselves that they cost.
+    known: int = 0
+    # Whether a place of it tells no cost, so that only the numbers around it do.
+    is_open: bool = False
 
 
 class Losses:
-    """Keeps the events of a session in order, and completes damages when a later sequence number tells their cost."""
+    """Keeps the events of a session in order. A damage stands where its cost is known."""
 
     def __init__(self):
         self.events = []
-        # The sequence number to come; None before the first block.
+        # The sequence number to come; None where it may be any.
         self._expected = None
-        # Whether a gap since the latest block stands for numbers without saying how many.
-        self._is_unsure = False
         self._pending = []
-        self._latest = None
+
+    def first_segment(self):
+        """The segment with number 1 begins: so do sequence numbers."""
+        self._expected = 0
 
     def exchange(self, exchange):
         self.events.append({"exchange": exchange})
-        self._expected = exchange["seq"] + 1
 
     def gap(self, gap):
         self.events.append({"gap": gap})
-        if gap["reason"] in page.GAPS_WITH_NUMBERS and self._expected is not None:
-            self._expected += gap["exchanges"]
-            self._is_unsure |= gap["exchanges"] == 0
+        if gap["reason"] in page.GAPS_WITH_NUMBERS:
+            self._expected = None
 
-    def other(self, event):
-        self.events.append(event)
+    def block(self, segment, at, first, count):
+        """A block begins: what came before it is complete."""
+        self._jump(segment, at, first)
+        self._expected = first + count
 
-    def block(self, segment, at, first):
-        """A block begins with the sequence number `first`: what came before it is complete."""
-        missing = None if self._expected is None or self._is_unsure else first - self._expected
-        if missing is not None and missing < 0:
-            # Numbers that run backwards tell nothing.
-            missing = None
-        if not self._pending and missing:
-            # Section 7: no jump in the numbers is right without a gap or damage; records were taken away here.
-            self._add(segment, at, at, missing)
-        if len(self._pending) > 1 and missing != 0:
-            # What several damages cost together is no single one's.
-            missing = None
-        for damage in self._pending:
-            damage.known = None if damage.known is None or missing is None else damage.known + missing
-            damage.event["exchanges"] = damage.known
-        self._pending = []
-        self._is_unsure = False
-        self._expected = first
+    def index(self, segment, at, index):
+        blocks = index["blocks"]
+        end = min(blocks[-1][1] + blocks[-1][2], page.U64_MAX) if blocks else self._expected
+        if end is None:
+            self._tell(None)
+        elif self._jump(segment, at, end):
+            self._expected = end
+        self.events.append({"index": index})
 
-    def unreadable(self, segment, at, end):
-        """Bytes that are no record, or a record other than a block whose payload does not decode."""
-        if self._joins(segment, at):
-            self._extend(end)
+    def head_of_file(self, segment):
+        self.events.append({"damage": {"segment": segment, "at": 0, "len": page.FILE_HEAD_BYTES, "exchanges": 0}})
+
+    def bad(self, segment, at, end, cost=None):
+        """Bytes that cannot be read, and how many exchanges they cost where they say so themselves."""
+        latest = self._pending[-1] if self._pending else None
+        if latest is None or (latest.segment, latest.end) != (segment, at):
+            latest = Damage(segment, at, at)
+            self._pending.append(latest)
+        latest.end = end
+        if cost is None:
+            latest.is_open = True
         else:
-            self._add(segment, at, end, 0)
-        self._latest.event["exchanges"] = None
-        if not any(damage is self._latest for damage in self._pending):
-            self._pending.append(self._latest)
+            latest.known += cost
 
     def missed(self, segment, at):
         """Records were taken away in front of `at`; damage that is there already explains it."""
-        if not self._pending:
-            self.unreadable(segment, at, at)
+        if not any(damage.is_open for damage in self._pending):
+            self.bad(segment, at, at)
 
-    def block_content(self, segment, at, end, missing):
-        """A block that does not decode from some exchange on: `missing` are not told, and their numbers are known."""
-        if self._joins(segment, at):
-            self._extend(end)
-            if self._latest.known is not None:
-                self._latest.known += missing
-            self._latest.event["exchanges"] = self._latest.known
-        else:
-            self._add(segment, at, end, missing)
-        self._expected += missing
+    def end_of_segment(self, number, has_end):
+        if any(damage.is_open for damage in self._pending):
+            self._expected = None
+        self._tell(None)
+        if not has_end:
+            self.events.append({"unfinished": number})
 
-    def _joins(self, segment, at):
-        # An exchange, a gap or bytes that could be read keep two bad places apart.
-        if self._latest is None or not self.events:
-            return False
-        event = self.events[-1].get("damage")
-        return event is self._latest.event and event["segment"] == segment and self._latest.end == at
+    def _jump(self, segment, at, to):
+        """Tells the damages before the number `to`, and returns whether it is known what is missing before it."""
+        missing = None if self._expected is None or to < self._expected else to - self._expected
+        if missing:
+            # Section 7: no jump in the numbers is right without a gap or damage; records were taken away here.
+            self.missed(segment, at)
+        self._tell(missing)
+        return missing is not None
 
-    def _extend(self, end):
-        self._latest.event["len"] += end - self._latest.end
-        self._latest.end = end
-
-    def _add(self, segment, at, end, known):
-        event = {"segment": segment, "at": at, "len": end - at, "exchanges": known}
-        self.events.append({"damage": event})
-        self._latest = Damage(event, end, known)
+    def _tell(self, missing):
+        opened = sum(damage.is_open for damage in self._pending)
+        for damage in self._pending:
+            cost = damage.known
+            if damage.is_open:
+                # What several damages cost together is no single one's.
+                is_told = missing is not None and (opened == 1 or missing == 0)
+                cost = damage.known + missing if is_told else None
+            self.events.append({"damage": {"segment": damage.segment, "at": damage.at, "len": damage.end - damage.at,
+                                           "exchanges": cost}})
+        self._pending = []

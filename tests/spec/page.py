@@ -8,12 +8,16 @@ RECORD_HEAD_BYTES = 20
 ENCRYPTED = 1  # bit 0 of a record's flags
 
 # Section 3: kinds of records.
+KNOWN_KINDS = range(1, 8)
 HEADER, BLOCK, GAP, INDEX, END, PRIVATE_HEADER, SUMMARY = 1, 2, 3, 4, 5, 6, 7
 
 # Section 13: limits.
 PAYLOAD_BYTES_MAX = 128 << 20
 SECTION_BYTES_MAX = 8 << 20
-EXCHANGE_BYTES_MAX = 64 << 20
+LIST_MAX = 65_536
+NUMBERS_AHEAD_MAX = 65_536
+U64_MAX = (1 << 64) - 1
+U32_MAX = (1 << 32) - 1
 FIRST_RECORD_WITHIN_BYTES = 1 << 20
 
 # Section 6: ids of columns.

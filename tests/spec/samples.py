@@ -5,6 +5,7 @@ import hashlib
 
 LINE_LONG = b"x" * 300
 U64_MAX = (1 << 64) - 1
+U32_MAX = (1 << 32) - 1
 
 
 def message(head, body=b"", **changes):
@@ -64,6 +65,14 @@ def plain():
                  answer(status=b"204 No Content"), at=3_000_000, client=2, connection=8),
         {"index": None},
     ]
+
+
+def from_0():
+    """Everything at once in a segment with number 1, in which numbers begin with 0."""
+    events = [event for event in everything() if "exchange" in event]
+    for seq, event in enumerate(events):
+        event["exchange"]["seq"] = seq
+    return [*events, {"index": None}]
 
 
 def browsing():
@@ -130,12 +139,12 @@ def everything():
 def extremes():
     """Instants that run backwards, numbers at the ends of what 64 bits hold, and what is empty."""
     odd = exchange(
-        U64_MAX - 2, get("/odd"), None, at=0, client=3, connection=0, end="upstream_gone",
+        U64_MAX - 3, get("/odd"), None, at=0, client=3, connection=0, end="upstream_gone",
         instants={"request_head": U64_MAX, "request_end": None, "connected": U64_MAX, "response_start": 5},
-        replay_of={"session": U64_MAX - 1, "seq": U64_MAX, "copy": U64_MAX})
-    half = exchange(U64_MAX - 1, message(b"", chunks=[U64_MAX, 0]), message(b"", b"body", total_len=U64_MAX),
+        replay_of={"session": U32_MAX, "seq": U64_MAX, "copy": U32_MAX})
+    half = exchange(U64_MAX - 2, message(b"", chunks=[U64_MAX, 0]), message(b"", b"body", total_len=U64_MAX),
                     at=1 << 63, client=U64_MAX, connection=U64_MAX, replay_of={"session": 0, "seq": 0, "copy": 0})
-    empty = exchange(U64_MAX, message(b""), message(b""), at=U64_MAX, connection=1 << 63, client=0, facts="",
+    empty = exchange(U64_MAX - 1, message(b""), message(b""), at=U64_MAX, connection=1 << 63, client=0, facts="",
                      informational=[""], tunnel={"to_upstream": flow(U64_MAX), "to_client": flow()})
     return [odd, half, empty, gap("other", from_ns=U64_MAX, to_ns=U64_MAX, connections=U64_MAX, exchanges=U64_MAX,
                                   bytes=U64_MAX)]

@@ -52,25 +52,36 @@ def next_record_head(data, at):
         at += 1
 
 
+@dataclasses.dataclass
+class Begin:
+    """Where a file's records begin."""
+    at: int
+    is_damaged: bool = False
+    # So far a segment, and shorter than its head.
+    is_begun_only: bool = False
+
+
 def first_record(data, name):
-    """Where records begin, or None where this is no segment."""
     head = data[:page.FILE_HEAD_BYTES]
     if len(head) == page.FILE_HEAD_BYTES and zlib.crc32(head[:12]) == u32(head, 12) and head[:8] == page.FILE_MAGIC:
         version = u32(head, 8)
         if version != page.VERSION:
             raise Refused(f"{name}: version {version} of the format is unknown, this reads version {page.VERSION}")
-        return page.FILE_HEAD_BYTES
+        return Begin(page.FILE_HEAD_BYTES)
+    right = page.FILE_MAGIC + page.VERSION.to_bytes(4, "little")
+    right += zlib.crc32(right).to_bytes(4, "little")
+    if len(head) < page.FILE_HEAD_BYTES and right.startswith(head):
+        return Begin(len(head), is_begun_only=True)
     at = next_record_head(data, 0)
-    return at if at < len(data) and at <= page.FIRST_RECORD_WITHIN_BYTES else None
+    if at == len(data) or at > page.FIRST_RECORD_WITHIN_BYTES:
+        raise Refused(f"{name}: no session: neither a segment's head nor a record within "
+                      f"{page.FIRST_RECORD_WITHIN_BYTES} bytes")
+    return Begin(at, is_damaged=True)
 
 
 def parts(data, begin):
-    """Yields the records and unreadable places from the file's head on, which ends at `begin` if it is whole."""
-    at = begin
-    is_whole = (begin == page.FILE_HEAD_BYTES and data[:8] == page.FILE_MAGIC
-                and zlib.crc32(data[:12]) == u32(data, 12))
-    # A file of no bytes at all holds none that cannot be read.
-    bad_from = None if is_whole or not data else 0
+    """Yields the records and unreadable places from `begin` on."""
+    at, bad_from = begin, None
     while at < len(data):
         head = record_head(data, at)
         if head:

@@ -12,23 +12,11 @@ import session
 import vectors
 from encryption import Chain, opener_of
 from test_session import Directory
+from vectors import IDENTITY, KEY_FILE, SEGMENT_KEY
 from write import Options, record, save, write
 
-# Made once with rage (PyPI's pyrage 1.4.0): 32 bytes from 0 to 31 for two recipients, the second of which is IDENTITY.
-IDENTITY = "AGE-SECRET-KEY-1PQ4FCU20H7RGZ37TTEMMWLZ0JWX3Z24RTUHJVQGNR6YR7RGKMMCST32MM9"
 OTHER_IDENTITY = "AGE-SECRET-KEY-165Q4RM35X54WY3HSA6MWEXHXY6GE6PQLF557NZF997N4YJV2HRMQH4HSJ4"
-KEY_FILE = bytes.fromhex(
-    "6167652d656e6372797074696f6e2e6f72672f76310a2d3e2058323535313920323563416437654431356350746243313845636b38615748"
-    "6d59594a35585452744549766a386c68617a670a664166434573465a49323537482b696f7473435666384b5a77646c79544c31636b745a6d"
-    "504358772b68380a2d3e2058323535313920442b4a423869556464436d616775414a52546f5a6f3747616e436c484b31647458635057514e"
-    "36744f48770a44552f4a2f7447485979376e694f454e554f6f4a70616a44582b52596347734a336f656e76655958346f490a2d3e20574225"
-    "53492d67726561736520315c207964515020765f202c0a2f4c4c736c58424e374a48455337535874415a72542b7a4d6874527a3655725245"
-    "69624447676a716b67713262505a766c637a3666526369566e62323673436e0a616476635a53723532694d4a4a6b6a487a437034354c6535"
-    "67744859796c3857647a57445a466d6e6a5a624d786d5569456732676e4531726453556e43435a770a6c4156350a2d2d2d2036794731726a"
-    "4e5572474c34692b7852506955765736516f4473796b3234527a694638566f394f377679340a75e6ff9cf4d32cef779e77081dde33322f6f"
-    "e1d3eab5d781acc35f284d736e8a49a46e9ed9fd43e18f3c4de21d758c7e236d4c30a4da25926471f6fc7719895e")
-SEGMENT_KEY = bytes(range(32))
-RECORD = "0200000000000000c3be520fecc6c60d621fc4bb01d7049bdd815546e39d48"
+RECORD = "0200000000000000c3be520fecc6c6a47c6140d217d24da5192f204fc90c1a"
 
 
 class Encrypted(Directory):
@@ -98,8 +86,10 @@ class Encrypted(Directory):
             self.assertEqual(at, read[0]["damage"]["at"])
             self.assertNotIn(self.made.events[0], read)
         moved = data[:at] + data[other_at:other_end] + data[at:]
-        # Where it begins is bound to each record, so that nothing behind bytes that came or went opens.
-        self.assertEqual(len(moved) - at, self.decode(moved)[0]["damage"]["len"])
+        damages = [event["damage"] for event in self.decode(moved) if "damage" in event]
+        # What stands behind it has lower numbers; where a record begins is not bound.
+        self.assertEqual([(at, 0), (at + other_end - other_at, other_end - at)],
+                         [(damage["at"], damage["len"]) for damage in damages])
 
     def test_a_segment_in_place_of_another_does_not_open(self):
         header = self.made.segments[0][:self.records()[0][0]]
@@ -112,16 +102,16 @@ class Encrypted(Directory):
             exchanges_per_block=1, segment_key=SEGMENT_KEY, key_file=KEY_FILE))
         data, end = made.segments[0], made.records[0][-1][0]
         chain = Chain(SEGMENT_KEY, "00c0ffee00c0ffee", 1)
-        last = record(page.END, chain.seal(6, page.END, end, b"\0" * 24), page.ENCRYPTED)
+        last = record(page.END, chain.seal(6, page.END, b"\0" * 24), page.ENCRYPTED)
         read = self.decode(data[:end] + last)
         self.assertEqual([*made.events, vectors.damage(end, 0, None)], read)
 
     def test_a_record_made_by_other_code(self):
-        """Made once with PyPI's cryptography and hmac: record 2 of segment 3, a block at byte 1234."""
+        """Made once with PyPI's cryptography and hmac: record 2 of segment 3, a block."""
         sealed = bytes.fromhex(RECORD)
         chain = Chain(SEGMENT_KEY, "00c0ffee00c0ffee", 3)
-        self.assertEqual(b"a block", chain.open(2, page.BLOCK, 1234, sealed[8:]))
-        self.assertEqual(sealed, chain.seal(2, page.BLOCK, 1234, b"a block"))
+        self.assertEqual(b"a block", chain.open(2, page.BLOCK, sealed[8:]))
+        self.assertEqual(sealed, chain.seal(2, page.BLOCK, b"a block"))
 
 
 

@@ -5,6 +5,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import random
 import subprocess
@@ -14,6 +15,7 @@ import unittest
 
 import zstandard
 
+import example
 import page
 import samples
 import segment
@@ -42,7 +44,7 @@ class Directory(unittest.TestCase):
 
 class Vectors(Directory):
     def test_files_are_what_the_encoder_writes(self):
-        expected = {}
+        expected = {"identity.txt": f"{vectors.IDENTITY}\n".encode()}
         for vector in vectors.vectors():
             expected[f"{vector.name}.json"] = vectors.text(vector.events).encode()
             for number, data in enumerate(vector.segments, 1):
@@ -58,7 +60,8 @@ class Vectors(Directory):
             with self.subTest(expected.stem):
                 printed = io.StringIO()
                 with contextlib.redirect_stdout(printed):
-                    code = session.main([str(expected.with_suffix(""))])
+                    code = session.main(["--identity", str(vectors.HERE / "identity.txt"),
+                                         str(expected.with_suffix(""))])
                 self.assertEqual((0, expected.read_text()), (code, printed.getvalue()))
 
     def test_every_column_and_every_form_of_reference_is_there(self):
@@ -82,6 +85,18 @@ class Vectors(Directory):
                     made = write(events, Options(references=size != 3, unknown=size == 1, frame=frame,
                                                  exchanges_per_block=size))
                     self.assertEqual(made.events, self.read(*made.segments))
+
+
+class Page(Directory):
+    """Section 16 of the page."""
+
+    def test_it_has_what_the_example_prints_and_that_reads_as_it_says(self):
+        text = (HERE.parents[1] / "docs/SPEC.md").read_text()
+        shown = text[text.index(example.BEGIN):]
+        self.assertEqual(example.section(), shown, "print it again with tests/spec/example.py")
+        code, events = (shown.split(f"```{kind}\n")[1].split("```")[0] for kind in ("hex", "json"))
+        data = bytes.fromhex("".join(line.split("#")[0] for line in code.splitlines()))
+        self.assertEqual(json.loads(events), self.read(data))
 
 
 class CommandLine(Directory):
@@ -190,7 +205,7 @@ class Damage(Directory):
 
     def test_a_gap_accounts_for_numbers(self):
         for reason, count, expected in (("panicked", 4, []), ("panicked", 0, []), ("breaker", 4, [4]),
-                                        ("write_failed", 1, [3])):
+                                        ("write_failed", 1, [])):
             events = [samples.exchange(3, samples.get("/"), None), samples.gap(reason, exchanges=count),
                       samples.exchange(8, samples.get("/"), None)]
             read = self.read(*write(events).segments)
@@ -233,9 +248,7 @@ class Damage(Directory):
             for second in ("torn", "content"):
                 for number in (0, 1, 4):
                     size = places[number + 1][1] - places[number][0]
-                    # In front of the first block that can be read, and behind the last, there are no numbers.
-                    cost = None if (number == 0 and first == "torn") or (number == 4 and second == "torn") else 2
-                    self.assertEqual([(places[number][0], size, cost)],
+                    self.assertEqual([(places[number][0], size, 2)],
                                      broken((number, first), (number + 1, second)), (first, second, number))
         self.assertEqual([(places[1][0], places[3][1] - places[1][0], 3)],
                          broken((1, "content"), (2, "torn"), (3, "content")))
@@ -276,8 +289,16 @@ class Damage(Directory):
 
     def test_a_segment_of_nothing_beside_a_whole_one(self):
         self.assertEqual([*self.made.events, {"unfinished": 1}], self.read(self.data, b""))
-        self.assertEqual([*self.made.events, vectors.damage(0, 9, None, segment=1), {"unfinished": 1}],
-                         self.read(self.data, b"\x89REN\r\n\x1a\n\2"))
+        self.assertEqual([*self.made.events, {"unfinished": 1}], self.read(self.data, b"\x89REN\r\n\x1a\n\2"))
+        with self.assertRaisesRegex(segment.Refused, "segment 1: no session"):
+            self.read(self.data, b"\x89REN\r\n\x1a\n\3")
+
+    def test_segments_in_another_order_than_that_of_their_numbers_are_refused(self):
+        first, second, third = write(samples.segments()).segments
+        self.assertIn({"unfinished": 1}, self.read(first, third))
+        for wrong in ((second, first), (first, first), (first, third, second)):
+            with self.assertRaisesRegex(segment.Refused, "has the number"):
+                self.read(*wrong)
 
     def test_a_count_without_a_column_to_count_in_is_bounded(self):
         """A column that is not there is zeros without an end, and takes no bytes for them."""
@@ -302,7 +323,7 @@ class Damage(Directory):
         unknown = bytes([10, 7]) + b"unknown"
         self.assertEqual(1, payload.count(unknown))
         # It stands between the bodies, 6, and the first column of exchanges, 16.
-        for number, costs in ((9, []), (11, []), (6, [3]), (page.CONNECTION, [3]), (40, [3])):
+        for number, costs in ((9, []), (11, []), (6, [None]), (page.CONNECTION, [None]), (40, [None])):
             changed = payload.replace(unknown, bytes([number]) + unknown[1:])
             read = self.read(made.segments[0][:at] + record(page.BLOCK, changed) + made.segments[0][end:])
             self.assertEqual(costs, [event["damage"]["exchanges"] for event in read if "damage" in event], number)
@@ -310,10 +331,10 @@ class Damage(Directory):
 
 class Numbers(unittest.TestCase):
     def test_numbers(self):
-        for number in (0, 1, 127, 128, 300, U64 - 1, U64):
+        for number in (0, 1, 127, 128, 300, U64 - 1, U64, U64 + 1):
             self.assertEqual(number, Cursor(varint(number)).number())
         self.assertEqual(1, Cursor(b"\x81\x80\x00").number(), "longer than it needs to be")
-        for bad in (b"", b"\x80", varint(U64 + 1), b"\x80" * 10 + b"\x00"):
+        for bad in (b"", b"\x80", varint(U64 + 2), b"\x80" * 10 + b"\x00"):
             with self.assertRaises(Damaged):
                 Cursor(bad).number()
 

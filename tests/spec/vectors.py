@@ -16,6 +16,21 @@ import samples
 from write import Options, file_head, raw_frame, record, save, write
 
 HERE = pathlib.Path(__file__).parent / "vectors"
+# Opens the encrypted vectors. KEY_FILE was made once with rage (PyPI's pyrage 1.4.0): 32 bytes from 0 to 31 for two
+# recipients, the second of which is IDENTITY.
+IDENTITY = "AGE-SECRET-KEY-1PQ4FCU20H7RGZ37TTEMMWLZ0JWX3Z24RTUHJVQGNR6YR7RGKMMCST32MM9"
+KEY_FILE = bytes.fromhex(
+    "6167652d656e6372797074696f6e2e6f72672f76310a2d3e2058323535313920323563416437654431356350746243313845636b38615748"
+    "6d59594a35585452744549766a386c68617a670a664166434573465a49323537482b696f7473435666384b5a77646c79544c31636b745a6d"
+    "504358772b68380a2d3e2058323535313920442b4a423869556464436d616775414a52546f5a6f3747616e436c484b31647458635057514e"
+    "36744f48770a44552f4a2f7447485979376e694f454e554f6f4a70616a44582b52596347734a336f656e76655958346f490a2d3e20574225"
+    "53492d67726561736520315c207964515020765f202c0a2f4c4c736c58424e374a48455337535874415a72542b7a4d6874527a3655725245"
+    "69624447676a716b67713262505a766c637a3666526369566e62323673436e0a616476635a53723532694d4a4a6b6a487a437034354c6535"
+    "67744859796c3857647a57445a466d6e6a5a624d786d5569456732676e4531726453556e43435a770a6c4156350a2d2d2d2036794731726a"
+    "4e5572474c34692b7852506955765736516f4473796b3234527a694638566f394f377679340a75e6ff9cf4d32cef779e77081dde33322f6f"
+    "e1d3eab5d781acc35f284d736e8a49a46e9ed9fd43e18f3c4de21d758c7e236d4c30a4da25926471f6fc7719895e")
+SEGMENT_KEY = bytes(range(32))
+ENCRYPTED = {"segment_key": SEGMENT_KEY, "key_file": KEY_FILE}
 GARBAGE = b"garbage " + page.MARKER + b" and more of it"
 
 
@@ -47,7 +62,9 @@ def whole():
         written("plain", samples.plain(), summary=True, header={
             "listen": "127.0.0.1:80", "upstream": None, "client_keys": ["peer"], "sample_millionths": 1_000_000,
             "redaction": {"key_id": "k", "headers": ["cookie"], "keys": [], "patterns": [], "rules": []},
-            "sealing": {}, "only": ["/"], "exclude": [], "history": [{"edit": "x"}], "features_required": []}),
+            "sealing": {"version": 1, "key": "k"}, "only": ["/"], "exclude": [],
+            "history": [{"session_id": "1", "by": "edit", "sources": []}], "connections_of": None,
+            "features_required": []}),
         written("everything", samples.everything()),
         written("everything-references", samples.everything(), references=True, unknown=True, exchanges_per_block=2),
         written("extremes", samples.extremes()),
@@ -56,14 +73,68 @@ def whole():
         written("ambiguities", samples.ambiguities(named)),
         written("gaps", [samples.gap(reason, from_ns=1) for reason in sorted(page.GAP_REASONS)]),
         written("segments", samples.segments(), references=True, unknown=True),
+        written("encrypted", samples.segments(), references=True, unknown=True, exchanges_per_block=1, **ENCRYPTED),
+        written("encrypted-from-0", samples.from_0(), references=True, summary=True, **ENCRYPTED),
+        written("from-0", samples.from_0()),
         written("empty", []),
         written("empty-unfinished", [{"unfinished": 0}]),
     ]
 
 
-def one_each():
+def encrypted_damage():
+    """Records of an encrypted segment that are gone, repeated, or changed with checksums that fit."""
+    events = [samples.exchange(turn, samples.get("/"), samples.answer(b"body %d" % turn)) for turn in range(6)]
+    made = write(events, Options(exchanges_per_block=1, **ENCRYPTED))
+    data, events = made.segments[0], made.events
+    begins = [at for at, _ in made.records[0]]
+    blocks = [(at, end) for (at, kind), end in zip(made.records[0], begins[1:]) if kind == page.BLOCK]
+    (second, third), (_, fourth) = blocks[1], blocks[2]
+    yield Vector("damage-encrypted-gone", [data[:second] + data[third:]],
+                 [events[0], damage(second, 0, 1), *events[2:]])
+    yield Vector("damage-encrypted-repeated", [data[:third] + data[second:]],
+                 [*events[:2], damage(third, third - second, 0), *events[2:]])
+    yield Vector("damage-encrypted-byte-gone", [data[:second + 30] + data[second + 31:]],
+                 [events[0], damage(second, third - second - 1, 1), *events[2:]])
+    payload = data[second + page.RECORD_HEAD_BYTES:third]
+    changed = record(page.BLOCK, flipped(payload, 20), page.ENCRYPTED)
+    yield Vector("damage-encrypted-forged", [data[:second] + changed + data[third:]],
+                 [events[0], damage(second, third - second, 1), *events[2:]])
+    stripped = record(page.BLOCK, payload)
+    yield Vector("damage-encrypted-plain", [data[:second] + stripped + record(page.HEADER, b"{}") + data[third:]],
+                 [events[0], damage(second, third - second, 1), *events[2:]])
+    yield Vector("damage-encrypted-private-header-gone", [data[:begins[1]] + data[begins[2]:]],
+                 [damage(begins[1], 0, 0), *events])
+
+
+def index_tells():
+    """What stands behind the last block that is there is told by the index."""
+    data, events, blocks = one_each(0)
+    (at, end), (before, _) = blocks[-1], blocks[-2]
+    yield Vector("damage-index-tells", [flipped(data, at + 30)], [*events[:5], damage(at, end - at, 1), *events[6:]])
+    yield Vector("damage-index-misses", [data[:before] + data[end:]], [*events[:4], damage(before, 0, 2), *events[6:]])
+
+
+def several():
+    """Damages that stand apart with nothing but a gap between them, and what a gap hides."""
+    events = [samples.exchange(turn, samples.get("/"), samples.answer(b"body %d" % turn)) for turn in range(4)]
+    gap = samples.gap("breaker")
+    made = write([*events[:2], gap, *events[2:]], Options(exchanges_per_block=1))
+    data, events = made.segments[0], made.events
+    begins = [at for at, _ in made.records[0]]
+    assert [kind for _, kind in made.records[0]][1:6] == [2, 2, 3, 2, 2]
+    both = flipped(flipped(data, begins[3] - 2), begins[5] - 2)
+    yield Vector("damage-several-and-missing", [both], [
+        events[0], events[2], damage(begins[2], begins[3] - begins[2], None),
+        damage(begins[4], begins[5] - begins[4], None), *events[4:]])
+    apart = data[:begins[3]] + GARBAGE + data[begins[3]:begins[4]] + GARBAGE + data[begins[4]:]
+    yield Vector("damage-several-and-nothing-missing", [apart], [
+        *events[:2], events[2], damage(begins[3], len(GARBAGE), 0),
+        damage(begins[4] + len(GARBAGE), len(GARBAGE), 0), *events[3:]])
+
+
+def one_each(first=40):
     """Six exchanges in blocks of one, and where these blocks' records begin and end."""
-    events = [samples.exchange(40 + turn, samples.get("/"), samples.answer(b"body %d" % turn)) for turn in range(6)]
+    events = [samples.exchange(first + turn, samples.get("/"), samples.answer(b"body %d" % turn)) for turn in range(6)]
     made = write(events, Options(exchanges_per_block=1))
     begins = [at for at, _ in made.records[0]]
     places = [(at, end) for (at, kind), end in zip(made.records[0], begins[1:]) if kind == page.BLOCK]
@@ -86,8 +157,8 @@ def damaged():
     yield Vector("damage-cut-tail", [data[:last + 40]],
                  [*events[:5], damage(last, 40, None), {"unfinished": 0}])
     yield Vector("cut-between-records", [data[:last]], [*events[:5], {"unfinished": 0}])
-    yield Vector("damage-file-head", [flipped(data, 0)], [damage(0, 16, None), *events])
-    yield Vector("damage-version", [flipped(data, 8)], [damage(0, 16, None), *events])
+    yield Vector("damage-file-head", [flipped(data, 0)], [damage(0, 16, 0), *events])
+    yield Vector("damage-version", [flipped(data, 8)], [damage(0, 16, 0), *events])
     yield Vector("damage-header", [flipped(data, 50)], [damage(16, blocks[0][0] - 16, None), *events])
     yield Vector("damage-garbage-between", [data[:second] + GARBAGE + data[second:]],
                  [events[0], damage(second, len(GARBAGE), 0), *events[1:]])
@@ -96,6 +167,9 @@ def damaged():
     yield Vector("damage-behind-the-end", [data + GARBAGE], [*events, damage(size, len(GARBAGE), None)])
     yield Vector("damage-index", [flipped(data, end_at + 25)], [
         *events[:6], damage(end_at, data.index(page.MARKER, end_at + 4) - end_at, None)])
+    yield from encrypted_damage()
+    yield from index_tells()
+    yield from several()
     yield from lost_lenders()
     yield rest_of_a_block()
     yield bytes_left_in_a_column()
@@ -111,14 +185,11 @@ def lost_lenders():
     """A block is lost whose body a later one borrowed, to damage of the file or of its content behind the checksum."""
     events = [samples.exchange(turn, samples.get("/"), samples.answer(body, status=b"200 OK"), at=1000 * turn)
               for turn, body in enumerate([samples.PAGE, samples.LOGO, samples.LOGO], 1)]
-    for event in events:
-        # A head that does not tell the length, since that of a lost body is nowhere in the block.
-        event["exchange"]["response"]["head"] = samples.b64(b"HTTP/1.1 200 OK\r\n\r\n")
     made = write(events, Options(references=True, exchanges_per_block=1))
     data = made.segments[0]
     at, end = made.records[0][2][0], made.records[0][3][0]
     without = json.loads(json.dumps(made.events[2]))
-    without["exchange"]["response"] |= {"body": "", "dropped": "damaged", "total_len": None}
+    without["exchange"]["response"] |= {"body": "", "dropped": "damaged"}
     read = [made.events[0], damage(at, end - at, 1), without, *made.events[3:]]
     payload = data[at + page.RECORD_HEAD_BYTES:end]
     # Its only body is said to be longer by one byte than what there is of bodies.
@@ -188,3 +259,4 @@ if __name__ == "__main__":
     for vector in vectors():
         save(vector.segments, HERE / vector.name)
         (HERE / f"{vector.name}.json").write_text(text(vector.events))
+    (HERE / "identity.txt").write_text(f"{IDENTITY}\n")

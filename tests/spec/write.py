@@ -127,7 +127,9 @@ class SegmentWriter:
         if self._options.summary:
             summary_at = self._record(page.SUMMARY, self._options.frame(b""))
         self._record(page.END, b"".join(value.to_bytes(8, "little") for value in (index_at, summary_at, is_last)))
-        clients = [[*client, row["first"], row["last"], row["exchanges"]] for client, row in self._clients.items()]
+        numbers = reversed_names(page.SOURCES)
+        clients = [[*client, row["first"], row["last"], row["exchanges"]] for client, row in sorted(
+            self._clients.items(), key=lambda item: (numbers[item[0][0]], item[0][1]))]
         return bytes(self._data), {"clients": clients, "blocks": self._blocks}
 
     def _record(self, kind, payload):
@@ -139,7 +141,7 @@ class SegmentWriter:
     def _append(self, kind, payload):
         at, flags = len(self._data), 0
         if self._chain:
-            payload, flags = self._chain.seal(self._sealed, kind, at, payload), page.ENCRYPTED
+            payload, flags = self._chain.seal(self._sealed, kind, payload), page.ENCRYPTED
             self._sealed += 1
         self.records.append((at, kind))
         self._data += record(kind, payload, flags)
@@ -162,7 +164,7 @@ class SegmentWriter:
             (len(content), 4), (count, 4), (first, 8), (earliest, 8), (latest, 8)))
         at = self._record(page.BLOCK, prefix + self._options.frame(content))
         for which, body in enumerate(block.kept):
-            self._kept.setdefault(body, (at, which))
+            self._kept.setdefault(body, (at, first, which, len(body)))
         self._blocks.append([at, first, count, earliest, latest])
         self._exchanges = []
 
@@ -181,7 +183,7 @@ class SegmentWriter:
             client = field(1, number_of(reversed_names(page.SOURCES), source)) + field(2, int(identifier, 16), 8)
             client += b"".join(field(tag, row[name]) for tag, name in (
                 (3, "first"), (4, "last"), (5, "exchanges"), (6, "pause"), (11, "first_block"), (12, "last_block")))
-            # User-Agents and forwarded addresses are not counted, so that field 3 of the index stays false.
+            # User-Agents and forwarded addresses are not counted: nobody looks at them here.
             index += field(1, client + (field(31, 1) if self._options.unknown else b""))
         for block in self._blocks:
             index += field(2, b"".join(field(tag, value) for tag, value in enumerate(block, 1)))
@@ -206,10 +208,10 @@ def write(events, options=Options()):
     if not ends or ends[-1] != len(events) - 1:
         events = [*events, {"index": None}]
         ends.append(len(events) - 1)
-    segment = None
+    segment, before = None, segments_before(events)
     for place, event in enumerate(events):
         if segment is None:
-            segment = SegmentWriter(len(written.segments) + 1, options)
+            segment = SegmentWriter(before + len(written.segments) + 1, options)
         kind, value = next(iter(event.items()))
         if kind == "exchange":
             segment.exchange(value)
@@ -231,6 +233,12 @@ def write(events, options=Options()):
             written.forms |= segment.forms
             segment = None
     return written
+
+
+def segments_before(events):
+    """How many segments stood before the first: one where numbers do not begin with 0, which was deleted since."""
+    seqs = [event["exchange"]["seq"] for event in events if "exchange" in event]
+    return int(bool(seqs and seqs[0]))
 
 
 def save(segments, directory):

@@ -78,7 +78,8 @@ class BlockWriter:
         self._replayed_seq = 0
         # What a reference 0 would stand for, by connection or client.
         self._latest_client, self._latest_connected, self._latest_template = {}, {}, {}
-        # Kept bodies of the segment's earlier blocks: (where the block is, which of its kept bodies).
+        # Kept bodies of the segment's earlier blocks: (where the block is, its first number, which of its kept bodies,
+        # its length).
         self._lent = lent
         self._body_uses = []
         self.kept = []
@@ -116,7 +117,7 @@ class BlockWriter:
         self._put_heads(exchange, client)
         for base, message in ((page.REQUEST, exchange["request"]), (page.RESPONSE, exchange["response"])):
             if message:
-                self._put_message(base, message, start)
+                self._put_message(base, message)
         for flow in flows_of(exchange):
             self._put_flow(flow, start)
 
@@ -142,7 +143,7 @@ class BlockWriter:
         self._put_head(page.REQUEST, exchange["request"], client)
         self.put(page.INFORMATIONAL, len(exchange["informational"]))
         for head in exchange["informational"]:
-            self.put(page.INFORMATIONAL_HEADS, self._template(bytes_of(head), client, None))
+            self.put(page.INFORMATIONAL_HEADS, self._template(bytes_of(head), client, None) + 1)
         if exchange["response"]:
             self._put_head(page.RESPONSE, exchange["response"], client)
 
@@ -184,7 +185,7 @@ class BlockWriter:
     def _put_value(self, place, value, client):
         self._values.setdefault(place, ValuesWriter(place)).put(value, client, False)
 
-    def _put_message(self, base, message, start):
+    def _put_message(self, base, message):
         body = bytes_of(message["body"])
         self._body_uses.append((base + page.BODY, body))
         self.put(base + page.FRAMING, number_of(reversed_names(page.FRAMINGS), message["framing"]))
@@ -192,7 +193,7 @@ class BlockWriter:
         self.put(base + page.CHUNKS, len(message["chunks"]))
         for size in message["chunks"]:
             self.put(base + page.CHUNK_SIZES, size)
-        self._put_rows(message["pieces"], start, base + page.PIECES, base + page.PIECE_INSTANTS,
+        self._put_rows(message["pieces"], 0, base + page.PIECES, base + page.PIECE_INSTANTS,
                        base + page.PIECE_LENGTHS)
         digest = message["sha256"]
         self.put(base + page.DIGEST, int(digest is not None))
@@ -261,7 +262,7 @@ class BlockWriter:
                                      for template in self._templates.entries for literal, hole in template),
             page.BODY_LENGTHS: b"".join(varint(2 * len(body) + self._is_kept(body)) for body in bodies),
             page.BODIES: b"".join(bodies),
-            page.BORROWED: b"".join(varint(at) + varint(which) for at, which in self._borrowed.entries),
+            page.BORROWED: b"".join(varint(number) for entry in self._borrowed.entries for number in entry),
             **self._digests,
         }
         columns = {number: data for number, data in tables.items() if data}

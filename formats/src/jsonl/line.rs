@@ -60,7 +60,12 @@ pub(super) struct ExchangeLine<'a> {
     pub(super) ambiguous: Option<Text<'a>>,
     #[serde(default)]
     pub(super) resynchronised: bool,
-    pub(super) tunnel: Option<TunnelLine>,
+    #[serde(default)]
+    pub(super) rebuilt: bool,
+    #[serde(borrow)]
+    pub(super) facts: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) tunnel: Option<TunnelLine<'a>>,
     #[serde(default)]
     pub(super) instants_ns: InstantsLine,
     #[serde(default, rename = "trace")]
@@ -86,24 +91,29 @@ pub(super) struct ReplayOfLine {
 /// What passed each way. The protocol is for readers: it stands in the heads.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TunnelLine {
+pub(super) struct TunnelLine<'a> {
     #[serde(default, rename = "protocol")]
     _protocol: IgnoredAny,
-    #[serde(default)]
-    pub(super) to_upstream: FlowLine,
-    #[serde(default)]
-    pub(super) to_client: FlowLine,
+    #[serde(default, borrow)]
+    pub(super) to_upstream: FlowLine<'a>,
+    #[serde(default, borrow)]
+    pub(super) to_client: FlowLine<'a>,
 }
 
 #[derive(serde::Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FlowLine {
+pub(super) struct FlowLine<'a> {
     #[serde(default)]
     pub(super) bytes: u64,
     pub(super) first_ns: Option<u64>,
     pub(super) last_ns: Option<u64>,
     #[serde(default)]
     pub(super) pieces: Vec<PieceLine>,
+    /// Instant, kind and length.
+    #[serde(default)]
+    pub(super) frames: Vec<(u64, u8, u64)>,
+    #[serde(borrow)]
+    pub(super) content_base64: Option<Text<'a>>,
 }
 
 /// Instant and length.

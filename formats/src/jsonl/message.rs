@@ -11,7 +11,7 @@ use super::fields::{FieldLines, Wrong};
 use super::head::{Declared, is_one_head, is_section, is_status, is_target, is_token, is_value, is_version};
 use super::line::{BodyLine, FlowLine, PieceLine, RequestLine, ResponseLine, StatusLine, Text, TunnelLine};
 use super::read::refused;
-use crate::model::{Body, Dropped, Flow, Framing, Message, Piece, Protocol, Tunnel};
+use crate::model::{Body, Dropped, Flow, Frame, Framing, Message, Piece, Protocol, Tunnel};
 
 /// How much of a request is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent)
     let head = match line.head_base64 {
         Some(text) => exact_head(&text, "request")?,
         None => {
+            check_has_lines(protocol, "request")?;
             let missing = |name| refused(format!("request.{name}"), "it is missing");
             let method = line.method.ok_or_else(|| missing("method"))?;
             let target = line.target.ok_or_else(|| missing("target"))?;
@@ -56,7 +57,8 @@ pub(super) fn request(line: RequestLine<'_>, protocol: Protocol, extent: Extent)
             head.into()
         }
     };
-    if extent == Extent::Ambiguous {
+    // Where frames say how long a body is, its head need not; such a request is not sent again as it is here.
+    if extent == Extent::Ambiguous || is_framed(protocol) {
         return Ok(Message { head, framing: framing.unwrap_or_default(), body, trailers, pieces });
     }
     let declared = declared(&head, "request")?;
@@ -105,12 +107,17 @@ pub(super) fn response(line: ResponseLine<'_>, protocol: Protocol) -> Result<Mes
 }
 
 /// What left HTTP.
-pub(super) fn tunnel(line: TunnelLine) -> Tunnel {
-    let flow = |line: FlowLine| {
-        let FlowLine { bytes, first_ns, last_ns, pieces: lines } = line;
-        Flow { bytes, first_ns, last_ns, pieces: pieces(&lines), ..Flow::default() }
+pub(super) fn tunnel(line: TunnelLine<'_>) -> Result<Tunnel, LineError> {
+    let flow = |line: FlowLine<'_>, at: &str| {
+        let FlowLine { bytes, first_ns, last_ns, pieces: lines, frames, content_base64 } = line;
+        let content =
+            content_base64.map(|text| decoded(&text, || format!("tunnel.{at}.content_base64"))).transpose()?;
+        let frames = frames.into_iter().map(|(at_ns, kind, len)| Frame { at_ns, kind, len }).collect();
+        let content = content.unwrap_or_default();
+        Ok(Flow { bytes, first_ns, last_ns, pieces: pieces(&lines), frames, content })
     };
-    Tunnel { to_upstream: flow(line.to_upstream), to_client: flow(line.to_client) }
+    let (to_upstream, to_client) = (flow(line.to_upstream, "to_upstream")?, flow(line.to_client, "to_client")?);
+    Ok(Tunnel { to_upstream, to_client })
 }
 
 fn pieces(lines: &[PieceLine]) -> Vec<Piece> {
@@ -122,6 +129,7 @@ pub(super) fn status_head(line: StatusLine<'_>, protocol: Protocol, at: &str) ->
     if let Some(text) = line.head_base64 {
         return exact_head(&text, at);
     }
+    check_has_lines(protocol, at)?;
     let status = line.status.ok_or_else(|| refused(format!("{at}.status"), "it is missing"))?;
     let reason = line.reason.as_ref().map_or("", |text| &text.0);
     let version = version(line.version.as_ref(), protocol, at)?;
@@ -132,6 +140,16 @@ pub(super) fn status_head(line: StatusLine<'_>, protocol: Protocol, at: &str) ->
     let mut head = joined(parts, line.headers, &format_args!("{at}.headers"))?;
     head.extend_from_slice(b"\r\n");
     Ok(head.into())
+}
+
+fn is_framed(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Http2 | Protocol::Http3)
+}
+
+/// HTTP/2 and HTTP/3 have no start line that could be made of fields by their names.
+fn check_has_lines(protocol: Protocol, at: &str) -> Result<(), LineError> {
+    let why = "it is missing: a head of HTTP/2 or HTTP/3 has no start line, and is read from its exact bytes only";
+    check(!is_framed(protocol), || format!("{at}.head_base64"), why)
 }
 
 fn exact_head(text: &Text<'_>, at: &str) -> Result<Bytes, LineError> {
@@ -195,9 +213,9 @@ fn body(line: Option<BodyLine<'_>>, at: &str) -> Result<Body, LineError> {
     check(total_len >= length || is_redacted, || format!("{at}.body.total_len"), "the body has more bytes than that")?;
     let sha256 = line.sha256.map(|text| digest(&text.0, at)).transpose()?;
     let dropped = line.dropped.map(|text| Dropped::from_name(&text.0).ok_or(()));
-    let dropped = dropped
-        .transpose()
-        .map_err(|()| refused(format!("{at}.body.dropped"), "it is none of behind, undecodable, truncated and rule"))?;
+    let dropped = dropped.transpose().map_err(|()| {
+        refused(format!("{at}.body.dropped"), "it is none of behind, undecodable, truncated, rule and damaged")
+    })?;
     check(
         dropped.is_none() || (bytes.is_empty() && !is_redacted),
         || format!("{at}.body.dropped"),

@@ -100,8 +100,8 @@ fn exchange(line: ExchangeLine<'_>, origin: Option<&mut Option<u64>>) -> Result<
     let informational =
         informational.map(|(index, head)| message::status_head(head, protocol, &format!("informational[{index}]")));
     Ok(Exchange {
-        rebuilt: false,
-        facts: None,
+        rebuilt: line.rebuilt,
+        facts: line.facts.map(|facts| facts.0.into()),
         seq: line.seq.unwrap_or_default(),
         client,
         // Without connections, every client has one.
@@ -115,15 +115,14 @@ fn exchange(line: ExchangeLine<'_>, origin: Option<&mut Option<u64>>) -> Result<
         replay_of: line.replay_of.map(|ReplayOfLine { session, seq, copy }| ReplayOf { session, seq, copy }),
         ambiguous,
         resynchronised: line.resynchronised,
-        tunnel: line.tunnel.map(message::tunnel),
+        tunnel: line.tunnel.map(message::tunnel).transpose()?,
     })
 }
 
 fn protocol(line: &ExchangeLine<'_>) -> Result<Protocol, LineError> {
     match (&line.protocol, &line.request.version) {
         (Some(name), _) => Protocol::from_name(&name.0)
-            .filter(|protocol| matches!(protocol, Protocol::Http10 | Protocol::Http11))
-            .ok_or_else(|| refused("protocol".into(), "it is neither HTTP/1.0 nor HTTP/1.1")),
+            .ok_or_else(|| refused("protocol".into(), "it is none of HTTP/1.0, HTTP/1.1, HTTP/2 and HTTP/3")),
         (None, Some(version)) => Ok(Protocol::from_name(&version.0).unwrap_or_default()),
         (None, None) => Ok(Protocol::default()),
     }

@@ -253,7 +253,8 @@ fn errors_name_the_field() {
     check(&line(r#","seq":-1"#), "field `seq`: invalid value");
     check(&line(r#","seq":1,"seq":1"#), "field `.`: duplicate field `seq`");
     check(&line(r#","client":"me""#), "field `client`: client key `me`");
-    check(&line(r#","protocol":"HTTP/2""#), "field `protocol`: ");
+    check(&line(r#","protocol":"HTTP/2""#), "field `request.head_base64`: ");
+    check(&line(r#","protocol":"HTTP/4""#), "field `protocol`: ");
     check(&line(r#","end":"well""#), "field `end`: ");
     check(&line(r#","time":"yesterday""#), "field `time`: it is no RFC 3339");
     check(&line(r#","response":{"status":99}"#), "field `response.status`: ");

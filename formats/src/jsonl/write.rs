@@ -61,6 +61,13 @@ pub fn to_line(exchange: &Exchange, started_unix_ns: u64, out: &mut Vec<u8>) {
     if exchange.resynchronised {
         key("resynchronised", out, |out| out.extend_from_slice(b"true"));
     }
+    if exchange.rebuilt {
+        key("rebuilt", out, |out| out.extend_from_slice(b"true"));
+    }
+    if let Some(facts) = &exchange.facts {
+        // A string, since what it holds must come back to the byte.
+        key("facts", out, |out| string(facts, out));
+    }
     if let Some(tunnel) = &exchange.tunnel {
         key("tunnel", out, |out| {
             out.extend_from_slice(br#"{"protocol":"#);
@@ -133,6 +140,22 @@ fn flow(flow: &Flow, out: &mut Vec<u8>) {
     key("first_ns", out, |out| instant(flow.first_ns, out));
     key("last_ns", out, |out| instant(flow.last_ns, out));
     pieces(&flow.pieces, out);
+    if !flow.frames.is_empty() {
+        key("frames", out, |out| {
+            list(flow.frames.iter(), out, |frame, out| {
+                out.push(b'[');
+                number(frame.at_ns, out);
+                out.push(b',');
+                number(frame.kind.into(), out);
+                out.push(b',');
+                number(frame.len, out);
+                out.push(b']');
+            });
+        });
+    }
+    if !flow.content.is_empty() {
+        key("content_base64", out, |out| base64(&flow.content, out));
+    }
     out.push(b'}');
 }
 

@@ -78,6 +78,12 @@ mod id {
     pub(super) const VALUES: usize = 256;
     /// Columns of numbers are below this.
     pub(super) const NUMBERS: usize = 128;
+
+    /// Whether a column of numbers has a meaning; others are not looked at.
+    pub(super) const fn is_known(column: usize) -> bool {
+        matches!(column, CONNECTION..=TUNNEL | FLOW_BYTES..=FLOW_CONTENT)
+            || (column >= REQUEST && (column - REQUEST) % (RESPONSE - REQUEST) <= DROPPED)
+    }
 }
 
 /// The numbers that stand for the small enums in the file; a number never changes its meaning.

@@ -10,7 +10,7 @@ use super::block::BlockReader;
 use super::frame::{self, FILE_HEAD_LEN, Found, Record, Scanner, kind};
 use super::kept::Kept;
 use super::reader::{decode_index, index_at_end, io, is_locked, open_segment};
-use super::{BlockEntry, Index, PAYLOAD_BYTES_MAX, SessionError, gap};
+use super::{BlockEntry, Index, PAYLOAD_BYTES_MAX, SessionError, SessionHeader, gap};
 use crate::model::{ClientKey, Exchange, Gap, GapReason};
 use crate::seal::Identities;
 
@@ -93,10 +93,19 @@ struct Current {
     ended: bool,
     block: Option<Block>,
     kept: Kept,
-    /// Bad places since the last block, whose cost is not known yet.
-    damaged: Vec<Damage>,
-    /// What was found wrong behind the last exchange of a block.
-    after: Option<Damage>,
+    /// Bad places since the last block, told where the next one says what they cost.
+    damaged: Vec<Bad>,
+}
+
+/// A bad place.
+struct Bad {
+    at: u64,
+    len: u64,
+    what: String,
+    /// How many exchanges it cost by what it says itself.
+    known: u64,
+    /// Whether some of it says nothing, so that only the numbers around it tell.
+    is_open: bool,
 }
 
 /// The block being handed out.
@@ -119,7 +128,13 @@ impl Iterator for Events {
             let Some(current) = &mut self.current else {
                 let path = self.segments.pop_front()?;
                 match Current::open(path, self.identities.as_deref(), &self.wanted, &mut self.ready) {
-                    Ok(current) => self.current = Some(current),
+                    Ok((current, segment)) => {
+                        // Where not all is read, any number may be the first.
+                        if segment == Some(1) && self.wanted == Wanted::default() {
+                            self.next_seq = Some(0);
+                        }
+                        self.current = Some(current);
+                    }
                     Err(error) => return Some(Err(error)),
                 }
                 continue;
@@ -136,15 +151,8 @@ impl Iterator for Events {
 }
 
 impl Events {
-    pub(super) fn new(
-        segments: Vec<PathBuf>,
-        identities: Option<Arc<Identities>>,
-        first_segment: u64,
-        wanted: Wanted,
-    ) -> Self {
-        // Where older segments were deleted, one is read alone, or not all is read, any number may be the first.
-        let next_seq = (first_segment <= 1 && wanted == Wanted::default()).then_some(0);
-        Self { segments: segments.into(), identities, wanted, current: None, ready: VecDeque::new(), next_seq }
+    pub(super) fn new(segments: Vec<PathBuf>, identities: Option<Arc<Identities>>, wanted: Wanted) -> Self {
+        Self { segments: segments.into(), identities, wanted, current: None, ready: VecDeque::new(), next_seq: None }
     }
 
     /// Reads the next record of the current segment.
@@ -162,14 +170,14 @@ impl Events {
             Found::Bad(bad) => {
                 let cut_off = bad.at_end && is_locked(&current.path);
                 if !cut_off {
-                    current.note_damage(bad.at, bad.len, bad.what.to_owned());
+                    current.note(bad.at, bad.len, bad.what.to_owned(), None);
                 }
             }
             Found::End => {
-                if !current.damaged.is_empty() {
+                if current.is_open() {
                     self.next_seq = None;
-                    current.tell_damage(None, &mut self.ready);
                 }
+                current.tell_damage(None, &mut self.ready);
                 if !current.ended {
                     let path = current.path.clone();
                     let writing = is_locked(&path);
@@ -188,56 +196,82 @@ impl Current {
         identities: Option<&Identities>,
         wanted: &Wanted,
         ready: &mut VecDeque<Event>,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<(Self, Option<u64>), SessionError> {
         let (mut scanner, header) = open_segment(&path, identities)?;
         if scanner.is_head_damaged() {
             let what = "the head of the file is damaged".to_owned();
             let len = FILE_HEAD_LEN as u64;
             ready.push_back(Event::Damage(Damage { path: path.clone(), at: 0, len, what, exchanges: Some(0) }));
         }
-        // Its bytes are damage where it could not be read; that is found when they are read again.
-        let _ = header;
         if *wanted != Wanted::default() {
             set_skip(&mut scanner, wanted).map_err(io("read", &path))?;
         }
-        Ok(Self { path, scanner, ended: false, block: None, kept: Kept::default(), damaged: Vec::new(), after: None })
+        // What is bad of its header is found when it is read again.
+        let segment = header.map(|header| header.segment);
+        let current = Self { path, scanner, ended: false, block: None, kept: Kept::default(), damaged: Vec::new() };
+        Ok((current, segment))
     }
 
-    /// Joins bad places that touch each other. What they cost is known only from the blocks around them.
-    fn note_damage(&mut self, at: u64, len: u64, what: String) {
+    /// Joins bad places that touch each other. What they cost is often known only from the blocks around them.
+    fn note(&mut self, at: u64, len: u64, what: String, cost: Option<u64>) {
+        let (known, is_open) = (cost.unwrap_or(0), cost.is_none());
         match self.damaged.last_mut() {
-            Some(damage) if damage.at + damage.len == at => damage.len += len,
-            _ => self.damaged.push(Damage { path: self.path.clone(), at, len, what, exchanges: None }),
+            Some(bad) if bad.at + bad.len == at => {
+                bad.len += len;
+                bad.known += known;
+                bad.is_open |= is_open;
+            }
+            _ => self.damaged.push(Bad { at, len, what, known, is_open }),
         }
     }
 
-    /// Tells the bad places so far, which cost `missing` exchanges together.
-    fn tell_damage(&mut self, missing: Option<u64>, ready: &mut VecDeque<Event>) {
-        let is_known = self.damaged.len() == 1 || missing == Some(0);
-        for damage in self.damaged.drain(..) {
-            ready.push_back(Event::Damage(Damage { exchanges: missing.filter(|_| is_known), ..damage }));
+    /// Whether there is a bad place that may have cost anything.
+    fn is_open(&self) -> bool {
+        self.damaged.iter().any(|bad| bad.is_open)
+    }
+
+    /// Notes what no bad place explains: records that are not there.
+    fn note_missing(&mut self, at: u64, what: &str) {
+        if !self.is_open() {
+            self.note(at, 0, what.to_owned(), None);
         }
+    }
+
+    /// Tells the bad places so far; those that do not say it themselves cost `missing` exchanges together.
+    fn tell_damage(&mut self, missing: Option<u64>, ready: &mut VecDeque<Event>) {
+        let is_known = missing == Some(0) || self.damaged.iter().filter(|bad| bad.is_open).count() == 1;
+        let missing = missing.filter(|_| is_known);
+        for Bad { at, len, what, known, is_open } in self.damaged.drain(..) {
+            let exchanges = if is_open { missing.map(|missing| known.saturating_add(missing)) } else { Some(known) };
+            ready.push_back(Event::Damage(Damage { path: self.path.clone(), at, len, what, exchanges }));
+        }
+    }
+
+    /// Tells the bad places before the sequence number `to`, and what is missing; `None` where that cannot be known.
+    fn jump(&mut self, at: u64, expected: Option<u64>, to: u64, ready: &mut VecDeque<Event>) -> Option<u64> {
+        let missing = expected.and_then(|expected| to.checked_sub(expected));
+        if missing.is_some_and(|missing| missing > 0) {
+            self.note_missing(at, "exchanges before this place are missing");
+        }
+        self.tell_damage(missing, ready);
+        missing
     }
 
     fn take(&mut self, record: Record, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) -> std::io::Result<()> {
         let len = record.len;
-        if record.missing_before && self.damaged.is_empty() {
-            self.note_damage(record.at, 0, "encrypted records before this one are missing".to_owned());
+        if record.missing_before {
+            self.note_missing(record.at, "encrypted records before this one are missing");
         }
         match record.kind {
             kind::BLOCK => match open_block(&record.payload) {
                 Ok((mut reader, entry)) => {
-                    let missing = next_seq.map(|expected| entry.first_seq.saturating_sub(expected));
-                    if self.damaged.is_empty() && missing.is_some_and(|missing| missing > 0) {
-                        self.note_damage(record.at, 0, "exchanges before this block are missing".to_owned());
-                    }
-                    self.tell_damage(missing, ready);
+                    self.jump(record.at, *next_seq, entry.first_seq, ready);
                     *next_seq = Some(entry.first_seq + entry.exchanges);
-                    self.kept.lend(entry.first_seq, &mut reader, &mut self.scanner)?;
+                    self.kept.lend(entry.first_seq, record.at, &mut reader, &mut self.scanner)?;
                     let (next_seq, left) = (entry.first_seq, entry.exchanges);
                     self.block = Some(Block { reader, next_seq, left, at: record.at, len });
                 }
-                Err(what) => self.note_damage(record.at, len, what),
+                Err(what) => self.note(record.at, len, what, None),
             },
             kind::GAP => match gap::decode(&record.payload) {
                 Ok(gap) => {
@@ -247,25 +281,31 @@ impl Current {
                     }
                     ready.push_back(Event::Gap(gap));
                 }
-                Err(what) => self.note_damage(record.at, len, what),
+                Err(what) => self.note(record.at, len, what, None),
             },
-            kind::INDEX => {
-                let index = decode_index(&record.payload);
-                if !self.damaged.is_empty() {
-                    // The last blocks before the index are gone: the index knows how many exchanges there were.
-                    let last = index.as_ref().ok().and_then(|index| index.blocks.last());
-                    let end = last.map(|last| last.first_seq.saturating_add(last.exchanges));
-                    self.tell_damage(end.zip(*next_seq).map(|(end, next)| end.saturating_sub(next)), ready);
-                    *next_seq = end.or(*next_seq);
+            kind::INDEX => match decode_index(&record.payload) {
+                Ok(index) => {
+                    // The index knows how many exchanges there were, also where the last blocks are gone.
+                    let end = index.blocks.last().map(|last| last.first_seq.saturating_add(last.exchanges));
+                    if let Some(end) = end.or(*next_seq)
+                        && self.jump(record.at, *next_seq, end, ready).is_some()
+                    {
+                        *next_seq = Some(end);
+                    }
+                    self.tell_damage(None, ready);
+                    ready.push_back(Event::Index(index));
                 }
-                match index {
-                    Ok(index) => ready.push_back(Event::Index(index)),
-                    Err(what) => self.note_damage(record.at, len, what),
-                }
-            }
-            kind::END => {
+                Err(what) => self.note(record.at, len, what, None),
+            },
+            kind::END if record.payload.len() == frame::END_LEN => {
                 self.ended = true;
                 ready.push_back(Event::Ended { is_last: frame::long(&record.payload, 16) & 1 != 0 });
+            }
+            kind::END => self.note(record.at, len, "the end of a segment is no such thing".to_owned(), None),
+            kind::HEADER | kind::PRIVATE_HEADER => {
+                if let Err(error) = serde_json::from_slice::<SessionHeader>(&record.payload) {
+                    self.note(record.at, len, format!("a header: {error}"), None);
+                }
             }
             _ => {}
         }
@@ -273,10 +313,8 @@ impl Current {
     }
 
     fn next_exchange(&mut self) -> Option<Event> {
-        if let Some(damage) = self.after.take() {
-            return Some(Event::Damage(damage));
-        }
         let block = self.block.as_mut().filter(|block| block.left > 0)?;
+        let (at, len) = (block.at, block.len);
         match block.reader.take(block.next_seq) {
             Ok(exchange) => {
                 block.left -= 1;
@@ -284,21 +322,15 @@ impl Current {
                 if block.left == 0
                     && let Err(what) = block.reader.check_rest()
                 {
-                    self.after = Some(Damage {
-                        path: self.path.clone(),
-                        at: block.at,
-                        len: block.len,
-                        what,
-                        exchanges: Some(0),
-                    });
+                    self.note(at, len, what, Some(0));
                 }
                 Some(Event::Exchange(Box::new(exchange)))
             }
             Err(what) => {
                 // The checksum fitted, so the writer wrote it so; what follows in this block cannot be found.
-                let exchanges = Some(std::mem::take(&mut block.left));
-                let (at, len) = (block.at, block.len);
-                Some(Event::Damage(Damage { path: self.path.clone(), at, len, what, exchanges }))
+                let lost = std::mem::take(&mut block.left);
+                self.note(at, len, what, Some(lost));
+                None
             }
         }
     }
@@ -352,13 +384,12 @@ fn block_entry(payload: &[u8], offset: u64) -> Option<BlockEntry> {
 /// A block's content, and what stands before it.
 pub(super) fn open_block(payload: &[u8]) -> Result<(BlockReader, BlockEntry), String> {
     let entry = block_entry(payload, 0).ok_or("a block is too short")?;
-    let frame = payload.get(BLOCK_HEAD_LEN..).ok_or("a block is too short")?;
+    let content = payload.get(BLOCK_HEAD_LEN..).ok_or("a block is too short")?;
     let raw_len = frame::word(payload, 0) as usize;
     if raw_len > PAYLOAD_BYTES_MAX {
         return Err(format!("a block claims {raw_len} bytes, more than {PAYLOAD_BYTES_MAX}"));
     }
-    let raw =
-        zstd::bulk::decompress(frame, raw_len).map_err(|error| format!("a block does not decompress: {error}"))?;
+    let raw = frame::unpack(content, raw_len).map_err(|error| format!("a block does not decompress: {error}"))?;
     if raw.len() != raw_len {
         return Err(format!("a block has {} bytes instead of {raw_len}", raw.len()));
     }

@@ -78,6 +78,8 @@ pub(super) struct BadBytes {
     pub(super) what: &'static str,
     /// They reach to the end of the file: a write that was cut off, or is still under way.
     pub(super) at_end: bool,
+    /// They are a record whose checksums fit, and which may not stand there.
+    pub(super) is_record: bool,
 }
 
 pub(super) enum Found {
@@ -157,8 +159,15 @@ impl Scanner {
         self.at
     }
 
-    pub(super) fn go_to(&mut self, at: u64) {
+    /// Whether the file is more than the beginning of a head.
+    pub(super) fn is_begun(&self) -> bool {
+        self.head_damaged || self.at >= FILE_HEAD_LEN as u64
+    }
+
+    /// Reads on from a record that was there before any other was read.
+    pub(super) fn begin_at(&mut self, at: u64) {
         self.at = at;
+        self.next_number = Some(0);
     }
 
     pub(super) fn set_opener(&mut self, opener: Opener) {
@@ -219,7 +228,7 @@ impl Scanner {
             self.at = next;
             let is_encrypted = flags & ENCRYPTED != 0;
             let len = (RECORD_HEAD_LEN + length) as u64;
-            let bad = |what| Ok(Found::Bad(BadBytes { at, len, what, at_end: false }));
+            let bad = |what| Ok(Found::Bad(BadBytes { at, len, what, at_end: false, is_record: true }));
             let Some(opener) = &mut self.opener else {
                 if is_encrypted {
                     return bad("a record is encrypted where none should be");
@@ -258,10 +267,11 @@ impl Scanner {
         } else {
             self.at = end.max(at);
         }
-        Ok(Found::Bad(BadBytes { at, len: end.saturating_sub(at), what, at_end: next.is_none() }))
+        let len = end.saturating_sub(at);
+        Ok(Found::Bad(BadBytes { at, len, what, at_end: next.is_none(), is_record: false }))
     }
 
-    /// Where the next intact record head begins, looking no further than `most` bytes.
+    /// Where the next intact record head begins, looking no further than `most` bytes behind `from`.
     fn search(&self, from: u64, most: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at - from < most {
@@ -271,7 +281,8 @@ impl Scanner {
             }
             for found in memchr::memmem::find_iter(&window, &MARKER) {
                 if window.get(found..).and_then(parse_head).is_some() {
-                    return Ok(Some(at + found as u64));
+                    let found = at + found as u64;
+                    return Ok(Some(found).filter(|found| found - from <= most));
                 }
             }
             at += (window.len() - RECORD_HEAD_LEN + 1) as u64;
@@ -317,6 +328,13 @@ fn parse_head(bytes: &[u8]) -> Option<Head> {
     let (kind, flags) = (*head.get(4)?, *head.get(5)?);
     let is_plain = flags & !ENCRYPTED == 0 && head.get(6..8)? == [0, 0];
     (good && is_plain).then_some(Head { kind, flags, length, crc: word(head, 12) })
+}
+
+/// The content of the zstd frame that `bytes` begin with.
+pub(super) fn unpack(bytes: &[u8], most: usize) -> io::Result<Vec<u8>> {
+    let len = zstd::zstd_safe::find_frame_compressed_size(bytes)
+        .map_err(|code| io::Error::other(zstd::zstd_safe::get_error_name(code)))?;
+    zstd::bulk::decompress(bytes.get(..len).unwrap_or(bytes), most)
 }
 
 /// Little-endian u32 at `at`; 0 where there is none.

@@ -18,9 +18,15 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Gives a block what it borrows, and remembers what it keeps. What is not remembered is read again, from where it was
-    /// written; if something else is there now, the body is lost.
-    pub(super) fn lend(&mut self, first_seq: u64, block: &mut BlockReader, scanner: &mut Scanner) -> io::Result<()> {
+    /// Gives the block at `at` what it borrows, and remembers what it keeps. What is not remembered is read again, from
+    /// where it was written; if something else is there now, the body is lost.
+    pub(super) fn lend(
+        &mut self,
+        first_seq: u64,
+        at: u64,
+        block: &mut BlockReader,
+        scanner: &mut Scanner,
+    ) -> io::Result<()> {
         let mut lent = Vec::new();
         for wanted in block.lent() {
             // References go backwards only, or a block could ask for itself.
@@ -28,7 +34,7 @@ impl Kept {
                 lent.push(None);
                 continue;
             }
-            if !self.blocks.iter().any(|(seq, _)| *seq == wanted.first_seq) {
+            if wanted.offset < at && !self.blocks.iter().any(|(seq, _)| *seq == wanted.first_seq) {
                 self.read_again(wanted, scanner)?;
             }
             let found = self.blocks.iter().rev().find(|(seq, _)| *seq == wanted.first_seq);

@@ -42,8 +42,8 @@ impl Session {
         let (mut is_begun, mut is_encrypted, mut latest) = (false, false, 0);
         for segment in &segments {
             let (scanner, found) = open_segment(segment, identities.as_deref())?;
+            is_begun |= scanner.is_begun();
             is_encrypted |= scanner.is_encrypted();
-            is_begun |= scanner.at() >= frame::FILE_HEAD_LEN as u64;
             let Some(found) = found else { continue };
             let not = |why| Err(SessionError::NotASession { path: path.to_owned(), why });
             if header.as_ref().is_some_and(|known| found.session_id != known.session_id) {
@@ -111,10 +111,7 @@ impl Session {
     /// As [`Self::events`], of one of the segments alone.
     #[must_use]
     pub fn events_of(&self, segment: &Path) -> Events {
-        let is_first = self.segments.first().is_some_and(|first| first == segment);
-        // Sequence numbers of a later segment begin with any number.
-        let number = if is_first { self.header.segment } else { u64::MAX };
-        Events::new(vec![segment.to_owned()], self.identities.clone(), number, Wanted::default())
+        Events::new(vec![segment.to_owned()], self.identities.clone(), Wanted::default())
     }
 
     /// Reads everything from the start, in bounded memory (one block, and bodies that later ones borrow).
@@ -126,7 +123,7 @@ impl Session {
     /// Reads the blocks that may hold something wanted, and all gaps. What a block holds besides is there, too.
     #[must_use]
     pub fn wanted(&self, wanted: Wanted) -> Events {
-        Events::new(self.segments.clone(), self.identities.clone(), self.header.segment, wanted)
+        Events::new(self.segments.clone(), self.identities.clone(), wanted)
     }
 }
 
@@ -162,7 +159,7 @@ pub(super) fn segments(path: &Path) -> Result<Vec<PathBuf>, SessionError> {
     if found.is_empty() { not("it has no *.reenact segment") } else { Ok(found) }
 }
 
-/// A segment from behind its header on, and the header; `None` if that is damaged.
+/// A segment from its first record on, and its header; `None` if that is damaged.
 pub(super) fn open_segment(
     path: &Path,
     identities: Option<&Identities>,
@@ -178,11 +175,9 @@ pub(super) fn open_segment(
         FileHead::Good | FileHead::Damaged => {}
     }
     let start = scanner.at();
-    let Found::Record(Record { kind: kind::HEADER, payload, .. }) = scanner.next().map_err(io("read", path))? else {
-        scanner.go_to(start);
-        return Ok((scanner, None));
-    };
-    let Ok(header) = serde_json::from_slice::<SessionHeader>(&payload) else { return Ok((scanner, None)) };
+    let header = first_header(&mut scanner).map_err(io("read", path))?;
+    scanner.begin_at(start);
+    let Some(header) = header else { return Ok((scanner, None)) };
     if let Some(feature) = header.features_required.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
         return Err(SessionError::UnknownFeature { path: path.to_owned(), feature: feature.clone() });
     }
@@ -193,13 +188,38 @@ pub(super) fn open_segment(
     let identities = identities.ok_or_else(|| SessionError::Encrypted { path: path.to_owned() })?;
     let opener = Opener::new(identities, &encryption, &header.session_id, header.segment);
     scanner.set_opener(opener.map_err(|source| SessionError::Unsealable { path: path.to_owned(), source })?);
-    let at = scanner.at();
-    let Found::Record(Record { kind: kind::PRIVATE_HEADER, payload, .. }) = scanner.next().map_err(io("read", path))?
-    else {
-        scanner.go_to(at);
-        return Ok((scanner, None));
-    };
-    Ok((scanner, serde_json::from_slice(&payload).ok()))
+    let private = private_header(&mut scanner).map_err(io("read", path))?;
+    scanner.begin_at(start);
+    Ok((scanner, Some(private.unwrap_or(header))))
+}
+
+/// The header, which is the first record of a kind that is known; `None` if another is the first, or it says nothing.
+fn first_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader>> {
+    loop {
+        match scanner.next()? {
+            Found::Record(Record { kind: kind::HEADER, payload, .. }) => {
+                return Ok(serde_json::from_slice(&payload).ok());
+            }
+            Found::Record(record) if (kind::HEADER..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
+            Found::Bad(bad) if bad.is_record => return Ok(None),
+            Found::Record(_) | Found::Bad(_) => {}
+            Found::End => return Ok(None),
+        }
+    }
+}
+
+/// The header with all its fields, which is the first record of a known kind that is encrypted.
+fn private_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader>> {
+    loop {
+        match scanner.next()? {
+            Found::Record(Record { kind: kind::PRIVATE_HEADER, payload, .. }) => {
+                return Ok(serde_json::from_slice(&payload).ok());
+            }
+            Found::Record(record) if (kind::BLOCK..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
+            Found::Record(_) | Found::Bad(_) => {}
+            Found::End => return Ok(None),
+        }
+    }
 }
 
 /// The index that the end record points to, if both are intact.
@@ -218,7 +238,7 @@ fn summary_at_end(scanner: &mut Scanner) -> std::io::Result<Option<Summary>> {
 }
 
 pub(super) fn decode_index(payload: &[u8]) -> Result<Index, String> {
-    let raw = zstd::bulk::decompress(payload, PAYLOAD_BYTES_MAX).map_err(|error| format!("the index: {error}"))?;
+    let raw = frame::unpack(payload, PAYLOAD_BYTES_MAX).map_err(|error| format!("the index: {error}"))?;
     Index::decode(&raw).map_err(|error| format!("the index: {error}"))
 }
 

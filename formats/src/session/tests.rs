@@ -232,12 +232,21 @@ pub(crate) fn any_pieces() -> impl Strategy<Value = Vec<Piece>> {
 }
 
 pub(crate) fn any_tunnel() -> impl Strategy<Value = Tunnel> {
-    let flow =
-        || {
-            (any::<u64>(), any::<[Option<u64>; 2]>(), any_pieces()).prop_map(|(bytes, [first_ns, last_ns], pieces)| {
-                Flow { bytes, first_ns, last_ns, pieces, ..Flow::default() }
-            })
-        };
+    let flow = || {
+        let frame = any::<(u64, u8, u64)>().prop_map(|(at_ns, kind, len)| Frame { at_ns, kind, len });
+        let content = proptest::collection::vec(any::<u8>(), 0..9).prop_map(Bytes::from);
+        let kept = (proptest::collection::vec(frame, 0..3), content);
+        (any::<u64>(), any::<[Option<u64>; 2]>(), any_pieces(), kept).prop_map(
+            |(bytes, [first_ns, last_ns], pieces, (frames, content))| Flow {
+                bytes,
+                first_ns,
+                last_ns,
+                pieces,
+                frames,
+                content,
+            },
+        )
+    };
     (flow(), flow()).prop_map(|(to_upstream, to_client)| Tunnel { to_upstream, to_client })
 }
 

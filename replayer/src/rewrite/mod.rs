@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use formats::endpoint::Templates;
 use formats::head::{has_only_trailer_fields, request_line, status_line};
-use formats::model::{Exchange, Message};
+use formats::model::{Exchange, Message, Protocol};
 
 use crate::credentials::{Credentials, LiveSecret};
 use frame::Framed;
@@ -102,6 +102,8 @@ pub enum LeftOut {
     /// The recorder redacted the body and stored it decoded, and its content coding cannot be made again: it is not known,
     /// or something is filled into the body for each copy.
     CannotEncode,
+    /// It was HTTP/2 or HTTP/3, whose heads cannot be sent as they were by what sends HTTP/1.1.
+    OtherProtocol,
 }
 
 impl LeftOut {
@@ -119,6 +121,7 @@ impl LeftOut {
             Self::Ambiguous => "ambiguous",
             Self::Resynchronised => "resynchronised",
             Self::CannotEncode => "cannot_encode",
+            Self::OtherProtocol => "other_protocol",
         }
     }
 }
@@ -213,6 +216,9 @@ impl Rewriter {
 /// The request, if it is all there and is one that can be repeated.
 fn whole(exchange: &Exchange) -> Result<&Message, LeftOut> {
     let request = &exchange.request;
+    if matches!(exchange.protocol, Protocol::Http2 | Protocol::Http3) {
+        return Err(LeftOut::OtherProtocol);
+    }
     // What the parser would not read in one way has no body to send, and what it may have misread was perhaps never sent.
     if exchange.ambiguous.is_some() {
         return Err(LeftOut::Ambiguous);

@@ -30,7 +30,7 @@ fn head(start: &'static [&'static str], framing: Framing, length: u64) -> impl S
 
 fn message(start: &'static [&'static str], framings: &'static [Framing]) -> impl Strategy<Value = Message> {
     let bytes = prop_oneof![vec(any::<u8>(), 0..40), ".{0,40}".prop_map(String::into_bytes)];
-    let why = select(vec![Dropped::Behind, Dropped::Undecodable, Dropped::Truncated, Dropped::Rule]);
+    let why = select(Dropped::ALL);
     let kept = (option::of(vec("[a-z-]{0,9}", 0..3)), option::weighted(0.2, why));
     let lengths = (option::of(any::<u32>()), vec(any::<u64>(), 0..3));
     (select(framings), bytes, lengths, any::<Option<[u8; 32]>>(), kept, (lines(), any_pieces()))
@@ -67,14 +67,18 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
     let informational = vec(head(status, Framing::None, 0), 0..3);
     let client =
         (select(vec![KeySource::Named, KeySource::Forwarded, KeySource::Peer, KeySource::Connection]), any::<u64>());
-    let end = select(vec![End::Complete, End::ClientGone, End::UpstreamGone, End::RecordingStopped, End::CaptureLost]);
+    let end = select(End::ALL);
     let protocol = select(vec![Protocol::Http10, Protocol::Http11]);
     let instants = (any::<[u64; 2]>(), any::<[Option<u64>; 5]>());
-    let marks = (any::<bool>(), option::of(any_tunnel()), option::of(select(Ambiguity::ALL)));
+    let marks = (
+        (any::<bool>(), any::<bool>(), option::of(".{0,20}")),
+        option::of(any_tunnel()),
+        option::of(select(Ambiguity::ALL)),
+    );
     let numbers = (any::<[u64; 2]>(), any::<Option<(u32, u64, u32)>>(), marks);
     (numbers, client, protocol, end, instants, request, informational, option::of(response)).prop_map(
         |(
-            ([seq, connection], replay_of, (resynchronised, tunnel, ambiguous)),
+            ([seq, connection], replay_of, ((resynchronised, rebuilt, facts), tunnel, ambiguous)),
             (source, id),
             protocol,
             end,
@@ -94,8 +98,8 @@ fn exchanges() -> impl Strategy<Value = Exchange> {
                 response_end,
             };
             Exchange {
-                rebuilt: false,
-                facts: None,
+                rebuilt,
+                facts: facts.map(Into::into),
                 seq,
                 client: ClientKey { source, id },
                 connection,
@@ -123,6 +127,21 @@ proptest! {
         prop_assert_eq!(from_line(line.as_bytes()), Ok(Line::Exchange(exchange.clone())), "{}", &line);
         let reordered = line.replacen(r#"{"type":"exchange","#, r#"{ "type" : "exchange", "#, 1);
         prop_assert_eq!(Reader::new().line(reordered.as_bytes()).ok(), Some(Line::Exchange(exchange)));
+    }
+
+    #[test]
+    fn exchanges_of_http_2_and_3_come_back_whole(
+        exchange in exchanges(),
+        protocol in select(vec![Protocol::Http2, Protocol::Http3]),
+    ) {
+        let head = |start: &'static str| Bytes::from(format!("{start}x-a: b\r\n\r\n"));
+        let mut exchange = Exchange { protocol, informational: vec![head(":status: 103\r\n")], ..exchange };
+        exchange.request.head = head(":method: GET\r\n:path: /a\r\n");
+        if let Some(response) = &mut exchange.response {
+            response.head = head(":status: 200\r\n");
+        }
+        let line = printed(&exchange);
+        prop_assert_eq!(from_line(line.as_bytes()), Ok(Line::Exchange(exchange)), "{}", &line);
     }
 
     #[test]

@@ -222,6 +222,8 @@ pub(in super::super) struct Lent {
 pub(super) struct BodyReader {
     /// Each, and whether it is kept.
     own: Vec<(Bytes, bool)>,
+    /// Whether a number named each, and the first that none did.
+    named: Vec<bool>,
     next: usize,
     /// What it borrows, or its length where the lender is lost.
     borrowed: Vec<Result<Bytes, u64>>,
@@ -246,7 +248,7 @@ impl BodyReader {
             own.push((heap.slice(at..end), len & 1 == 1));
             at = end;
         }
-        Some(Self { own, next: 0, borrowed: Vec::new() })
+        Some(Self { named: vec![false; own.len()], own, next: 0, borrowed: Vec::new() })
     }
 
     /// What is borrowed, in order.
@@ -270,19 +272,24 @@ impl BodyReader {
     }
 
     pub(super) fn take(&mut self, which: u64) -> Option<Found> {
-        let own = |place: usize| self.own.get(place).map(|(body, _)| Found::Bytes(body.clone()));
         match which {
             number_of::NONE => Some(Found::Bytes(Bytes::new())),
             number_of::NEXT => {
-                let found = own(self.next)?;
-                self.next += 1;
-                Some(found)
+                while *self.named.get(self.next)? {
+                    self.next += 1;
+                }
+                self.take_own(self.next)
             }
-            n if n % 2 == number_of::OWN % 2 => own(usize::try_from((n - number_of::OWN) / 2).ok()?),
+            n if n % 2 == number_of::OWN % 2 => self.take_own(usize::try_from((n - number_of::OWN) / 2).ok()?),
             n => {
                 let place = usize::try_from((n - number_of::BORROWED) / 2).ok()?;
                 Some(self.borrowed.get(place)?.clone().map_or_else(Found::Lost, Found::Bytes))
             }
         }
+    }
+
+    fn take_own(&mut self, place: usize) -> Option<Found> {
+        *self.named.get_mut(place)? = true;
+        self.own.get(place).map(|(body, _)| Found::Bytes(body.clone()))
     }
 }

@@ -165,8 +165,10 @@ impl BlockReader {
 
     /// Whether everything in the columns belongs to the exchanges that were taken.
     pub(in super::super) fn check_rest(&self) -> Result<(), Reason> {
-        let is_left = |numbers: &Numbers| numbers.column.as_ref().is_some_and(|column| numbers.at < column.len());
-        if let Some(column) = self.numbers.iter().position(is_left) {
+        let is_left = |(column, numbers): (usize, &Numbers)| {
+            id::is_known(column) && numbers.column.as_ref().is_some_and(|bytes| numbers.at < bytes.len())
+        };
+        if let Some(column) = self.numbers.iter().enumerate().position(is_left) {
             return Err(format!("column {column} of a block is longer than its exchanges need"));
         }
         match self.values.iter().position(|values| !values.is_empty()) {
@@ -293,7 +295,7 @@ impl BlockReader {
         let pieces = self.pieces(base + id::PIECES, 0)?;
         let has_digest = self.flag(base + id::DIGEST)?;
         let digest = |bytes: &mut &[u8]| Some(take_bytes(bytes, 32)?.try_into().ok());
-        let sha256 = if has_digest { self.step(base + id::DIGESTS, None, digest)? } else { None };
+        let sha256 = if has_digest { self.step(base + id::DIGESTS, Some([0; 32]), digest)? } else { None };
         let redacted = match self.optional(base + id::REDACTED)? {
             None => None,
             Some(count) => Some(self.list(count, |reader| {

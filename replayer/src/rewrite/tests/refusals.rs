@@ -3,7 +3,7 @@
 use formats::coding::{self, Coding};
 
 use super::*;
-use formats::model::{Ambiguity, Exchange};
+use formats::model::{Ambiguity, Exchange, Protocol};
 
 #[track_caller]
 fn refused(rules: &str, expected: &str) {
@@ -161,5 +161,18 @@ fn what_a_server_could_read_in_another_way_is_left_out() {
         let mut exchange = plain.clone();
         exchange.request.head = bytes::Bytes::from_static(head.as_bytes());
         assert_eq!(rewriter.template(0, &exchange).unwrap().head, "POST / HTTP/1.1\r\nContent-Length: 2\r\n");
+    }
+}
+
+#[test]
+fn http_2_and_3_are_left_out_by_name() {
+    let rewriter = Rewriter::new(options("")).unwrap();
+    for protocol in [Protocol::Http2, Protocol::Http3] {
+        let mut exchange = recorded(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", OK.as_bytes()).unwrap();
+        assert!(rewriter.template(0, &exchange).is_ok());
+        exchange.protocol = protocol;
+        assert_eq!(rewriter.template(0, &exchange), Err(NotSent::LeftOut(LeftOut::OtherProtocol)));
+        exchange.request.head = bytes::Bytes::from_static(b":method: GET\r\n:path: /\r\n\r\n");
+        assert_eq!(rewriter.template(0, &exchange), Err(NotSent::LeftOut(LeftOut::OtherProtocol)));
     }
 }
