@@ -1,17 +1,7 @@
-//! Any line: it is refused, or it is an exchange that is printed as a line that reads as the same exchange.
+//! What is checked stands in `fuzz/src/checks`.
 
 #![no_main]
 
-use formats::jsonl::{Line, Reader, from_line, to_line};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
-    let mut reader = Reader::new();
-    for line in data.split(|byte| *byte == b'\n') {
-        let _ = reader.line(line);
-        let Ok(Line::Exchange(exchange)) = from_line(line) else { continue };
-        let mut printed = Vec::new();
-        to_line(&exchange, 0, &mut printed);
-        assert_eq!(from_line(&printed), Ok(Line::Exchange(exchange)), "{}", String::from_utf8_lossy(&printed));
-    }
-});
+fuzz_target!(|data: &[u8]| reenact_fuzz::checks::run("jsonl", data));

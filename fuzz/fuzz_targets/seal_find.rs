@@ -1,17 +1,7 @@
-//! Any text: sealed values in it are found in order, apart from each other, and each is one when it stands alone.
+//! What is checked stands in `fuzz/src/checks`.
 
 #![no_main]
 
-use formats::seal::{find, opened_len};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
-    let mut end = 0;
-    for range in find(data) {
-        assert!(range.start >= end && range.end > range.start && range.end <= data.len());
-        end = range.end;
-        let Some(one) = data.get(range) else { panic!("a range outside of the text") };
-        assert_eq!(find(one).collect::<Vec<_>>(), [0..one.len()]);
-        assert!(opened_len(one) <= one.len());
-    }
-});
+fuzz_target!(|data: &[u8]| reenact_fuzz::checks::run("seal_find", data));

@@ -10,6 +10,7 @@ mod blocks;
 mod bodies;
 mod encryption;
 mod footers;
+mod hostile;
 
 pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
     Exchange {

@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 use super::bodies::{BodyReader, Found, Lent};
 use super::heads::HeadReader;
-use super::values::ValueReader;
+use super::values::{ValueColumns, ValueReader};
 use super::{LIST_MAX, id};
 use super::{number_ambiguity, number_dropped, number_end, number_framing, number_protocol, number_source};
 use crate::model::{Body, ClientKey, Dropped, Exchange, Flow, Frame, Instants, Message, Piece, ReplayOf, Tunnel};
+use crate::session::EXCHANGE_BYTES_MAX;
 use crate::session::number::{take, take_bytes, take_wide, unzigzag};
 
 /// Why a block cannot be read on.
@@ -43,7 +44,7 @@ struct Connection {
 pub(in super::super) struct BlockReader {
     numbers: Vec<Numbers>,
     heads: HeadReader,
-    values: Vec<ValueReader>,
+    values: ValueColumns,
     bodies: BodyReader,
     lent: Vec<Lent>,
     clients: Vec<ClientKey>,
@@ -51,6 +52,8 @@ pub(in super::super) struct BlockReader {
     strings: Vec<Arc<str>>,
     last_start: u64,
     last_replayed: u64,
+    /// How many bytes the exchange being read may still have: a few bytes of a file can name the same long text often.
+    room: usize,
 }
 
 impl BlockReader {
@@ -58,7 +61,7 @@ impl BlockReader {
     pub(in super::super) fn new(content: &Bytes, earliest: u64) -> Result<Self, Reason> {
         let mut tables: [Bytes; 8] = Default::default();
         let mut numbers = vec![Numbers::default(); id::NUMBERS];
-        let mut values: Vec<ValueReader> = Vec::new();
+        let mut values = ValueColumns::default();
         let mut rest = &content[..];
         let mut least = 0;
         while !rest.is_empty() {
@@ -77,12 +80,7 @@ impl BlockReader {
                 numbers.column = Some(bytes);
             } else if let Some(place) = place.checked_sub(id::VALUES) {
                 let reader = ValueReader::new(bytes).ok_or_else(|| format!("value column {place} is damaged"))?;
-                // Numbers of columns are not believed: a hole can only be at a place that is here.
-                if place > content.len() {
-                    return Err(format!("there can be no value column {place}"));
-                }
-                values.resize_with(values.len().max(place), ValueReader::default);
-                values.push(reader);
+                values.push(place, reader);
             }
         }
         let [_, clients, connections, strings, templates, body_lens, bodies, borrowed] = tables;
@@ -98,6 +96,7 @@ impl BlockReader {
             strings: strings_of(&strings).ok_or_else(bad("strings"))?,
             last_start: earliest,
             last_replayed: 0,
+            room: 0,
         })
     }
 
@@ -119,6 +118,7 @@ impl BlockReader {
 
     /// The next exchange, with the sequence number `seq`.
     pub(in super::super) fn take(&mut self, seq: u64) -> Result<Exchange, Reason> {
+        self.room = EXCHANGE_BYTES_MAX;
         let connection = self.index(id::CONNECTION)?;
         let client = self.client(connection)?;
         let key = *self.clients.get(client).ok_or("a client that is not there")?;
@@ -171,10 +171,17 @@ impl BlockReader {
         if let Some(column) = self.numbers.iter().enumerate().position(is_left) {
             return Err(format!("column {column} of a block is longer than its exchanges need"));
         }
-        match self.values.iter().position(|values| !values.is_empty()) {
+        match self.values.left() {
             Some(column) => Err(format!("value column {column} of a block is longer than its heads need")),
             None => Ok(()),
         }
+    }
+
+    /// Counts bytes of an exchange.
+    fn spend(&mut self, bytes: usize) -> Result<(), Reason> {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.ok_or_else(|| format!("an exchange is longer than {EXCHANGE_BYTES_MAX} bytes"))?;
+        Ok(())
     }
 
     fn flag(&mut self, column: usize) -> Result<bool, Reason> {
@@ -254,7 +261,11 @@ impl BlockReader {
     fn facts(&mut self) -> Result<Option<Arc<str>>, Reason> {
         match self.index(id::FACTS)? {
             0 => Ok(None),
-            n => Ok(Some(self.strings.get(n - 1).ok_or("facts that are not there")?.clone())),
+            n => {
+                let facts = self.strings.get(n - 1).ok_or("facts that are not there")?.clone();
+                self.spend(facts.len())?;
+                Ok(Some(facts))
+            }
         }
     }
 
@@ -271,7 +282,9 @@ impl BlockReader {
         let count = self.number(id::INFORMATIONAL)?;
         self.list(count, |reader| {
             let template = reader.index(id::INFORMATIONAL_HEADS)?.checked_sub(1).ok_or("a head without a template")?;
-            reader.heads.take(template, client, None, &mut reader.values)
+            let head = reader.heads.take(template, client, None, &mut reader.values)?;
+            reader.spend(head.len())?;
+            Ok(head)
         })
     }
 
@@ -290,6 +303,7 @@ impl BlockReader {
             0 => Bytes::new(),
             n => self.heads.take(n - 1, client, None, &mut self.values)?,
         };
+        self.spend(head.len() + trailers.len() + bytes.len())?;
         let chunks = self.number(base + id::CHUNKS)?;
         let chunks = self.list(chunks, |reader| reader.number(base + id::CHUNK_SIZES))?;
         let pieces = self.pieces(base + id::PIECES, 0)?;
@@ -300,7 +314,9 @@ impl BlockReader {
             None => None,
             Some(count) => Some(self.list(count, |reader| {
                 let string = reader.index(base + id::CODINGS)?;
-                Ok(reader.strings.get(string).ok_or("a coding that is not there")?.to_string())
+                let coding = reader.strings.get(string).ok_or("a coding that is not there")?.clone();
+                reader.spend(coding.len())?;
+                Ok(coding.to_string())
             })?),
         };
         let dropped = match self.number(base + id::DROPPED)? {
@@ -351,6 +367,7 @@ impl BlockReader {
             Found::Bytes(bytes) => bytes,
             Found::Lost(_) => Bytes::new(),
         };
+        self.spend(content.len())?;
         Ok(Flow { bytes, first_ns, last_ns, pieces, frames, content })
     }
 }

@@ -102,6 +102,31 @@ fn at<'a>(heap: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
     ends.get(place).and_then(|end| heap.get(start..*end)).unwrap_or_default()
 }
 
+/// The value columns of a block by their numbers, which rise and are not believed: memory is taken for those that are there.
+#[derive(Default)]
+pub(super) struct ValueColumns(Vec<(usize, ValueReader)>);
+
+impl ValueColumns {
+    /// Adds a column whose number is above that of the last one.
+    pub(super) fn push(&mut self, number: usize, values: ValueReader) {
+        self.0.push((number, values));
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut ValueReader> {
+        // A writer leaves out none, so that a column mostly stands where its number says.
+        let place = match self.0.get(number) {
+            Some((found, _)) if *found == number => number,
+            _ => self.0.binary_search_by_key(&number, |(found, _)| *found).ok()?,
+        };
+        self.0.get_mut(place).map(|(_, values)| values)
+    }
+
+    /// A column in which numbers are left.
+    pub(super) fn left(&self) -> Option<usize> {
+        self.0.iter().find(|(_, values)| !values.is_empty()).map(|(number, _)| *number)
+    }
+}
+
 /// A value column being read.
 #[derive(Default)]
 pub(super) struct ValueReader {

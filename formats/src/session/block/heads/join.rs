@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::super::HEAD_BYTES_MAX;
-use super::super::values::{Latest, ValueReader};
+use super::super::values::{Latest, ValueColumns};
 use super::{Decimal, Hole};
 use crate::session::number;
 
@@ -47,7 +47,7 @@ impl HeadReader {
         number: usize,
         client: usize,
         length: u64,
-        values: &mut [ValueReader],
+        values: &mut ValueColumns,
     ) -> Result<Bytes, String> {
         let latest = self.latest.get_mut(slot).ok_or("there are only requests and responses")?;
         let template = match number.checked_sub(1) {
@@ -66,7 +66,7 @@ impl HeadReader {
         template: usize,
         client: usize,
         length: Option<u64>,
-        values: &mut [ValueReader],
+        values: &mut ValueColumns,
     ) -> Result<Bytes, String> {
         let parts = self.templates.get(template).ok_or_else(|| format!("there is no template {template}"))?;
         if self.arena.capacity() < ARENA_BYTES / 8 {

@@ -1,0 +1,3 @@
+//! What the fuzz targets check; `formats/tests/corpus.rs` runs the same checks without instrumentation.
+
+pub mod checks;
