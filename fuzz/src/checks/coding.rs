@@ -10,7 +10,8 @@ const BYTES_MAX: usize = 1 << 16;
 pub fn coding(data: &[u8]) {
     let Some(([which, more], content)) = data.split_first_chunk() else { return };
     let count = 1 + usize::from(more % 3);
-    let chosen: Vec<Coding> = (0..count).filter_map(|at| CODINGS.get((usize::from(*which) >> at) % 5).copied()).collect();
+    let chosen: Vec<Coding> =
+        (0..count).filter_map(|at| CODINGS.get((usize::from(*which) >> at) % 5).copied()).collect();
     if let Ok((decoded, undone)) = decode(content, &chosen, BYTES_MAX) {
         assert!(decoded.len() <= BYTES_MAX && undone.len() == chosen.len());
         is_undone(&decoded, &undone);

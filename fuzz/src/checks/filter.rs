@@ -28,11 +28,8 @@ pub fn filter(data: &[u8]) {
         assert_eq!(again.map(|again| again.to_string()).ok(), Some(printed));
     }
     let templates = Templates::default();
-    let context = |started| Context {
-        session_started_unix_ns: started,
-        recording_started_unix_ns: 0,
-        templates: &templates,
-    };
+    let context =
+        |started| Context { session_started_unix_ns: started, recording_started_unix_ns: 0, templates: &templates };
     let mut given = exchange(rest);
     let described = filter.matches(&given, &context(0));
     assert_eq!(described, filter.matches(&given, &context(0)));

@@ -91,7 +91,16 @@ fn planted(data: &[u8]) -> [Option<Exchange>; 5] {
     let is_json = serde_json::from_slice::<serde_json::Value>(body).is_ok();
     let json = || [b"{\"a\": ", body, b", \"password\": \"", CANARY, b"\", \"b\": ", body, b"}"].concat();
     let boundary = b"--xyzzyx0123\r\nContent-Disposition: form-data; name=\"";
-    let multipart = [boundary, &b"password\"\r\n\r\n"[..], CANARY, b"\r\n", boundary, b"a\"\r\n\r\n", body, b"\r\n--xyzzyx0123--\r\n"];
+    let multipart = [
+        boundary,
+        &b"password\"\r\n\r\n"[..],
+        CANARY,
+        b"\r\n",
+        boundary,
+        b"a\"\r\n\r\n",
+        body,
+        b"\r\n--xyzzyx0123--\r\n",
+    ];
     [
         Some(with_body(in_head, Vec::new())),
         Some(with_body(in_query, Vec::new())),

@@ -18,13 +18,8 @@ const RECORD_HEAD_LEN: usize = 20;
 const BLOCK_HEAD_LEN: usize = 32;
 const BLOCK: u8 = 2;
 /// Small enough that a session of some exchanges has blocks that borrow from each other.
-const OPTIONS: WriterOptions = WriterOptions {
-    block_bytes: 600,
-    level: 1,
-    segment_bytes_max: 1 << 20,
-    segment_clients_max: 1_000,
-    sync: false,
-};
+const OPTIONS: WriterOptions =
+    WriterOptions { block_bytes: 600, level: 1, segment_bytes_max: 1 << 20, segment_clients_max: 1_000, sync: false };
 
 thread_local! {
     /// A folder of this thread, whose file is written over each time.
@@ -44,7 +39,8 @@ pub fn session_reader(data: &[u8]) {
 pub fn session_block(data: &[u8]) {
     let Some(([mode, count], rest)) = data.split_first_chunk() else { return };
     let mut records = RIGHT.clone();
-    let blocks: Vec<usize> = (0..records.len()).filter(|at| records.get(*at).is_some_and(|(kind, _)| *kind == BLOCK)).collect();
+    let blocks: Vec<usize> =
+        (0..records.len()).filter(|at| records.get(*at).is_some_and(|(kind, _)| *kind == BLOCK)).collect();
     let Some(at) = blocks.get(usize::from(mode >> 1) % blocks.len()) else { panic!("a session without blocks") };
     let Some((_, payload)) = records.get_mut(*at) else { return };
     if mode & 1 == 0 {
@@ -209,7 +205,8 @@ fn small_session() -> Vec<Exchange> {
             total_len: 20 * text.len() as u64,
             ..Body::default()
         };
-        let head = format!("POST /a/{n}?b=c HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\nContent-Length: 80\r\n\r\n", n % 2);
+        let head =
+            format!("POST /a/{n}?b=c HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\nContent-Length: 80\r\n\r\n", n % 2);
         let pieces = vec![Piece { at_ns: n, len: 40 }, Piece { at_ns: n + 2, len: 40 }];
         let request = Message { head: head.into(), body: body("same"), pieces: pieces.clone(), ..Message::default() };
         let response = Message {

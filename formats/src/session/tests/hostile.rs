@@ -16,8 +16,14 @@ fn number(mut n: usize) -> Vec<u8> {
 /// A block of one exchange: these columns beside those that it needs.
 fn block(columns: &[(usize, Vec<u8>)]) -> Result<BlockReader, String> {
     let template = b"\x12GET / HTTP/1.1\r\n\r\n\0".to_vec();
-    let mut all: Vec<(usize, Vec<u8>)> =
-        vec![(1, vec![3, 0, 0, 0, 0, 0, 0, 0, 0]), (2, vec![0]), (4, template), (17, vec![1]), (18, vec![2]), (64, vec![1])];
+    let mut all: Vec<(usize, Vec<u8>)> = vec![
+        (1, vec![3, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (2, vec![0]),
+        (4, template),
+        (17, vec![1]),
+        (18, vec![2]),
+        (64, vec![1]),
+    ];
     for (id, bytes) in columns {
         all.retain(|(known, _)| known != id);
         all.push((*id, bytes.clone()));
