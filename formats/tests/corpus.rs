@@ -2,11 +2,17 @@
 //!
 //! The changes are the same in each run. A failure writes the input, so that it can be saved in `fuzz/corpus`.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/src/checks/mod.rs"]
-#[expect(unreachable_pub, reason = "the fuzz targets are in another crate")]
+#[expect(
+    unreachable_pub,
+    clippy::panic,
+    reason = "fuzz targets are in another crate; a check that fails panics"
+)]
 mod checks;
 
 /// How many changed inputs are made of each saved one.

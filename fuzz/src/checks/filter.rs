@@ -7,8 +7,8 @@ use formats::model::Exchange;
 
 use super::redact::{exchange, parts};
 
-/// Any text is refused at a place in it, or prints as what parses to the same and prints so, too. What follows a 0xff is an
-/// exchange, in which it is looked for.
+/// Any text is refused at a place in it, or prints as what parses to the same and prints so, too. What follows a 0xff is
+/// an exchange, in which it is looked for.
 pub fn filter(data: &[u8]) {
     let [text, rest] = parts(data);
     let Ok(text) = str::from_utf8(text) else { return };

@@ -119,8 +119,8 @@ pub fn parts(data: &[u8]) -> [&[u8]; 2] {
 }
 
 /// An exchange of any bytes: a byte of settings; then, with 0xff between them, the request's head, a content type and a
-/// body. Settings: bit 0: there is a response with the body; 1 and 2: none, gzip, br, deflate; 3: the body is repeated until
-/// it is long; 4: the end was not seen; 5: the head is repeated.
+/// body. Settings: bit 0: there is a response with the body; 1 and 2: none, gzip, br, deflate; 3: the body is repeated
+/// until it is long; 4: the end was not seen; 5: the head is repeated.
 pub fn exchange(data: &[u8]) -> Exchange {
     let (settings, after) = data.split_first().map_or((0, data), |(first, rest)| (*first, rest));
     let [head, after] = parts(after);

@@ -28,14 +28,14 @@ thread_local! {
 
 /// Any bytes as a segment: it is refused or read to its end, with what is damaged said.
 pub fn session_reader(data: &[u8]) {
-    read(data, |event| drop(event));
+    read(data, drop);
 }
 
 /// Any content of a block in an otherwise right segment: every exchange of it is read or counted as lost, keeps to the
 /// limits, and is the same when it is written and read again.
 ///
-/// An odd first byte: the second is the number of exchanges, and the rest is the content. An even one: a right session in
-/// which bytes of a block's content are changed; the rest is four bytes for each change: where, how, and by what.
+/// An odd first byte: the second is the number of exchanges, and the rest is the content. An even one: a right session
+/// in which bytes of a block's content are changed; the rest is four bytes for each change: where, how, and by what.
 pub fn session_block(data: &[u8]) {
     let Some(([mode, count], rest)) = data.split_first_chunk() else { return };
     let mut records = RIGHT.clone();
@@ -213,8 +213,8 @@ fn small_session() -> Vec<Exchange> {
             head: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
             body: Body {
                 chunks: vec![30, 50],
-                redacted: (n % 3 == 0).then(|| vec!["gzip".to_owned()]),
-                sha256: (n % 4 == 0).then_some([7; 32]),
+                redacted: n.is_multiple_of(3).then(|| vec!["gzip".to_owned()]),
+                sha256: n.is_multiple_of(4).then_some([7; 32]),
                 ..body(["different", "again"].get((n % 2) as usize).copied().unwrap_or_default())
             },
             trailers: "X-Sum: 1\r\n".into(),
