@@ -8,11 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/src/checks/mod.rs"]
-#[expect(
-    unreachable_pub,
-    clippy::panic,
-    reason = "fuzz targets are in another crate; a check that fails panics"
-)]
+#[expect(unreachable_pub, clippy::panic, reason = "fuzz targets are in another crate; a check that fails panics")]
 mod checks;
 
 /// How many changed inputs are made of each saved one.
