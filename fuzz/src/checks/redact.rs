@@ -10,7 +10,7 @@ use formats::redact::{Action, Find, KeyPlace, RedactionKey, Redactor, Rule, Scop
 /// A secret that no rule calls too short, and that looks like nothing which a pattern knows.
 const CANARY: &[u8] = b"c4nary.Zq8wVx3LmT0pRk7y";
 /// How long a repeated text is: what takes a time that grows with the square of it takes minutes.
-const REPEATED_BYTES: usize = 1 << 18;
+const REPEATED_BYTES: usize = 1 << 17;
 
 /// With default rules only, and with rules of all kinds before them.
 static REDACTORS: LazyLock<[Redactor; 2]> = LazyLock::new(|| {

@@ -63,16 +63,16 @@ impl BlockReader {
         let mut numbers = vec![Numbers::default(); id::NUMBERS];
         let mut values = ValueColumns::default();
         let mut rest = &content[..];
-        let mut least = 0;
+        let mut last = None;
         while !rest.is_empty() {
             let cut = || "a column is cut off".to_owned();
             let column = take(&mut rest).ok_or_else(cut)?;
             let len = take(&mut rest).ok_or_else(cut)?;
             let bytes = content.slice_ref(take_bytes(&mut rest, len).ok_or_else(cut)?);
-            if column < least {
+            if last.is_some_and(|last| column <= last) {
                 return Err(format!("column {column} is out of order"));
             }
-            least = column + 1;
+            last = Some(column);
             let Ok(place) = usize::try_from(column) else { continue };
             if let Some(table) = tables.get_mut(place) {
                 *table = bytes;
