@@ -137,8 +137,8 @@ fn a_flipped_bit_costs_one_block() {
         verified.out.contains(&format!("byte {block}")) && verified.out.contains("50 exchanges are lost"),
         "{verified:?}"
     );
-    for command in ["inspect", "cat"] {
-        check(&[command, &path], 3, &["warning: ", "00000001.reenact", &format!("byte {block}"), "checksum"]);
+    for command in [&["inspect", "--scan", &path][..], &["cat", &path]] {
+        check(command, 3, &["warning: ", "00000001.reenact", &format!("byte {block}"), "checksum"]);
     }
 }
 

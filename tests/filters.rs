@@ -206,7 +206,7 @@ fn inspect_learns_templates_and_says_so() {
     let expected = |name: &str| [(format!("GET /users/{{{name}}}"), 80), (format!("GET /users/{{{name}}}/pets"), 80)];
     assert_eq!(endpoints(&report), expected("id"));
     let learned = serde_json::json!([{"template": "/users/{id}", "exchanges": 160, "values": 80}]);
-    assert_eq!(report[0]["templates"], serde_json::json!({"learned": learned, "forgot_paths": false}));
+    assert_eq!(report[0]["templates"], serde_json::json!({"learned": learned, "from_rows_only": false}));
     let shown = said(&["inspect", &session]).out;
     let row = shown.lines().skip_while(|line| !line.contains("learned template")).nth(1).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["/users/{id}", "160", "80"]);
