@@ -13,6 +13,7 @@ bench:
 	tools/setup bench
 	cargo build --release
 	python3 tests/bench/recorder.py
+	python3 tests/bench/sessions.py
 	python3 tests/bench/lag.py
 	python3 tests/bench/shape.py bursty
 
