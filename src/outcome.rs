@@ -118,7 +118,7 @@ pub(crate) fn print_painted(text: &str) {
     print_bytes(text.as_bytes());
 }
 
-/// Prints bytes from traffic: as they are, but where they would reach a terminal as [`print`] does.
+/// Prints bytes from traffic: as they are, but where they would reach a terminal as [`print()`] does.
 #[cfg(feature = "replay")]
 pub(crate) fn print_traffic(bytes: &[u8]) {
     if std::io::stdout().is_terminal() {
