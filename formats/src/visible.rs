@@ -31,7 +31,7 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| is_steering(character) && !matches!(character, '\n' | '\t'))
 }
 
-/// As [`line`], of what may not be UTF-8: a byte that is not is `\xff`.
+/// As [`line()`], of what may not be UTF-8: a byte that is not is `\xff`.
 #[must_use]
 pub fn line_of_bytes(bytes: &[u8]) -> String {
     of_bytes(bytes, line)
