@@ -3,7 +3,7 @@
 import base64
 
 import page
-from encoding import Column, Cursor, Damaged, listed, signed, unpacked, whole, wrapped
+from encoding import Column, Cursor, Damaged, listed, signed, unpacked, whole, within_limit, wrapped
 from heads import Heads
 
 PREFIX_BYTES = 32
@@ -61,8 +61,6 @@ class Block:
             number = cursor.u64()
             if number <= before:
                 raise Damaged(f"column {number} stands behind column {before}")
-            if number - page.VALUES > len(content):
-                raise Damaged(f"value column {number - page.VALUES} is more than a content of {len(content)} has")
             found[number] = cursor.take(cursor.u64())
             before = number
         known = [*range(page.CONNECTION, page.TUNNEL + 1), *range(page.FLOW_BYTES, page.FLOW_CONTENT + 1)]
@@ -78,17 +76,17 @@ class Block:
         while clients.left():
             source = named(page.SOURCES, clients.take(1)[0], "source")
             identifier = int.from_bytes(clients.take(8), "little")
-            self._clients.append({"source": source, "id": f"{identifier:016x}"})
+            within_limit(self._clients).append({"source": source, "id": f"{identifier:016x}"})
         connections, latest = Column(self._tables[page.CONNECTIONS]), 0
         self._connections = []
         while connections.left():
             latest = wrapped(latest + connections.signed())
-            self._connections.append(latest)
+            within_limit(self._connections).append(latest)
         strings = Cursor(self._tables[page.STRINGS])
         self._strings = []
         while strings.left():
             try:
-                self._strings.append(strings.take(strings.u64()).decode())
+                within_limit(self._strings).append(strings.take(strings.u64()).decode())
             except UnicodeDecodeError as error:
                 raise Damaged(f"a string is no UTF-8: {error}") from error
         self._read_bodies()
@@ -103,7 +101,7 @@ class Block:
         self._bodies, kept = [], []
         while lengths.left():
             number = lengths.number()
-            self._bodies.append(bodies.take(number // 2))
+            within_limit(self._bodies).append(bodies.take(number // 2))
             if number % 2:
                 kept.append(self._bodies[-1])
         self.kept = kept
@@ -116,7 +114,7 @@ class Block:
             _at, first, which, length = (borrowed.u64() for _ in range(4))
             kept = self._lent.get(first, []) if first < self.first else []
             body = kept[which] if which < len(kept) else None
-            self._borrowed.append((body if body is not None and len(body) == length else None, length))
+            within_limit(self._borrowed).append((body if body is not None and len(body) == length else None, length))
 
     def _exchange(self, seq):
         column = self._columns

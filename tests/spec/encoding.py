@@ -86,6 +86,13 @@ def listed(count):
     return count
 
 
+def within_limit(table):
+    """A table that may have one more entry."""
+    if len(table) == page.TABLE_ENTRIES_MAX:
+        raise Damaged(f"a table of a block has more than {page.TABLE_ENTRIES_MAX} entries")
+    return table
+
+
 def whole(number):
     if number >= U64:
         raise Damaged(f"{number} is more than 64 bits hold")

@@ -11,9 +11,9 @@ class ValueColumn:
         parts = Cursor(data)
         self._asked = Cursor(parts.take(parts.u64()))
         lengths = Cursor(parts.take(parts.u64()))
-        self._values = []
+        self.values = []
         while lengths.left():
-            self._values.append(parts.take(lengths.u64()))
+            self.values.append(parts.take(lengths.u64()))
         self._new = 0
         self._latest = {}
 
@@ -24,13 +24,13 @@ class ValueColumn:
                 raise Damaged("a client's latest value is asked where it has none")
             return self._latest[client]
         if number == 1:
-            if self._new == len(self._values):
+            if self._new == len(self.values):
                 raise Damaged(f"a new value is asked where there are {self._new}")
             self._new += 1
             number = self._new + 1
         if number - 2 >= self._new:
             raise Damaged(f"value {number - 2} is asked where {self._new} were new")
-        self._latest[client] = self._values[number - 2]
+        self._latest[client] = self.values[number - 2]
         return self._latest[client]
 
     def finish(self, what):
@@ -39,13 +39,21 @@ class ValueColumn:
 
 class Heads:
     def __init__(self, templates, values):
-        self._values = {number: ValueColumn(data) for number, data in values.items()}
+        self._values, count = {}, 0
+        for number, data in values.items():
+            self._values[number] = ValueColumn(data)
+            count += len(self._values[number].values) + page.VALUES_OF_A_COLUMN
+            if count > page.VALUES_MAX:
+                raise Damaged(f"value columns hold more than {page.VALUES_MAX} values")
         self._latest = {}
-        self._templates = []
+        self._templates, parts = [], 0
         cursor = Cursor(templates)
         while cursor.left():
             template, hole = [], None
             while hole != page.HOLE_END:
+                parts += 1
+                if parts > page.TABLE_ENTRIES_MAX:
+                    raise Damaged(f"templates have more than {page.TABLE_ENTRIES_MAX} parts")
                 literal = cursor.take(cursor.u64())
                 hole = cursor.u64()
                 template.append((literal, hole))

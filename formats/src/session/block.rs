@@ -12,6 +12,10 @@ pub(super) use encode::BlockWriter;
 
 /// Entries of any list of an exchange: chunks, pieces, frames, codings, informational responses.
 pub(super) const LIST_MAX: usize = crate::model::PIECES_MAX;
+/// Entries of any table of a block, and parts of its templates together; each may stand for more bytes than it takes.
+pub(super) const TABLE_ENTRIES_MAX: usize = 1 << 22;
+/// Values of the value columns of a block together.
+pub(super) const VALUES_MAX: usize = 1 << 23;
 /// Longest head or trailer section.
 pub(super) const HEAD_BYTES_MAX: usize = 8 << 20;
 
@@ -84,6 +88,11 @@ mod id {
         matches!(column, CONNECTION..=TUNNEL | FLOW_BYTES..=FLOW_CONTENT)
             || (column >= REQUEST && (column - REQUEST) % (RESPONSE - REQUEST) <= DROPPED)
     }
+}
+
+/// Adds an entry to a table that is read; `None` where there are as many as there may be.
+fn add<T>(table: &mut Vec<T>, entry: T) -> Option<()> {
+    (table.len() < TABLE_ENTRIES_MAX).then(|| table.push(entry))
 }
 
 /// The numbers that stand for the small enums in the file; a number never changes its meaning.

@@ -245,7 +245,7 @@ impl BodyReader {
             if end > heap.len() {
                 return None;
             }
-            own.push((heap.slice(at..end), len & 1 == 1));
+            super::add(&mut own, (heap.slice(at..end), len & 1 == 1))?;
             at = end;
         }
         Some(Self { named: vec![false; own.len()], own, next: 0, borrowed: Vec::new() })
@@ -257,7 +257,8 @@ impl BodyReader {
         let mut all = Vec::new();
         while !rest.is_empty() {
             let mut next = || number::take(&mut rest);
-            all.push(Lent { offset: next()?, first_seq: next()?, kept: next()?, len: next()? });
+            let lent = Lent { offset: next()?, first_seq: next()?, kept: next()?, len: next()? };
+            super::add(&mut all, lent)?;
         }
         Some(all)
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::bodies::{BodyReader, Found, Lent};
 use super::heads::HeadReader;
 use super::values::{ValueColumns, ValueReader};
-use super::{LIST_MAX, id};
+use super::{LIST_MAX, TABLE_ENTRIES_MAX, add, id};
 use super::{number_ambiguity, number_dropped, number_end, number_framing, number_protocol, number_source};
 use crate::model::{Body, ClientKey, Dropped, Exchange, Flow, Frame, Instants, Message, Piece, ReplayOf, Tunnel};
 use crate::session::EXCHANGE_BYTES_MAX;
@@ -80,7 +80,7 @@ impl BlockReader {
                 numbers.column = Some(bytes);
             } else if let Some(place) = place.checked_sub(id::VALUES) {
                 let reader = ValueReader::new(bytes).ok_or_else(|| format!("value column {place} is damaged"))?;
-                values.push(place, reader);
+                values.push(place, reader)?;
             }
         }
         let [_, clients, connections, strings, templates, body_lens, bodies, borrowed] = tables;
@@ -209,7 +209,7 @@ impl BlockReader {
         usize::try_from(self.number(column)?).map_err(|_| format!("column {column} has an absurd number"))
     }
 
-    /// What stands for a value that may be missing, less `less`; `None` for what is smaller.
+    /// A value that may be missing.
     fn optional(&mut self, column: usize) -> Result<Option<u64>, Reason> {
         match self.step(column, 0, take_wide)? {
             0 => Ok(None),
@@ -293,7 +293,10 @@ impl BlockReader {
         let framing = number_framing(self.number(base + id::FRAMING)?)?;
         let body = self.number(base + id::BODY)?;
         let (bytes, len, is_lost) = match self.bodies.take(body).ok_or("a body that is not there")? {
-            Found::Bytes(bytes) => (bytes.clone(), bytes.len() as u64, false),
+            Found::Bytes(bytes) => {
+                let len = bytes.len() as u64;
+                (bytes, len, false)
+            }
             Found::Lost(len) => (Bytes::new(), len, true),
         };
         let total_len = len.wrapping_add(self.signed(base + id::TOTAL_LEN)?);
@@ -377,6 +380,9 @@ fn narrow(n: u128, column: usize) -> Result<u64, Reason> {
 }
 
 fn clients_of(bytes: &[u8]) -> Result<Vec<ClientKey>, Reason> {
+    if bytes.len() / 9 > TABLE_ENTRIES_MAX {
+        return Err("a block has too many clients".to_owned());
+    }
     let entries = bytes.chunks(9).map(|entry| {
         let (source, id) = entry.split_first().ok_or("a client is cut off")?;
         let id = id.try_into().map_err(|_| "a client is cut off")?;
@@ -390,7 +396,7 @@ fn connections_of(mut bytes: &[u8]) -> Option<Vec<Connection>> {
     let mut id = 0_u64;
     while !bytes.is_empty() {
         id = id.wrapping_add(unzigzag(take(&mut bytes)?));
-        connections.push(Connection { id, latest: None });
+        add(&mut connections, Connection { id, latest: None })?;
     }
     Some(connections)
 }
@@ -399,7 +405,7 @@ fn strings_of(mut bytes: &[u8]) -> Option<Vec<Arc<str>>> {
     let mut strings = Vec::new();
     while !bytes.is_empty() {
         let len = take(&mut bytes)?;
-        strings.push(std::str::from_utf8(take_bytes(&mut bytes, len)?).ok()?.into());
+        add(&mut strings, std::str::from_utf8(take_bytes(&mut bytes, len)?).ok()?.into())?;
     }
     Some(strings)
 }

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::super::number;
+use super::VALUES_MAX;
 
 /// Each client's latest value or template, by the client's number in the block.
 #[derive(Default)]
@@ -102,28 +103,40 @@ fn at<'a>(heap: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
     ends.get(place).and_then(|end| heap.get(start..*end)).unwrap_or_default()
 }
 
+/// How many values a column counts as beside its own: what it takes without any.
+const VALUES_OF_A_COLUMN: usize = 8;
+
 /// The value columns of a block by their numbers, which rise and are not believed: memory is taken for those that are there.
 #[derive(Default)]
-pub(super) struct ValueColumns(Vec<(usize, ValueReader)>);
+pub(super) struct ValueColumns {
+    columns: Vec<(usize, ValueReader)>,
+    /// Columns and values together.
+    count: usize,
+}
 
 impl ValueColumns {
     /// Adds a column whose number is above that of the last one.
-    pub(super) fn push(&mut self, number: usize, values: ValueReader) {
-        self.0.push((number, values));
+    pub(super) fn push(&mut self, number: usize, values: ValueReader) -> Result<(), String> {
+        self.count += values.values.len() + VALUES_OF_A_COLUMN;
+        if self.count > VALUES_MAX {
+            return Err(format!("the value columns of a block hold more than {VALUES_MAX} values"));
+        }
+        self.columns.push((number, values));
+        Ok(())
     }
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut ValueReader> {
         // A writer leaves out none, so that a column mostly stands where its number says.
-        let place = match self.0.get(number) {
+        let place = match self.columns.get(number) {
             Some((found, _)) if *found == number => number,
-            _ => self.0.binary_search_by_key(&number, |(found, _)| *found).ok()?,
+            _ => self.columns.binary_search_by_key(&number, |(found, _)| *found).ok()?,
         };
-        self.0.get_mut(place).map(|(_, values)| values)
+        self.columns.get_mut(place).map(|(_, values)| values)
     }
 
     /// A column in which numbers are left.
     pub(super) fn left(&self) -> Option<usize> {
-        self.0.iter().find(|(_, values)| !values.is_empty()).map(|(number, _)| *number)
+        self.columns.iter().find(|(_, values)| !values.is_empty()).map(|(number, _)| *number)
     }
 }
 
@@ -151,6 +164,9 @@ impl ValueReader {
         let mut at = column.len() - rest.len();
         let mut values = Vec::new();
         while !lens.is_empty() {
+            if values.len() == VALUES_MAX {
+                return None;
+            }
             let len = number::take(&mut lens)?;
             number::take_bytes(&mut rest, len)?;
             let end = column.len() - rest.len();

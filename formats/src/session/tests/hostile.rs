@@ -1,6 +1,6 @@
 //! Blocks that are small and claim much. Each of these was found by fuzzing or by reading for it.
 
-use super::super::block::BlockReader;
+use super::super::block::{BlockReader, TABLE_ENTRIES_MAX, VALUES_MAX};
 use super::*;
 
 fn number(mut n: usize) -> Vec<u8> {
@@ -77,4 +77,22 @@ fn a_number_of_a_value_column_takes_no_memory() {
     });
     assert_eq!(read, Ok(Bytes::from_static(b"GET /a")));
     check(&[(4, template)], "value column 1099511627776 has no such value");
+}
+
+#[test]
+fn tables_have_no_more_entries_than_they_may() {
+    // Each takes one byte of a file, and forty of memory.
+    for (table, what) in [(2, "connections"), (3, "strings"), (5, "bodies")] {
+        let entries = |count: usize| block(&[(table, vec![0; count])]).err();
+        assert_eq!(entries(TABLE_ENTRIES_MAX), None, "{what}");
+        assert!(entries(TABLE_ENTRIES_MAX + 1).is_some_and(|why| why.contains(what)), "{what}");
+    }
+    // A template of nothing is two bytes.
+    let templates = |count: usize| block(&[(4, vec![0; count * 2])]).err();
+    assert_eq!(templates(TABLE_ENTRIES_MAX), None);
+    assert!(templates(TABLE_ENTRIES_MAX + 1).is_some_and(|why| why.contains("templates")));
+    let values = |count: usize| block(&[(300, [vec![0], number(count), vec![0; count]].concat())]).err();
+    assert_eq!(values(VALUES_MAX - 8), None);
+    assert!(values(VALUES_MAX - 7).is_some_and(|why| why.contains("values")));
+    assert!(values(VALUES_MAX + 1).is_some());
 }

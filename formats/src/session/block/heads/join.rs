@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::HEAD_BYTES_MAX;
 use super::super::values::{Latest, ValueColumns};
+use super::super::{HEAD_BYTES_MAX, TABLE_ENTRIES_MAX};
 use super::{Decimal, Hole};
 use crate::session::number;
 
@@ -20,9 +20,11 @@ impl HeadReader {
     pub(in super::super) fn new(column: &Bytes) -> Option<Self> {
         let mut templates = Vec::new();
         let mut rest = &column[..];
+        let mut left = TABLE_ENTRIES_MAX;
         while !rest.is_empty() {
             let mut parts = Vec::new();
             loop {
+                left = left.checked_sub(1)?;
                 let len = number::take(&mut rest)?;
                 let literal = column.slice_ref(number::take_bytes(&mut rest, len)?);
                 let hole = match number::take(&mut rest)? {
@@ -35,6 +37,7 @@ impl HeadReader {
                     break;
                 }
             }
+            parts.shrink_to_fit();
             templates.push(parts);
         }
         Some(Self { templates, latest: Default::default(), arena: BytesMut::new() })
