@@ -35,17 +35,26 @@ struct Verified {
     gaps: u64,
     damage: Vec<formats::session::Damage>,
     unfinished: Vec<(std::path::PathBuf, bool)>,
+    /// Segments whose index and summary speak of different exchanges.
+    contradictions: Vec<std::path::PathBuf>,
+    /// Whether the last segment says that the session ends with it.
+    is_ended: bool,
 }
 
 fn verify(session: &Session) -> Result<Verified, Failure> {
     let mut verified = Verified::default();
+    for (path, (index, summary)) in session.segments().iter().zip(session.indexes().zip(session.summaries())) {
+        if index?.zip(summary?).is_some_and(|(index, summary)| !index.agrees_with(&summary)) {
+            verified.contradictions.push(path.clone());
+        }
+    }
     for event in session.events() {
         match event? {
             Event::Exchange(_) => verified.exchanges += 1,
             Event::Gap(_) => verified.gaps += 1,
             Event::Damage(damage) => verified.damage.push(damage),
             Event::Unfinished { path, writing } => verified.unfinished.push((path, writing)),
-            Event::Ended { .. } => {}
+            Event::Ended { is_last } => verified.is_ended = is_last,
             Event::Index(index) => {
                 verified.indexed += index.clients.values().map(|client| client.exchanges).sum::<u64>()
             }
@@ -57,7 +66,10 @@ fn verify(session: &Session) -> Result<Verified, Failure> {
 impl Verified {
     /// A session that is still being written is as good as it can be.
     fn is_intact(&self) -> bool {
-        self.damage.is_empty() && self.unfinished.iter().all(|(_, writing)| *writing) && self.index_fits()
+        self.damage.is_empty()
+            && self.contradictions.is_empty()
+            && self.unfinished.iter().all(|(_, writing)| *writing)
+            && self.index_fits()
     }
 
     /// Where every segment has its index, they count exactly what was read.
@@ -82,6 +94,12 @@ impl Verified {
             out +=
                 &format!("damaged: the index counts {} exchanges, the blocks hold {}\n", self.indexed, self.exchanges);
         }
+        for path in &self.contradictions {
+            out += &format!("damaged: {}: its index and its summary contradict each other\n", path.display());
+        }
+        if self.unfinished.is_empty() && !self.is_ended {
+            out += "note: the last segment does not say that the session ends with it: later ones may be missing\n";
+        }
         let verdict = if self.is_intact() { "intact" } else { "NOT intact" };
         out + &format!(
             "{}: {verdict}: {} exchanges in {} segments, {} declared gaps\n",
@@ -101,6 +119,8 @@ impl Verified {
             "exchanges": self.exchanges,
             "segments": session.segments().len(),
             "gaps": self.gaps,
+            "ended": self.is_ended,
+            "contradictions": self.contradictions,
             "damage": self.damage.iter().map(damage).collect::<Vec<_>>(),
             "unfinished": self.unfinished.iter().map(unfinished).collect::<Vec<_>>(),
         })

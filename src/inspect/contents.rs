@@ -33,7 +33,7 @@ impl Contents {
         }
         let ends = session.indexes().zip(session.summaries());
         for (path, (index, summary)) in session.segments().iter().zip(ends) {
-            match index?.zip(summary?).filter(|(index, summary)| agree(index, summary)) {
+            match index?.zip(summary?).filter(|(index, summary)| index.agrees_with(summary)) {
                 Some((index, summary)) => contents.end(&index, &summary),
                 None => contents.segment(session, path, problems)?,
             }
@@ -71,12 +71,4 @@ impl Contents {
     fn gap(&mut self, gap: &Gap) {
         self.summary.count_gap(gap);
     }
-}
-
-/// Whether an end speaks of one and the same number of exchanges: if not, who knows which of it is right.
-fn agree(index: &Index, summary: &Summary) -> bool {
-    let add = |sum: u64, exchanges: u64| sum.saturating_add(exchanges);
-    let of_blocks = index.blocks.iter().map(|block| block.exchanges).fold(0, add);
-    let of_clients = index.clients.values().map(|client| client.exchanges).fold(0, add);
-    of_blocks == summary.exchanges && of_clients == summary.exchanges
 }

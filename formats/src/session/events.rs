@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::block::BlockReader;
+use super::damage::{Damage, Damages};
 use super::frame::{self, FILE_HEAD_LEN, Found, Record, Scanner, kind};
 use super::kept::Kept;
+use super::packed;
 use super::reader::{decode_index, index_at_end, io, is_locked, open_segment};
-use super::{BlockEntry, Index, PAYLOAD_BYTES_MAX, SessionError, SessionHeader, gap};
+use super::{BlockEntry, Index, SessionError, SessionHeader, gap};
 use crate::model::{ClientKey, Exchange, Gap, GapReason};
 use crate::seal::Identities;
 
@@ -37,21 +37,6 @@ pub enum Event {
         /// Whether no segment follows.
         is_last: bool,
     },
-}
-
-/// Bytes of a file that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The segment.
-    pub path: PathBuf,
-    /// The first bad byte.
-    pub at: u64,
-    /// How many bytes are bad.
-    pub len: u64,
-    /// What is wrong with them.
-    pub what: String,
-    /// How many exchanges they held, as far as the blocks around them tell.
-    pub exchanges: Option<u64>,
 }
 
 /// Which part of a session is wanted. Blocks that cannot hold any of it are not read.
@@ -93,19 +78,8 @@ struct Current {
     ended: bool,
     block: Option<Block>,
     kept: Kept,
-    /// Bad places since the last block, told where the next one says what they cost.
-    damaged: Vec<Bad>,
-}
-
-/// A bad place.
-struct Bad {
-    at: u64,
-    len: u64,
-    what: String,
-    /// How many exchanges it cost by what it says itself.
-    known: u64,
-    /// Whether some of it says nothing, so that only the numbers around it tell.
-    is_open: bool,
+    /// Bad places since the last block.
+    damages: Damages,
 }
 
 /// The block being handed out.
@@ -170,14 +144,14 @@ impl Events {
             Found::Bad(bad) => {
                 let cut_off = bad.at_end && is_locked(&current.path);
                 if !cut_off {
-                    current.note(bad.at, bad.len, bad.what.to_owned(), None);
+                    current.damages.note(bad.at, bad.len, bad.what.to_owned(), None);
                 }
             }
             Found::End => {
-                if current.is_open() {
+                if current.damages.is_open() {
                     self.next_seq = None;
                 }
-                current.tell_damage(None, &mut self.ready);
+                self.ready.extend(current.damages.tell(None));
                 if !current.ended {
                     let path = current.path.clone();
                     let writing = is_locked(&path);
@@ -207,71 +181,28 @@ impl Current {
             set_skip(&mut scanner, wanted).map_err(io("read", &path))?;
         }
         // What is bad of its header is found when it is read again.
+        let damages = Damages::of(&path);
         let segment = header.map(|header| header.segment);
-        let current = Self { path, scanner, ended: false, block: None, kept: Kept::default(), damaged: Vec::new() };
+        let current = Self { path, scanner, ended: false, block: None, kept: Kept::default(), damages };
         Ok((current, segment))
-    }
-
-    /// Joins bad places that touch each other. What they cost is often known only from the blocks around them.
-    fn note(&mut self, at: u64, len: u64, what: String, cost: Option<u64>) {
-        let (known, is_open) = (cost.unwrap_or(0), cost.is_none());
-        match self.damaged.last_mut() {
-            Some(bad) if bad.at + bad.len == at => {
-                bad.len += len;
-                bad.known += known;
-                bad.is_open |= is_open;
-            }
-            _ => self.damaged.push(Bad { at, len, what, known, is_open }),
-        }
-    }
-
-    /// Whether there is a bad place that may have cost anything.
-    fn is_open(&self) -> bool {
-        self.damaged.iter().any(|bad| bad.is_open)
-    }
-
-    /// Notes what no bad place explains: records that are not there.
-    fn note_missing(&mut self, at: u64, what: &str) {
-        if !self.is_open() {
-            self.note(at, 0, what.to_owned(), None);
-        }
-    }
-
-    /// Tells the bad places so far; those that do not say it themselves cost `missing` exchanges together.
-    fn tell_damage(&mut self, missing: Option<u64>, ready: &mut VecDeque<Event>) {
-        let is_known = missing == Some(0) || self.damaged.iter().filter(|bad| bad.is_open).count() == 1;
-        let missing = missing.filter(|_| is_known);
-        for Bad { at, len, what, known, is_open } in self.damaged.drain(..) {
-            let exchanges = if is_open { missing.map(|missing| known.saturating_add(missing)) } else { Some(known) };
-            ready.push_back(Event::Damage(Damage { path: self.path.clone(), at, len, what, exchanges }));
-        }
-    }
-
-    /// Tells the bad places before the sequence number `to`, and what is missing; `None` where that cannot be known.
-    fn jump(&mut self, at: u64, expected: Option<u64>, to: u64, ready: &mut VecDeque<Event>) -> Option<u64> {
-        let missing = expected.and_then(|expected| to.checked_sub(expected));
-        if missing.is_some_and(|missing| missing > 0) {
-            self.note_missing(at, "exchanges before this place are missing");
-        }
-        self.tell_damage(missing, ready);
-        missing
     }
 
     fn take(&mut self, record: Record, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) -> std::io::Result<()> {
         let len = record.len;
         if record.missing_before {
-            self.note_missing(record.at, "encrypted records before this one are missing");
+            self.damages.note_missing(record.at, "encrypted records before this one are missing");
         }
         match record.kind {
-            kind::BLOCK => match open_block(&record.payload) {
+            kind::BLOCK => match packed::open(&record.payload) {
                 Ok((mut reader, entry)) => {
-                    self.jump(record.at, *next_seq, entry.first_seq, ready);
+                    let (damages, _) = self.damages.jump(record.at, *next_seq, entry.first_seq);
+                    ready.extend(damages);
                     *next_seq = Some(entry.first_seq + entry.exchanges);
                     self.kept.lend(entry.first_seq, record.at, &mut reader, &mut self.scanner)?;
                     let (next_seq, left) = (entry.first_seq, entry.exchanges);
                     self.block = Some(Block { reader, next_seq, left, at: record.at, len });
                 }
-                Err(what) => self.note(record.at, len, what, None),
+                Err(what) => self.damages.note(record.at, len, what, None),
             },
             kind::GAP => match gap::decode(&record.payload) {
                 Ok(gap) => {
@@ -281,30 +212,30 @@ impl Current {
                     }
                     ready.push_back(Event::Gap(gap));
                 }
-                Err(what) => self.note(record.at, len, what, None),
+                Err(what) => self.damages.note(record.at, len, what, None),
             },
             kind::INDEX => match decode_index(&record.payload) {
                 Ok(index) => {
                     // The index knows how many exchanges there were, also where the last blocks are gone.
                     let end = index.blocks.last().map(|last| last.first_seq.saturating_add(last.exchanges));
-                    if let Some(end) = end.or(*next_seq)
-                        && self.jump(record.at, *next_seq, end, ready).is_some()
-                    {
-                        *next_seq = Some(end);
+                    if let Some(end) = end.or(*next_seq) {
+                        let (damages, missing) = self.damages.jump(record.at, *next_seq, end);
+                        ready.extend(damages);
+                        *next_seq = missing.map(|_| end).or(*next_seq);
                     }
-                    self.tell_damage(None, ready);
+                    ready.extend(self.damages.tell(None));
                     ready.push_back(Event::Index(index));
                 }
-                Err(what) => self.note(record.at, len, what, None),
+                Err(what) => self.damages.note(record.at, len, what, None),
             },
             kind::END if record.payload.len() == frame::END_LEN => {
                 self.ended = true;
                 ready.push_back(Event::Ended { is_last: frame::long(&record.payload, 16) & 1 != 0 });
             }
-            kind::END => self.note(record.at, len, "the end of a segment is no such thing".to_owned(), None),
+            kind::END => self.damages.note(record.at, len, "the end of a segment is no such thing".to_owned(), None),
             kind::HEADER | kind::PRIVATE_HEADER => {
                 if let Err(error) = serde_json::from_slice::<SessionHeader>(&record.payload) {
-                    self.note(record.at, len, format!("a header: {error}"), None);
+                    self.damages.note(record.at, len, format!("a header: {error}"), None);
                 }
             }
             _ => {}
@@ -322,14 +253,14 @@ impl Current {
                 if block.left == 0
                     && let Err(what) = block.reader.check_rest()
                 {
-                    self.note(at, len, what, Some(0));
+                    self.damages.note(at, len, what, Some(0));
                 }
                 Some(Event::Exchange(Box::new(exchange)))
             }
             Err(what) => {
                 // The checksum fitted, so the writer wrote it so; what follows in this block cannot be found.
                 let lost = std::mem::take(&mut block.left);
-                self.note(at, len, what, Some(lost));
+                self.damages.note(at, len, what, Some(lost));
                 None
             }
         }
@@ -359,41 +290,9 @@ fn set_skip(scanner: &mut Scanner, wanted: &Wanted) -> std::io::Result<()> {
         }
         let entry = match is_encrypted {
             true => known.as_ref().and_then(|known| known.get(&at).copied()),
-            false => block_entry(payload, at),
+            false => packed::entry(payload, at),
         };
         entry.is_some_and(|entry| !wanted.may_be_in(&entry))
     }));
     Ok(())
-}
-
-/// Bytes before a block's content.
-pub(super) const BLOCK_HEAD_LEN: usize = 32;
-
-/// What stands before a block's content.
-fn block_entry(payload: &[u8], offset: u64) -> Option<BlockEntry> {
-    let head = payload.get(..BLOCK_HEAD_LEN)?;
-    Some(BlockEntry {
-        offset,
-        first_seq: frame::long(head, 8),
-        exchanges: u64::from(frame::word(head, 4)),
-        from_ns: frame::long(head, 16),
-        to_ns: frame::long(head, 24),
-    })
-}
-
-/// A block's content, and what stands before it.
-pub(super) fn open_block(payload: &[u8]) -> Result<(BlockReader, BlockEntry), String> {
-    let entry = block_entry(payload, 0).ok_or("a block is too short")?;
-    let content = payload.get(BLOCK_HEAD_LEN..).ok_or("a block is too short")?;
-    let raw_len = frame::word(payload, 0) as usize;
-    if raw_len > PAYLOAD_BYTES_MAX {
-        return Err(format!("a block claims {raw_len} bytes, more than {PAYLOAD_BYTES_MAX}"));
-    }
-    let raw = frame::unpack(content, raw_len).map_err(|error| format!("a block does not decompress: {error}"))?;
-    if raw.len() != raw_len {
-        return Err(format!("a block has {} bytes instead of {raw_len}", raw.len()));
-    }
-    entry.first_seq.checked_add(entry.exchanges).ok_or("a block has an absurd sequence number")?;
-    let reader = BlockReader::new(&Bytes::from(raw), entry.from_ns)?;
-    Ok((reader, entry))
 }

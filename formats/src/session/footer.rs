@@ -4,10 +4,10 @@
 //! Here is how a [`Summary`] is laid out. What its numbers mean, and their bounds, is [`crate::summary`]'s.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::frame;
 use crate::model::{Ambiguity, Dropped, End, GapReason, Protocol};
 use crate::summary::{
     Distinct, EndpointRow, GapRow, Histogram, Merge, Ranked, Ranking, Rate, Sample, Summary, TAUS_NS, Windows,
@@ -25,13 +25,7 @@ pub(super) fn encode(summary: &Summary) -> std::io::Result<Vec<u8>> {
 /// What the payload of a summary record says, if counting could have said it.
 pub(super) fn decode(payload: &[u8]) -> Result<Summary, String> {
     let say = |error: &dyn std::fmt::Display| format!("the summary: {error}");
-    let frame = zstd::stream::read::Decoder::with_buffer(payload).map_err(|error| say(&error))?.single_frame();
-    // It grows with what is there, whatever the frame says of its length.
-    let mut json = Vec::new();
-    frame.take(SUMMARY_BYTES_MAX as u64 + 1).read_to_end(&mut json).map_err(|error| say(&error))?;
-    if json.len() > SUMMARY_BYTES_MAX {
-        return Err(say(&format_args!("it is longer than {SUMMARY_BYTES_MAX} bytes")));
-    }
+    let json = frame::unpack(payload, SUMMARY_BYTES_MAX).map_err(|error| say(&error))?;
     let wire: Wire = serde_json::from_slice(&json).map_err(|error| say(&error))?;
     let summary = Summary::try_from(wire).map_err(|error| say(&error))?;
     summary.check().map_err(|error| say(&error))?;

@@ -334,7 +334,12 @@ fn parse_head(bytes: &[u8]) -> Option<Head> {
 pub(super) fn unpack(bytes: &[u8], most: usize) -> io::Result<Vec<u8>> {
     let len = zstd::zstd_safe::find_frame_compressed_size(bytes)
         .map_err(|code| io::Error::other(zstd::zstd_safe::get_error_name(code)))?;
-    zstd::bulk::decompress(bytes.get(..len).unwrap_or(bytes), most)
+    let frame = bytes.get(..len).unwrap_or(bytes);
+    // What the frame says of its length is checked by what comes out; that it says too much is said clearly.
+    if zstd::zstd_safe::get_frame_content_size(frame).is_ok_and(|told| told.is_some_and(|told| told > most as u64)) {
+        return Err(io::Error::other(format!("it is longer than {most} bytes")));
+    }
+    zstd::bulk::decompress(frame, most)
 }
 
 /// Little-endian u32 at `at`; 0 where there is none.

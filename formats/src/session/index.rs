@@ -7,6 +7,7 @@ use prost::Message as _;
 use super::block::{number_source, source_number};
 use crate::head;
 use crate::model::{ClientKey, Exchange};
+use crate::summary::Summary;
 
 /// What the end of a segment says about the rest of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -105,6 +106,15 @@ pub struct BlockEntry {
 }
 
 impl Index {
+    /// Whether blocks, clients and `summary` speak of one and the same number of exchanges: if not, who knows which is right.
+    #[must_use]
+    pub fn agrees_with(&self, summary: &Summary) -> bool {
+        let add = |sum: u64, exchanges: u64| sum.saturating_add(exchanges);
+        let of_blocks = self.blocks.iter().map(|block| block.exchanges).fold(0, add);
+        let of_clients = self.clients.values().map(|client| client.exchanges).fold(0, add);
+        of_blocks == summary.exchanges && of_clients == summary.exchanges
+    }
+
     /// Notes an exchange of the block that is written next, in the order of the file.
     pub fn count(&mut self, exchange: &Exchange) {
         let mut entry = ClientEntry::of(exchange);

@@ -6,8 +6,8 @@ use std::io;
 use bytes::Bytes;
 
 use super::block::{BORROWED_BYTES_MAX, BlockReader, Lent};
-use super::events::open_block;
 use super::frame::{Scanner, kind};
+use super::packed;
 
 /// The kept bodies of the blocks that were read last.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Kept {
     /// A block that is lost keeps nothing; that is remembered, too.
     fn read_again(&mut self, wanted: &Lent, scanner: &mut Scanner) -> io::Result<()> {
         let payload = scanner.payload_at(wanted.offset, kind::BLOCK)?;
-        match payload.and_then(|payload| open_block(&payload).ok()) {
+        match payload.and_then(|payload| packed::open(&payload).ok()) {
             Some((block, entry)) if entry.first_seq == wanted.first_seq => self.keep(entry.first_seq, &block),
             _ => self.blocks.push_back((wanted.first_seq, Vec::new())),
         }

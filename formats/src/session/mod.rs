@@ -9,6 +9,7 @@
 
 mod block;
 mod cipher;
+mod damage;
 mod events;
 mod footer;
 mod frame;
@@ -18,6 +19,7 @@ mod history;
 mod index;
 mod kept;
 mod number;
+mod packed;
 mod reader;
 mod retention;
 mod writer;
@@ -27,7 +29,8 @@ use std::path::PathBuf;
 use crate::seal::SealError;
 
 pub use cipher::Encryption;
-pub use events::{Damage, Event, Events, Wanted};
+pub use damage::Damage;
+pub use events::{Event, Events, Wanted};
 pub use header::{Redaction, SessionHeader};
 pub use history::{Edit, Source, derived_id};
 pub use index::{BlockEntry, ClientEntry, Distinct, Index};

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::block::{BlockWriter, HEAD_BYTES_MAX, LIST_MAX};
 use super::cipher::{Encryption, Sealer};
-use super::events::BLOCK_HEAD_LEN;
 use super::frame::{self, kind};
 use super::header::ENCRYPTED;
 use super::index::{BlockEntry, Index};
-use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer, gap};
+use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer, gap, packed};
 use crate::model::{Exchange, Gap, Message};
 use crate::seal::Recipients;
 use crate::summary::{Names, Summary};
@@ -265,14 +264,8 @@ impl SessionWriter {
         let content = self.block.finish(entry.from_ns, offset);
         // One large exchange makes more room than a block usually needs.
         self.block.next_block(self.options.block_bytes * 4);
-        let frame = self.compressor.compress(&content).map_err(|source| self.fail("compress a block of", source))?;
-        let mut payload = Vec::with_capacity(BLOCK_HEAD_LEN + frame.len());
-        payload.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
-        payload.extend_from_slice(&u32::try_from(entry.exchanges).unwrap_or(u32::MAX).to_le_bytes());
-        for long in [entry.first_seq, entry.from_ns, entry.to_ns] {
-            payload.extend_from_slice(&long.to_le_bytes());
-        }
-        payload.extend_from_slice(&frame);
+        let payload = packed::pack(&content, &entry, &mut self.compressor);
+        let payload = payload.map_err(|source| self.fail("compress a block of", source))?;
         entry.offset = self.write(kind::BLOCK, &payload)?;
         let Some(segment) = &mut self.segment else { return Ok(()) };
         segment.index.blocks.push(entry);
