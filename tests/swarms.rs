@@ -265,7 +265,10 @@ fn upstreams_that_hang_dawdle_cut_and_reset_harm_only_their_own_clients() {
     for what in ["cut", "reset"].iter().cycle().take(20) {
         let (mut socket, mut answer) = (ask(what), vec![0; part.len()]);
         socket.read_exact(&mut answer).unwrap();
-        let _ = socket.write_all(b"more");
+        // What is written to an upstream that has closed in order is answered with a reset too: only who asks for it writes.
+        if *what == "reset" {
+            let _ = socket.write_all(b"more");
+        }
         let rest = socket.read(&mut [0]);
         assert!(
             answer == part && if *what == "cut" { matches!(rest, Ok(0)) } else { rest.is_err() },
