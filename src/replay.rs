@@ -43,7 +43,7 @@ const PREFLIGHT_NS: u64 = 300_000_000;
 const LIVE_EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
-    let json = args.json;
+    let json = args.results.json;
     let replay = Replay::check(args)?;
     replay.planned.report_problems();
     let replayed = replay.send()?;
@@ -99,7 +99,7 @@ impl Replay {
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
-        let sampling = args.trace_sample.parse().map_err(Failure::new)?;
+        let sampling = args.traces.trace_sample.parse().map_err(Failure::new)?;
         let limits = match &args.lag_limit {
             Some(text) => text.parse().map_err(|error: replayer::verdict::LagLimitError| Failure::of(&error))?,
             None => LagLimit::default(),
@@ -108,8 +108,8 @@ impl Replay {
             return Err(Failure::new("--reuse-spool needs --spool")
                 .hint("name the directory in which spools are kept; whoever keeps them removes them"));
         }
-        let export = export::export(&args)?;
-        let redaction_key = secret::redaction_key(args.redact_key.as_ref())?;
+        let export = export::export(&args.traces)?;
+        let redaction_key = secret::redaction_key(args.results.redact_key.as_ref())?;
         let safety = Safety::check(&args)?;
         let preparation = Preparation::check(&args.load)?;
         let mut targets = connect::targets(&args, &preparation.rewriter)?;
@@ -140,7 +140,7 @@ impl Replay {
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
         let args = &self.args;
         let contexts = Contexts::random()?.sampled(self.sampling);
-        let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
+        let out = args.results.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
         directory.write_plan(&planned.found.json)?;
@@ -168,7 +168,7 @@ impl Replay {
             send: send_options(args),
             dial: self.dial,
             export: self.export,
-            log_requests: args.requests == Requests::All,
+            log_requests: args.results.requests == Requests::All,
             redaction_key: self.redaction_key,
             steady,
             limits: self.limits,
@@ -246,11 +246,11 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
             bytes: args.budget_bytes,
             time_ns: args.budget_time.map(units::nanos),
         },
-        keep_answers: match args.answers {
+        keep_answers: match args.results.answers {
             Answers::None => KeepAnswers::None,
             Answers::Digest => KeepAnswers::Digest,
-            Answers::Sample => KeepAnswers::Sample(args.answer_body_max),
-            Answers::All => KeepAnswers::All(args.answer_body_max),
+            Answers::Sample => KeepAnswers::Sample(args.results.answer_body_max),
+            Answers::All => KeepAnswers::All(args.results.answer_body_max),
         },
         ..SendOptions::new()
     }
@@ -313,7 +313,7 @@ fn show(live: &Live) {
 
 /// Options that this version has no room for behind them yet.
 fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
-    match &args.later.span_budget {
+    match &args.traces.span_budget {
         Some(_) => Err(Failure::not_built("--span-budget")),
         None => Ok(()),
     }

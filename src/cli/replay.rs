@@ -1,9 +1,15 @@
 //! Arguments of `replay`.
 
+mod results;
+mod traces;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+pub(crate) use results::{Answers, Requests, ResultArgs};
+pub(crate) use traces::{Backend, TraceArgs};
 
 use super::LoadArgs;
 use crate::secret::Reference;
@@ -23,12 +29,10 @@ machine, not the target, was the limit), 130 interrupted; results so far are wri
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    /// New directory for the results [default: runs/RUN-ID]
-    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Print the result (run.json) instead of the summary
-    #[arg(long, env = "REENACT_JSON")]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) results: ResultArgs,
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
 
     /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
     /// closed: recorded think time after these answers
@@ -133,48 +137,9 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "REENACT_INSECURE", help_heading = "Connections")]
     pub(crate) insecure: bool,
 
-    /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
-    #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL", help_heading = "Results")]
-    pub(crate) otlp_endpoint: Option<String>,
-    /// Preset of endpoint and token header
-    #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Results")]
-    pub(crate) backend: Option<Backend>,
-    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND
-    #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Results")]
-    pub(crate) token: Option<Reference>,
-    /// Name of the environment under test, for the spans' deployment.environment.name
-    #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME", help_heading = "Results")]
-    pub(crate) environment: Option<String>,
-    /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
-    #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Results")]
-    pub(crate) trace_sample: String,
-    /// Which requests get a line in requests.jsonl.zst
-    #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All, help_heading = "Results")]
-    pub(crate) requests: Requests,
-    /// What is kept of the answers, as a session in RUN/answers: heads with a digest of each body (digest), the same and
-    /// one body in a hundred (sample), or all bodies; credentials are redacted as in a recording
-    #[arg(long, env = "REENACT_ANSWERS", value_enum, default_value_t = Answers::Digest, help_heading = "Results")]
-    pub(crate) answers: Answers,
-    /// Kept of each body; its true length and digest are kept in any case
-    #[arg(long, env = "REENACT_ANSWER_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::body_size, help_heading = "Results")]
-    pub(crate) answer_body_max: u64,
-    /// Key of the pseudonyms in kept answers, by reference [default: a new random one]
-    #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Results")]
-    pub(crate) redact_key: Option<Reference>,
-
     /// Keep the spool in the directory given with --spool, and use one that was kept there for the same requests
     #[arg(long, env = "REENACT_REUSE_SPOOL", help_heading = "Resources")]
     pub(crate) reuse_spool: bool,
-
-    #[command(flatten)]
-    pub(crate) later: LaterArgs,
-}
-
-/// Options of the contract that this version refuses by name.
-#[derive(Debug, Args)]
-pub(crate) struct LaterArgs {
-    #[arg(long, hide = true)]
-    pub(crate) span_budget: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -189,24 +154,4 @@ pub(crate) enum WhenBusy {
     Extra,
     Queue,
     Shed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
-    Lightstep,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Requests {
-    All,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Answers {
-    None,
-    Digest,
-    Sample,
-    All,
 }

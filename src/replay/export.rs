@@ -3,7 +3,7 @@
 use replayer::secret::Secret;
 use replayer::spans::ExportOptions;
 
-use crate::cli::{Backend, ReplayArgs};
+use crate::cli::{Backend, TraceArgs};
 use crate::outcome::Failure;
 
 const LIGHTSTEP_ENDPOINT: &str = "https://ingest.lightstep.com:443";
@@ -11,7 +11,7 @@ const LIGHTSTEP_HEADER: &str = "lightstep-access-token";
 /// The environment's word for where spans go (OpenTelemetry, OTLP exporter configuration).
 const OTLP_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
-pub(super) fn export(args: &ReplayArgs) -> Result<Option<ExportOptions>, Failure> {
+pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure> {
     let variable = || OTLP_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let given = args.otlp_endpoint.clone().or_else(variable);
     let mut headers = Vec::new();

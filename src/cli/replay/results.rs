@@ -1,0 +1,45 @@
+//! Arguments of `replay` about what it leaves behind.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::secret::Reference;
+use crate::units;
+
+#[derive(Debug, Args)]
+pub(crate) struct ResultArgs {
+    /// New directory for the results [default: runs/RUN-ID]
+    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the result (run.json) instead of the summary
+    #[arg(long, env = "REENACT_JSON")]
+    pub(crate) json: bool,
+    /// Which requests get a line in requests.jsonl.zst
+    #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All, help_heading = "Results")]
+    pub(crate) requests: Requests,
+    /// What is kept of the answers, as a session in RUN/answers: heads with a digest of each body (digest), the same and
+    /// one body in a hundred (sample), or all bodies; credentials are redacted as in a recording
+    #[arg(long, env = "REENACT_ANSWERS", value_enum, default_value_t = Answers::Digest, help_heading = "Results")]
+    pub(crate) answers: Answers,
+    /// Kept of each body; its true length and digest are kept in any case
+    #[arg(long, env = "REENACT_ANSWER_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::body_size, help_heading = "Results")]
+    pub(crate) answer_body_max: u64,
+    /// Key of the pseudonyms in kept answers, by reference [default: a new random one]
+    #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Results")]
+    pub(crate) redact_key: Option<Reference>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Requests {
+    All,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Answers {
+    None,
+    Digest,
+    Sample,
+    All,
+}

@@ -1,0 +1,33 @@
+//! Arguments of `replay` about trace contexts and where spans go.
+
+use clap::{Args, ValueEnum};
+
+use crate::secret::Reference;
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
+    #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Preset of endpoint and token header
+    #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Traces")]
+    pub(crate) backend: Option<Backend>,
+    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND
+    #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Traces")]
+    pub(crate) token: Option<Reference>,
+    /// Name of the environment under test, for the spans' deployment.environment.name
+    #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME", help_heading = "Traces")]
+    pub(crate) environment: Option<String>,
+    /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
+    #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Traces")]
+    pub(crate) trace_sample: String,
+    /// Not built yet: refused by name
+    #[arg(long, hide = true)]
+    pub(crate) span_budget: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
+    Lightstep,
+}
