@@ -8,6 +8,8 @@ use formats::filter::Filter;
 
 use crate::secret::Reference;
 
+#[cfg(feature = "replay")]
+mod compare;
 mod edit;
 #[cfg(feature = "replay")]
 mod load;
@@ -16,6 +18,8 @@ mod record;
 #[cfg(feature = "replay")]
 mod replay;
 
+#[cfg(feature = "replay")]
+pub(crate) use compare::{CompareArgs, FailOn};
 pub(crate) use edit::EditArgs;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
@@ -92,8 +96,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     #[command(hide = true)]
     Export(NotBuilt),
-    #[command(hide = true)]
-    Compare(NotBuilt),
+    /// Tell what changed between the runs of two sides from noise
+    #[cfg(feature = "replay")]
+    Compare(CompareArgs),
     #[command(hide = true)]
     Ab(NotBuilt),
 }
