@@ -16,8 +16,11 @@ use support::{Said, folder, inside, reenact, reenact_says, run, run_json, text};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPANS: [&str; 2] = ["b7ad6b7169203331", "00f067aa0ba902b7"];
 
-/// Two requests of one trace in each format, by the formats' names; whether the first one was sampled.
-const FLEETS: [(&str, bool, fn(&str) -> Vec<(&'static str, String)>); 8] = [
+/// The fields by which a span with this id is named as the parent.
+type Fields = fn(&str) -> Vec<(&'static str, String)>;
+
+/// Two requests of one trace in each format, by the formats' names; whether they were sampled.
+const FLEETS: [(&str, bool, Fields); 8] = [
     ("w3c", true, |span| vec![("traceparent", format!("00-{TRACE}-{span}-01"))]),
     ("b3", false, |span| vec![("b3", format!("{}1-{span}-0", &TRACE[..31]))]),
     ("b3multi", true, |span| {
