@@ -4,6 +4,7 @@ mod asked;
 mod kept;
 mod sealed;
 mod select;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 use asked::Asked;
 use log::Level;
+pub(crate) use traces::Propagation;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
 use crate::logging::{self, say};
@@ -322,6 +324,9 @@ impl Planned {
         }
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
+        }
+        if let Some(notice) = self.traces_notice() {
+            say(Level::Info, &format!("note: {notice}"));
         }
         if let Some(notice) = self.sealed_notice() {
             say(Level::Info, &format!("note: {notice}"));

@@ -220,6 +220,7 @@ impl Feed {
             position,
             copy: entry.copy,
             recorded: record.trace,
+            decision: record.trace_decision,
             generation: record.trace_generation,
             first_in_trace: record.first_in_trace,
         });

@@ -128,11 +128,14 @@ pub(crate) enum UnsafeMethods {
   reenact plan sessions/monday --rate 3x --require-shape --svg plan.svg
   reenact plan sessions/monday --ramp 1x..10x/10m
   reenact plan sessions/monday --rate 1200/s --show 5
+  reenact plan sessions/monday --show 5 --propagators tracecontext,b3
   reenact plan sessions/monday --filter 'method = GET and not path like /admin/*' --template '/users/{name}'
   reenact plan sessions/monday --rate 0.5x --json")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) contexts: super::ContextArgs,
     /// Print the plan's summary as JSON
     #[arg(long, env = "REENACT_JSON", conflicts_with = "show")]
     pub(crate) json: bool,

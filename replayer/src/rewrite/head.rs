@@ -51,7 +51,7 @@ impl<'a> Head<'a> {
     /// on what it means.
     pub(super) fn read(recorded: &'a [u8]) -> Result<Self, LeftOut> {
         Self::read_whole(recorded).map(|mut head| {
-            head.lines.retain(|line| !trace::is_trace_header(&line.name));
+            head.lines.retain(|line| !trace::is_trace_field(&line.name, line.value.bytes()));
             head
         })
     }

@@ -84,8 +84,9 @@ impl SpanBuilder {
         }
         let mut links = SpanLinks::default();
         links.links.push(Link::with_context(self.run_context.clone()));
-        if let Some(trace) = facts.trace {
-            links.links.push(Link::with_context(context(trace.trace_id, trace.parent_id, true)));
+        // A load balancer's context names no span to link to.
+        if let Some((trace, parent)) = facts.trace.and_then(|trace| Some((trace, trace.parent()?))) {
+            links.links.push(Link::with_context(context(trace.trace_id, parent, true)));
         }
         let fresh = &job.fresh;
         SpanData {

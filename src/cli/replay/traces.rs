@@ -1,4 +1,4 @@
-//! Arguments of `replay` about trace contexts and where spans go.
+//! Arguments of `replay` about trace contexts, which `plan` has, too, and where spans go.
 
 use clap::{Args, ValueEnum};
 
@@ -18,12 +18,36 @@ pub(crate) struct TraceArgs {
     /// Name of the environment under test, for the spans' deployment.environment.name
     #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME", help_heading = "Traces")]
     pub(crate) environment: Option<String>,
-    /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
-    #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Traces")]
-    pub(crate) trace_sample: String,
+    #[command(flatten)]
+    pub(crate) contexts: ContextArgs,
     /// Not built yet: refused by name
     #[arg(long, hide = true)]
     pub(crate) span_budget: Option<String>,
+}
+
+/// What the contexts of requests look like.
+#[derive(Debug, Args)]
+pub(crate) struct ContextArgs {
+    /// Headers that carry the fresh contexts: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, between commas; or
+    /// none (else OTEL_PROPAGATORS) [default: tracecontext,baggage]
+    #[arg(long, env = "REENACT_PROPAGATORS", value_name = "NAMES", help_heading = "Traces")]
+    pub(crate) propagators: Option<String>,
+    /// Length of trace ids [default: 128; 64 with ottrace]
+    #[arg(long, env = "REENACT_TRACE_ID_BITS", value_enum, help_heading = "Traces")]
+    pub(crate) trace_id_bits: Option<IdBits>,
+    /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
+    #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Traces")]
+    pub(crate) trace_sample: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IdBits {
+    /// The upper half is zero, for fleets in which some know no longer ones
+    #[value(name = "64")]
+    Short,
+    /// As W3C has them
+    #[value(name = "128")]
+    Long,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
