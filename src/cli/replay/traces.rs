@@ -1,6 +1,7 @@
 //! Arguments of `replay` about trace contexts and where spans go.
 
 use clap::{Args, ValueEnum};
+use replayer::spans::SpanBudget;
 
 use crate::secret::Reference;
 
@@ -21,9 +22,9 @@ pub(crate) struct TraceArgs {
     /// Share of traces that are sampled, from 0 to 1, or `recorded` as they were in the recording
     #[arg(long, env = "REENACT_TRACE_SAMPLE", value_name = "SHARE", default_value = "1", help_heading = "Traces")]
     pub(crate) trace_sample: String,
-    /// Not built yet: refused by name
-    #[arg(long, hide = true)]
-    pub(crate) span_budget: Option<String>,
+    /// Client spans a second at most, as in 200/s: traces drawn before they are sent, and a fifth for errors and the slowest
+    #[arg(long, env = "REENACT_SPAN_BUDGET", value_name = "N/s", help_heading = "Traces")]
+    pub(crate) span_budget: Option<SpanBudget>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
