@@ -94,7 +94,6 @@ pub(crate) struct Replay {
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
     pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
-        refuse_later(&args)?;
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
@@ -313,14 +312,6 @@ fn show(live: &Live) {
         units::count(live.errors),
     );
     let _ = std::io::stderr().flush();
-}
-
-/// Options that this version has no room for behind them yet.
-fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
-    match &args.traces.span_budget {
-        Some(_) => Err(Failure::not_built("--span-budget")),
-        None => Ok(()),
-    }
 }
 
 /// Requests that may change the target's state are sent only when somebody said so.

@@ -238,6 +238,10 @@ fn a_collector_that_is_down_changes_nothing_but_the_spans() {
     assert_eq!((&result["completed"], &result["spans"]["exported"]), (&20.into(), &0.into()));
     assert_eq!(result["spans"]["dropped"]["export_failed"], 20, "{}", result["spans"]);
     check(&["replay", &session, "--target", &to, "--otlp-endpoint", "nonsense"], 2, &["nonsense", "is no URL"]);
+    for (budget, why) in [("x", "200/s"), ("0/s", "--trace-sample 0"), ("1000001/s", "1000000"), ("9/m", "200/s")] {
+        check(&["replay", &session, "--target", &to, "--span-budget", budget], 2, &["--span-budget", budget, why]);
+    }
+    check(&["replay", &session, "--target", &to, "--span-budget", "9/s"], 2, &["--span-budget", "--otlp-endpoint"]);
 }
 
 #[test]
@@ -379,8 +383,6 @@ fn what_is_not_built_is_refused_by_name() {
         check(&["import", "--format", format, "x", "-o", "y"], 2, &[format, "not built yet"]);
     }
     check(&["import", "--format", "nonsense", "x", "-o", "y"], 2, &["nonsense"]);
-    let later = ["replay", &session, "--target", "http://127.0.0.1:1", "--span-budget", "x"];
-    check(&later, 2, &["--span-budget", "not built yet"]);
 }
 
 #[test]

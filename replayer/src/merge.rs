@@ -133,7 +133,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
         result.connections.resumed += other.connections.resumed;
         result.connections.peak += other.connections.peak;
         result.spans.exported += other.spans.exported;
-        result.spans.sampled_out += other.spans.sampled_out;
+        add_counts(&mut result.spans.sampled_out, &other.spans.sampled_out);
+        add_counts(&mut result.spans.kept_at_end, &other.spans.kept_at_end);
         add_counts(&mut result.spans.dropped, &other.spans.dropped);
         // Each shard's answers stay where they are.
         add_answers(&mut result.answers, other.answers.as_ref());

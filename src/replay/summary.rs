@@ -78,12 +78,16 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
         0 => String::new(),
         some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
     };
+    let sampled_out = match total(&result.spans.sampled_out) {
+        0 => String::new(),
+        some => format!(", {} sampled out ({})", units::count(some), each(&result.spans.sampled_out)),
+    };
     let no_exporter = result.spans.dropped.contains_key("no_exporter");
     line(
         "spans",
         match no_exporter {
             true => "none exported: no --otlp-endpoint was given".to_owned(),
-            false => format!("{} exported{dropped}", units::count(result.spans.exported)),
+            false => format!("{} exported{sampled_out}{dropped}", units::count(result.spans.exported)),
         },
     );
     if let Some(kept) = &result.answers {

@@ -201,6 +201,12 @@ impl Receiver {
         Self { address: format!("127.0.0.1:{}", port.trim()), file, _process: process }
     }
 
+    /// Everything that was received so far. What was answered is in it.
+    pub(crate) fn so_far(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// Waits until exactly `count` things were received.
     #[track_caller]
     pub(crate) fn received(&self, count: usize) -> Vec<serde_json::Value> {

@@ -30,7 +30,7 @@ use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
-use crate::spans::{ExportOptions, SpanSink};
+use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::Spool;
 use crate::verdict::{self, LagLimit};
 
@@ -217,9 +217,11 @@ pub fn start(
         // Made on its own thread: what it asks of the kernel is for the thread that asks.
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
     }
+    let steps = run.plan.profile().steps(run.plan.timing().end_ns);
     let feed = {
         let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
-        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
+        let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes).within(budget);
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
             let failed = |source| ReplayError::Spool { doing: "read", directory, source };
@@ -234,6 +236,7 @@ pub fn start(
         limits: options.limits,
     };
     let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
+    let steady = (options.steady.from_ns, options.steady.to_ns);
     let known = Known { result, facts, loop_model: options.loop_model, preflight: options.preflight };
     let thread = {
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
@@ -247,7 +250,8 @@ pub fn start(
             if let Ok(mut live) = live.lock() {
                 live.over = true;
             }
-            let result = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            result.spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
             directory.write_result(&result)?;
             sent.and(fed).map(|()| result)
         })?
@@ -286,7 +290,7 @@ fn complete(
     dials: &[Arc<DialCounters>],
     started: SystemTime,
     stop: &Stop,
-) -> RunResult {
+) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight } = known;
     let Ended { counted, spans, answers, mut generator, aborted } = ended;
@@ -354,12 +358,11 @@ fn complete(
             resumed: dials.iter().map(|dial| dial.resumed()).sum(),
             peak: counters.peak.load(Relaxed),
         },
-        spans,
         answers,
         generator,
         ..known
     };
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
-    result
+    (result, spans)
 }

@@ -1,7 +1,9 @@
 //! The exporter's thread: takes outcomes off the queue, batches their spans, exports them, counts what became of them.
 
+use std::sync::{Arc, OnceLock};
+
 use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use rtrb::Consumer;
 
 use super::build::SpanBuilder;
@@ -29,6 +31,8 @@ pub(super) struct Export {
     exporter: SpanExporter,
     outcomes: Consumer<Box<Job>>,
     builder: SpanBuilder,
+    /// The spans of the run itself, from when it is over.
+    closing: Arc<OnceLock<Vec<SpanData>>>,
     clock: Clock,
     counted: Counted,
 }
@@ -38,9 +42,10 @@ impl Export {
         exporter: SpanExporter,
         outcomes: Consumer<Box<Job>>,
         builder: SpanBuilder,
+        closing: Arc<OnceLock<Vec<SpanData>>>,
         clock: Clock,
     ) -> Self {
-        Self { exporter, outcomes, builder, clock, counted: Counted::default() }
+        Self { exporter, outcomes, builder, closing, clock, counted: Counted::default() }
     }
 
     pub(super) async fn run(mut self) -> Counted {
@@ -77,9 +82,10 @@ impl Export {
                     }
                 }
             } else if over {
-                // The run's own span ends with the run and is not counted among the requests'.
-                if let Err(error) = self.exporter.export(vec![self.builder.run(now)]).await {
-                    log::warn!("the run's span was not exported: {error}");
+                // The run's own spans end with the run and are not counted among the requests'.
+                let closing = self.closing.get().cloned().unwrap_or_default();
+                if let Err(error) = self.exporter.export(closing).await {
+                    log::warn!("the run's own spans were not exported: {error}");
                 }
                 return self.counted;
             } else {

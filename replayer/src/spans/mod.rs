@@ -3,15 +3,17 @@
 //! The exporter lives on a thread of its own with a small tokio runtime. The queue to it is bounded: when the collector
 //! is slow the spans give way, never the schedule.
 
+mod budget;
 mod build;
+mod choose;
 mod export;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use rtrb::{Producer, RingBuffer};
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 
@@ -20,8 +22,12 @@ use crate::error::ReplayError;
 use crate::job::{Job, RunFacts};
 use crate::result::Spans;
 use crate::secret::Secret;
-use build::{SpanBuilder, resource};
+use build::{RunBase, resource, run_spans};
+use choose::Chooser;
 use export::{Counted, Export};
+
+pub use budget::{HeadBudget, SpanBudget};
+pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
 
 /// Outcomes that may wait for export.
 const QUEUE_SPANS_MAX: usize = 65_536;
@@ -37,6 +43,8 @@ pub struct ExportOptions {
     pub headers: Vec<(String, Secret)>,
     /// `deployment.environment.name`
     pub environment: Option<String>,
+    /// What they say, and how many there are.
+    pub spans: SpanOptions,
 }
 
 /// Hands outcomes to the exporter.
@@ -45,14 +53,25 @@ pub struct SpanSink {
     thread: Option<std::thread::JoinHandle<Counted>>,
     reason: &'static str,
     dropped: u64,
-    sampled_out: u64,
+    chooser: Chooser,
+    base: Option<Arc<RunBase>>,
+    /// The spans of the run itself, for the exporter's thread, once it is over.
+    closing: Arc<OnceLock<Vec<SpanData>>>,
 }
 
 impl SpanSink {
     /// No exporter: every span is counted as dropped for that reason.
     #[must_use]
     pub fn none() -> Self {
-        Self { queue: None, thread: None, reason: "no_exporter", dropped: 0, sampled_out: 0 }
+        Self {
+            queue: None,
+            thread: None,
+            reason: "no_exporter",
+            dropped: 0,
+            chooser: Chooser::new(None),
+            base: None,
+            closing: Arc::default(),
+        }
     }
 
     /// Starts the exporter's thread.
@@ -83,10 +102,12 @@ impl SpanSink {
             builder.with_timeout(EXPORT_TIMEOUT).with_metadata(headers).build()
         };
         let mut exporter = exporter.map_err(|error| bad(error.to_string()))?;
-        exporter.set_resource(&resource(options, &run));
+        exporter.set_resource(&resource(&options.spans, options.environment.as_deref(), &run));
         let (queue, outcomes) = RingBuffer::new(QUEUE_SPANS_MAX);
-        let builder = SpanBuilder::new(run, clock, start_ns);
-        let export = Export::new(exporter, outcomes, builder, clock);
+        let base = Arc::new(RunBase::new(run, clock, start_ns));
+        let builder = SpanBuilder::of(Arc::clone(&base), &options.spans);
+        let closing = Arc::default();
+        let export = Export::new(exporter, outcomes, builder, Arc::clone(&closing), clock);
         let thread = std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
@@ -94,22 +115,36 @@ impl SpanSink {
                 runtime.block_on(export.run())
             })
             .map_err(|source| ReplayError::System { doing: "start the exporter's thread", source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), reason: "queue_full", dropped: 0, sampled_out: 0 })
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            reason: "queue_full",
+            dropped: 0,
+            chooser: Chooser::new(options.spans.budget),
+            base: Some(base),
+            closing,
+        })
     }
 
-    /// Hands one outcome over; never waits.
+    /// Takes one outcome; never waits. What was shed has no span.
     pub fn take(&mut self, job: Box<Job>) {
-        if !job.fresh.is_sampled {
-            self.sampled_out += 1;
-            return;
+        let Self { queue, dropped, chooser, .. } = self;
+        match job.progress.shed {
+            Some(_) => chooser.shed(&job),
+            None => chooser.take(job, &mut |job| push(queue, dropped, job)),
         }
-        let taken = self.queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
-        self.dropped += u64::from(!taken);
     }
 
-    /// Exports what is left and says what became of the spans.
+    /// Exports what is left, and the spans of the run itself, and says what became of the requests' spans. `end` is what
+    /// the run came to; `None`: it broke off.
     #[must_use]
-    pub fn finish(mut self) -> Spans {
+    pub fn finish(mut self, end: Option<&RunEnd<'_>>) -> Spans {
+        let Self { queue, dropped, chooser, .. } = &mut self;
+        chooser.end(&mut |job| push(queue, dropped, job));
+        if let Some(base) = &self.base {
+            // Only this sets it, and only once.
+            let _ = self.closing.set(run_spans(base, end));
+        }
         drop(self.queue.take());
         let counted = match self.thread.take().map(std::thread::JoinHandle::join) {
             Some(Ok(counted)) => counted,
@@ -121,6 +156,16 @@ impl SpanSink {
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
-        Spans { exported: counted.exported, dropped, sampled_out: self.sampled_out }
+        Spans {
+            exported: counted.exported,
+            dropped,
+            sampled_out: self.chooser.sampled_out(),
+            kept_at_end: self.chooser.kept_at_end(),
+        }
     }
+}
+
+fn push(queue: &mut Option<Producer<Box<Job>>>, dropped: &mut u64, job: Box<Job>) {
+    let taken = queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
+    *dropped += u64::from(!taken);
 }

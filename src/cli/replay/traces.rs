@@ -1,6 +1,7 @@
 //! Arguments of `replay` about trace contexts, which `plan` has, too, and where spans go.
 
 use clap::{Args, ValueEnum};
+use replayer::spans::SpanBudget;
 
 use crate::secret::Reference;
 
@@ -20,9 +21,9 @@ pub(crate) struct TraceArgs {
     pub(crate) environment: Option<String>,
     #[command(flatten)]
     pub(crate) contexts: ContextArgs,
-    /// Not built yet: refused by name
-    #[arg(long, hide = true)]
-    pub(crate) span_budget: Option<String>,
+    /// Client spans a second at most, as in 200/s: traces drawn before they are sent, and a fifth for errors and the slowest
+    #[arg(long, env = "REENACT_SPAN_BUDGET", value_name = "N/s", help_heading = "Traces")]
+    pub(crate) span_budget: Option<SpanBudget>,
 }
 
 /// What the contexts of requests look like.
