@@ -150,7 +150,7 @@ pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
@@ -185,7 +185,7 @@ pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print at most N exchanges
@@ -215,7 +215,7 @@ pub(crate) struct VerifyArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print JSON
