@@ -9,6 +9,7 @@ use formats::model::ClientKey;
 
 use super::*;
 use crate::rewrite::{CopyFacts, Opened, RewriteOptions, Rewriter, Rules};
+use crate::secret::{LiveSecret, Secret};
 
 fn parse(text: &str) -> Result<Credentials, CredentialsError> {
     Credentials::parse(text, Path::new("users.csv"))

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 
@@ -17,6 +18,8 @@ pub(in crate::secret) struct Refused {
 const CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the container or \
                            the instance; profiles of SSO and of `aws login` are not read: `aws configure \
                            export-credentials --format env` prints what can be";
+const MAY_NOT: &str = "these credentials need secretsmanager:GetSecretValue on it, and kms:Decrypt with a key of your own; \
+                       or they are wrong";
 const REACHED: &str = "check region and network; AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL name another \
                        address, as of a VPC endpoint";
 
@@ -41,12 +44,10 @@ impl Refused {
         Self { why, hint: REACHED }
     }
 
-    pub(super) fn of<R>(error: &SdkError<GetSecretValueError, R>, region: &str) -> Self
-    where
-        R: std::fmt::Debug + Send + Sync + 'static,
-    {
+    pub(super) fn of(error: &SdkError<GetSecretValueError, HttpResponse>, region: &str) -> Self {
         if let Some(service) = error.as_service_error() {
-            return Self::of_service(service, region);
+            let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+            return Self::of_service(service, status, region);
         }
         let chain = chain(error);
         let why = chain.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -56,14 +57,16 @@ impl Refused {
         }
     }
 
-    fn of_service(error: &GetSecretValueError, region: &str) -> Self {
-        let code = error.code().unwrap_or("an unknown error");
+    fn of_service(error: &GetSecretValueError, status: u16, region: &str) -> Self {
+        // A middleman answers without a code.
+        let Some(code) = error.code() else {
+            let why = format!("Secrets Manager of {region} answers {status}, and says no more");
+            return Self { why, hint: if matches!(status, 401 | 403) { MAY_NOT } else { REACHED } };
+        };
         let said = error.message().unwrap_or("no reason was given");
         let hint = match code {
             "ResourceNotFoundException" => "check name, stage and region (aws-sm:NAME?region=…)",
-            "AccessDeniedException" => {
-                "these credentials need secretsmanager:GetSecretValue on it, and kms:Decrypt with a key of your own"
-            }
+            "AccessDeniedException" => MAY_NOT,
             "DecryptionFailure" => "these credentials need kms:Decrypt with the secret's key",
             "InvalidRequestException" | "InvalidParameterException" => {
                 "check the secret: it may be marked for deletion"
