@@ -5,7 +5,7 @@
 mod scripted;
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -199,12 +199,34 @@ fn what_is_not_given_is_said_with_its_reason_and_never_with_a_value() {
         [("AWS_ACCESS_KEY_ID", part(0)), ("AWS_SECRET_ACCESS_KEY", part(1))]
     };
     assert_eq!(run(store.reenact(&line).envs(of(&may))).code, 0, "botocore finds our signature right");
-    refused(store.reenact(&line).envs(of(&may_not)), &["AccessDenied", "secretsmanager:GetSecretValue"]);
-    refused(
-        store.reenact(&line).envs(of(&may)).env("AWS_SECRET_ACCESS_KEY", "another"),
-        &["Signature", "these AWS credentials are wrong or expired"],
-    );
-    refused(&mut store.reenact(&line), &["these AWS credentials are wrong or expired"]);
+    // moto says all of these as XML, which AWS does not: there is a status, and no code.
+    let refused_key = ["of eu-central-1 answers 403", "these credentials need secretsmanager:GetSecretValue"];
+    refused(store.reenact(&line).envs(of(&may_not)), &refused_key);
+    refused(store.reenact(&line).envs(of(&may)).env("AWS_SECRET_ACCESS_KEY", "another"), &refused_key);
+    refused(&mut store.reenact(&line), &refused_key);
+
+    // The same in AWS's own form.
+    for (code, hint) in [
+        ("AccessDeniedException", "these credentials need secretsmanager:GetSecretValue"),
+        ("DecryptionFailure", "kms:Decrypt with the secret's key"),
+        ("ExpiredTokenException", "these AWS credentials are wrong or expired"),
+        ("UnrecognizedClientException", "these AWS credentials are wrong or expired"),
+    ] {
+        let aws = target(move |mut socket| {
+            while let Some(head) = read_head(&mut socket) {
+                let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+                let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                socket.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+                let body = json!({"__type": code, "Message": "User: ann may not"}).to_string();
+                let length = body.len();
+                let kind = "application/x-amz-json-1.1";
+                write!(socket, "HTTP/1.1 400 Bad\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+                    .unwrap();
+            }
+        });
+        let said = format!("says {code}: User: ann may not");
+        refused(store.reenact(&line).env("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{aws}")), &[&said, hint]);
+    }
 }
 
 #[test]
@@ -263,14 +285,32 @@ fn credentials_are_found_as_aws_tools_find_them() {
     let asked = asked.lock().unwrap().to_ascii_lowercase();
     assert!(asked.starts_with("get /keys ") && asked.contains("authorization: it-is-me"), "{asked}");
 
-    finds(
-        &store,
-        &[
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_EC2_METADATA_DISABLED", "false"),
-            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &store.url),
-        ],
-    );
+    // Instance metadata, version 2: nothing is given without the token of the session.
+    let metadata = target(|mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+            let has_token = head.contains("x-aws-ec2-metadata-token: a-session");
+            let body = match head.split(' ').take(2).collect::<Vec<_>>()[..] {
+                ["put", "/latest/api/token"] => "a-session",
+                ["get", "/latest/meta-data/iam/security-credentials/"] if has_token => "replayer",
+                ["get", "/latest/meta-data/iam/security-credentials/replayer"] if has_token => {
+                    r#"{"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z", "AccessKeyId": "a",
+                        "SecretAccessKey": "b", "Token": "c", "Expiration": "2099-01-01T00:00:00Z"}"#
+                }
+                _ => "",
+            };
+            let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
+            let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600";
+            write!(socket, "HTTP/1.1 {status}\r\n{ttl}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    let metadata = format!("http://{metadata}");
+    let settings = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.as_str()),
+    ];
+    finds(&store, &settings);
 }
 
 #[test]
