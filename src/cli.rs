@@ -155,7 +155,7 @@ pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
@@ -190,7 +190,7 @@ pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print at most N exchanges
@@ -220,7 +220,7 @@ pub(crate) struct VerifyArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print JSON

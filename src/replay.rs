@@ -1,5 +1,6 @@
 //! `reenact replay`: checks, plans, sends, and says what happened.
 
+mod backend;
 mod connect;
 mod export;
 mod safety;

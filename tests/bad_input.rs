@@ -363,13 +363,13 @@ fn secrets_are_never_values() {
         |more: &[&str], says: &[&str]| check(&[&["replay", &session, "--target", &to][..], more].concat(), 2, says);
     let said = replay(
         &["--backend", "lightstep", "--token", "hunter2-a-real-token"],
-        &["env:NAME, file:PATH or exec:COMMAND"],
+        &["env:NAME, file:PATH, exec:COMMAND or aws-sm:ID"],
     );
     assert!(said.err.matches("hunter2-a-real-token").count() <= 1, "only clap's echo of the command line: {said:?}");
     replay(&["--backend", "lightstep"], &["needs an access token", "--token env:"]);
     replay(&["--backend", "lightstep", "--token", "env:REENACT_NO_SUCH"], &["REENACT_NO_SUCH"]);
     replay(&["--token", "env:X"], &["--backend"]);
-    replay(&["--backend", "lightstep", "--token", "aws-sm:x"], &["aws-sm", "not built yet"]);
+    replay(&["--backend", "lightstep", "--token", "aws-sm:x?stge=y"], &["none of region, stage, version"]);
 }
 
 #[test]

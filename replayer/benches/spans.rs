@@ -35,6 +35,7 @@ fn job(contexts: &Contexts, number: u64) -> Job {
         position: number,
         copy: 0,
         recorded: trace,
+        decision: None,
         generation: 0,
         first_in_trace: number.is_multiple_of(128),
     };

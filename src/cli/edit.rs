@@ -31,7 +31,7 @@ pub(crate) struct EditArgs {
     /// Sessions: directories or segments; several are merged by their clocks
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted inputs, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted inputs, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// New directory for the session; with --split-by, OUT-001, OUT-002 …
@@ -70,7 +70,7 @@ pub(crate) struct EditArgs {
     /// Apply the rules of redaction again: the default ones, and the tables `redact` of --config
     #[arg(long, env = "REENACT_REDACT", help_heading = "Redaction")]
     pub(crate) redact: bool,
-    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND [default: random]
+    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID [default: random]
     #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Redaction")]
     pub(crate) redact_key: Option<Reference>,
     /// Encrypt secrets to this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable) instead of

@@ -96,14 +96,15 @@ pub(crate) struct LoadArgs {
     /// Send the recorded Host instead of the target's
     #[arg(long, env = "REENACT_KEEP_HOST", help_heading = "Requests")]
     pub(crate) keep_host: bool,
-    /// Value of the Authorization field of every request, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// Value of the Authorization field of every request, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_AUTH", value_name = "REF", help_heading = "Requests")]
     pub(crate) auth: Option<Reference>,
     /// CSV with a credential a row (columns: header names, cookie:NAME, query:NAME); each life of a client keeps its row
     #[arg(long, env = "REENACT_CREDENTIALS", value_name = "FILE", help_heading = "Requests")]
     pub(crate) credentials: Option<PathBuf>,
 
-    /// age identities that open the values that were sealed in the sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open the values that were sealed in the sessions, by reference: env:NAME, file:PATH,
+    /// exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF", help_heading = "Requests")]
     pub(crate) identity: Option<Reference>,
 

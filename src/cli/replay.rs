@@ -23,7 +23,7 @@ use crate::units;
   reenact replay sessions/monday --target http://127.0.0.1:9000 --propagators b3multi --trace-id-bits 64
   reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
   reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
-  LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging \\
+  reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s
 
 Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this

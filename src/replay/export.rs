@@ -1,15 +1,13 @@
 //! Where spans go, from flags, presets and the environment.
 
 use log::Level;
-use replayer::secret::Secret;
 use replayer::spans::{ExportOptions, SpanOptions, resource_attributes};
 
-use crate::cli::{Backend, TraceArgs};
+use super::backend::{self, Protocol};
+use crate::cli::TraceArgs;
 use crate::logging::say;
 use crate::outcome::Failure;
 
-const LIGHTSTEP_ENDPOINT: &str = "https://ingest.lightstep.com:443";
-const LIGHTSTEP_HEADER: &str = "lightstep-access-token";
 /// The environment's word for where spans go (OpenTelemetry, OTLP exporter configuration).
 const OTLP_VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 /// What the environment says of who sends spans (OpenTelemetry, general SDK configuration).
@@ -19,31 +17,26 @@ const SERVICE_VARIABLE: &str = "OTEL_SERVICE_NAME";
 const METHODS_VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure> {
+    let backend = backend::choose(args, args.otlp_endpoint.is_some())?;
     let variable = || OTLP_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let given = args.otlp_endpoint.clone().or_else(variable);
-    let mut headers = Vec::new();
-    let preset = match args.backend {
-        Some(Backend::Lightstep) => {
-            let token = args.token.as_ref().ok_or_else(|| {
-                Failure::new("--backend lightstep needs an access token")
-                    .hint("as in --token env:LIGHTSTEP_ACCESS_TOKEN")
-            })?;
-            headers.push((LIGHTSTEP_HEADER.to_owned(), Secret::new(&token.resolve()?)));
-            Some(LIGHTSTEP_ENDPOINT.to_owned())
-        }
-        None if args.token.is_some() => {
-            return Err(Failure::new("--token says nothing without --backend")
-                .hint("name the backend, as in --backend lightstep"));
-        }
-        None => None,
-    };
-    let Some(endpoint) = given.or(preset) else {
+    let preset = backend.as_ref().and_then(|chosen| chosen.endpoint.clone());
+    // A backend that was named goes before a variable that stands for all programs: its token is sent nowhere else.
+    let Some(endpoint) = args.otlp_endpoint.clone().or(preset).or_else(variable) else {
         return match args.span_budget {
             Some(_) => Err(Failure::new("--span-budget says nothing without an endpoint")
                 .hint("say where spans go, as in --otlp-endpoint http://127.0.0.1:4317")),
             None => Ok(None),
         };
     };
+    let protocol = backend.as_ref().map_or(Protocol::Grpc, |chosen| chosen.protocol);
+    if protocol != Protocol::Grpc {
+        return Err(Failure::not_built(&format!("exporting over {}", protocol.name())));
+    }
+    if let Some(link) = args.backend.and_then(|backend| backend.trace_url(args.backend_site.as_deref())) {
+        say(Level::Info, &format!("traces open at {link}"));
+    }
+    let headers = backend.into_iter().flat_map(|chosen| chosen.headers);
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.current())).collect();
     if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
         return Err(Failure::new(format!("the OTLP endpoint `{endpoint}` is no URL"))
             .hint("write it as in http://127.0.0.1:4317"));

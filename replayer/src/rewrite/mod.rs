@@ -34,7 +34,8 @@ use formats::endpoint::Templates;
 use formats::head::{has_only_trailer_fields, request_line, status_line};
 use formats::model::{Exchange, Message, Protocol};
 
-use crate::credentials::{Credentials, LiveSecret};
+use crate::credentials::Credentials;
+use crate::secret::LiveSecret;
 use frame::Framed;
 use head::Head;
 use hosts::Hosts;

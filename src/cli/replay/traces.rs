@@ -10,10 +10,13 @@ pub(crate) struct TraceArgs {
     /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
     #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL", help_heading = "Traces")]
     pub(crate) otlp_endpoint: Option<String>,
-    /// Preset of endpoint and token header
+    /// Preset of endpoint, protocol and headers; docs/backends has a page for each
     #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Traces")]
     pub(crate) backend: Option<Backend>,
-    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// Which of the backend's sites, as its page says: a region, a site, an environment id
+    #[arg(long, env = "REENACT_BACKEND_SITE", value_name = "SITE", help_heading = "Traces")]
+    pub(crate) backend_site: Option<String>,
+    /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Traces")]
     pub(crate) token: Option<Reference>,
     /// Name of the environment under test, for the spans' deployment.environment.name
@@ -53,6 +56,28 @@ pub(crate) enum IdBits {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Backend {
-    /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
+    /// ServiceNow Cloud Observability, once Lightstep; shut in March 2026
     Lightstep,
+    /// Jaeger, at http://127.0.0.1:4317
+    Jaeger,
+    /// Grafana Tempo, at http://127.0.0.1:4317
+    Tempo,
+    /// Honeycomb; --backend-site us or eu
+    Honeycomb,
+    /// Datadog; --backend-site datadoghq.com, datadoghq.eu …
+    Datadog,
+    /// New Relic; --backend-site us, eu, jp or fedramp
+    NewRelic,
+    /// Dynatrace; --backend-site ENVIRONMENT-ID
+    Dynatrace,
+    /// Elastic Cloud, at --otlp-endpoint
+    Elastic,
+    /// SigNoz Cloud; --backend-site REGION
+    Signoz,
+    /// AWS X-Ray; --backend-site REGION
+    AwsXray,
+    /// Google Cloud Trace, through a collector at http://127.0.0.1:4317
+    GoogleCloud,
+    /// Azure Monitor, through a collector at http://127.0.0.1:4317
+    AzureMonitor,
 }
