@@ -137,7 +137,19 @@ impl Replay {
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
         let collect = collect::listen(&args.collect)?;
-        Ok(Self { args, targets, planned, export, collect, dial, safety, limits, propagation, preflight, redaction_key })
+        Ok(Self {
+            args,
+            targets,
+            planned,
+            export,
+            collect,
+            dial,
+            safety,
+            limits,
+            propagation,
+            preflight,
+            redaction_key,
+        })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {

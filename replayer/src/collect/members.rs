@@ -37,7 +37,7 @@ impl Members {
     #[expect(clippy::cast_possible_truncation, reason = "below the number of words")]
     fn place(&self, trace_id: &[u8; 16], number: u64) -> (usize, u64) {
         let hash = mixed(trace_id, number + 1);
-        ((u128::from(hash) * self.words.len() as u128 >> 64) as usize, 1 << (hash & 63))
+        (((u128::from(hash) * self.words.len() as u128) >> 64) as usize, 1 << (hash & 63))
     }
 }
 
