@@ -177,6 +177,14 @@ pub enum ReplayError {
         /// Why.
         source: formats::session::SessionError,
     },
+    /// There is no place to receive spans at.
+    #[error("cannot listen for the services' spans on {address}")]
+    Collect {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The exporter of spans cannot be set up.
     #[error("cannot export spans to {endpoint}: {why}")]
     Exporter {
@@ -230,6 +238,7 @@ impl ReplayError {
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
             Self::Answers { .. } => "make room there, or keep none with --answers none".into(),
+            Self::Collect { .. } => "name a free address of this machine with --collect; port 0 takes any port".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),
         })
     }
