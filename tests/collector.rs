@@ -1,6 +1,6 @@
 //! `deploy/collector`: configurations that keep replays out of production's pipelines, against the spans of a real replay,
 //! of a service that OpenTelemetry's own SDK traces, and of other requests to the same service.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod peers;
 mod scripted;

@@ -1,6 +1,5 @@
 //! `reenact compare` from outside: real runs against targets of which one is slower and fails at one endpoint.
 #![expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; a target takes its time"

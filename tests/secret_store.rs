@@ -1,6 +1,6 @@
 //! `aws-sm:` against a Secrets Manager that is not ours (`moto`, which checks signatures as botocore makes them): what is
 //! found, what is refused and how it is said, where credentials come from, and rotation while a run goes on.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;

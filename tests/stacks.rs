@@ -1,6 +1,6 @@
 //! Stacks of others on both sides of the recorder, beyond plain HTTP/1: hypercorn, `websockets`, grpcio and curl. Clients
 //! print everything that they see; it must be the same through the recorder as directly.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod front;
 mod peers;

@@ -30,7 +30,7 @@ const JOBS: u64 = 4_096;
 const ROUNDS: usize = 5;
 
 fn job(contexts: &Contexts, number: u64) -> Job {
-    let trace = (number % 64 == 0).then_some(TraceContext { trace_id: [7; 16], parent_id: [9; 8], flags: 1 });
+    let trace = number.is_multiple_of(64).then_some(TraceContext { trace_id: [7; 16], parent_id: [9; 8], flags: 1 });
     let origin = Origin {
         position: number,
         copy: 0,

@@ -1,5 +1,6 @@
 //! Real servers, nothing of ours: nginx, httpbin under gunicorn, and peers in Python (a raw sink, an OTLP receiver,
 //! WebSocket, gRPC, server-sent events).
+#![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this module")]
 

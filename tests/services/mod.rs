@@ -1,6 +1,5 @@
 //! An application of three services, each instrumented by OpenTelemetry's own SDKs: a front in Node, a back and a database
 //! in Python. Every tenth query of prices is slow, and only the front's `/cart` asks for prices.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

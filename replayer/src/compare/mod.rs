@@ -1,7 +1,7 @@
 //! Before and after: what changed between runs of one plan, told apart from noise.
 //!
 //! The repeat is the unit ([`repeats`]), noise that all endpoints share is taken out ([`common`]), and words are given
-//! only to what holds ([`judge`]). How well intervals keep their promise is measured on worlds whose truth is known
+//! only to what holds ([`mod@judge`]). How well intervals keep their promise is measured on worlds whose truth is known
 //! (`worlds.rs`, docs/comparing.md). Not here yet: what the answers say.
 
 pub mod common;
@@ -123,6 +123,9 @@ fn refuse_twice(before: &[PathBuf], after: &[PathBuf]) -> Result<(), CompareErro
     }
 }
 
+/// A fact of a run, as it is printed.
+type Fact<'a> = &'a dyn Fn(&Run) -> String;
+
 /// What is odd about the runs, and does not keep them from being compared.
 fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
     let mut notices = Vec::new();
@@ -130,7 +133,7 @@ fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
         notices.push("one run a side: run-to-run noise unknown".to_owned());
     }
     let runs = || before.iter().chain(after);
-    let differing = |what: &str, of: &dyn Fn(&Run) -> String| {
+    let differing = |what: &str, of: Fact<'_>| {
         let mut values: Vec<String> = runs().map(of).collect();
         values.sort();
         values.dedup();
@@ -141,7 +144,7 @@ fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
         notices.push(format!(
             "the runs are of {plans} different plans: requests are not the same, and endpoints are compared by their names only"
         ));
-        let facts: [(&str, &dyn Fn(&Run) -> String); 5] = [
+        let facts: [(&str, Fact<'_>); 5] = [
             ("sessions", &|run| run.result.sessions.join(" + ")),
             ("multiplier", &|run| run.result.multiplier.to_string()),
             ("seed", &|run| run.result.seed.to_string()),

@@ -124,7 +124,7 @@ pub fn hold(chances: &[f64], share: f64) -> Vec<bool> {
         .iter()
         .enumerate()
         .filter(|(rank, index)| chances.get(**index).is_some_and(|chance| *chance <= share * (*rank + 1) as f64 / all));
-    let limit = last.last().map(|(rank, _)| rank);
+    let limit = last.map(|(rank, _)| rank).max();
     let mut holds = vec![false; chances.len()];
     for index in order.iter().take(limit.map_or(0, |rank| rank + 1)) {
         if let Some(hold) = holds.get_mut(*index) {
