@@ -40,7 +40,24 @@ pub(crate) fn redaction_key(reference: Option<&Reference>) -> Result<RedactionKe
     key.map_err(|error| Failure::of(&error))
 }
 
+/// A file is read again so often, which costs some microseconds.
+#[cfg(feature = "replay")]
+const REREAD_FILE: std::time::Duration = std::time::Duration::from_secs(1);
+/// A command is run again so often, besides after a refusal.
+#[cfg(feature = "replay")]
+const REREAD_COMMAND: std::time::Duration = std::time::Duration::from_secs(300);
+
 impl Reference {
+    /// How often it is worth looking at again while nobody complains; `None` for what cannot change.
+    #[cfg(feature = "replay")]
+    pub(crate) const fn reread_every(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(_) => Some(REREAD_FILE),
+            Self::Exec(_) => Some(REREAD_COMMAND),
+        }
+    }
+
     /// The secret without the line end that files and commands put after it.
     pub(crate) fn resolve(&self) -> Result<Vec<u8>, Failure> {
         let mut bytes = match self {

@@ -22,6 +22,8 @@ use crate::units;
       --unsafe-methods send --abort-if 'error_rate > 5% for 10s' --otlp-endpoint http://127.0.0.1:4317
   reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
   reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
+  API_KEY=… reenact replay s --target … --otlp-endpoint https://otlp.example:443 --otlp-header api-key=env:API_KEY
+  reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging
 
 Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this

@@ -74,16 +74,22 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
             format!("{} requests  {}", units::count(result.steady.settled), quantiles(&result.steady.response_us)),
         );
     }
-    let dropped = match total(&result.spans.dropped) {
+    let some = |what: &str, counts: &BTreeMap<String, u64>| match total(counts) {
         0 => String::new(),
-        some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
+        some => format!(", {} {what} ({})", units::count(some), each(counts)),
+    };
+    let spans = &result.spans;
+    let lost = some("rejected", &spans.rejected) + &some("dropped", &spans.dropped);
+    let sampled_out = match spans.sampled_out {
+        0 => String::new(),
+        some => format!(", {} sampled out", units::count(some)),
     };
     let no_exporter = result.spans.dropped.contains_key("no_exporter");
     line(
         "spans",
         match no_exporter {
             true => "none exported: no --otlp-endpoint was given".to_owned(),
-            false => format!("{} exported{dropped}", units::count(result.spans.exported)),
+            false => format!("{} exported{lost}{sampled_out}", units::count(spans.exported)),
         },
     );
     if let Some(kept) = &result.answers {

@@ -44,7 +44,7 @@ fn run(seconds: u64) -> RunResult {
         response_us: quantiles(1_500.0),
         lag_us: quantiles(17.0),
         recorded_response_us: quantiles(1_250.0),
-        spans: Spans { exported: 77_777, dropped: BTreeMap::from([("queue_full".into(), 4_321)]), sampled_out: 0 },
+        spans: Spans { exported: 77_777, dropped: BTreeMap::from([("queue_full".into(), 4_321)]), ..Spans::default() },
         endpoints: vec![endpoint],
         timeline: (0..seconds).map(second).collect(),
         ..RunResult::default()
@@ -198,7 +198,7 @@ fn what_comes_from_traffic_cannot_become_markup() {
         shed: counts(),
         errors: counts(),
         status: counts(),
-        spans: Spans { dropped: counts(), ..Spans::default() },
+        spans: Spans { rejected: counts(), dropped: counts(), messages: counts(), ..Spans::default() },
         endpoints: vec![Endpoint { endpoint: hostile.into(), status: counts(), ..Endpoint::default() }],
         ..run(3)
     };

@@ -47,7 +47,7 @@ fn full() -> RunResult {
             timer_noise: Some(TimerNoise::default()),
             ..Generator::default()
         },
-        spans: Spans { dropped: counts(), ..Spans::default() },
+        spans: Spans { rejected: counts(), dropped: counts(), messages: counts(), ..Spans::default() },
         answers: Some(Answers { kept: "digest".into(), failure: Some("full".into()), ..Answers::default() }),
         ..RunResult::default()
     }

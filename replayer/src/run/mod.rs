@@ -289,7 +289,7 @@ fn complete(
 ) -> RunResult {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight } = known;
-    let Ended { counted, spans, answers, mut generator, aborted } = ended;
+    let Ended { counted, mut spans, answers, mut generator, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -303,6 +303,12 @@ fn complete(
     if lost > 0 {
         notices.push(format!("{lost} outcomes could not be counted: this machine was too slow for its own results"));
     }
+    let spans_lost = counters.spans_lost.load(Relaxed);
+    if spans_lost > 0 {
+        spans.dropped.insert("outcome_lost".into(), spans_lost);
+    }
+    notices
+        .extend(spans.messages.iter().map(|(said, answers)| format!("where spans go, {answers} answers said: {said}")));
     let stalled = counters.feed_stalled_ns.load(Relaxed);
     if stalled > 0 {
         notices.push(format!(

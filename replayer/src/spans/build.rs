@@ -50,6 +50,11 @@ impl SpanBuilder {
         Self { run, clock, start_ns, scope, names, run_context, run_id, addresses }
     }
 
+    /// Whose spans these are.
+    pub(super) const fn scope(&self) -> &InstrumentationScope {
+        &self.scope
+    }
+
     pub(super) fn request(&self, job: &Job) -> SpanData {
         let (facts, outcome) = (&job.facts, &job.progress);
         let name = self.names.get(facts.endpoint as usize).cloned().unwrap_or_else(|| StringValue::from("HTTP"));
