@@ -226,6 +226,7 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (&["--otlp-endpoint", "http://127.0.0.1:4317/v1/traces"], &[], &["gRPC has no path"]),
         (&["--otlp-endpoint", url, "--otlp-header", "host=env:PATH"], &[], &["`host`", "itself"]),
         (&["--otlp-endpoint", url, "--otlp-header", "hush"], &[], &["NAME=REF"]),
+        (&["--otlp-endpoint", url, "--otlp-header", "api-key=hush"], &[], &["api-key", "by reference"]),
         (&["--otlp-endpoint", url, "--otlp-batch-max", "5MiB"], &[], &["4MiB"]),
         (&["--otlp-endpoint", url, "--otlp-file", "x"], &[], &["--otlp-file"]),
         (&["--otlp-header", "a=env:PATH"], &[], &["--otlp-header", "without an endpoint"]),

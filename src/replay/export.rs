@@ -179,10 +179,20 @@ fn headers(args: &TraceArgs, variables: &Variables) -> Result<Vec<ExportHeader>,
         })?;
         replace(&mut headers, live(LIGHTSTEP_HEADER, token)?);
     }
-    for (name, reference) in &args.otlp_header {
-        replace(&mut headers, live(name, reference)?);
+    for given in &args.otlp_header {
+        let (name, reference) = header(given)?;
+        replace(&mut headers, live(name, &reference)?);
     }
     Ok(headers)
+}
+
+/// `NAME=REF`. Read here and not by clap, which would repeat the text: it may be the secret itself.
+fn header(given: &str) -> Result<(&str, Reference), Failure> {
+    let how = "a header is given as --otlp-header NAME=REF, as in api-key=env:API_KEY";
+    let (name, reference) = given.split_once('=').ok_or_else(|| Failure::new(how))?;
+    let name = name.trim();
+    let reference = reference.trim().parse().map_err(|why| Failure::new(format!("--otlp-header {name}: {why}")))?;
+    Ok((name, reference))
 }
 
 fn replace(headers: &mut Vec<ExportHeader>, header: ExportHeader) {

@@ -62,12 +62,7 @@ impl Courier {
         self.headers.look_again().await;
         let mut attempt = 0;
         loop {
-            // Another batch may have been told to wait meanwhile.
-            while let until = self.not_before_ns.load(Ordering::Relaxed)
-                && self.clock.now_ns() < until.min(give_up_ns)
-            {
-                self.wait_until(until.min(give_up_ns)).await;
-            }
+            self.wait_for_collector(give_up_ns).await;
             attempt += 1;
             let (generation, headers) = self.headers.current();
             let answer = self.transport.post(body.clone(), &headers).await;
@@ -100,6 +95,18 @@ impl Courier {
                     self.wait_until(until).await;
                 }
             }
+        }
+    }
+
+    /// While the collector asked, through whatever batch, to be left alone.
+    async fn wait_for_collector(&self, give_up_ns: u64) {
+        loop {
+            // It may be told again meanwhile.
+            let until = self.not_before_ns.load(Ordering::Relaxed).min(give_up_ns);
+            if self.clock.now_ns() >= until {
+                return;
+            }
+            self.wait_until(until).await;
         }
     }
 

@@ -20,8 +20,8 @@ pub(crate) struct TraceArgs {
     pub(crate) otlp_protocol: Option<String>,
     /// Header of every export with its value by reference, as in api-key=env:API_KEY; looked up again when it changes or is
     /// refused (repeatable)
-    #[arg(long, env = "REENACT_OTLP_HEADER", value_name = "NAME=REF", value_parser = header, help_heading = "Traces")]
-    pub(crate) otlp_header: Vec<(String, Reference)>,
+    #[arg(long, env = "REENACT_OTLP_HEADER", value_name = "NAME=REF", help_heading = "Traces")]
+    pub(crate) otlp_header: Vec<String>,
     /// none or gzip [default: OTEL_EXPORTER_OTLP_COMPRESSION, else none]
     #[arg(long, env = "REENACT_OTLP_COMPRESSION", value_name = "NAME", help_heading = "Traces")]
     pub(crate) otlp_compression: Option<String>,
@@ -67,13 +67,6 @@ pub(crate) struct TraceArgs {
 pub(crate) enum Backend {
     /// ServiceNow Cloud Observability, once Lightstep: header `lightstep-access-token`
     Lightstep,
-}
-
-/// `NAME=REF`; the text is not repeated: it may hold the secret itself.
-fn header(text: &str) -> Result<(String, Reference), String> {
-    let how = "a header is given as NAME=REF, as in api-key=env:API_KEY";
-    let (name, reference) = text.split_once('=').ok_or(how)?;
-    Ok((name.trim().to_owned(), reference.trim().parse()?))
 }
 
 fn batch_size(text: &str) -> Result<u64, String> {
