@@ -1,6 +1,5 @@
 //! Spans on their way to collectors that are down, slow, odd or hostile: every span has its fate, the schedule is
 //! untouched, and collectors that are not ours have them all.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod exported;
 mod peers;

@@ -30,7 +30,7 @@ pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure>
     }
     let destination = match &args.otlp_file {
         Some(path) => Some(Destination::File(path.clone())),
-        None => otlp(args, &Variables::of(std::env::vars_os())?)?.map(Destination::Otlp),
+        None => otlp(args, &Variables::of(std::env::vars_os())?)?.map(|otlp| Destination::Otlp(Box::new(otlp))),
     };
     if destination.is_none()
         && let Some(flag) = about_nothing(args)

@@ -90,7 +90,7 @@ impl SpanSink {
                     Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
                     Protocol::HttpJson => Encoding::Json,
                 };
-                (encoding, Way::Otlp(Arc::new(Courier::new(otlp.clone(), clock)?)))
+                (encoding, Way::Otlp(Arc::new(Courier::new(OtlpOptions::clone(otlp), clock)?)))
             }
             Destination::File(path) => (Encoding::Json, Way::File(LineFile::create(path)?)),
         };

@@ -29,7 +29,7 @@ pub struct ExportOptions {
 #[derive(Debug, Clone)]
 pub enum Destination {
     /// To a collector or a backend.
-    Otlp(OtlpOptions),
+    Otlp(Box<OtlpOptions>),
     /// Into a new file of OTLP JSON lines.
     File(PathBuf),
 }

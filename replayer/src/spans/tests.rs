@@ -125,9 +125,8 @@ fn a_message_of_protobuf_is_the_one_of_opentelemetry_to_the_byte() {
 /// `cargo test --release --workspace --lib -- --ignored --nocapture cost_of_a_span`.
 #[test]
 #[ignore = "measures"]
-#[expect(clippy::print_stdout, reason = "what it measures")]
 fn cost_of_a_span() {
-    let spans: Vec<_> = (0..512).map(|number| wide_span(number)).collect();
+    let spans: Vec<_> = (0..512).map(wide_span).collect();
     let clock = Clock::start();
     let best = |work: &mut dyn FnMut()| {
         let each = |work: &mut dyn FnMut()| {
@@ -211,7 +210,7 @@ fn with_nobody_there_every_span_is_dropped_by_reason_and_handing_over_never_wait
         timeout: Duration::from_secs(1),
         tls: crate::dial::TlsOptions::default(),
     };
-    let spans = exported(&options(Destination::Otlp(otlp), Duration::from_millis(500)), 200_000);
+    let spans = exported(&options(Destination::Otlp(Box::new(otlp)), Duration::from_millis(500)), 200_000);
     assert_eq!((total(&spans), spans.exported, spans.sampled_out), (200_000, 0, 66_667), "{spans:?}");
     assert!(spans.rejected.is_empty(), "{spans:?}");
     let reasons: Vec<_> = spans.dropped.keys().map(String::as_str).collect();
