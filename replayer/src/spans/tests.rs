@@ -122,7 +122,7 @@ fn a_message_of_protobuf_is_the_one_of_opentelemetry_to_the_byte() {
 }
 
 /// What a span costs here, and in opentelemetry-otlp, which clones a batch for each attempt, groups it and encodes it:
-/// `cargo test --release --workspace --lib -- --ignored --nocapture cost_of_a_span`.
+/// `cargo test --release --workspace --exclude formats --exclude recorder --lib -- --ignored --nocapture cost_of_a_span`.
 #[test]
 #[ignore = "measures"]
 fn cost_of_a_span() {
