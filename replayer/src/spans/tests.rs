@@ -1,6 +1,6 @@
 //! Batches against the messages that opentelemetry-proto makes of the same spans, and the account of whole exporters.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
@@ -26,9 +26,14 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-fn resource() -> Resource {
+/// One for all: each that is built has its attributes in an order of its own.
+static RESOURCE: LazyLock<Resource> = LazyLock::new(|| {
     let attributes = [KeyValue::new("a", true)];
     Resource::builder_empty().with_service_name("reenact").with_schema_url(attributes, "https://x/1").build()
+});
+
+fn resource() -> Resource {
+    RESOURCE.clone()
 }
 
 fn span(number: u64, name: String) -> SpanData {
