@@ -8,6 +8,8 @@ use formats::filter::Filter;
 
 use crate::secret::Reference;
 
+#[cfg(feature = "replay")]
+mod compare;
 mod edit;
 #[cfg(feature = "replay")]
 mod load;
@@ -16,6 +18,8 @@ mod record;
 #[cfg(feature = "replay")]
 mod replay;
 
+#[cfg(feature = "replay")]
+pub(crate) use compare::{CompareArgs, FailOn};
 pub(crate) use edit::EditArgs;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
@@ -24,7 +28,7 @@ pub(crate) use record::{
     Fsync, KeepArgs, OperateArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch, WhenTaken,
 };
 #[cfg(feature = "replay")]
-pub(crate) use replay::{Answers, Backend, LoopModel, ReplayArgs, Requests, TraceArgs, WhenBusy};
+pub(crate) use replay::{Answers, Backend, ContextArgs, IdBits, LoopModel, ReplayArgs, Requests, TraceArgs, WhenBusy};
 
 /// Records real traffic and makes it happen again, larger, with a fresh trace for every request.
 #[derive(Debug, Parser)]
@@ -92,8 +96,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     #[command(hide = true)]
     Export(NotBuilt),
-    #[command(hide = true)]
-    Compare(NotBuilt),
+    /// Tell what changed between the runs of two sides from noise
+    #[cfg(feature = "replay")]
+    Compare(CompareArgs),
     #[command(hide = true)]
     Ab(NotBuilt),
 }
@@ -150,7 +155,7 @@ pub(crate) struct InspectArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Say what looks like a credential or like personal data, and where; never the value (docs/redaction.md)
@@ -185,7 +190,7 @@ pub(crate) struct CatArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print at most N exchanges
@@ -215,7 +220,7 @@ pub(crate) struct VerifyArgs {
     /// Sessions: directories or segments
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print JSON

@@ -1,7 +1,7 @@
 //! `reenact edit`: sessions become a new one, or several: cut, thinned, without bodies, redacted again, merged, split.
 //!
 //! What is read goes through once, exchange by exchange, in the memory of one block of each input and one of each part
-//! that is written. Deliberately not here: changing requests, which is the replay's business (docs/rewriting.md).
+//! that is written. How requests are changed is the replay's business (docs/rewriting.md); here its rules are only called.
 
 mod bodies;
 mod chosen;
@@ -11,6 +11,7 @@ mod input;
 mod merge;
 mod origin;
 mod output;
+mod rewriting;
 mod said;
 mod summary;
 mod words;
@@ -110,6 +111,9 @@ impl Edit<'_> {
         }
         self.summary.kept += 1;
         self.seen.exchange(&exchange);
+        if let Some(rewriting) = &self.asked.rewriting {
+            rewriting.apply(&self.asked.templates, &mut exchange, &mut self.summary.rewritten);
+        }
         self.bodies.apply(&mut exchange);
         if let Some(again) = &self.asked.redaction {
             again.redactor.redact(&mut exchange);

@@ -3,6 +3,8 @@
 mod cat;
 mod cli;
 mod command_line;
+#[cfg(feature = "replay")]
+mod compare;
 mod config;
 #[cfg(all(feature = "record", feature = "replay"))]
 mod demo;
@@ -79,7 +81,8 @@ fn run() -> Result<Outcome, Failure> {
         Command::Import(args) => import::run(&args),
         Command::Edit(args) => edit::run(*args, &line.values),
         Command::Export(args) => not_built("export", &args),
-        Command::Compare(args) => not_built("compare", &args),
+        #[cfg(feature = "replay")]
+        Command::Compare(args) => compare::run(&args),
         Command::Ab(args) => not_built("ab", &args),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use replayer::contexts::Contexts;
+use replayer::clock::Clock;
 use replayer::feed::Feed;
 use replayer::job::RunFacts;
 use replayer::plan::Part;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::PlanArgs;
 use crate::outcome::{self, Failure, Outcome};
-use crate::planning::{Analysis, Planned, Preparation, RATE_COLUMNS, seconds};
+use crate::planning::{Analysis, Planned, Preparation, Propagation, RATE_COLUMNS, seconds};
 use crate::units;
 
 /// Columns of the rate's picture on a terminal.
@@ -21,6 +21,7 @@ const SPARK_COLUMNS: usize = 60;
 const ENDPOINTS_SHOWN: usize = 10;
 
 pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
+    let propagation = Propagation::check(&args.contexts)?;
     let (planned, analysis) = Planned::make(&args.load, Preparation::check(&args.load)?, args.show.is_some())?;
     if args.json {
         outcome::print(&format!("{}\n", planned.found.json));
@@ -35,16 +36,16 @@ pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
     planned.report_problems();
     let result = planned.outcome_with_shape(args.load.require_shape);
     if let Some(count) = args.show {
-        show(planned, count)?;
+        show(planned, &propagation, count)?;
     }
     Ok(result)
 }
 
 /// Prints the first requests as they would be sent, each after a line that says when and where.
-fn show(planned: Planned, count: u64) -> Result<(), Failure> {
+fn show(planned: Planned, propagation: &Propagation, count: u64) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("cannot read the spool: {error}"));
     let facts = RunFacts {
-        contexts: Contexts::random()?,
+        contexts: propagation.contexts(Clock::start().wall(0))?,
         endpoints: Vec::new(),
         targets: Vec::new(),
         planned: planned.spool.summary.requests,
@@ -114,6 +115,7 @@ impl Planned {
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.found.undecided,
             "sealed_exchanges": summary.sealed,
+            "traces": self.traces_json(),
             "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
         })
     }
@@ -203,6 +205,7 @@ impl Planned {
         if let Some(notice) = self.sealed_notice() {
             line("sealed", notice);
         }
+        line("traces", self.traces_text());
         line("rate", format!("▕{}▏", units::sparkline(&columns(&analysis.rates.plan))));
         line("plan hash", self.found.hash.clone());
         out += &self.shape_text(&analysis.shape);

@@ -4,6 +4,7 @@ mod asked;
 mod kept;
 mod sealed;
 mod select;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -14,12 +15,11 @@ use formats::endpoint::Templates;
 use formats::model::{Exchange, KeySource};
 use formats::seal::Identities;
 use replayer::contexts::hex;
-use replayer::credentials::{Credentials, LiveSecret};
+use replayer::credentials::Credentials;
 use replayer::error::ReplayError;
 use replayer::plan::{Client, Factor, Plan, PlanError, Rate, Shard};
 use replayer::rewrite::{LeftOut, NotSent, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
-use replayer::secret::Secret;
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
 use replayer::spool::{Builder, Seen, Spool, SpoolOptions};
 use replayer::survey::{CanBeSent, Survey};
@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use asked::Asked;
 use log::Level;
+pub(crate) use traces::Propagation;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
 use crate::logging::{self, say};
@@ -323,6 +324,9 @@ impl Planned {
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
         }
+        if let Some(notice) = self.traces_notice() {
+            say(Level::Info, &format!("note: {notice}"));
+        }
         if let Some(notice) = self.sealed_notice() {
             say(Level::Info, &format!("note: {notice}"));
         }
@@ -394,13 +398,7 @@ fn rewriter(args: &LoadArgs, rules: &str) -> Result<Rewriter, Failure> {
     options.rules = Rules::from_toml(rules).map_err(of)?;
     let credentials = |error: replayer::credentials::CredentialsError| Failure::of(&error).hint(error.hint());
     if let Some(reference) = &args.auth {
-        let first = Secret::new(&reference.resolve()?);
-        let again = reference.clone();
-        let resolve = move || match again.resolve() {
-            Ok(bytes) => Ok(Secret::new(&bytes)),
-            Err(failure) => Err(failure.to_string()),
-        };
-        options.authorization = Some(Arc::new(LiveSecret::new(first, resolve).map_err(credentials)?));
+        options.authorization = Some(Arc::new(reference.live("the secret for Authorization", "")?));
     }
     if let Some(path) = &args.credentials {
         options.credentials = Some(Arc::new(Credentials::read(path).map_err(credentials)?));

@@ -1,5 +1,6 @@
 //! `reenact replay`: checks, plans, sends, and says what happened.
 
+mod backend;
 mod connect;
 mod export;
 mod safety;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use formats::redact::RedactionKey;
 use formats::visible;
 use log::Level;
-use replayer::contexts::{Contexts, Sampling};
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
 use replayer::health::{Demand, Machine, Preflight, preflight};
@@ -32,7 +32,7 @@ use replayer::verdict::{LagLimit, Trust};
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::logging::{self, say};
 use crate::outcome::{self, Failure, Outcome};
-use crate::planning::{Planned, Preparation};
+use crate::planning::{Planned, Preparation, Propagation};
 use crate::signals::Signals;
 use crate::{secret, units};
 use safety::Safety;
@@ -87,7 +87,7 @@ pub(crate) struct Replay {
     dial: DialOptions,
     safety: Safety,
     limits: LagLimit,
-    sampling: Sampling,
+    propagation: Propagation,
     preflight: Preflight,
     redaction_key: RedactionKey,
 }
@@ -95,11 +95,10 @@ pub(crate) struct Replay {
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
     pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
-        refuse_later(&args)?;
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
-        let sampling = args.traces.trace_sample.parse().map_err(Failure::new)?;
+        let propagation = Propagation::check(&args.traces.contexts)?;
         let limits = match &args.lag_limit {
             Some(text) => text.parse().map_err(|error: replayer::verdict::LagLimitError| Failure::of(&error))?,
             None => LagLimit::default(),
@@ -134,12 +133,13 @@ impl Replay {
         let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-        Ok(Self { args, targets, planned, export, dial, safety, limits, sampling, preflight, redaction_key })
+        Ok(Self { args, targets, planned, export, dial, safety, limits, propagation, preflight, redaction_key })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
         let args = &self.args;
-        let contexts = Contexts::random()?.sampled(self.sampling);
+        let clock = self.dial.clock;
+        let contexts = self.propagation.contexts(args.start_at.unwrap_or_else(|| clock.wall(clock.now_ns())))?;
         let out = args.results.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
         let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
@@ -156,7 +156,11 @@ impl Replay {
             shard: (planned.shard != Shard::WHOLE)
                 .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
-            notices: planned.notices().chain(self.dial.tls.warning().map(str::to_owned)).collect(),
+            notices: planned
+                .notices()
+                .chain(self.propagation.notice(&summary.traces))
+                .chain(self.dial.tls.warning().map(str::to_owned))
+                .collect(),
             ..RunResult::default()
         };
         let end_ns = planned.plan.timing().end_ns;
@@ -309,14 +313,6 @@ fn show(live: &Live) {
         units::count(live.errors),
     );
     let _ = std::io::stderr().flush();
-}
-
-/// Options that this version has no room for behind them yet.
-fn refuse_later(args: &ReplayArgs) -> Result<(), Failure> {
-    match &args.traces.span_budget {
-        Some(_) => Err(Failure::not_built("--span-budget")),
-        None => Ok(()),
-    }
 }
 
 /// Requests that may change the target's state are sent only when somebody said so.

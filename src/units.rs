@@ -36,6 +36,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
 }
 
+/// `5%` or `0.05`: a share of more than nothing and at most all.
+#[cfg(feature = "replay")]
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let bad = || format!("`{text}` is no share; write it as in 5% or 0.05");
+    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().map_err(|_| bad())? / unit;
+    if share > 0.0 && share <= 1.0 { Ok(share) } else { Err(bad()) }
+}
+
 /// `80%`: a share in hundredths.
 #[cfg(feature = "record")]
 pub(crate) fn percent(text: &str) -> Result<u32, String> {

@@ -192,7 +192,7 @@ fn check_arrivals(recorded: &[Exchange], arrived: &[Arrival], authority: &str, r
         let expected = rewritten(&one.request.head, authority);
         assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert!(arrival.id == id && arrival.body == framed(&one.request), "the body of {id}");
-        let own = formats::trace::recorded(&one.request.head).map(|context| context.trace_id);
+        let own = formats::trace::recorded(&one.request.head).context.map(|context| context.trace_id);
         traces.push(((own, own.is_none().then_some(id)), trace));
         places.push((one.connection, arrival.connection));
         assert!(spans.insert(span), "a span of two requests");

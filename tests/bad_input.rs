@@ -240,6 +240,10 @@ fn a_collector_that_is_down_changes_nothing_but_the_spans() {
     assert_eq!((&result["completed"], &result["spans"]["exported"]), (&20.into(), &0.into()));
     assert_eq!(result["spans"]["dropped"]["unreachable"], 20, "{}", result["spans"]);
     check(&["replay", &session, "--target", &to, "--otlp-endpoint", "nonsense"], 2, &["nonsense", "is no URL"]);
+    for (budget, why) in [("x", "200/s"), ("0/s", "--trace-sample 0"), ("1000001/s", "1000000"), ("9/m", "200/s")] {
+        check(&["replay", &session, "--target", &to, "--span-budget", budget], 2, &["--span-budget", budget, why]);
+    }
+    check(&["replay", &session, "--target", &to, "--span-budget", "9/s"], 2, &["--span-budget", "--otlp-endpoint"]);
 }
 
 #[test]
@@ -361,13 +365,13 @@ fn secrets_are_never_values() {
         |more: &[&str], says: &[&str]| check(&[&["replay", &session, "--target", &to][..], more].concat(), 2, says);
     let said = replay(
         &["--backend", "lightstep", "--token", "hunter2-a-real-token"],
-        &["env:NAME, file:PATH or exec:COMMAND"],
+        &["env:NAME, file:PATH, exec:COMMAND or aws-sm:ID"],
     );
     assert!(said.err.matches("hunter2-a-real-token").count() <= 1, "only clap's echo of the command line: {said:?}");
     replay(&["--backend", "lightstep"], &["needs an access token", "--token env:"]);
     replay(&["--backend", "lightstep", "--token", "env:REENACT_NO_SUCH"], &["REENACT_NO_SUCH"]);
     replay(&["--token", "env:X"], &["--backend"]);
-    replay(&["--backend", "lightstep", "--token", "aws-sm:x"], &["aws-sm", "not built yet"]);
+    replay(&["--backend", "lightstep", "--token", "aws-sm:x?stge=y"], &["none of region, stage, version"]);
 }
 
 #[test]
@@ -381,8 +385,6 @@ fn what_is_not_built_is_refused_by_name() {
         check(&["import", "--format", format, "x", "-o", "y"], 2, &[format, "not built yet"]);
     }
     check(&["import", "--format", "nonsense", "x", "-o", "y"], 2, &["nonsense"]);
-    let later = ["replay", &session, "--target", "http://127.0.0.1:1", "--span-budget", "x"];
-    check(&later, 2, &["--span-budget", "not built yet"]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod edited;
+#[path = "edited/redacting.rs"]
+mod redacting;
 mod scripted;
 mod support;
 mod traffic;
@@ -330,7 +332,16 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     check(&[&one, "-o", &out, "--level", "23"], "1..=22");
     check(&[&one, "-o", &out, "--sample", "0%"], "no share");
     check(&[&one, "-o", &out, "--drop-bodies", "images"], "names no bodies");
-    check(&[&one, "-o", &out, "--set-header", "a=b"], "docs/rewriting.md");
+    check(&[&one, "-o", &out, "--rewrite"], "--config");
+    let rules = inside(&folder, "rules.toml");
+    let bad = |rules_text: &str, expected: &str| {
+        fs::write(&rules, rules_text).unwrap();
+        let said = edit([&one, "-o", &out, "--rewrite", "--config", &text(&rules)]);
+        assert!(said.code == 2 && said.err.contains(expected) && !Path::new(&out).exists(), "{rules_text}: {said:?}");
+    };
+    bad("", "has no [[rewrite]] table");
+    bad("[[rewrite]]\nset_header = { A = '{{copy}}' }", "rewrite rule 1 (line 1) puts in what differs between copies");
+    bad("[[rewrite]]\nset_haeder = { A = 'b' }", "set_haeder");
 }
 
 #[test]
@@ -361,4 +372,33 @@ fn compact_is_smaller_and_says_the_same() {
     let plain = edited(&[&first], &inside(&folder, "plain"), &[]);
     let bytes = |path: &Path| files(path).iter().map(|file| fs::metadata(file).unwrap().len()).sum::<u64>();
     assert!(bytes(&small) < bytes(&plain), "{} {}", bytes(&small), bytes(&plain));
+}
+
+#[test]
+fn a_rewritten_body_is_planned_with_its_own_length() {
+    let folder = folder();
+    let message = |head: &'static str, body: &'static str| formats::model::Message {
+        head: head.into(),
+        framing: formats::model::Framing::Length,
+        body: formats::model::Body { bytes: body.into(), total_len: body.len() as u64, ..Default::default() },
+        ..Default::default()
+    };
+    let instants =
+        formats::model::Instants { request_start: 1, request_head: 1, request_end: Some(1), ..Default::default() };
+    let exchange = Exchange {
+        request: message("PUT /old/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n", "stage one"),
+        instants,
+        ..Exchange::default()
+    };
+    let first = write(&inside(&folder, "first"), header("first"), &[exchange], &[]);
+    let rules = inside(&folder, "rules.toml");
+    let text_of_rules = "[[rewrite]]\nreplace_path = { from = '^/old', to = '/new' }\nreplace_body = { from = 'one', to = 'seventeen' }\n[[rewrite]]\nmethod = 'PATCH'\nremove_header = ['A']\n";
+    fs::write(&rules, text_of_rules).unwrap();
+    let out = inside(&folder, "out");
+    let said = edit([&text(&first), "-o", &text(&out), "--rewrite", "--config", &text(&rules)]);
+    assert!(said.code == 0 && said.err.contains("rewritten: 1 requests"), "{said:?}");
+    assert!(said.err.contains("warning: rewrite rule 2 (line 4): no request is described by it"), "{said:?}");
+    let planned = reenact_says(["plan", &text(&out), "--show", "1", "--unsafe-methods", "send"]).out;
+    assert!(planned.contains("PUT /new/1 HTTP/1.1"), "{planned}");
+    assert!(planned.contains("Content-Length: 15") && planned.contains("stage seventeen"), "{planned}");
 }

@@ -78,6 +78,38 @@ pub(crate) fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a
     })
 }
 
+/// The first letters of `names`, which are in lower case: a bit each, from `a` on.
+pub(crate) const fn letters(mut names: &[&str]) -> u32 {
+    let mut bits = 0;
+    while let [name, rest @ ..] = names {
+        if let [first, ..] = name.as_bytes() {
+            bits |= 1 << (*first - b'a');
+        }
+        names = rest;
+    }
+    bits
+}
+
+/// Names and values of the fields whose names begin with one of these [`letters`]. What [`fields`] would find, without
+/// taking other lines apart.
+pub(crate) fn fields_by_letter(head: &[u8], letters: u32) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = head.get(line_end(head, 0)..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        loop {
+            let (line, after) = rest.split_at_checked(line_end(rest, 0))?;
+            let text = trim_line_end(line);
+            let first = text.first()?.to_ascii_lowercase();
+            rest = after;
+            if first.is_ascii_lowercase()
+                && letters >> (first - b'a') & 1 == 1
+                && let Some((name, value)) = memchr::memchr(b':', text).and_then(|colon| text.split_at_checked(colon))
+            {
+                return Some((name.trim_ascii_end(), value.get(1..).unwrap_or_default().trim_ascii()));
+            }
+        }
+    })
+}
+
 /// A request's start line (RFC 9112 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLine<'a> {
@@ -218,6 +250,11 @@ mod tests {
                 let found: Vec<_> = fields(head.as_bytes()).filter(|field| field.is(name)).map(|field| field.value).collect();
                 prop_assert_eq!(values(head.as_bytes(), name).collect::<Vec<_>>(), found);
             }
+            let found: Vec<_> = fields(head.as_bytes())
+                .filter(|field| field.name[0].eq_ignore_ascii_case(&b'a'))
+                .map(|field| (field.name, field.value))
+                .collect();
+            prop_assert_eq!(fields_by_letter(head.as_bytes(), letters(&["a"])).collect::<Vec<_>>(), found);
         }
     }
 

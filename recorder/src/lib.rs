@@ -11,3 +11,4 @@ pub mod losses;
 mod relay;
 pub mod selection;
 pub mod tap;
+mod turns;

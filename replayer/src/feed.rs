@@ -14,10 +14,11 @@ use rtrb::{Producer, PushError};
 
 use crate::clock::Clock;
 use crate::contexts::Origin;
-use crate::job::{After, Facts, Job, Progress, RunFacts};
+use crate::job::{After, Budgeted, Facts, Job, Progress, RunFacts};
 use crate::plan::{Client, Life, Plan};
 use crate::rewrite::{CopyFacts, Opened, Secrets};
 use crate::send::{SlotNews, Stop};
+use crate::spans::HeadBudget;
 use crate::spool::{DueEntry, DueReader, Record, Spool};
 use crate::target::{Proxy, Target};
 
@@ -70,6 +71,9 @@ pub struct Feed {
     ahead: VecDeque<(u64, usize)>,
     ahead_bytes: usize,
     loads: u64,
+    budget: Option<HeadBudget>,
+    /// Since due instant 0, where due instants are ignored.
+    now_ns: Option<u64>,
 }
 
 /// Client, copy, session, connection.
@@ -131,7 +135,15 @@ impl Feed {
             ahead: VecDeque::new(),
             ahead_bytes: 0,
             loads: 0,
+            budget: None,
+            now_ns: None,
         }
+    }
+
+    /// The same feed, with so many traces sampled.
+    #[must_use]
+    pub fn within(self, budget: Option<HeadBudget>) -> Self {
+        Self { budget, ..self }
     }
 
     /// Feeds everything, or until the run is stopped.
@@ -140,6 +152,7 @@ impl Feed {
     /// When the spool cannot be read.
     pub fn run(mut self, start: Start, stop: &Stop) -> io::Result<()> {
         let mut list = self.spool.due()?;
+        self.note_now(&start);
         while let Some(job) = self.next(&mut list)? {
             if !self.wait_for_room(job.due_ns, &start, stop) {
                 return Ok(());
@@ -150,6 +163,7 @@ impl Feed {
             if !self.hand_over(job, &start, stop) {
                 return Ok(());
             }
+            self.note_now(&start);
         }
         Ok(())
     }
@@ -216,13 +230,22 @@ impl Feed {
             record.next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next))
         };
         let slot = self.slot(key, due_ns, next_in_slot_ns.is_none(), is_warped);
-        let fresh = self.facts.contexts.of(&Origin {
+        let mut fresh = self.facts.contexts.of(&Origin {
             position,
             copy: entry.copy,
             recorded: record.trace,
+            decision: record.trace_decision,
             generation: record.trace_generation,
             first_in_trace: record.first_in_trace,
         });
+        let at_ns = self.now_ns.unwrap_or(due_ns);
+        let mut budgeted = Budgeted::Not;
+        if fresh.is_sampled
+            && let Some(budget) = &mut self.budget
+            && !budget.admits(at_ns, &fresh.trace_id, record.trace.is_some())
+        {
+            (fresh.is_sampled, budgeted) = (false, Budgeted::LeftOut);
+        }
         let template = &record.template;
         let mut head = Vec::with_capacity(template.head.len() + self.facts.contexts.fields_len_max());
         let key_of = client.map(|client| client.key).unwrap_or_default();
@@ -278,6 +301,7 @@ impl Feed {
             expects_continue: template.expects_continue,
             to: record.to,
             fresh,
+            budgeted,
             progress: Progress::default(),
         })
     }
@@ -310,6 +334,13 @@ impl Feed {
             self.slots.insert(key, Slot { number, last_due_ns: due_ns, is_warped });
         }
         number
+    }
+
+    /// Reads the clock where due instants say nothing about when requests leave.
+    fn note_now(&mut self, start: &Start) {
+        if start.at_once && self.budget.is_some() {
+            self.now_ns = Some(start.clock.now_ns().saturating_sub(start.at_ns));
+        }
     }
 
     /// Waits until a request that is due then may be handed over; false when the run is stopped.

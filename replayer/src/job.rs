@@ -13,6 +13,7 @@ use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
 
 use crate::contexts::{Contexts, Fresh};
+use crate::dial::Peer;
 use crate::rewrite::Opened;
 use crate::target::Target;
 
@@ -55,6 +56,8 @@ pub struct Job {
     pub to: ResponseTo,
     /// Its trace context.
     pub fresh: Fresh,
+    /// What the span budget decided about it, if there is one.
+    pub budgeted: Budgeted,
     /// What became of it so far.
     pub progress: Progress,
 }
@@ -122,6 +125,20 @@ pub struct After {
     pub pause_ns: u64,
 }
 
+/// What the span budget decided about a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Budgeted {
+    /// Nothing: its span is exported if its trace is sampled.
+    #[default]
+    Not,
+    /// At the head: its trace is not sampled, and says so on the wire.
+    LeftOut,
+    /// At its end: it failed, and its span is exported although its trace is not sampled.
+    KeptAsError,
+    /// At its end: it was among the slowest, and its span is exported although its trace is not sampled.
+    KeptAsSlow,
+}
+
 /// What became of a request.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -153,6 +170,12 @@ pub struct Progress {
     pub login: bool,
     /// The client's own connection was busy when the request was released.
     pub was_busy: bool,
+    /// Since when it waited for a connection to be made; until it was dispatched, or that failed.
+    pub connecting_ns: Option<u64>,
+    /// The other end of its connection, or whom it was last tried to connect to.
+    pub peer: Option<Peer>,
+    /// How often it was handed to another connection, since the one before was closed and had taken no byte of it.
+    pub resent: u32,
     /// The answer itself, as far as it came, if answers are kept.
     pub answer: Option<Box<Answer>>,
 }
@@ -360,6 +383,7 @@ pub(crate) mod tests {
             expects_continue: false,
             to: ResponseTo::Other,
             fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
+            budgeted: Budgeted::Not,
             progress: Progress::default(),
         })
     }

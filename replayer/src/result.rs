@@ -367,7 +367,8 @@ pub struct Second {
     pub lag_us: Quantiles,
 }
 
-/// What became of the client spans: every planned request that was sent is in exactly one of these.
+/// What became of the client spans: every planned request that was not shed is in exactly one of `exported`, `dropped` and
+/// `sampled_out`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spans {
     /// Accepted by the exporter's peer.
@@ -377,8 +378,11 @@ pub struct Spans {
     pub rejected: BTreeMap<String, u64>,
     /// Lost, by reason (`queue_full`, `unreachable`, `no_exporter`).
     pub dropped: BTreeMap<String, u64>,
-    /// Left out by sampling.
-    pub sampled_out: u64,
+    /// Left out on purpose, by reason: `head` (`--trace-sample`), `budget` (`--span-budget`).
+    pub sampled_out: BTreeMap<String, u64>,
+    /// Kept at their end within the budget although their flag on the wire says that they are not sampled, by reason
+    /// (`error`, `slow`); what became of them is counted above like that of the others.
+    pub kept_at_end: BTreeMap<String, u64>,
     /// What the peer said about spans that it rejected, or took with a remark: answers by message.
     #[serde(default)]
     pub messages: BTreeMap<String, u64>,

@@ -21,6 +21,8 @@ pub const LATENCY: &str = "latency.hlog";
 pub const HISTOGRAMS: &str = "histograms.hlog";
 /// Requests that left in another bucket of time than they were due in, by second.
 pub const MOVES: &str = "moves.jsonl";
+/// A line for each planned request.
+pub const REQUESTS: &str = "requests.jsonl.zst";
 /// The result.
 pub const RESULT: &str = "run.json";
 
@@ -180,9 +182,9 @@ impl RequestLog {
     /// # Errors
     /// When the system refuses.
     pub fn create(directory: &RunDirectory, endpoints: &[String]) -> Result<Self, ReplayError> {
-        let file = directory.file("requests.jsonl.zst")?;
+        let file = directory.file(REQUESTS)?;
         let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
-        let out = out.map_err(|source| directory.failed("requests.jsonl.zst", source))?;
+        let out = out.map_err(|source| directory.failed(REQUESTS, source))?;
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
         Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new() })
     }

@@ -20,6 +20,7 @@ use crate::units;
   reenact edit sessions/monday --split-by client-hash:4 -o sessions/part   (sessions/part-001 … part-004)
   reenact edit sessions/monday --drop-bodies response,request:larger:1MiB -o sessions/light
   reenact edit sessions/monday --redact --config reenact.toml --redact-key file:/run/secrets/redact -o sessions/shared
+  reenact edit sessions/monday --rewrite --config rules.toml -o sessions/for-staging
   reenact edit sessions/monday --shift=-24h -o sessions/sunday
   reenact edit sessions/monday --compact -o sessions/archive
   reenact edit sessions/monday --encrypt-to age1… -o sessions/sealed
@@ -30,7 +31,7 @@ pub(crate) struct EditArgs {
     /// Sessions: directories or segments; several are merged by their clocks
     #[arg(required = true, value_name = "SESSION")]
     pub(crate) sessions: Vec<PathBuf>,
-    /// age identities that open encrypted inputs, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open encrypted inputs, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// New directory for the session; with --split-by, OUT-001, OUT-002 …
@@ -69,13 +70,17 @@ pub(crate) struct EditArgs {
     /// Apply the rules of redaction again: the default ones, and the tables `redact` of --config
     #[arg(long, env = "REENACT_REDACT", help_heading = "Redaction")]
     pub(crate) redact: bool,
-    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND [default: random]
+    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID [default: random]
     #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Redaction")]
     pub(crate) redact_key: Option<Reference>,
     /// Encrypt secrets to this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable) instead of
     /// replacing them
     #[arg(long, env = "REENACT_SEAL", value_name = "RECIPIENT", value_delimiter = ',', help_heading = "Redaction")]
     pub(crate) seal: Vec<String>,
+
+    /// Change requests by the tables `rewrite` of --config, as a replay would (docs/rewriting.md)
+    #[arg(long, env = "REENACT_REWRITE", requires = "config", help_heading = "What is changed")]
+    pub(crate) rewrite: bool,
 
     /// Move the session on the wall clock by this: 24h, or -24h for earlier (write --shift=-24h)
     #[arg(long, env = "REENACT_SHIFT", value_name = "DURATION", allow_hyphen_values = true, help_heading = "Time")]
@@ -114,17 +119,8 @@ pub(crate) struct EditArgs {
     /// Print the summary as JSON on standard output
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// TOML file whose table `edit` has these flags as its keys, with rules of --redact in `[[redact]]`
+    /// TOML file whose table `edit` has these flags as its keys, with rules of --redact in `[[redact]]` and of
+    /// --rewrite in `[[rewrite]]`
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-
-    /// Refused: what a replay changes is said to the replay.
-    #[arg(long, hide = true, value_name = "RULE")]
-    pub(crate) set_header: Vec<String>,
-    /// Refused, too.
-    #[arg(long, hide = true, value_name = "NAME")]
-    pub(crate) remove_header: Vec<String>,
-    /// Refused, too.
-    #[arg(long, hide = true, value_name = "RULE")]
-    pub(crate) replace: Vec<String>,
 }

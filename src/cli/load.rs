@@ -96,14 +96,15 @@ pub(crate) struct LoadArgs {
     /// Send the recorded Host instead of the target's
     #[arg(long, env = "REENACT_KEEP_HOST", help_heading = "Requests")]
     pub(crate) keep_host: bool,
-    /// Value of the Authorization field of every request, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// Value of the Authorization field of every request, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_AUTH", value_name = "REF", help_heading = "Requests")]
     pub(crate) auth: Option<Reference>,
     /// CSV with a credential a row (columns: header names, cookie:NAME, query:NAME); each life of a client keeps its row
     #[arg(long, env = "REENACT_CREDENTIALS", value_name = "FILE", help_heading = "Requests")]
     pub(crate) credentials: Option<PathBuf>,
 
-    /// age identities that open the values that were sealed in the sessions, by reference: env:NAME, file:PATH, exec:COMMAND
+    /// age identities that open the values that were sealed in the sessions, by reference: env:NAME, file:PATH,
+    /// exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF", help_heading = "Requests")]
     pub(crate) identity: Option<Reference>,
 
@@ -128,11 +129,14 @@ pub(crate) enum UnsafeMethods {
   reenact plan sessions/monday --rate 3x --require-shape --svg plan.svg
   reenact plan sessions/monday --ramp 1x..10x/10m
   reenact plan sessions/monday --rate 1200/s --show 5
+  reenact plan sessions/monday --show 5 --propagators tracecontext,b3
   reenact plan sessions/monday --filter 'method = GET and not path like /admin/*' --template '/users/{name}'
   reenact plan sessions/monday --rate 0.5x --json")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) contexts: super::ContextArgs,
     /// Print the plan's summary as JSON
     #[arg(long, env = "REENACT_JSON", conflicts_with = "show")]
     pub(crate) json: bool,

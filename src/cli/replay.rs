@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub(crate) use results::{Answers, Requests, ResultArgs};
-pub(crate) use traces::{Backend, TraceArgs};
+pub(crate) use traces::{Backend, ContextArgs, IdBits, TraceArgs};
 
 use super::LoadArgs;
 use crate::secret::Reference;
@@ -20,11 +20,13 @@ use crate::units;
   reenact replay sessions/monday --target http://127.0.0.1:9000 --rate 3x
   reenact replay sessions/monday --target https://staging --allow staging --ramp 1x..10x/10m \\
       --unsafe-methods send --abort-if 'error_rate > 5% for 10s' --otlp-endpoint http://127.0.0.1:4317
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --propagators b3multi --trace-id-bits 64
   reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
   reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
   API_KEY=… reenact replay s --target … --otlp-endpoint https://otlp.example:443 --otlp-header api-key=env:API_KEY
   reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
-  LS_TOKEN=… reenact replay s --target … --backend lightstep --token env:LS_TOKEN --environment staging
+  reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
+      --span-budget 200/s
 
 Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this
 machine, not the target, was the limit), 130 interrupted; results so far are written.")]

@@ -10,6 +10,7 @@ use formats::sample::Sample;
 use formats::seal::{Recipients, Sealing};
 use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Session, WriterOptions};
 
+use super::rewriting::Rewriting;
 use super::words::{DropBodies, Shift, SplitBy};
 use crate::cli::{EditArgs, VerifyArgs};
 use crate::command_line::Values;
@@ -50,6 +51,7 @@ pub(super) struct Asked {
     pub(super) templates: Templates,
     pub(super) sample: Option<Sample>,
     pub(super) drop_bodies: Vec<DropBodies>,
+    pub(super) rewriting: Option<Rewriting>,
     pub(super) redaction: Option<Again>,
     pub(super) clock: Option<MoveClock>,
     pub(super) split_by: Option<SplitBy>,
@@ -75,7 +77,6 @@ pub(super) enum MoveClock {
 
 impl Asked {
     pub(super) fn check(args: EditArgs, values: &Values) -> Result<Self, Failure> {
-        refuse_rewriting(&args)?;
         if !args.redact && (args.redact_key.is_some() || !args.seal.is_empty()) {
             return Err(Failure::new("--redact-key and --seal say how to redact, and --redact is not there")
                 .hint("add --redact, or leave them out"));
@@ -98,6 +99,15 @@ impl Asked {
         } else {
             None
         };
+        let rewriting = match args.config.as_deref().filter(|_| args.rewrite) {
+            Some(path) => {
+                let rewriting = Rewriting::read(path)?;
+                // Rules are as long as they like; this says which ones they were.
+                words.push(format!("--rewrite ({} rules)", rewriting.rules()));
+                Some(rewriting)
+            }
+            None => None,
+        };
         Ok(Self {
             sessions: args.sessions,
             out: args.out,
@@ -108,6 +118,7 @@ impl Asked {
             templates: names::given(&args.template)?,
             sample: args.sample,
             drop_bodies: args.drop_bodies,
+            rewriting,
             redaction,
             clock,
             split_by: args.split_by,
@@ -131,6 +142,7 @@ impl Asked {
             templates: Templates::default(),
             sample: None,
             drop_bodies: Vec::new(),
+            rewriting: None,
             redaction: None,
             clock: None,
             split_by: None,
@@ -179,19 +191,6 @@ impl Asked {
     /// Whether not all exchanges of a stretch of time are kept.
     pub(super) fn chooses_exchanges(&self) -> bool {
         self.filter.is_some() || self.exclude.is_some() || self.sample.is_some()
-    }
-}
-
-/// Rules for requests belong to the replay: a session keeps saying what was recorded.
-fn refuse_rewriting(args: &EditArgs) -> Result<(), Failure> {
-    let given =
-        [("--set-header", &args.set_header), ("--remove-header", &args.remove_header), ("--replace", &args.replace)];
-    match given.into_iter().find(|(_, values)| !values.is_empty()) {
-        Some((flag, _)) => Err(Failure::new(format!(
-            "{flag}: an edit changes no request, so that a session keeps saying what was recorded"
-        ))
-        .hint("let the replay change it: [[rewrite]] rules in its --config (docs/rewriting.md)")),
-        None => Ok(()),
     }
 }
 

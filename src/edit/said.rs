@@ -42,6 +42,10 @@ impl Seen {
         for rule in bodies.unused() {
             summary.warnings.push(format!("--drop-bodies {rule} matched no body"));
         }
+        if let Some(rewriting) = &asked.rewriting {
+            summary.warnings.extend(rewriting.unused());
+            summary.warnings.extend(summary.rewritten.warning());
+        }
         if summary.kept == 0 {
             summary.warnings.push("nothing was kept: the session is empty".to_owned());
         } else {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::bodies::DroppedBodies;
 use super::chosen::LeftOut;
 use super::output::Made;
+use super::rewriting::Did;
 use crate::units::{bytes, count};
 
 /// What was counted.
@@ -20,6 +21,8 @@ pub(super) struct Summary {
     pub(super) gaps_left_out: u64,
     /// Gaps that stand for damage, of those that were kept.
     pub(super) gaps_found: u64,
+    /// What rules did to requests; nothing where there are none.
+    pub(super) rewritten: Did,
     pub(super) bodies: DroppedBodies,
     pub(super) bytes_before: u64,
     pub(super) made: Vec<Made>,
@@ -45,6 +48,9 @@ impl Summary {
                 out += &format!(" ({} of them for what is damaged or unfinished)", count(self.gaps_found));
             }
             out += &format!(", {} left out\n", count(self.gaps_left_out));
+        }
+        if self.rewritten.changed > 0 {
+            out += &format!("rewritten: {} requests\n", count(self.rewritten.changed));
         }
         let DroppedBodies { requests, responses, bytes: dropped } = self.bodies;
         if requests + responses > 0 {
@@ -82,6 +88,7 @@ impl Summary {
             "kept": self.kept,
             "left_out": left_out,
             "gaps": {"kept": self.gaps_kept, "found": self.gaps_found, "left_out": self.gaps_left_out},
+            "rewritten": self.rewritten.changed,
             "bodies_dropped": {
                 "requests": self.bodies.requests,
                 "responses": self.bodies.responses,

@@ -3,47 +3,70 @@
 mod variables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use replayer::dial::{ClientCertificate, TlsOptions};
-use replayer::secret::Secret;
+use replayer::secret::LiveSecret;
 use replayer::spans::{
-    Compression, Destination, Endpoint, ExportHeader, ExportOptions, OtlpOptions, PathRule, Protocol, parse_list,
+    Compression, Destination, Endpoint, ExportHeader, ExportOptions, OtlpOptions, PathRule, Protocol, SpanOptions,
+    parse_list, resource_attributes,
 };
 
-use crate::cli::{Backend, TraceArgs};
+use super::backend::{self, Chosen};
+use crate::cli::TraceArgs;
+use crate::logging::say;
 use crate::outcome::Failure;
 use crate::secret::Reference;
 use variables::{Setting, Variable, Variables};
 
-const LIGHTSTEP_ENDPOINT: &str = "https://ingest.lightstep.com:443";
-const LIGHTSTEP_HEADER: &str = "lightstep-access-token";
 /// For one attempt, as the specification has it.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// What the environment says of who sends spans (OpenTelemetry, general SDK configuration).
+const RESOURCE_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const SERVICE_VARIABLE: &str = "OTEL_SERVICE_NAME";
+/// Which methods are known (HTTP semantic conventions, `http.request.method`).
+const METHODS_VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 /// `None` when spans go nowhere.
 pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure> {
-    if args.backend.is_none() && args.token.is_some() {
-        return Err(
-            Failure::new("--token says nothing without --backend").hint("name the backend, as in --backend lightstep")
-        );
-    }
+    let backend = backend::choose(args, args.otlp_endpoint.is_some())?;
     let destination = match &args.otlp_file {
         Some(path) => Some(Destination::File(path.clone())),
-        None => otlp(args, &Variables::of(std::env::vars_os())?)?.map(|otlp| Destination::Otlp(Box::new(otlp))),
+        None => otlp(args, backend.as_ref(), &Variables::of(std::env::vars_os())?)?
+            .map(|otlp| Destination::Otlp(Box::new(otlp))),
     };
     if destination.is_none()
         && let Some(flag) = about_nothing(args)
     {
         return Err(Failure::new(format!("{flag} says nothing without an endpoint"))
-            .hint("name it, as in --otlp-endpoint http://127.0.0.1:4317"));
+            .hint("say where spans go, as in --otlp-endpoint http://127.0.0.1:4317"));
+    }
+    if let Some(link) = args.backend.and_then(|backend| backend.trace_url(args.backend_site.as_deref())) {
+        say(Level::Info, &format!("traces open at {link}"));
     }
     Ok(destination.map(|destination| ExportOptions {
         destination,
         environment: args.environment.clone(),
+        spans: spans(args),
         batch_bytes_max: args.otlp_batch_max,
         flush: args.otlp_flush,
     }))
+}
+
+/// What spans say, and how many there are, from flags and the environment of OpenTelemetry.
+fn spans(args: &TraceArgs) -> SpanOptions {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let attributes = variable(RESOURCE_VARIABLE).unwrap_or_default();
+    let service_name = variable(SERVICE_VARIABLE);
+    let resource = resource_attributes(&attributes, service_name.as_deref()).unwrap_or_else(|why| {
+        say(Level::Warn, &format!("warning: {RESOURCE_VARIABLE} is left out as a whole: {why}"));
+        resource_attributes("", service_name.as_deref()).unwrap_or_default()
+    });
+    let known_methods = variable(METHODS_VARIABLE)
+        .map(|names| names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect());
+    SpanOptions { budget: args.span_budget, known_methods, resource }
 }
 
 /// A flag that was given about exports that there are none of.
@@ -55,29 +78,26 @@ fn about_nothing(args: &TraceArgs) -> Option<&'static str> {
         (args.otlp_timeout.is_some(), "--otlp-timeout"),
         (args.otlp_ca.is_some(), "--otlp-ca"),
         (args.otlp_cert.is_some(), "--otlp-cert"),
+        (args.span_budget.is_some(), "--span-budget"),
     ];
     flags.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
 }
 
-fn otlp(args: &TraceArgs, variables: &Variables) -> Result<Option<OtlpOptions>, Failure> {
+fn otlp(args: &TraceArgs, backend: Option<&Chosen>, variables: &Variables) -> Result<Option<OtlpOptions>, Failure> {
+    let preset = backend.and_then(|chosen| chosen.endpoint.as_deref());
     let of_variable = variables.get(Setting::Endpoint);
-    if args.otlp_endpoint.is_none() && of_variable.is_none() && args.backend.is_none() {
-        return Ok(None);
-    }
-    let protocol = protocol(args, variables)?;
-    let (given, rule) = match (&args.otlp_endpoint, &of_variable) {
-        (Some(given), _) => (given.as_str(), PathRule::AppendToNone),
-        (None, Some(Variable { value, is_of_traces: true, .. })) => (*value, PathRule::AsGiven),
-        (None, Some(Variable { value, .. })) => (*value, PathRule::Append),
-        (None, None) if protocol != Protocol::Grpc => {
-            return Err(Failure::new(format!("--backend lightstep is a preset for grpc, not {}", protocol.name()))
-                .hint("give the endpoint as well, with --otlp-endpoint"));
-        }
-        (None, None) => (LIGHTSTEP_ENDPOINT, PathRule::AppendToNone),
+    // A backend that was named goes before a variable that stands for all programs: its token is sent nowhere else.
+    let (given, rule) = match (&args.otlp_endpoint, preset, &of_variable) {
+        (Some(given), ..) => (given.as_str(), PathRule::AppendToNone),
+        (None, Some(preset), _) => (preset, PathRule::Append),
+        (None, None, Some(Variable { value, is_of_traces: true, .. })) => (*value, PathRule::AsGiven),
+        (None, None, Some(Variable { value, .. })) => (*value, PathRule::Append),
+        (None, None, None) => return Ok(None),
     };
+    let protocol = protocol(args, backend, variables)?;
     Ok(Some(OtlpOptions {
         endpoint: Endpoint::new(given, protocol, rule, is_insecure(variables)?)?,
-        headers: headers(args, variables)?,
+        headers: headers(args, backend, variables)?,
         compression: compression(args, variables)?,
         timeout: timeout(args, variables)?,
         tls: tls(args, variables)?,
@@ -94,13 +114,27 @@ fn given<'a>(
     flag.map(|value| (name.to_owned(), value)).or_else(|| variables.get(setting).map(|one| (one.name, one.value)))
 }
 
-fn protocol(args: &TraceArgs, variables: &Variables) -> Result<Protocol, Failure> {
+/// Of the flag, the preset, the environment. At its own address a preset speaks only what it is for.
+fn protocol(args: &TraceArgs, backend: Option<&Chosen>, variables: &Variables) -> Result<Protocol, Failure> {
     let given = given(args.otlp_protocol.as_deref(), "--otlp-protocol", variables, Setting::Protocol);
-    let Some((name, value)) = given else { return Ok(Protocol::Grpc) };
-    Protocol::named(value).ok_or_else(|| {
+    let (name, value) = match (given, backend) {
+        (Some(given), _) if args.otlp_protocol.is_some() => given,
+        (_, Some(chosen)) => return Ok(chosen.protocol),
+        (Some(given), None) => given,
+        (None, None) => return Ok(Protocol::Grpc),
+    };
+    let protocol = Protocol::named(value).ok_or_else(|| {
         Failure::new(format!("{name}: `{value}` is no protocol of OTLP"))
             .hint("there are grpc, http/protobuf and http/json")
-    })
+    })?;
+    match backend {
+        Some(chosen) if args.otlp_endpoint.is_none() && chosen.protocol != protocol => {
+            let (ours, theirs) = (protocol.name(), chosen.protocol.name());
+            Err(Failure::new(format!("--otlp-protocol: the preset's endpoint is one for {theirs}, not {ours}"))
+                .hint("leave --otlp-protocol out, or give the endpoint as well, with --otlp-endpoint"))
+        }
+        _ => Ok(protocol),
+    }
 }
 
 fn compression(args: &TraceArgs, variables: &Variables) -> Result<Compression, Failure> {
@@ -162,10 +196,14 @@ fn tls(args: &TraceArgs, variables: &Variables) -> Result<TlsOptions, Failure> {
     Ok(TlsOptions { ca_file: file(&args.otlp_ca, Setting::Certificate), client, ..TlsOptions::default() })
 }
 
-/// Of the environment, then of the preset, then of flags: each replaces those of the same name before it.
-fn headers(args: &TraceArgs, variables: &Variables) -> Result<Vec<ExportHeader>, Failure> {
+/// Of the environment, then of the preset, then of flags: each replaces those of the same name before it. The
+/// environment's stay at home where a preset's endpoint is used instead of the environment's: they may be credentials.
+fn headers(args: &TraceArgs, backend: Option<&Chosen>, variables: &Variables) -> Result<Vec<ExportHeader>, Failure> {
+    let is_displaced = args.otlp_endpoint.is_none()
+        && backend.is_some_and(|chosen| chosen.endpoint.is_some())
+        && variables.get(Setting::Endpoint).is_some();
     let mut headers = Vec::new();
-    if let Some(Variable { name, value, .. }) = variables.get(Setting::Headers) {
+    if let Some(Variable { name, value, .. }) = variables.get(Setting::Headers).filter(|_| !is_displaced) {
         let pairs = parse_list(value).map_err(|why| {
             Failure::new(format!("{name}: {why}")).hint("it is written as in api-key=value,other=percent%20encoded")
         })?;
@@ -173,15 +211,14 @@ fn headers(args: &TraceArgs, variables: &Variables) -> Result<Vec<ExportHeader>,
             headers.push(ExportHeader::new(&header, &value)?);
         }
     }
-    if let Some(Backend::Lightstep) = args.backend {
-        let token = args.token.as_ref().ok_or_else(|| {
-            Failure::new("--backend lightstep needs an access token").hint("as in --token env:LIGHTSTEP_ACCESS_TOKEN")
-        })?;
-        replace(&mut headers, live(LIGHTSTEP_HEADER, token)?);
+    for (name, value) in backend.into_iter().flat_map(|chosen| &chosen.headers) {
+        let every = args.token.as_ref().and_then(Reference::reread_every);
+        replace(&mut headers, live(name, Arc::clone(value), every)?);
     }
     for given in &args.otlp_header {
         let (name, reference) = header(given)?;
-        replace(&mut headers, live(name, &reference)?);
+        let value = Arc::new(reference.live("the value of --otlp-header", "")?);
+        replace(&mut headers, live(name, value, reference.reread_every())?);
     }
     Ok(headers)
 }
@@ -201,11 +238,7 @@ fn replace(headers: &mut Vec<ExportHeader>, header: ExportHeader) {
 }
 
 /// A header whose value is looked up again when it may have changed.
-fn live(name: &str, reference: &Reference) -> Result<ExportHeader, Failure> {
-    let header = ExportHeader::new(name, &Secret::new(&reference.resolve()?))?;
-    let again = reference.clone();
-    Ok(header.with_source(reference.reread_every(), move || match again.resolve() {
-        Ok(bytes) => Ok(Secret::new(&bytes)),
-        Err(failure) => Err(failure.to_string()),
-    }))
+fn live(name: &str, value: Arc<LiveSecret>, every: Option<Duration>) -> Result<ExportHeader, Failure> {
+    let header = ExportHeader::new(name, &value.current())?;
+    Ok(header.with_source(every, move || value.renew().map(|_| value.current()).map_err(|error| error.to_string())))
 }

@@ -80,10 +80,7 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
     };
     let spans = &result.spans;
     let lost = some("rejected", &spans.rejected) + &some("dropped", &spans.dropped);
-    let sampled_out = match spans.sampled_out {
-        0 => String::new(),
-        some => format!(", {} sampled out", units::count(some)),
-    };
+    let sampled_out = some("sampled out", &spans.sampled_out);
     let no_exporter = result.spans.dropped.contains_key("no_exporter");
     line(
         "spans",

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use formats::model::{End, Exchange, Flow, Gap};
 use formats::session::Session;
-use formats::{head, trace, visible};
+use formats::trace::{self, Format};
+use formats::{head, visible};
 
 use super::Look;
 use crate::terminal::{self, Role};
@@ -36,9 +37,21 @@ pub(super) fn text(exchange: &Exchange, session: &Session, gaps: &VecDeque<Gap>,
     line("client", None, &format!("{}, connection {}", exchange.client, exchange.connection));
     let (role, ended) = ended(exchange.end);
     line("ended", Some(role), ended);
-    if let Some(context) = trace::recorded(&exchange.request.head) {
-        let (trace_id, parent_id) = (u128::from_be_bytes(context.trace_id), u64::from_be_bytes(context.parent_id));
-        line("trace", None, &format!("{trace_id:032x}, parent {parent_id:016x}, flags {:02x}", context.flags));
+    let recorded = trace::recorded(&exchange.request.head);
+    if let Some((context, format)) = recorded.context.zip(recorded.format) {
+        let trace_id = u128::from_be_bytes(context.trace_id);
+        let parent = context
+            .parent()
+            .map_or_else(|| "no parent".to_owned(), |parent| format!("parent {:016x}", u64::from_be_bytes(parent)));
+        let by = match format {
+            Format::TraceContext => String::new(),
+            other => format!(", by {}", other.name()),
+        };
+        line("trace", None, &format!("{trace_id:032x}, {parent}, flags {:02x}{by}", context.flags));
+    }
+    if recorded.differs {
+        let taken = recorded.format.map_or("none", Format::name);
+        line("doubtful", Some(Role::Doubtful), &format!("it carries two different trace contexts; taken: {taken}"));
     }
     if let Some(facts) = &exchange.facts {
         line("facts", None, facts);

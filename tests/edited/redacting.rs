@@ -9,7 +9,7 @@ use formats::model::{Body, Exchange, Framing, Instants, Message};
 use formats::redact::{RedactionKey, Redactor};
 use serde_json::{Value, json};
 
-use super::{edit, edited, header, header_of, write};
+use crate::edited::{edit, edited, header, header_of, write};
 use crate::support::{exchanges, files, folder, inside, text};
 
 const CANARY: &str = "Canary7-q9XzT2-and-more";

@@ -162,12 +162,10 @@ impl Done {
     #[track_caller]
     pub(crate) fn check(&self, fates: &[(&str, u64)]) {
         let spans = self.spans();
-        let mut found: Vec<(String, u64)> = ["exported", "sampled_out"]
-            .map(|name| (name.to_owned(), spans[name].as_u64().unwrap()))
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        for kind in ["rejected", "dropped"] {
+        let exported = spans["exported"].as_u64().unwrap();
+        let mut found: Vec<(String, u64)> = Vec::new();
+        found.extend((exported > 0).then(|| ("exported".to_owned(), exported)));
+        for kind in ["sampled_out", "rejected", "dropped"] {
             let counts = spans[kind].as_object().unwrap();
             found.extend(counts.iter().map(|(reason, count)| (format!("{kind}.{reason}"), count.as_u64().unwrap())));
         }

@@ -186,9 +186,25 @@ impl Receiver {
 
     /// With arguments before the file.
     pub(crate) fn start_with(name: &str, arguments: &[&str], file: PathBuf) -> Self {
-        let mut process = Process::start(Command::new(venv("python")).arg(script(name)).args(arguments).arg(&file));
+        Self::start_as(Command::new(venv("python")).arg(script(name)).args(arguments).arg(&file), file.clone())
+    }
+
+    /// With variables of the environment.
+    pub(crate) fn start_in(name: &str, environment: &[(&str, &str)], file: PathBuf) -> Self {
+        let mut command = Command::new(venv("python"));
+        Self::start_as(command.arg(script(name)).arg(&file).envs(environment.iter().copied()), file.clone())
+    }
+
+    fn start_as(command: &mut Command, file: PathBuf) -> Self {
+        let mut process = Process::start(command);
         let port = process.wait_for_err("");
         Self { address: format!("127.0.0.1:{}", port.trim()), file, _process: process }
+    }
+
+    /// Everything that was received so far. What was answered is in it.
+    pub(crate) fn so_far(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until exactly `count` things were received.

@@ -18,6 +18,8 @@ out = open(sys.argv[1], "w")
 
 def value(attribute):
     which = attribute.value.WhichOneof("value")
+    if which == "array_value":
+        return [getattr(one, one.WhichOneof("value")) for one in attribute.value.array_value.values]
     return getattr(attribute.value, which) if which else None
 
 
@@ -36,6 +38,13 @@ class Receiver(service.TraceServiceServicer):
                         "parent": span.parent_span_id.hex(),
                         "links": [link.trace_id.hex() for link in span.links],
                         "link_spans": [link.span_id.hex() for link in span.links],
+                        "link_attributes": [{one.key: value(one) for one in link.attributes} for link in span.links],
+                        "flags": span.flags,
+                        "status": span.status.code,
+                        "said": span.status.message,
+                        "schema": scope.schema_url,
+                        "start_ns": span.start_time_unix_nano,
+                        "end_ns": span.end_time_unix_nano,
                         "attributes": {one.key: value(one) for one in span.attributes},
                         "duration_ns": span.end_time_unix_nano - span.start_time_unix_nano,
                         "metadata": dict(context.invocation_metadata()).get("lightstep-access-token"),

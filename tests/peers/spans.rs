@@ -5,14 +5,17 @@ use serde_json::Value;
 
 use super::arrivals::{Replayed, context};
 
-/// One client span for each arrival, which is its parent on the wire, and one span of the run.
+/// One client span for each arrival, which is its parent on the wire, one span of the run, and its phases.
 ///
 /// `traceparent` is the header of the recorded requests that had one.
 #[track_caller]
 pub(crate) fn check(replayed: &Replayed<'_>, spans: &[Value], run: &Value, traceparent: &str) {
     const CLIENT: u64 = 3;
     let (clients, others): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span["kind"] == CLIENT);
-    let [of_run] = others[..] else { unreachable!("spans that are of no request: {others:?}") };
+    assert_eq!(clients.len(), replayed.arrivals.len());
+    let (roots, phases): (Vec<_>, Vec<_>) = others.into_iter().partition(|span| span["parent"] == "");
+    let [of_run] = roots[..] else { unreachable!("roots that are of no request: {roots:?}") };
+    assert!(phases.iter().all(|phase| phase["parent"] == of_run["span_id"]), "{phases:?}");
     assert_eq!(of_run["attributes"]["reenact.run_id"], run["run_id"]);
     for span in spans {
         assert_eq!(span["resource"]["service.name"], "reenact");
@@ -30,7 +33,8 @@ pub(crate) fn check(replayed: &Replayed<'_>, spans: &[Value], run: &Value, trace
         let (method, target) = arrival.request.split_once(' ').unwrap();
         assert_eq!(attributes["http.request.method"], method);
         let path = target.split('?').next().unwrap();
-        assert_eq!(attributes["url.full"], format!("{}{path}", run["target"].as_str().unwrap()));
+        let query = if target.contains("?q=") { "?q=REDACTED" } else { "" };
+        assert_eq!(attributes["url.full"], format!("{}{path}{query}", run["target"].as_str().unwrap()));
         assert_eq!(attributes["http.response.status_code"], arrival.status);
         assert_eq!(attributes["error.type"].as_str(), (arrival.status == 404).then_some("404"));
         // Linked to the run and to where it comes from; within one recorded trace, the first is the parent of the others.

@@ -176,12 +176,19 @@ fn pieces(pieces: &[Piece], out: &mut Vec<u8>) {
 }
 
 fn recorded_trace(head: &[u8], out: &mut Vec<u8>) {
-    if let Some(context) = trace::recorded(head) {
+    if let Some(context) = trace::recorded(head).context {
         out.extend_from_slice(br#","trace":{"trace_id":""#);
         hex(&context.trace_id, out);
-        out.extend_from_slice(br#"","parent_id":""#);
-        hex(&context.parent_id, out);
-        out.extend_from_slice(br#"","flags":"#);
+        out.extend_from_slice(br#"","parent_id":"#);
+        match context.parent() {
+            Some(parent) => {
+                out.push(b'"');
+                hex(&parent, out);
+                out.push(b'"');
+            }
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(br#","flags":"#);
         number(context.flags.into(), out);
         out.push(b'}');
     }

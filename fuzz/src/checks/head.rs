@@ -15,8 +15,16 @@ pub fn head(data: &[u8]) {
     let _ = heads::has_only_trailer_fields(data);
     assert!(heads::trailer_fields(data).count() <= data.len());
     let _ = heads::status_line(data);
-    if let Some(context) = trace::recorded(data) {
-        assert_eq!(trace::parse_traceparent(context.to_traceparent().as_bytes()), Some(context));
+    let recorded = trace::recorded(data);
+    if let Some(context) = recorded.context {
+        assert_ne!(context.trace_id, [0; 16]);
+        assert_eq!(recorded.format == Some(trace::Format::TraceContext), {
+            let value = heads::value(data, "traceparent").and_then(trace::parse_traceparent);
+            value == Some(context) && heads::fields(data).filter(|field| field.is("traceparent")).count() == 1
+        });
+        if context.parent().is_some() {
+            assert_eq!(trace::parse_traceparent(context.to_traceparent().as_bytes()), Some(context));
+        }
     }
     let _ = trace::is_replay(data);
     if let Ok(key) = RedactionKey::from_secret(&[b'0'; 64]) {

@@ -100,7 +100,12 @@ impl Bound {
         let Self { config, sockets, own, sides, clock } = self;
         let clock = tap.as_ref().map_or(clock, |tap| tap.clock());
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(config.threads).thread_name("relay").enable_all().build();
+        let runtime = builder
+            .worker_threads(config.threads)
+            .thread_name("relay")
+            .on_thread_start(crate::turns::go_first)
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|source| RelayError::Runtime { source })?;
         let counting = Arc::new(Counting::default());
         let (shutdown, watch) = watch::channel(false);

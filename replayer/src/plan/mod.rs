@@ -49,7 +49,7 @@ use formats::model::ClientKey;
 pub use error::PlanError;
 pub use factor::{Factor, Rate};
 pub use method::Method;
-pub use profile::{Profile, ProfileSpec};
+pub use profile::{Profile, ProfileSpec, Step};
 pub use shard::Shard;
 pub use timing::{Length, Timing};
 pub use users::Life;

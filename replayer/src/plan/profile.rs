@@ -67,6 +67,19 @@ struct Segment {
     to: u64,
 }
 
+/// A piece of a profile, for people: from `start_ns` to before `end_ns` of the run the factor goes from one to the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// In nanoseconds.
+    pub start_ns: u64,
+    /// In nanoseconds.
+    pub end_ns: u64,
+    /// At its start.
+    pub from: f64,
+    /// At its end.
+    pub to: f64,
+}
+
 impl Profile {
     /// The same factor all the time.
     #[must_use]
@@ -114,6 +127,26 @@ impl Profile {
         }
         area += self.last as f64 * length_ns.saturating_sub(done_ns) as f64;
         if length_ns == 0 { self.at(0) as f64 / 1e6 } else { area / length_ns as f64 / 1e6 }
+    }
+
+    /// Its pieces over a run of `length_ns`; none if the factor is the same all the time.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a number for people")]
+    pub fn steps(&self, length_ns: u64) -> Vec<Step> {
+        let factor = |millionths: u64| millionths as f64 / 1e6;
+        let rest = (!self.segments.is_empty() && self.length_ns() < length_ns).then_some(Segment {
+            start_ns: self.length_ns(),
+            end_ns: length_ns,
+            from: self.last,
+            to: self.last,
+        });
+        let cut = |one: &Segment| Step {
+            start_ns: one.start_ns,
+            end_ns: one.end_ns.min(length_ns),
+            from: factor(one.from),
+            to: factor(one.at(one.end_ns.min(length_ns))),
+        };
+        self.segments.iter().chain(&rest).filter(|one| one.start_ns < length_ns).map(cut).collect()
     }
 
     /// What goes into a plan's hash.

@@ -37,8 +37,8 @@ pub(super) fn endpoints(rows: &[Endpoint]) -> String {
 /// Errors, sheds, status codes and spans.
 pub(super) fn outcomes(result: &RunResult) -> String {
     let spans = &result.spans;
-    let mut fates =
-        vec![("exported".to_owned(), spans.exported), ("left out by sampling".to_owned(), spans.sampled_out)];
+    let mut fates = vec![("exported".to_owned(), spans.exported)];
+    fates.extend(spans.sampled_out.iter().map(|(reason, number)| (format!("sampled out: {reason}"), *number)));
     fates.extend(spans.rejected.iter().map(|(reason, number)| (format!("rejected: {reason}"), *number)));
     fates.extend(spans.dropped.iter().map(|(reason, number)| (format!("dropped: {reason}"), *number)));
     fates.retain(|(_, number)| *number > 0);

@@ -47,7 +47,14 @@ fn full() -> RunResult {
             timer_noise: Some(TimerNoise::default()),
             ..Generator::default()
         },
-        spans: Spans { rejected: counts(), dropped: counts(), messages: counts(), ..Spans::default() },
+        spans: Spans {
+            exported: 1,
+            rejected: counts(),
+            dropped: counts(),
+            sampled_out: counts(),
+            kept_at_end: counts(),
+            messages: counts(),
+        },
         answers: Some(Answers { kept: "digest".into(), failure: Some("full".into()), ..Answers::default() }),
         ..RunResult::default()
     }

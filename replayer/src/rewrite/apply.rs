@@ -21,8 +21,15 @@ struct Recorded {
     authority: String,
 }
 
+/// What rules changed of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Changed {
+    pub(super) anything: bool,
+    pub(super) body: bool,
+}
+
 impl Rules {
-    /// Applies all rules in order; whether the body was changed.
+    /// Applies all rules in order.
     /// `is_decoded` says that the body has no coding, whatever the head says.
     pub(super) fn apply(
         &self,
@@ -31,11 +38,12 @@ impl Rules {
         head: &mut Head<'_>,
         body: &mut Text<'_>,
         is_decoded: bool,
-    ) -> bool {
+    ) -> Changed {
+        let mut all = Changed::default();
         if self.0.is_empty() {
-            return false;
+            return all;
         }
-        let Some(line) = formats::head::request_line(recorded) else { return false };
+        let Some(line) = formats::head::request_line(recorded) else { return all };
         let authority = authority_at(line.target).and_then(|at| line.target.get(at));
         let authority = authority.or_else(|| formats::head::value(recorded, "host")).unwrap_or_default();
         let recorded = Recorded {
@@ -43,18 +51,18 @@ impl Rules {
             method: String::from_utf8_lossy(line.method).into_owned(),
             authority: String::from_utf8_lossy(authority).to_ascii_lowercase(),
         };
-        let mut body_changed = false;
         for rule in self.0.iter().filter(|rule| rule.describes(&recorded)) {
             rule.matched.fetch_add(1, Relaxed);
             let mut changed = false;
             for action in &rule.actions {
                 let acted = act(rule, action, head, body, is_decoded);
                 changed |= acted;
-                body_changed |= acted && matches!(action, Action::ReplaceBody(_));
+                all.body |= acted && matches!(action, Action::ReplaceBody(_));
             }
             rule.changed.fetch_add(u64::from(changed), Relaxed);
+            all.anything |= changed;
         }
-        body_changed
+        all
     }
 }
 

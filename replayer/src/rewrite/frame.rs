@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use formats::head::trailer_fields;
 use formats::model::{Framing, Message};
-use formats::trace::is_trace_header;
+use formats::trace::is_trace_field;
 
 use super::head::{END, Head};
 use super::template::{Placeholder, Template};
@@ -88,8 +88,8 @@ fn chunked(body: &Text<'_>, sizes: &[u64], trailers: &[u8]) -> Text<'static> {
         out.push(b"\r\n");
     }
     out.push(b"0\r\n");
-    if trailer_fields(trailers).any(|field| is_trace_header(field.name)) {
-        for field in trailer_fields(trailers).filter(|field| !is_trace_header(field.name)) {
+    if trailer_fields(trailers).any(|field| is_trace_field(field.name, field.value)) {
+        for field in trailer_fields(trailers).filter(|field| !is_trace_field(field.name, field.value)) {
             out.push(trailers.get(field.line).unwrap_or_default());
         }
     } else {

@@ -50,6 +50,14 @@ impl<'a> Head<'a> {
     /// [`head::has_only_trailer_fields`]): what is none would be lost when the head is made anew, and servers do not agree
     /// on what it means.
     pub(super) fn read(recorded: &'a [u8]) -> Result<Self, LeftOut> {
+        Self::read_whole(recorded).map(|mut head| {
+            head.lines.retain(|line| !trace::is_trace_field(&line.name, line.value.bytes()));
+            head
+        })
+    }
+
+    /// The same, with its trace headers.
+    pub(super) fn read_whole(recorded: &'a [u8]) -> Result<Self, LeftOut> {
         let line = head::request_line(recorded).ok_or(LeftOut::IncompleteRequest)?;
         let start = memchr::memchr(b'\n', recorded).map_or(recorded.len(), |at| at + 1);
         let part = |from, to| recorded.get(from..to).unwrap_or_default();
@@ -60,14 +68,12 @@ impl<'a> Head<'a> {
                 return Err(LeftOut::Ambiguous);
             }
             end = field.line.end;
-            if !trace::is_trace_header(field.name) {
-                lines.push(Line {
-                    name: Cow::Borrowed(field.name),
-                    before: Cow::Borrowed(part(field.line.start, field.value_at.start)),
-                    value: Text::from(field.value),
-                    after: part(field.value_at.end, field.line.end),
-                });
-            }
+            lines.push(Line {
+                name: Cow::Borrowed(field.name),
+                before: Cow::Borrowed(part(field.line.start, field.value_at.start)),
+                value: Text::from(field.value),
+                after: part(field.value_at.end, field.line.end),
+            });
         }
         if !matches!(part(end, recorded.len()), b"" | b"\n" | b"\r" | b"\r\n") {
             return Err(LeftOut::Ambiguous);

@@ -18,6 +18,7 @@ mod head;
 mod hosts;
 mod identity;
 mod query;
+mod recorded;
 mod replace;
 mod rules;
 mod sealed;
@@ -33,7 +34,8 @@ use formats::endpoint::Templates;
 use formats::head::{has_only_trailer_fields, request_line, status_line};
 use formats::model::{Exchange, Message, Protocol};
 
-use crate::credentials::{Credentials, LiveSecret};
+use crate::credentials::Credentials;
+use crate::secret::LiveSecret;
 use frame::Framed;
 use head::Head;
 use hosts::Hosts;
@@ -42,6 +44,7 @@ use text::Text;
 pub use error::{HeaderFault, RewriteError, RuleFault};
 pub(crate) use formats::stars::Pattern;
 pub use hosts::{Map, Scheme, TargetUrl};
+pub use recorded::Rewritten;
 pub use rules::Rules;
 pub(crate) use rules::{check_header_name, line_of};
 pub use sealed::{SealedFault, Seals};
@@ -188,14 +191,14 @@ impl Rewriter {
         let target = self.hosts.follow(&mut head)?;
         let codings = coded::codings(&request.body)?;
         let mut body = Text::from(&request.body.bytes[..]);
-        let body_changed = self.rules.apply(&self.templates, &request.head, &mut head, &mut body, codings.is_some());
+        let changed = self.rules.apply(&self.templates, &request.head, &mut head, &mut body, codings.is_some());
         identity::apply(&mut head, &self.secrets);
         head.end_in("user-agent", USER_AGENT_SUFFIX.as_bytes());
         let sealed = sealed::mark(&mut head, &mut body, self.secrets.seals.as_ref().map(|seals| (seals, session)))?;
         if let Some(codings) = &codings {
             coded::encode(&mut body, codings)?;
         }
-        let body_changed = body_changed || codings.is_some();
+        let body_changed = changed.body || codings.is_some();
         let Framed { mut template, whole_head } = frame::frame(head, body, body_changed, request, target);
         template.sealed = sealed;
         let facts = CopyFacts { session, ..CopyFacts::default() };

@@ -79,6 +79,11 @@ impl Replace {
         Ok(Self { from, to: pieces })
     }
 
+    /// Whether something is filled in for each copy.
+    pub(super) fn has_placeholder(&self) -> bool {
+        self.to.iter().any(|piece| matches!(piece, Piece::Filled(_)))
+    }
+
     /// Replaces every find; `None` when there is none. Where earlier rules put placeholders, the text between them is
     /// searched piece by piece.
     pub(super) fn apply(&self, text: &Text<'_>) -> Option<Text<'static>> {

@@ -122,7 +122,8 @@ impl Rules {
         self.0.is_empty()
     }
 
-    pub(super) fn unused(&self) -> impl Iterator<Item = String> {
+    /// The rules that changed nothing so far, each with what is known about why.
+    pub fn unused(&self) -> impl Iterator<Item = String> {
         let unused = self.0.iter().filter(|rule| rule.changed.load(Relaxed) == 0);
         unused.map(|rule| {
             let (label, not_text) = (&rule.label, rule.not_text.load(Relaxed));
@@ -140,6 +141,23 @@ impl Rules {
 }
 
 impl Rule {
+    /// What messages call it.
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Whether something is filled in for each copy.
+    pub(super) fn has_placeholder(&self) -> bool {
+        self.actions.iter().any(|action| match action {
+            Action::ReplacePath(replace)
+            | Action::ReplaceQuery(_, replace)
+            | Action::ReplaceHeader(_, replace)
+            | Action::ReplaceBody(replace) => replace.has_placeholder(),
+            Action::SetQuery(_, text) | Action::SetHeader(_, text) => !text.marks().is_empty(),
+            Action::RemoveQuery(_) | Action::RemoveHeader(_) => false,
+        })
+    }
+
     fn new(table: Table, label: String) -> Result<Self, RuleFault> {
         let mut actions = Vec::new();
         if let Some(FromTo { from, to }) = table.replace_path {

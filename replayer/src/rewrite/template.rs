@@ -15,7 +15,8 @@ use formats::wire::{Kind, MessageReader, ResponseTo, Step};
 use super::head::END;
 use super::sealed::Seals;
 use super::text::percent_encode;
-use crate::credentials::{Column, Credentials, LiveSecret};
+use crate::credentials::{Column, Credentials};
+use crate::secret::LiveSecret;
 
 /// A request without its trace headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

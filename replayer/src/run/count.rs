@@ -12,7 +12,7 @@ use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
 use crate::measure::{Closed, Counted, Measure, MeasureOptions};
-use crate::result::{Answers, Spans};
+use crate::result::Answers;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
 use crate::spool::Summary;
@@ -27,7 +27,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Everything that counting leaves.
 pub(super) struct Ended {
     pub(super) counted: Counted,
-    pub(super) spans: Spans,
+    /// To be finished when the verdict is known.
+    pub(super) spans: SpanSink,
     pub(super) answers: Option<Answers>,
     pub(super) generator: Generator,
     /// Why the run stopped itself.
@@ -90,9 +91,7 @@ impl Count {
                         log = None;
                     }
                     answers.take(&mut job);
-                    if job.progress.shed.is_none() {
-                        spans.take(job);
-                    }
+                    spans.take(job);
                 }
             }
             let now = self.clock.now_ns();
@@ -118,11 +117,18 @@ impl Count {
         {
             failed.get_or_insert(error);
         }
-        let (spans, answers) = (spans.finish(), answers.finish());
+        let answers = answers.finish();
         let counted = measure.finish();
-        intervals.finish(&counted).map_err(|source| directory.failed("latency.hlog", source))?;
+        let failed = match (intervals.finish(&counted), failed) {
+            (Err(source), _) => Some(directory.failed("latency.hlog", source)),
+            (Ok(()), failed) => failed.map(|source| directory.failed("requests.jsonl.zst", source)),
+        };
         match failed {
-            Some(source) => Err(directory.failed("requests.jsonl.zst", source)),
+            Some(error) => {
+                // Nobody will read what became of them, but what was measured is with the backend.
+                let _ = spans.finish(None);
+                Err(error)
+            }
             None => Ok(Ended { counted, spans, answers, generator: sampler.generator(), aborted: watch.finish() }),
         }
     }

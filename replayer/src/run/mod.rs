@@ -25,12 +25,12 @@ use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::plan::{Client, Plan};
-use crate::result::{Connections, Quantiles, RunResult, SCHEMA};
+use crate::result::{Connections, Quantiles, RunResult, SCHEMA, Spans};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
-use crate::spans::{ExportOptions, SpanSink};
+use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::Spool;
 use crate::verdict::{self, LagLimit};
 
@@ -217,9 +217,11 @@ pub fn start(
         // Made on its own thread: what it asks of the kernel is for the thread that asks.
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
     }
+    let steps = run.plan.profile().steps(run.plan.timing().end_ns);
     let feed = {
         let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
-        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
+        let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes).within(budget);
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
             let failed = |source| ReplayError::Spool { doing: "read", directory, source };
@@ -234,6 +236,7 @@ pub fn start(
         limits: options.limits,
     };
     let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
+    let steady = (options.steady.from_ns, options.steady.to_ns);
     let known = Known { result, facts, loop_model: options.loop_model, preflight: options.preflight };
     let thread = {
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
@@ -247,7 +250,9 @@ pub fn start(
             if let Ok(mut live) = live.lock() {
                 live.over = true;
             }
-            let result = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            let spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
+            add_spans(&mut result, spans, &counters);
             directory.write_result(&result)?;
             sent.and(fed).map(|()| result)
         })?
@@ -279,6 +284,17 @@ struct Known {
     preflight: Preflight,
 }
 
+/// What became of the spans, which is known last: the span of the run says what the run came to.
+fn add_spans(result: &mut RunResult, mut spans: Spans, counters: &Counters) {
+    let lost = counters.spans_lost.load(std::sync::atomic::Ordering::Relaxed);
+    if lost > 0 {
+        spans.dropped.insert("outcome_lost".into(), lost);
+    }
+    let said = spans.messages.iter();
+    result.notices.extend(said.map(|(said, answers)| format!("where spans go, {answers} answers said: {said}")));
+    result.spans = spans;
+}
+
 fn complete(
     known: Known,
     ended: Ended,
@@ -286,10 +302,10 @@ fn complete(
     dials: &[Arc<DialCounters>],
     started: SystemTime,
     stop: &Stop,
-) -> RunResult {
+) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight } = known;
-    let Ended { counted, mut spans, answers, mut generator, aborted } = ended;
+    let Ended { counted, spans, answers, mut generator, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -303,12 +319,6 @@ fn complete(
     if lost > 0 {
         notices.push(format!("{lost} outcomes could not be counted: this machine was too slow for its own results"));
     }
-    let spans_lost = counters.spans_lost.load(Relaxed);
-    if spans_lost > 0 {
-        spans.dropped.insert("outcome_lost".into(), spans_lost);
-    }
-    notices
-        .extend(spans.messages.iter().map(|(said, answers)| format!("where spans go, {answers} answers said: {said}")));
     let stalled = counters.feed_stalled_ns.load(Relaxed);
     if stalled > 0 {
         notices.push(format!(
@@ -360,12 +370,11 @@ fn complete(
             resumed: dials.iter().map(|dial| dial.resumed()).sum(),
             peak: counters.peak.load(Relaxed),
         },
-        spans,
         answers,
         generator,
         ..known
     };
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
-    result
+    (result, spans)
 }

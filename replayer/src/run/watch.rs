@@ -1,7 +1,7 @@
 //! What may stop a run besides its plan and a signal: its own figures, a file, and what keeps its credentials fresh.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
@@ -9,12 +9,8 @@ use crate::job::Job;
 use crate::measure::Distribution;
 use crate::rewrite::Secrets;
 use crate::safety::{AbortRule, AbortWatch, KillFile, ResponseNs, SecondFacts};
+use crate::secret::Renewal;
 use crate::send::{Counters, Stop};
-
-/// How often credentials are looked up again without anybody having been turned away.
-const REFRESH_NS: u64 = 30_000_000_000;
-/// How often the thread that does it looks whether it is to be done.
-const REFRESH_POLL_NS: u64 = 1_000_000_000;
 
 /// Looks at each outcome and each second.
 pub(super) struct Watch {
@@ -23,8 +19,8 @@ pub(super) struct Watch {
     stop: Arc<Stop>,
     counters: Arc<Counters>,
     reason: Option<String>,
-    /// Somebody was answered 401 since the credentials were looked up; the thread that looks them up ends with this.
-    turned_away: Option<Arc<AtomicBool>>,
+    /// Looks the credentials up again; ends with this.
+    renewal: Option<Renewal>,
 }
 
 /// Rules, and the second that is being counted for them.
@@ -54,40 +50,20 @@ impl Watch {
             response: Distribution::new(),
             lag: Distribution::new(),
         });
-        let turned_away = match secrets.authorization {
-            Some(secret) => {
-                let flag = Arc::new(AtomicBool::new(false));
-                let ours = Arc::downgrade(&flag);
-                super::spawn("secrets", move || {
-                    crate::turns::go_last();
-                    let (mut again_ns, mut poll_ns) = (clock.now_ns() + REFRESH_NS, clock.now_ns());
-                    // Ends with the run: nobody holds the flag any more.
-                    while let Some(flag) = ours.upgrade() {
-                        if flag.swap(false, Ordering::Relaxed) || clock.now_ns() >= again_ns {
-                            again_ns = clock.now_ns() + REFRESH_NS;
-                            if let Err(error) = secret.refresh() {
-                                log::warn!("{error}; the last value goes on");
-                            }
-                        }
-                        drop(flag);
-                        poll_ns += REFRESH_POLL_NS;
-                        clock.sleep_until(poll_ns);
-                    }
-                })?;
-                Some(flag)
-            }
+        let renewal = match secrets.authorization {
+            Some(secret) => Some(Renewal::start("secrets", vec![secret], clock)?),
             None => None,
         };
-        Ok(Self { rules, kill_file, stop, counters, reason: None, turned_away })
+        Ok(Self { rules, kill_file, stop, counters, reason: None, renewal })
     }
 
     /// Looks at an outcome.
     pub(super) fn take(&mut self, job: &Job) {
         let end = &job.progress;
-        if let Some(flag) = &self.turned_away
+        if let Some(renewal) = &self.renewal
             && end.status == Some(401)
         {
-            flag.store(true, Ordering::Relaxed);
+            renewal.turned_away();
         }
         let Some(rules) = &mut self.rules else { return };
         if end.shed.is_some() {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::capture::Capture;
 use crate::clock::Clock;
-use crate::dial::{Failure, Sent, Transport};
+use crate::dial::{Failure, Peer, Sent, Transport};
 use crate::job::{ErrorKind, Job};
 
 /// Most that is written in one go, so that an upload delays no due request.
@@ -22,6 +22,8 @@ pub(super) const CONTINUE_NS: u64 = 1_000_000_000;
 /// A connection and what it is doing.
 pub(super) struct Connection {
     pub(super) transport: Transport,
+    /// Whom it leads to.
+    pub(super) peer: Option<Peer>,
     pub(super) slot: u64,
     pub(super) token: u64,
     /// Requests whose answers are not whole yet, in order.
@@ -102,9 +104,10 @@ impl Exchange {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, slot: u64, token: u64) -> Self {
+    pub(super) fn new(transport: Transport, peer: Option<Peer>, slot: u64, token: u64) -> Self {
         Self {
             transport,
+            peer,
             slot,
             token,
             exchanges: VecDeque::new(),

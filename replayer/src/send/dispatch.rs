@@ -158,6 +158,7 @@ impl Engine {
             }
             Route::Dial { extra } => self.wait_for_new(job, route, extra),
             _ => {
+                job.progress.connecting_ns = Some(self.of_run(self.now));
                 self.lives.block(job.life, job.number);
                 self.slots.wait(job, route);
             }
@@ -170,13 +171,14 @@ impl Engine {
     }
 
     /// A request under way waits for a connection that is asked for now.
-    fn wait_for_new(&mut self, job: Box<Job>, route: Route, extra: bool) {
+    fn wait_for_new(&mut self, mut job: Box<Job>, route: Route, extra: bool) {
         if !self.bounds.take_connection() {
             self.bounds.leave(0);
             self.shed_one(job, Shed::MaxConnections);
             return;
         }
         let (slot, target) = (job.slot, job.target);
+        job.progress.connecting_ns = Some(self.of_run(self.now));
         self.lives.block(job.life, job.number);
         self.slots.wait(job, route);
         self.count_need(extra);
@@ -185,9 +187,10 @@ impl Engine {
     }
 
     /// Puts a request onto a connection, to be written.
-    pub(super) fn put(&mut self, at: u32, job: Box<Job>) {
+    pub(super) fn put(&mut self, at: u32, mut job: Box<Job>) {
         let capture = Capture::new(&self.options, &job.facts, &self.counters);
         if let Some(connection) = self.table.get_mut(at) {
+            job.progress.peer.clone_from(&connection.peer);
             connection.exchanges.push_back(Exchange::new(job, capture));
         }
     }
@@ -234,9 +237,7 @@ impl Engine {
             let slot = connection.slot;
             self.remove(at, true);
             if let Some(Exchange { mut job, .. }) = exchange {
-                let (released_ns, was_busy) = (job.progress.released_ns, job.progress.was_busy);
-                let (held_by_seq, busy_ns) = (job.progress.held_by_seq, job.progress.busy_ns);
-                job.progress = Progress { released_ns, held_by_seq, busy_ns, was_busy, ..Progress::default() };
+                job.progress = again(&job.progress);
                 if self.bounds.take_connection() {
                     let target = job.target;
                     self.lives.block(job.life, job.number);
@@ -262,5 +263,18 @@ impl Engine {
         let slot = job.slot;
         self.shed(job, reason);
         self.settle(slot, false);
+    }
+}
+
+/// What is still true of a request that goes out again: it began when it was first handed to a socket.
+fn again(before: &Progress) -> Progress {
+    Progress {
+        released_ns: before.released_ns,
+        held_by_seq: before.held_by_seq,
+        busy_ns: before.busy_ns,
+        was_busy: before.was_busy,
+        connecting_ns: before.connecting_ns.or(before.dispatched_ns),
+        resent: before.resent.saturating_add(1),
+        ..Progress::default()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::connection::Connection;
 use super::engine::Engine;
 use super::slots::{Freed, Settled, Waiting};
-use crate::dial::{Dial, DialErrorKind, Dialed};
+use crate::dial::{Dial, DialErrorKind, Dialed, Peer};
 use crate::job::{ErrorKind, Job, Shed};
 
 /// Finished connections that are taken over in one go.
@@ -28,16 +28,16 @@ impl Engine {
     /// Takes over connections that are finished.
     pub(super) fn take_dialed(&mut self) {
         for _ in 0..DIALED_BATCH {
-            let Some(Dialed { id, result, .. }) = self.dial.next() else { break };
+            let Some(Dialed { id, result, peer, .. }) = self.dial.next() else { break };
             match result {
                 Ok(transport) => {
                     let is_tls = transport.is_tls();
-                    let at = self.table.insert(|token| Connection::new(transport, id, token));
+                    let at = self.table.insert(|token| Connection::new(transport, peer.clone(), id, token));
                     let Some(connection) = self.table.get_mut(at) else { continue };
                     let token = connection.token;
                     if let Err(errno) = self.poll.add(&connection.transport, token) {
                         self.table.remove(at);
-                        self.not_opened(id, errno.into());
+                        self.not_opened(id, errno.into(), peer.as_ref());
                         continue;
                     }
                     if is_tls {
@@ -49,16 +49,17 @@ impl Engine {
                     let freed = self.slots.opened(id, at);
                     self.hand_on(id, at, freed);
                 }
-                Err(error) => self.not_opened(id, error.kind.into()),
+                Err(error) => self.not_opened(id, error.kind.into(), peer.as_ref()),
             }
         }
         self.tick();
     }
 
-    fn not_opened(&mut self, slot: u64, kind: ErrorKind) {
+    fn not_opened(&mut self, slot: u64, kind: ErrorKind, peer: Option<&Peer>) {
         self.bounds.connection_gone();
-        for Waiting { job, queued, .. } in self.slots.not_opened(slot) {
+        for Waiting { mut job, queued, .. } in self.slots.not_opened(slot) {
             debug_assert!(!queued, "a queued request waits for an open connection");
+            job.progress.peer = peer.cloned();
             self.finish(job, None, Some(kind));
         }
         self.settle(slot, false);
@@ -120,6 +121,7 @@ impl Engine {
                     let mut promoted = Vec::with_capacity(waiting.len());
                     for Waiting { mut job, .. } in waiting {
                         let left = self.leave_queue(&mut job);
+                        job.progress.connecting_ns = Some(job.progress.released_ns);
                         match left {
                             Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
                             Ok(()) => {

@@ -1,162 +1,322 @@
-//! Spans of outcomes, by the HTTP semantic conventions and with our own attributes.
+//! Spans of outcomes, by the stable HTTP semantic conventions and with our own attributes (docs/traces.md).
+//!
+//! Whatever comes again from request to request is made once. What is exported and when is decided elsewhere.
 
+mod ending;
+mod interned;
+mod keys;
+mod method;
+mod phases;
+mod resource;
+mod run;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use formats::head;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::ExportOptions;
+use self::ending::Endings;
+use self::interned::Interned;
+use self::method::Methods;
+use super::SpanBudget;
 use crate::clock::Clock;
-use crate::job::{Job, RunFacts};
-use crate::target::Target;
+use crate::dial::Peer;
+use crate::job::{Budgeted, Job, Progress, RunFacts};
+use crate::target::{Place, Target};
 
-pub(super) fn resource(options: &ExportOptions, run: &RunFacts) -> Resource {
-    let mut attributes = vec![
-        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        KeyValue::new("reenact.run_id", run.contexts.run_id().to_owned()),
-    ];
-    if let Some(environment) = &options.environment {
-        attributes.push(KeyValue::new("deployment.environment.name", environment.clone()));
-    }
-    Resource::builder_empty().with_service_name("reenact").with_attributes(attributes).build()
+pub(super) use resource::resource;
+pub use resource::resource_attributes;
+pub use run::RunEnd;
+pub(super) use run::spans as run_spans;
+
+/// Attributes that a request's span has at most.
+const ATTRIBUTES_MAX: usize = 36;
+/// Longer User-Agents are cut there, and end in `…`.
+const AGENT_BYTES_MAX: usize = 1_024;
+/// The trace id is random (Trace Context level 2).
+const RANDOM: u8 = 0x02;
+
+/// What spans say, and how many there are.
+#[derive(Debug, Clone, Default)]
+pub struct SpanOptions {
+    /// How many a second; `None`: all that are sampled.
+    pub budget: Option<SpanBudget>,
+    /// Methods that are named in spans; `None`: those that the conventions list.
+    pub known_methods: Option<Vec<String>>,
+    /// More attributes of the resource ([`resource_attributes`]).
+    pub resource: Vec<(String, String)>,
 }
 
-/// Makes spans of outcomes.
-pub(super) struct SpanBuilder {
+/// What all spans of a run have in common.
+pub(super) struct RunBase {
     run: Arc<RunFacts>,
     clock: Clock,
     start_ns: u64,
     scope: InstrumentationScope,
-    names: Vec<StringValue>,
-    run_context: SpanContext,
+    /// Of the run's own span.
+    context: SpanContext,
     run_id: StringValue,
-    /// `server.address` and `server.port` by target.
-    addresses: Vec<(StringValue, i64)>,
+    servers: Vec<Server>,
+}
+
+/// A target, as its spans name it.
+struct Server {
+    scheme: StringValue,
+    origin: String,
+    address: StringValue,
+    port: Option<i64>,
+    transport: StringValue,
+}
+
+/// An endpoint, as its spans name it.
+struct Endpoint {
+    name: String,
+    template: Option<StringValue>,
+}
+
+/// Makes spans of outcomes.
+pub struct SpanBuilder {
+    base: Arc<RunBase>,
+    endpoints: Vec<Endpoint>,
+    methods: Methods,
+    endings: Endings,
+    agents: Interned<Vec<u8>>,
+    addresses: Interned<SocketAddr>,
+    paths: Interned<Arc<Path>>,
+}
+
+impl RunBase {
+    pub(super) fn new(run: Arc<RunFacts>, clock: Clock, start_ns: u64) -> Self {
+        let scope = InstrumentationScope::builder("reenact").with_version(env!("CARGO_PKG_VERSION"));
+        let (trace_id, span_id) = run.contexts.of_run();
+        Self {
+            clock,
+            start_ns,
+            scope: scope.with_schema_url(keys::SCHEMA_URL).build(),
+            context: context(trace_id, span_id, TraceFlags::SAMPLED.to_u8() | RANDOM, false),
+            run_id: shared(run.contexts.run_id()),
+            servers: run.targets.iter().map(Server::of).collect(),
+            run,
+        }
+    }
+}
+
+impl Server {
+    fn of(target: &Target) -> Self {
+        let (address, port, transport) = match &target.place {
+            Place::Unix(path) => (shared(&path.to_string_lossy()), None, "unix"),
+            Place::Network(_) => (shared(&target.host), Some(i64::from(target.port)), "tcp"),
+        };
+        let scheme = url::scheme(target).into();
+        Self { scheme, origin: url::origin(target), address, port, transport: transport.into() }
+    }
+}
+
+impl Endpoint {
+    /// From `GET /users/{id}`. A method that is not known is no part of a span's name.
+    fn of(name: &str, methods: &Methods) -> Self {
+        match name.split_once(' ') {
+            Some((method, template)) if methods.known(method.as_bytes()).is_some() => {
+                Self { name: name.to_owned(), template: Some(shared(template)) }
+            }
+            Some((_, template)) => Self { name: format!("HTTP {template}"), template: Some(shared(template)) },
+            None => Self { name: "HTTP".to_owned(), template: None },
+        }
+    }
 }
 
 impl SpanBuilder {
-    pub(super) fn new(run: Arc<RunFacts>, clock: Clock, start_ns: u64) -> Self {
-        let scope = InstrumentationScope::builder("reenact").with_version(env!("CARGO_PKG_VERSION")).build();
-        let names = run.endpoints.iter().map(|name| StringValue::from(Arc::<str>::from(name.as_str()))).collect();
-        let (trace_id, span_id) = run.contexts.of_run();
-        let run_context = context(trace_id, span_id, false);
-        let run_id = StringValue::from(Arc::<str>::from(run.contexts.run_id()));
-        let address =
-            |target: &Target| (StringValue::from(Arc::<str>::from(target.host.as_str())), i64::from(target.port));
-        let addresses = run.targets.iter().map(address).collect();
-        Self { run, clock, start_ns, scope, names, run_context, run_id, addresses }
+    /// A builder for the requests of a run whose due instant 0 is at `start_ns` of the clock.
+    #[must_use]
+    pub fn new(run: Arc<RunFacts>, clock: Clock, start_ns: u64, options: &SpanOptions) -> Self {
+        Self::of(Arc::new(RunBase::new(run, clock, start_ns)), options)
+    }
+
+    pub(super) fn of(base: Arc<RunBase>, options: &SpanOptions) -> Self {
+        let methods = Methods::new(options.known_methods.as_deref());
+        Self {
+            endpoints: base.run.endpoints.iter().map(|name| Endpoint::of(name, &methods)).collect(),
+            base,
+            methods,
+            endings: Endings::new(),
+            agents: Interned::new(),
+            addresses: Interned::new(),
+            paths: Interned::new(),
+        }
     }
 
     /// Whose spans these are.
-    pub(super) const fn scope(&self) -> &InstrumentationScope {
-        &self.scope
+    pub(super) fn scope(&self) -> &InstrumentationScope {
+        &self.base.scope
     }
 
-    pub(super) fn request(&self, job: &Job) -> SpanData {
-        let (facts, outcome) = (&job.facts, &job.progress);
-        let name = self.names.get(facts.endpoint as usize).cloned().unwrap_or_else(|| StringValue::from("HTTP"));
-        let shown = job.shown_head();
-        let line = head::request_line(&shown);
-        let method = line.map(|line| String::from_utf8_lossy(line.method).into_owned()).unwrap_or_default();
-        let (host, port) = self.address(job.target);
-        let lag_ns = outcome.dispatched_ns.map_or(0, |at| at.saturating_sub(outcome.released_ns));
-        let mut attributes = vec![
-            text("http.request.method", method.into()),
-            text("server.address", host),
-            number("server.port", port),
-            text("url.full", self.url(job.target, line.map_or(&b""[..], |line| line.target)).into()),
-            text("url.template", StringValue::from(name.as_str().split_once(' ').map_or("", |both| both.1).to_owned())),
-            text("network.protocol.name", "http".into()),
-            text("user_agent.synthetic.type", "test".into()),
-            text("reenact.run_id", self.run_id.clone()),
-            number("reenact.copy", i64::from(facts.copy)),
-            number("reenact.sequence", facts.seq.cast_signed()),
-            number("reenact.lag_ns", lag_ns.cast_signed()),
-            KeyValue::new("reenact.multiplier", self.run.multiplier),
-        ];
-        if let Some(status) = outcome.status {
-            attributes.push(number("http.response.status_code", i64::from(status)));
-        }
-        // Client errors are errors of a client span (HTTP semantic conventions, "Status").
-        let error = outcome.error.map(|kind| kind.name().to_owned());
-        let error = error.or_else(|| outcome.status.filter(|status| *status >= 400).map(|status| status.to_string()));
-        let status = if error.is_some() { Status::error("") } else { Status::Unset };
-        if let Some(error) = error {
-            attributes.push(text("error.type", error.into()));
-        }
-        let mut links = SpanLinks::default();
-        links.links.push(Link::with_context(self.run_context.clone()));
-        if let Some(trace) = facts.trace {
-            links.links.push(Link::with_context(context(trace.trace_id, trace.parent_id, true)));
-        }
-        let fresh = &job.fresh;
+    /// The CLIENT span of a request that has ended.
+    pub fn request(&mut self, job: &Job) -> SpanData {
+        let (end, fresh) = (&job.progress, &job.fresh);
+        let endpoint = self.endpoints.get(job.facts.endpoint as usize);
+        let name = endpoint.map_or_else(|| "HTTP".to_owned(), |endpoint| endpoint.name.clone());
+        let mut attributes = Vec::with_capacity(ATTRIBUTES_MAX);
+        self.add_request(job, &mut attributes);
+        self.add_peer(end, &mut attributes);
+        self.add_own(job, &mut attributes);
+        let (error, status) = self.endings.of(end);
+        attributes.extend(error.map(|kind| text(keys::ERROR_TYPE, kind)));
+        let flags = RANDOM | if fresh.is_sampled { TraceFlags::SAMPLED.to_u8() } else { 0 };
+        let wall = |at_ns: u64| self.base.clock.wall(self.base.start_ns.saturating_add(at_ns));
         SpanData {
-            span_context: context(fresh.trace_id, fresh.span_id, false),
+            span_context: context(fresh.trace_id, fresh.span_id, flags, false),
             parent_span_id: fresh.parent_span_id.map_or(SpanId::INVALID, SpanId::from_bytes),
             parent_span_is_remote: false,
             span_kind: SpanKind::Client,
-            name: name.as_str().to_owned().into(),
-            start_time: self.clock.wall(self.start_ns + outcome.dispatched_ns.unwrap_or(job.due_ns)),
-            end_time: self.clock.wall(self.start_ns + outcome.done_ns),
+            name: name.into(),
+            start_time: wall(began_ns(end)),
+            end_time: wall(end.done_ns),
             attributes,
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
-            links,
+            links: self.links(job),
             status,
-            instrumentation_scope: self.scope.clone(),
+            instrumentation_scope: self.base.scope.clone(),
         }
     }
 
-    /// The span of the run itself, which every request links to.
-    pub(super) fn run(&self, now_ns: u64) -> SpanData {
-        let (host, port) = self.address(0);
-        let attributes = vec![
-            text("reenact.run_id", self.run_id.clone()),
-            number("reenact.planned", i64::try_from(self.run.planned).unwrap_or(i64::MAX)),
-            KeyValue::new("reenact.multiplier", self.run.multiplier),
-            text("server.address", host),
-            number("server.port", port),
-        ];
-        SpanData {
-            span_context: self.run_context.clone(),
-            parent_span_id: SpanId::INVALID,
-            parent_span_is_remote: false,
-            span_kind: SpanKind::Internal,
-            name: "reenact replay".into(),
-            start_time: self.clock.wall(self.start_ns),
-            end_time: self.clock.wall(now_ns),
-            attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: Status::Unset,
-            instrumentation_scope: self.scope.clone(),
+    /// What the conventions say of a client's request and its answer.
+    fn add_request(&mut self, job: &Job, out: &mut Vec<KeyValue>) {
+        let end = &job.progress;
+        let shown = job.shown_head();
+        let line = head::request_line(&shown);
+        let method = line.map_or(&b""[..], |line| line.method);
+        match self.methods.known(method) {
+            Some(known) => out.push(text(keys::METHOD, known)),
+            None => {
+                let original = String::from_utf8_lossy(method).into_owned();
+                out.push(text(keys::METHOD, method::OTHER.into()));
+                out.push(text(keys::METHOD_ORIGINAL, url::cut(original, AGENT_BYTES_MAX).into()));
+            }
+        }
+        if let Some(server) = self.base.servers.get(usize::from(job.target)) {
+            let target = line.map_or(&b""[..], |line| line.target);
+            out.push(text(keys::URL_FULL, url::full(&server.origin, target).into()));
+            out.push(text(keys::URL_SCHEME, server.scheme.clone()));
+            out.push(text(keys::SERVER_ADDRESS, server.address.clone()));
+            out.extend(server.port.map(|port| number(keys::SERVER_PORT, port)));
+            out.push(text(keys::TRANSPORT, server.transport.clone()));
+        }
+        let template = self.endpoints.get(job.facts.endpoint as usize).and_then(|endpoint| endpoint.template.clone());
+        out.extend(template.map(|template| text(keys::URL_TEMPLATE, template)));
+        out.push(text(keys::PROTOCOL_NAME, "http".into()));
+        let version = match line.map(|line| line.version) {
+            Some(b"HTTP/1.1") => Some("1.1"),
+            Some(b"HTTP/1.0") => Some("1.0"),
+            _ => None,
+        };
+        out.extend(version.map(|version| text(keys::PROTOCOL_VERSION, version.into())));
+        if let Some(agent) = head::value(&shown, "user-agent") {
+            // One byte more than is shown tells what is cut from what is not.
+            let agent = agent.get(..=AGENT_BYTES_MAX).unwrap_or(agent);
+            let make = || url::cut(String::from_utf8_lossy(agent).into_owned(), AGENT_BYTES_MAX);
+            out.push(text(keys::USER_AGENT, self.agents.text(agent, make)));
+        }
+        out.push(text(keys::SYNTHETIC, "test".into()));
+        if end.dispatched_ns.is_some() {
+            out.push(count(keys::REQUEST_SIZE, end.bytes_out));
+        }
+        if let Some(status) = end.status {
+            out.push(number(keys::STATUS_CODE, i64::from(status)));
+            out.push(count(keys::RESPONSE_SIZE, end.bytes_in));
+        }
+        if end.resent > 0 {
+            out.push(number(keys::RESEND_COUNT, i64::from(end.resent)));
         }
     }
 
-    fn address(&self, target: u16) -> (StringValue, i64) {
-        self.addresses.get(usize::from(target)).cloned().unwrap_or_else(|| (StringValue::from(""), 0))
+    fn add_peer(&mut self, end: &Progress, out: &mut Vec<KeyValue>) {
+        match &end.peer {
+            Some(Peer::Address(address)) => {
+                let make = || address.ip().to_canonical().to_string();
+                out.push(text(keys::PEER_ADDRESS, self.addresses.text(address, make)));
+                out.push(number(keys::PEER_PORT, i64::from(address.port())));
+            }
+            Some(Peer::Path(path)) => {
+                let make = || path.to_string_lossy().into_owned();
+                out.push(text(keys::PEER_ADDRESS, self.paths.text(path, make)));
+            }
+            None => {}
+        }
     }
 
-    /// The URL without its query, which may hold what no backend should see.
-    fn url(&self, to: u16, target: &[u8]) -> String {
-        let target = String::from_utf8_lossy(target);
-        let path = target.split('?').next().unwrap_or_default();
-        if path.starts_with("http://") || path.starts_with("https://") {
-            path.to_owned()
-        } else {
-            let authority = self.run.targets.get(usize::from(to)).map_or("", |target| target.authority.as_str());
-            format!("http://{authority}{path}")
+    /// What only a replay knows. What is nothing is left out.
+    fn add_own(&self, job: &Job, out: &mut Vec<KeyValue>) {
+        let (facts, end) = (&job.facts, &job.progress);
+        out.push(text(keys::RUN_ID, self.base.run_id.clone()));
+        out.push(number(keys::SESSION, i64::from(facts.session)));
+        out.push(count(keys::SEQUENCE, facts.seq));
+        out.push(number(keys::COPY, i64::from(facts.copy)));
+        out.push(KeyValue::new(keys::MULTIPLIER, self.base.run.multiplier));
+        if let Some(dispatched_ns) = end.dispatched_ns {
+            out.push(count(keys::LAG_NS, dispatched_ns.saturating_sub(end.released_ns)));
+            let first_byte = end.first_byte_ns.map(|at| at.saturating_sub(dispatched_ns));
+            out.extend(first_byte.map(|waited| count(keys::FIRST_BYTE_NS, waited)));
         }
+        if end.held_by_seq.is_some() {
+            out.push(count(keys::HELD_NS, end.released_ns.saturating_sub(job.due_ns)));
+        }
+        if end.busy_ns > 0 {
+            out.push(count(keys::BUSY_NS, end.busy_ns));
+        }
+        if let Some(since) = end.connecting_ns {
+            let until = end.dispatched_ns.unwrap_or(end.done_ns);
+            out.push(count(keys::CONNECT_NS, until.saturating_sub(since)));
+        }
+        out.extend(facts.response_ns.map(|recorded| count(keys::RECORDED_RESPONSE_NS, recorded)));
+        out.extend(facts.status.map(|recorded| number(keys::RECORDED_STATUS, i64::from(recorded))));
+        let kept = match job.budgeted {
+            Budgeted::Not | Budgeted::LeftOut => None,
+            Budgeted::KeptAsError => Some("error"),
+            Budgeted::KeptAsSlow => Some("slow"),
+        };
+        out.extend(kept.map(|why| text(keys::KEPT, why.into())));
+    }
+
+    /// To the run, and to the recorded trace.
+    fn links(&self, job: &Job) -> SpanLinks {
+        let mut links = SpanLinks::default();
+        let recorded = job.facts.trace;
+        links.links.reserve_exact(1 + usize::from(recorded.is_some()));
+        links.links.push(link(self.base.context.clone(), "run"));
+        // A load balancer's context names no span to link to.
+        if let Some((trace, parent)) = recorded.and_then(|trace| Some((trace, trace.parent()?))) {
+            links.links.push(link(context(trace.trace_id, parent, trace.flags, true), "recorded"));
+        }
+        links
     }
 }
 
-fn context(trace_id: [u8; 16], span_id: [u8; 8], remote: bool) -> SpanContext {
+/// When the span begins: with the wait for a connection that was made for it, as the conventions have it, or with its
+/// first byte. What the replayer was late is in no span, so that its length is the target's doing.
+fn began_ns(end: &Progress) -> u64 {
+    end.connecting_ns.or(end.dispatched_ns).unwrap_or(end.released_ns)
+}
+
+fn link(to: SpanContext, which: &'static str) -> Link {
+    Link::new(to, vec![text(keys::LINK, which.into())], 0)
+}
+
+fn context(trace_id: [u8; 16], span_id: [u8; 8], flags: u8, remote: bool) -> SpanContext {
     let (trace_id, span_id) = (TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id));
-    SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, remote, TraceState::NONE)
+    SpanContext::new(trace_id, span_id, TraceFlags::new(flags), remote, TraceState::NONE)
+}
+
+fn shared(text: &str) -> StringValue {
+    StringValue::from(Arc::<str>::from(text))
 }
 
 fn text(key: &'static str, value: StringValue) -> KeyValue {
@@ -165,4 +325,8 @@ fn text(key: &'static str, value: StringValue) -> KeyValue {
 
 fn number(key: &'static str, value: i64) -> KeyValue {
     KeyValue::new(key, value)
+}
+
+fn count(key: &'static str, value: u64) -> KeyValue {
+    number(key, value.cast_signed())
 }

@@ -1,7 +1,8 @@
 //! The exporter's thread: takes outcomes off the queue, puts their spans into batches, hands these over, and keeps account.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use opentelemetry_sdk::trace::SpanData;
 use rtrb::Consumer;
 use tokio::task::JoinSet;
 
@@ -31,6 +32,8 @@ pub(super) struct Export {
     way: Way,
     outcomes: Consumer<Box<Job>>,
     builder: SpanBuilder,
+    /// The spans of the run itself, from when it is over.
+    closing: Arc<OnceLock<Vec<SpanData>>>,
     clock: Clock,
     flush_ns: u64,
     batch: Batch,
@@ -49,6 +52,7 @@ impl Export {
         way: Way,
         outcomes: Consumer<Box<Job>>,
         builder: SpanBuilder,
+        closing: Arc<OnceLock<Vec<SpanData>>>,
         batch: Batch,
         clock: Clock,
         flush_ns: u64,
@@ -57,6 +61,7 @@ impl Export {
             way,
             outcomes,
             builder,
+            closing,
             clock,
             flush_ns,
             batch,
@@ -160,20 +165,35 @@ impl Export {
         }
     }
 
-    /// The run's own span ends with the run and is not counted among the requests'.
+    /// The run's own spans end with the run and are not counted among the requests'. They are a batch of their own, or
+    /// some where that is too long.
     async fn of_run(&mut self, flush_until: u64) {
-        let span = self.builder.run(self.clock.now_ns());
-        let _ = self.batch.push(span);
-        let Some(message) = self.batch.finish() else { return };
-        let fate = match &mut self.way {
-            Way::Otlp(courier) => {
-                let deadline = self.clock.deadline(flush_until).into();
-                tokio::time::timeout_at(deadline, courier.deliver(message)).await.ok()
+        let closing = self.closing.get().cloned().unwrap_or_default();
+        let (mut messages, mut too_large) = (Vec::new(), 0_u64);
+        for span in closing {
+            match self.batch.push(span) {
+                Pushed::Kept => {}
+                Pushed::Began(finished) => messages.push(finished),
+                Pushed::TooLarge => too_large += 1,
             }
-            Way::File(file) => Some(file.write(&message)),
-        };
-        if !matches!(fate, Some(Fate::Exported { rejected: 0, .. })) {
-            log::warn!("the run's own span was not exported, to which the spans of its requests link");
+        }
+        messages.extend(self.batch.finish());
+        let mut lost = too_large;
+        for message in messages {
+            let spans = message.spans;
+            let fate = match &mut self.way {
+                Way::Otlp(courier) => {
+                    let deadline = self.clock.deadline(flush_until).into();
+                    tokio::time::timeout_at(deadline, courier.deliver(message)).await.ok()
+                }
+                Way::File(file) => Some(file.write(&message)),
+            };
+            if !matches!(fate, Some(Fate::Exported { rejected: 0, .. })) {
+                lost += spans;
+            }
+        }
+        if lost > 0 {
+            log::warn!("{lost} of the run's own spans were not exported, to which the spans of its requests link");
         }
     }
 
@@ -188,7 +208,8 @@ impl Export {
         };
         let reason = trouble.map_or("flush_timeout", Lost::name);
         log::warn!(
-            "{late} spans were not exported in the time that there is for it after the end of the run ({reason})"
+            "{late} spans, and those of the run itself, were not exported in the time that there is for it after the end \
+             of the run ({reason})"
         );
         self.account.drop_spans(reason, late);
     }

@@ -11,9 +11,8 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::credentials::is_header_value;
 use crate::error::ReplayError;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_header_value};
 
 /// Headers that the exporter writes itself.
 const OWN: [&str; 10] = [

@@ -4,15 +4,17 @@
 //! is slow the spans give way, never the schedule.
 //!
 //! ```text
-//! take ═▶ build ─▶ batch ─▶ deliver (back-off, headers) ─▶ transport ─▶ grpc │ http ─▶ answer
-//!                     └──▶ file                                                  └─▶ account
+//! take ─▶ choose ═▶ build ─▶ batch ─▶ deliver (back-off, headers) ─▶ transport ─▶ grpc │ http ─▶ answer
+//!                              └──▶ file                                                  └─▶ account
 //! ```
 
 mod account;
 mod answer;
 mod backoff;
 mod batch;
+mod budget;
 mod build;
+mod choose;
 mod complaints;
 mod deliver;
 mod endpoint;
@@ -28,11 +30,14 @@ mod transport;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use opentelemetry_sdk::trace::SpanData;
 use rtrb::{Producer, RingBuffer};
 
+pub use budget::{HeadBudget, SpanBudget};
+pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
 pub use endpoint::{Endpoint, PathRule};
 pub use headers::{ExportHeader, parse_list};
 pub use options::{
@@ -45,7 +50,8 @@ use crate::job::{Job, RunFacts};
 use crate::result::Spans;
 use account::Account;
 use batch::{Batch, Encoding};
-use build::{SpanBuilder, resource};
+use build::{RunBase, resource, run_spans};
+use choose::Chooser;
 use deliver::Courier;
 use export::{Export, Way};
 use file::LineFile;
@@ -62,14 +68,26 @@ pub struct SpanSink {
     /// Handed to the exporter.
     taken: u64,
     dropped: u64,
-    sampled_out: u64,
+    chooser: Chooser,
+    base: Option<Arc<RunBase>>,
+    /// The spans of the run itself, for the exporter's thread, once it is over.
+    closing: Arc<OnceLock<Vec<SpanData>>>,
 }
 
 impl SpanSink {
     /// No exporter: every span is counted as dropped for that reason.
     #[must_use]
     pub fn none() -> Self {
-        Self { queue: None, thread: None, reason: "no_exporter", taken: 0, dropped: 0, sampled_out: 0 }
+        Self {
+            queue: None,
+            thread: None,
+            reason: "no_exporter",
+            taken: 0,
+            dropped: 0,
+            chooser: Chooser::new(None),
+            base: None,
+            closing: Arc::default(),
+        }
     }
 
     /// Starts the exporter's thread.
@@ -96,11 +114,13 @@ impl SpanSink {
         };
         let bytes_max = options.batch_bytes_max.clamp(BATCH_BYTES_LEAST, BATCH_BYTES_MOST);
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        let resource = resource(options, &run);
+        let resource = resource(&options.spans, options.environment.as_deref(), &run);
         let (queue, outcomes) = RingBuffer::new(QUEUE_SPANS_MAX);
-        let builder = SpanBuilder::new(run, clock, start_ns);
+        let base = Arc::new(RunBase::new(run, clock, start_ns));
+        let builder = SpanBuilder::of(Arc::clone(&base), &options.spans);
+        let closing = Arc::default();
         let batch = Batch::new(encoding, bytes_max, &resource, builder.scope());
-        let export = Export::new(way, outcomes, builder, batch, clock, nanos(options.flush));
+        let export = Export::new(way, outcomes, builder, Arc::clone(&closing), batch, clock, nanos(options.flush));
         let thread = std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
@@ -117,24 +137,31 @@ impl SpanSink {
             reason: "queue_full",
             taken: 0,
             dropped: 0,
-            sampled_out: 0,
+            chooser: Chooser::new(options.spans.budget),
+            base: Some(base),
+            closing,
         })
     }
 
-    /// Hands one outcome over; never waits.
+    /// Takes one outcome; never waits. What was shed has no span.
     pub fn take(&mut self, job: Box<Job>) {
-        if !job.fresh.is_sampled {
-            self.sampled_out += 1;
-            return;
+        let Self { queue, taken, dropped, chooser, .. } = self;
+        match job.progress.shed {
+            Some(_) => chooser.shed(&job),
+            None => chooser.take(job, &mut |job| push(queue, taken, dropped, job)),
         }
-        let taken = self.queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
-        self.taken += u64::from(taken);
-        self.dropped += u64::from(!taken);
     }
 
-    /// Exports what is left and says what became of the spans.
+    /// Exports what is left, and the spans of the run itself, and says what became of the requests' spans. `end` is what
+    /// the run came to; `None`: it broke off.
     #[must_use]
-    pub fn finish(mut self) -> Spans {
+    pub fn finish(mut self, end: Option<&RunEnd<'_>>) -> Spans {
+        let Self { queue, taken, dropped, chooser, .. } = &mut self;
+        chooser.end(&mut |job| push(queue, taken, dropped, job));
+        if let Some(base) = &self.base {
+            // Only this sets it, and only once.
+            let _ = self.closing.set(run_spans(base, end));
+        }
         drop(self.queue.take());
         let mut account = match self.thread.take().map(std::thread::JoinHandle::join) {
             Some(Ok(account)) => account,
@@ -149,10 +176,17 @@ impl SpanSink {
             exported: account.exported,
             rejected: account.rejected,
             dropped,
-            sampled_out: self.sampled_out,
+            sampled_out: self.chooser.sampled_out(),
+            kept_at_end: self.chooser.kept_at_end(),
             messages: account.messages,
         }
     }
+}
+
+fn push(queue: &mut Option<Producer<Box<Job>>>, taken: &mut u64, dropped: &mut u64, job: Box<Job>) {
+    let is_taken = queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
+    *taken += u64::from(is_taken);
+    *dropped += u64::from(!is_taken);
 }
 
 fn nanos(duration: Duration) -> u64 {

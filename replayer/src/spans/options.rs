@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::build::SpanOptions;
 use super::endpoint::Endpoint;
 use super::headers::ExportHeader;
 use crate::dial::TlsOptions;
@@ -19,6 +20,8 @@ pub struct ExportOptions {
     pub destination: Destination,
     /// `deployment.environment.name`
     pub environment: Option<String>,
+    /// What they say, and how many there are.
+    pub spans: SpanOptions,
     /// Bytes of one batch before compression, at most [`BATCH_BYTES_MOST`].
     pub batch_bytes_max: u64,
     /// How long the exporter may go on when the run has ended.

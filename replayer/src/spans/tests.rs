@@ -184,7 +184,13 @@ fn facts() -> Arc<RunFacts> {
 }
 
 fn options(destination: Destination, flush: Duration) -> ExportOptions {
-    ExportOptions { destination, environment: None, batch_bytes_max: BATCH_BYTES_LEAST, flush }
+    ExportOptions {
+        destination,
+        environment: None,
+        spans: SpanOptions::default(),
+        batch_bytes_max: BATCH_BYTES_LEAST,
+        flush,
+    }
 }
 
 /// Hands so many outcomes to an exporter, every third of them unsampled, and ends it.
@@ -195,12 +201,12 @@ fn exported(options: &ExportOptions, outcomes: u64) -> Spans {
         job.fresh.is_sampled = number % 3 != 0;
         sink.take(job);
     }
-    sink.finish()
+    sink.finish(None)
 }
 
 fn total(spans: &Spans) -> u64 {
     let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
-    spans.exported + sum(&spans.rejected) + sum(&spans.dropped) + spans.sampled_out
+    spans.exported + sum(&spans.rejected) + sum(&spans.dropped) + sum(&spans.sampled_out)
 }
 
 #[test]
@@ -216,7 +222,7 @@ fn with_nobody_there_every_span_is_dropped_by_reason_and_handing_over_never_wait
         tls: crate::dial::TlsOptions::default(),
     };
     let spans = exported(&options(Destination::Otlp(Box::new(otlp)), Duration::from_millis(500)), 200_000);
-    assert_eq!((total(&spans), spans.exported, spans.sampled_out), (200_000, 0, 66_667), "{spans:?}");
+    assert_eq!((total(&spans), spans.exported, spans.sampled_out["head"]), (200_000, 0, 66_667), "{spans:?}");
     assert!(spans.rejected.is_empty(), "{spans:?}");
     let reasons: Vec<_> = spans.dropped.keys().map(String::as_str).collect();
     assert_eq!(reasons, ["queue_full", "unreachable"], "{spans:?}");
@@ -247,7 +253,7 @@ fn a_span_that_fits_nowhere_is_dropped_alone() {
     for path in ["/", &"x".repeat(20_000), "/"] {
         sink.take(job::tests::job(0, 0, format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()));
     }
-    let spans = sink.finish();
+    let spans = sink.finish(None);
     assert_eq!((spans.exported, spans.dropped.get("too_large")), (2, Some(&1)), "{spans:?}");
 }
 

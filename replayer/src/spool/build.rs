@@ -92,7 +92,7 @@ pub struct Builder<'a> {
     waiting: BinaryHeap<Reverse<Waiting>>,
     waiting_bytes: usize,
     alive: HashMap<u32, Alive>,
-    traces: HashSet<[u8; 16]>,
+    traces: HashSet<[u8; 8]>,
     trace_generation: u32,
     open: Spans,
     warped_connections: u64,
@@ -322,7 +322,7 @@ impl<'a> Builder<'a> {
         if self.survey.clients.get(chosen.client as usize).is_some_and(|client| client.exchanges <= over) {
             self.alive.remove(&chosen.client);
         }
-        let first_in_trace = chosen.trace.is_some_and(|trace| self.remember(trace.trace_id));
+        let first_in_trace = chosen.trace.is_some_and(|trace| self.remember(trace.group()));
         Record {
             at_ns,
             next_ns: None,
@@ -335,6 +335,7 @@ impl<'a> Builder<'a> {
             endpoint: chosen.endpoint,
             status: chosen.status,
             trace: chosen.trace,
+            trace_decision: chosen.trace_decision,
             trace_generation: self.trace_generation,
             first_in_trace,
             first_on_connection: before.is_none(),
@@ -345,12 +346,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether a recorded trace is seen for the first time.
-    fn remember(&mut self, trace_id: [u8; 16]) -> bool {
+    fn remember(&mut self, group: [u8; 8]) -> bool {
         if self.traces.len() >= TRACES_MAX {
             self.traces.clear();
             self.trace_generation = self.trace_generation.wrapping_add(1);
         }
-        self.traces.insert(trace_id)
+        self.traces.insert(group)
     }
 
     fn check_size(&mut self) -> Result<(), ReplayError> {

@@ -13,6 +13,7 @@ use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 
+use super::Traces;
 use super::ahead::Batch;
 use crate::error::ReplayError;
 use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
@@ -51,6 +52,7 @@ pub(super) struct Chosen {
     pub(super) status: u16,
     pub(super) end_ns: Option<u64>,
     pub(super) trace: Option<TraceContext>,
+    pub(super) trace_decision: Option<bool>,
     pub(super) to: ResponseTo,
     pub(super) template: Template,
 }
@@ -70,6 +72,7 @@ pub(super) struct Found {
     pub(super) gaps: Vec<Gap>,
     pub(super) damage: Vec<Damage>,
     pub(super) unfinished: u64,
+    pub(super) traces: Traces,
     /// Names by index.
     pub(super) endpoints: Vec<String>,
 }
@@ -170,6 +173,8 @@ impl<'a> Chooser<'a> {
         let status = exchange.response.as_ref().and_then(|response| head::status_line(&response.head));
         let at_ns = at_ns.saturating_sub(self.survey.origin_ns);
         let after_start = |end: u64| at_ns.saturating_add(end.saturating_sub(exchange.instants.request_start));
+        let recorded = trace::recorded(request_head);
+        self.found.traces.count(&recorded);
         let chosen = Chosen {
             at_ns,
             number: self.exchanges,
@@ -180,7 +185,8 @@ impl<'a> Chooser<'a> {
             endpoint: self.endpoint(name),
             status: status.map_or(0, |line| line.status),
             end_ns: exchange.instants.response_end.map(after_start),
-            trace: trace::recorded(request_head),
+            trace: recorded.context,
+            trace_decision: recorded.decision,
             to: ResponseTo::method(line.method),
             template,
         };

@@ -23,7 +23,7 @@ pub use choose::Prepare;
 pub use due::{DueEntry, DueList, DueReader};
 pub use kept::SpoolKey;
 pub use record::Record;
-pub use summary::{EndpointPlan, Mean, Summary};
+pub use summary::{EndpointPlan, Mean, Summary, Traces};
 
 use std::path::{Path, PathBuf};
 

@@ -19,6 +19,8 @@ const PIPELINED: u8 = 16;
 const TO_HEAD: u8 = 32;
 const FIRST_ON_CONNECTION: u8 = 64;
 const SEALED: u8 = 128;
+/// Stands for no decision about a trace, which is 0 or 1 otherwise.
+const UNDECIDED: u8 = 2;
 /// Bytes of a mark.
 const MARK_BYTES: usize = 13;
 
@@ -47,6 +49,8 @@ pub struct Record {
     pub status: u16,
     /// The recorded trace context.
     pub trace: Option<TraceContext>,
+    /// Whether the recorded caller recorded it, if that was said.
+    pub trace_decision: Option<bool>,
     /// Which set of remembered traces it belongs to (see `build.rs`).
     pub trace_generation: u32,
     /// Whether no earlier request has the same recorded trace.
@@ -86,6 +90,7 @@ impl Record {
             (self.template.sealed, SEALED),
         ];
         out.put_u8(flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag));
+        out.put_u8(self.trace_decision.map_or(UNDECIDED, u8::from));
         if let Some(trace) = &self.trace {
             out.put_slice(&trace.trace_id);
             out.put_slice(&trace.parent_id);
@@ -132,6 +137,7 @@ impl Record {
         let (target, status) = (rest.try_get_u16_le()?, rest.try_get_u16_le()?);
         let flags = rest.try_get_u8()?;
         let has = |flag| flags & flag != 0;
+        let trace_decision = Some(rest.try_get_u8()?).filter(|decision| *decision < UNDECIDED).map(|one| one == 1);
         let trace = if has(HAS_TRACE) {
             let (mut trace_id, mut parent_id) = ([0; 16], [0; 8]);
             rest.try_copy_to_slice(&mut trace_id)?;
@@ -162,6 +168,7 @@ impl Record {
             endpoint,
             status,
             trace,
+            trace_decision,
             trace_generation,
             first_in_trace: has(FIRST_IN_TRACE),
             first_on_connection: has(FIRST_ON_CONNECTION),
@@ -228,6 +235,7 @@ mod tests {
             endpoint: 5,
             status: 200,
             trace: None,
+            trace_decision: None,
             trace_generation: 8,
             first_in_trace: false,
             first_on_connection: false,
@@ -239,6 +247,7 @@ mod tests {
             next_ns: Some(70),
             after: Some((3, 1, 6)),
             trace: Some(TraceContext { trace_id: [1; 16], parent_id: [2; 8], flags: 3 }),
+            trace_decision: Some(false),
             first_in_trace: true,
             first_on_connection: true,
             pipelined: true,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use formats::model::Gap;
 use formats::session::Damage;
+use formats::trace::Recorded;
 use serde::{Deserialize, Serialize};
 
 use super::choose::Found;
@@ -48,6 +49,8 @@ pub struct Summary {
     pub left_out: BTreeMap<LeftOut, u64>,
     /// Of the recorded exchanges that can be sent, those whose requests carry sealed values.
     pub sealed: u64,
+    /// What these say about their traces.
+    pub traces: Traces,
     /// Gaps that the sessions declare.
     #[serde(with = "gaps")]
     pub gaps: Vec<Gap>,
@@ -56,6 +59,32 @@ pub struct Summary {
     pub damage: Vec<Damage>,
     /// Segments without an end whose writer is gone.
     pub unfinished: u64,
+}
+
+/// What recorded requests say about their traces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traces {
+    /// Requests with a context, by the header that it was read from.
+    pub contexts: BTreeMap<String, u64>,
+    /// Requests that carry two different ones.
+    pub differing: u64,
+    /// Requests whose callers left it to whom they called whether the trace is recorded.
+    pub deferred: u64,
+}
+
+impl Traces {
+    pub(super) fn count(&mut self, recorded: &Recorded) {
+        if let Some(format) = recorded.format {
+            match self.contexts.get_mut(format.name()) {
+                Some(count) => *count += 1,
+                None => {
+                    self.contexts.insert(format.name().to_owned(), 1);
+                }
+            }
+        }
+        self.differing += u64::from(recorded.differs);
+        self.deferred += u64::from(recorded.is_deferred());
+    }
 }
 
 /// One endpoint of a plan.
@@ -117,6 +146,7 @@ impl Summary {
         }
         (self.origins, self.left_out) = (found.origins, found.left_out);
         (self.gaps, self.damage, self.unfinished) = (found.gaps, found.damage, found.unfinished);
+        self.traces = found.traces;
     }
 
     /// Counts one planned request of this shard.

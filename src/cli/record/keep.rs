@@ -24,7 +24,7 @@ pub(crate) struct KeepArgs {
     /// What tells users apart, before forwarded and peer addresses: cookie:NAME or header:NAME (repeatable)
     #[arg(long, env = "REENACT_CLIENT_KEY", value_name = "RULE", value_delimiter = ',')]
     pub(crate) client_key: Vec<formats::clients::KeyRule>,
-    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND [default: random]
+    /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID [default: random]
     #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF")]
     pub(crate) redact_key: Option<Reference>,
     /// Share of the clients that are kept, whole ones, the same in every recorder with the same key: 10%

@@ -1,0 +1,173 @@
+//! Before and after: what changed between runs of one plan, told apart from noise.
+//!
+//! The repeat is the unit ([`repeats`]), noise that all endpoints share is taken out ([`common`]), and words are given
+//! only to what holds ([`judge`]). How well intervals keep their promise is measured on worlds whose truth is known
+//! (`worlds.rs`, docs/comparing.md). Not here yet: what the answers say.
+
+pub mod common;
+pub mod error;
+pub mod judge;
+pub mod latency;
+pub mod moderate;
+pub mod outcomes;
+pub mod repeats;
+pub mod rest;
+pub mod sensitivity;
+pub mod side;
+mod wire;
+#[cfg(test)]
+mod worlds;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use error::CompareError;
+use judge::{Asked, Judged, judge};
+use latency::RunLatencies;
+use outcomes::OutcomeChange;
+use repeats::{Design, Estimate};
+use side::{Endpoints, Run};
+
+pub use wire::json;
+
+/// Runs of both sides, and what can be said of them.
+pub struct Comparison {
+    /// What was asked for.
+    pub asked: Asked,
+    /// Smallest change of a share of outcomes that matters.
+    pub min_change: f64,
+    /// The runs before.
+    pub before: Vec<Run>,
+    /// The runs after.
+    pub after: Vec<Run>,
+    /// Names of the endpoints, by their number.
+    pub endpoints: Vec<String>,
+    /// Requests of each endpoint on both sides.
+    pub requests: Vec<u64>,
+    /// Latencies.
+    pub judged: Judged,
+    /// Statuses and errors.
+    pub outcomes: Vec<OutcomeChange>,
+    /// Logarithm of the achieved rate, after less before.
+    pub throughput: Option<Estimate>,
+    /// What a reader must know first.
+    pub notices: Vec<String>,
+}
+
+/// Compares runs.
+///
+/// # Errors
+/// When a run cannot be read or must not be compared.
+pub fn compare(
+    before: &[PathBuf],
+    after: &[PathBuf],
+    asked: Asked,
+    min_change: f64,
+) -> Result<Comparison, CompareError> {
+    let paths = |given: &[PathBuf]| -> Result<Vec<PathBuf>, CompareError> {
+        Ok(given.iter().map(|path| side::runs_of(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    };
+    let (before, after) = (paths(before)?, paths(after)?);
+    refuse_twice(&before, &after)?;
+    if asked.design == Design::Paired && before.len() != after.len() {
+        return Err(CompareError::NoPairs { before: before.len(), after: after.len() });
+    }
+    let mut endpoints = Endpoints::default();
+    let mut read = |paths: &[PathBuf]| -> Result<Vec<Run>, CompareError> {
+        let mut runs =
+            paths.iter().map(|path| Run::read(path, &mut endpoints)).collect::<Result<Vec<_>, CompareError>>()?;
+        // Pairs were made one after the other, whatever their directories are called.
+        runs.sort_by(|a, b| a.result.started_at.cmp(&b.result.started_at));
+        Ok(runs)
+    };
+    let (before, after) = (read(&before)?, read(&after)?);
+    let judged = judge(&latencies(&before), &latencies(&after), &asked);
+    let outcomes = outcomes::changes(&ends(&before), &ends(&after), min_change, &asked);
+    let rate = |runs: &[Run]| runs.iter().map(|run| libm::log(run.result.rate.achieved.max(1e-9))).collect::<Vec<_>>();
+    let throughput = Estimate::of(&rate(&before), &rate(&after), asked.design);
+    let names = endpoints.names().to_vec();
+    let count = |endpoint: usize| {
+        let series = before.iter().chain(&after).filter_map(|run| run.latencies.endpoints.get(endpoint));
+        series.map(|series| series.len() as u64).sum()
+    };
+    let requests = (0..names.len()).map(count).collect();
+    let notices = notices(&before, &after);
+    Ok(Comparison {
+        asked,
+        min_change,
+        before,
+        after,
+        endpoints: names,
+        requests,
+        judged,
+        outcomes,
+        throughput,
+        notices,
+    })
+}
+
+fn latencies(runs: &[Run]) -> Vec<&RunLatencies> {
+    runs.iter().map(|run| &run.latencies).collect()
+}
+
+fn ends(runs: &[Run]) -> Vec<&[BTreeMap<String, u64>]> {
+    runs.iter().map(|run| run.outcomes.as_slice()).collect()
+}
+
+fn refuse_twice(before: &[PathBuf], after: &[PathBuf]) -> Result<(), CompareError> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut seen = BTreeSet::new();
+    match before.iter().chain(after).find(|path| !seen.insert(real(path))) {
+        Some(path) => Err(CompareError::Twice { path: path.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// What is odd about the runs, and does not keep them from being compared.
+fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
+    let mut notices = Vec::new();
+    if before.len() == 1 || after.len() == 1 {
+        notices.push("one run a side: run-to-run noise unknown".to_owned());
+    }
+    let runs = || before.iter().chain(after);
+    let differing = |what: &str, of: &dyn Fn(&Run) -> String| {
+        let mut values: Vec<String> = runs().map(of).collect();
+        values.sort();
+        values.dedup();
+        (values.len() > 1).then(|| format!("the runs differ in their {what}: {}", values.join(", ")))
+    };
+    let plans = runs().map(|run| &run.result.plan_hash).collect::<BTreeSet<_>>().len();
+    if plans > 1 {
+        notices.push(format!(
+            "the runs are of {plans} different plans: requests are not the same, and endpoints are compared by their names only"
+        ));
+        let facts: [(&str, &dyn Fn(&Run) -> String); 5] = [
+            ("sessions", &|run| run.result.sessions.join(" + ")),
+            ("multiplier", &|run| run.result.multiplier.to_string()),
+            ("seed", &|run| run.result.seed.to_string()),
+            ("method", &|run| run.result.method.clone()),
+            ("number of planned requests", &|run| run.result.planned.to_string()),
+        ];
+        notices.extend(facts.iter().filter_map(|(what, of)| differing(what, of)));
+    }
+    notices.extend(differing("loop model", &|run| run.result.loop_model.clone()));
+    for run in runs() {
+        let path = run.path.display();
+        if run.result.verdict.outcome == crate::verdict::Trust::Strained {
+            notices.push(format!("{path} is strained: {}", run.result.verdict.reasons.join("; ")));
+        }
+        if run.result.interrupted {
+            notices.push(format!("{path} was interrupted: what was not sent is missing in it"));
+        }
+        if let Some(why) = &run.result.aborted {
+            notices.push(format!("{path} stopped itself: {why}"));
+        }
+        if run.shed > 0 {
+            notices.push(format!("{path}: {} requests were not sent on purpose, and are left out", run.shed));
+        }
+        if let Some(why) = &run.damaged {
+            notices.push(format!("{why}: what stood before it is compared"));
+        }
+    }
+    notices
+}

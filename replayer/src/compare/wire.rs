@@ -1,0 +1,96 @@
+//! A comparison as JSON: what `reenact compare --json` prints.
+
+use serde_json::{Value, json};
+
+use super::Comparison;
+use super::judge::{Answer, Row};
+use super::repeats::{Design, Estimate};
+use super::side::Run;
+
+/// Version of this layout.
+const SCHEMA: u32 = 1;
+
+/// All of it; times are microseconds, changes are relative (0.05: 5 % more).
+#[must_use]
+pub fn json(of: &Comparison) -> Value {
+    let confidence = of.asked.confidence;
+    let row = |row: &Row| self::row(row, confidence);
+    let endpoint = |(number, name): (usize, &String)| {
+        json!({
+            "endpoint": name,
+            "requests": of.requests.get(number),
+            "moved": of.judged.moved.get(number),
+            "response": of.judged.endpoints.get(number).map(|rows| rows.iter().map(row).collect::<Vec<_>>()),
+        })
+    };
+    let outcomes = of.outcomes.iter().map(|change| {
+        let (low, high) = change.estimate.interval(confidence);
+        json!({
+            "endpoint": of.endpoints.get(change.endpoint),
+            "outcome": change.outcome,
+            "before": change.before,
+            "after": change.after,
+            "interval": [low, high],
+        })
+    });
+    json!({
+        "schema": SCHEMA,
+        "min_effect": of.asked.min_effect,
+        "min_change": of.min_change,
+        "confidence": confidence,
+        "design": match of.asked.design {
+            Design::Paired => "paired",
+            Design::Unpaired => "unpaired",
+        },
+        "before": of.before.iter().map(run).collect::<Vec<_>>(),
+        "after": of.after.iter().map(run).collect::<Vec<_>>(),
+        "notices": of.notices,
+        "system": of.judged.system.iter().map(row).collect::<Vec<_>>(),
+        "endpoints": of.endpoints.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
+        "outcomes": outcomes.collect::<Vec<_>>(),
+        "throughput": of.throughput.as_ref().map(|estimate| change(estimate, confidence)),
+    })
+}
+
+fn run(run: &Run) -> Value {
+    json!({
+        "path": run.path,
+        "run_id": run.result.run_id,
+        "plan_hash": run.result.plan_hash,
+        "target": run.result.target,
+        "started_at": run.result.started_at,
+        "verdict": run.result.verdict.outcome.name(),
+    })
+}
+
+fn row(row: &Row, confidence: f64) -> Value {
+    let micros = |logarithm: Option<f64>| logarithm.map(|logarithm| libm::exp(logarithm) / 1e3);
+    let mut value = json!({
+        "quantile": row.quantile,
+        "before_us": micros(row.before),
+        "after_us": micros(row.after),
+        "plain": row.plain.as_ref().map(|estimate| change(estimate, confidence)),
+        "relative": row.relative.as_ref().map(|estimate| change(estimate, confidence)),
+        "answer": word(row.answer),
+    });
+    if let (Answer::CannotTell { more_repeats }, Some(object)) = (row.answer, value.as_object_mut()) {
+        object.insert("more_repeats".to_owned(), more_repeats.into());
+    }
+    value
+}
+
+fn change(estimate: &Estimate, confidence: f64) -> Value {
+    let (low, high) = estimate.interval(confidence);
+    json!({"change": libm::expm1(estimate.mean), "interval": [libm::expm1(low), libm::expm1(high)]})
+}
+
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Slower => "slower",
+        Answer::Faster => "faster",
+        Answer::Same => "same",
+        Answer::CannotTell { .. } => "cannot_tell",
+        Answer::TooFew => "too_few",
+        Answer::OneRun => "one_run",
+    }
+}

@@ -1,0 +1,50 @@
+//! `reenact compare`: what changed between the runs of two sides, and whether that is real.
+
+mod text;
+
+use std::slice;
+
+use replayer::compare::error::CompareError;
+use replayer::compare::judge::{Answer, Asked};
+use replayer::compare::repeats::Design;
+use replayer::compare::{Comparison, compare, json};
+
+use crate::cli::{CompareArgs, FailOn};
+use crate::outcome::{self, Failure, Outcome};
+
+pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
+    if args.fail_on.contains(&FailOn::None) && args.fail_on.len() > 1 {
+        return Err(Failure::new("--fail-on none goes with nothing else").hint("leave the others out, or none"));
+    }
+    let design = if args.paired { Design::Paired } else { Design::Unpaired };
+    let asked = Asked { min_effect: args.min_effect, design, ..Asked::default() };
+    let (before, after) = (slice::from_ref(&args.before), slice::from_ref(&args.after));
+    let compared = compare(before, after, asked, args.min_change).map_err(|error| failure(&error))?;
+    if args.json {
+        outcome::print(&format!("{}\n", json(&compared)));
+    } else {
+        outcome::print(&text::text(&compared, args.top));
+    }
+    Ok(verdict(&compared, &args.fail_on))
+}
+
+fn failure(error: &CompareError) -> Failure {
+    let mut failure = Failure::of(error);
+    if matches!(error, CompareError::Invalid { .. }) {
+        failure.code = Outcome::Invalid as u8;
+    }
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn verdict(of: &Comparison, fail_on: &[FailOn]) -> Outcome {
+    let rows = || of.judged.system.iter().chain(of.judged.endpoints.iter().flatten());
+    let fails = |what: &FailOn| match what {
+        FailOn::Slower => rows().any(|row| row.answer == Answer::Slower),
+        FailOn::Status => !of.outcomes.is_empty(),
+        FailOn::None => false,
+    };
+    if fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done }
+}

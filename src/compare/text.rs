@@ -1,0 +1,195 @@
+//! A comparison for a person: the findings in sentences, then the figures behind them.
+
+use replayer::compare::Comparison;
+use replayer::compare::judge::{Answer, Row};
+use replayer::compare::repeats::{Design, Estimate};
+use replayer::compare::side::Run;
+
+use crate::units::{count, micros};
+
+/// Columns of an endpoint's name.
+const NAME_COLUMNS: usize = 36;
+/// Columns of one quantile.
+const CELL_COLUMNS: usize = 22;
+
+pub(super) fn text(of: &Comparison, top: usize) -> String {
+    let mut out = String::new();
+    for notice in &of.notices {
+        out += &format!("NOTE: {notice}\n");
+    }
+    out += &side("before", &of.before);
+    out += &side("after", &of.after);
+    let how = match of.asked.design {
+        Design::Paired => "in pairs",
+        Design::Unpaired => "each side by itself",
+    };
+    let repeats = of.before.len().min(of.after.len());
+    if repeats > 1 {
+        out += &format!(
+            "  repeats    {repeats} a side, {how}; intervals of {} %, changes below {} do not matter\n",
+            of.asked.confidence * 100.0,
+            percent(of.asked.min_effect),
+        );
+    }
+    out.push('\n');
+    for sentence in findings(of) {
+        out += &format!("{sentence}\n");
+    }
+    out += &table(of, top);
+    out
+}
+
+fn side(name: &str, runs: &[Run]) -> String {
+    let requests: usize = runs.iter().flat_map(|run| &run.latencies.endpoints).map(|series| series.len()).sum();
+    let target = runs.first().map_or("", |run| run.result.target.as_str());
+    let of = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
+    let first = runs.first().map(|run| run.path.display().to_string()).unwrap_or_default();
+    let more = if runs.len() > 1 { " …" } else { "" };
+    format!("  {name:<10} {of} on {target}, {} requests ({first}{more})\n", count(requests as u64))
+}
+
+/// What holds, in sentences; what cannot be told, once.
+fn findings(of: &Comparison) -> Vec<String> {
+    let confidence = of.asked.confidence;
+    let mut said = Vec::new();
+    let words = |answer: Answer| match answer {
+        Answer::Slower => Some("SLOWER"),
+        Answer::Faster => Some("FASTER"),
+        _ => None,
+    };
+    for row in &of.judged.system {
+        if let (Some(word), Some(estimate)) = (words(row.answer), &row.relative) {
+            said.push(format!("{word}  the whole system: {} {}", name(row.quantile), change(estimate, confidence)));
+        }
+    }
+    let endpoints = of.endpoints.iter().zip(&of.judged.endpoints);
+    for (endpoint, rows) in endpoints.clone() {
+        for row in rows {
+            if let (Some(word), Some(estimate)) = (words(row.answer), &row.relative) {
+                let (name, change) = (name(row.quantile), change(estimate, confidence));
+                said.push(format!("{word}  {endpoint}: {name} {change} relative to the rest{}", values(row)));
+            }
+        }
+    }
+    for found in &of.outcomes {
+        let endpoint = of.endpoints.get(found.endpoint).map_or("", String::as_str);
+        let (low, high) = found.estimate.interval(confidence);
+        said.push(format!(
+            "STATUS  {endpoint}: {} in {} of its requests, {} before (difference {}..{})",
+            found.outcome,
+            percent(found.after),
+            percent(found.before),
+            signed(low),
+            signed(high),
+        ));
+    }
+    let one_run = of.judged.system.iter().any(|row| row.answer == Answer::OneRun);
+    if said.is_empty() && one_run {
+        said.push("No verdict: with one run a side nobody knows how much runs differ from one another.".to_owned());
+    } else if said.is_empty() {
+        said.push("Nothing changed that can be told from noise.".to_owned());
+    }
+    let more = endpoints.filter_map(|(_, rows)| match rows.first()?.answer {
+        Answer::CannotTell { more_repeats } => Some(more_repeats),
+        _ => None,
+    });
+    let more: Vec<u32> = more.collect();
+    if let Some(most) = more.iter().max() {
+        said.push(format!(
+            "Of {} endpoints the median cannot be told: needs about {most} more repeats a side.",
+            count(more.len() as u64)
+        ));
+    }
+    said
+}
+
+fn table(of: &Comparison, top: usize) -> String {
+    let mut out = format!("\n  {:<NAME_COLUMNS$} {:>10}", "", "requests");
+    for row in &of.judged.system {
+        out += &format!("  {:<CELL_COLUMNS$}", name(row.quantile));
+    }
+    out = out.trim_end().to_owned() + "\n";
+    let mut line = |title: &str, requests: String, rows: &[Row]| {
+        let title: String = title.chars().take(NAME_COLUMNS).collect();
+        out += &format!("  {title:<NAME_COLUMNS$} {requests:>10}");
+        for row in rows {
+            out += &format!("  {:<CELL_COLUMNS$}", cell(row, of.asked.confidence));
+        }
+        out = out.trim_end().to_owned();
+        out.push('\n');
+    };
+    line("the whole system", String::new(), &of.judged.system);
+    let mut order: Vec<usize> = (0..of.endpoints.len()).collect();
+    order.sort_by_key(|number| std::cmp::Reverse(of.requests.get(*number).copied().unwrap_or(0)));
+    let found = |number: &usize| {
+        let rows = of.judged.endpoints.get(*number);
+        rows.is_some_and(|rows| rows.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster)))
+    };
+    let shown: Vec<usize> = order
+        .iter()
+        .enumerate()
+        .filter(|(place, number)| *place < top || found(number))
+        .map(|(_, number)| *number)
+        .collect();
+    for number in &shown {
+        let (Some(endpoint), Some(rows)) = (of.endpoints.get(*number), of.judged.endpoints.get(*number)) else {
+            continue;
+        };
+        line(endpoint, count(of.requests.get(*number).copied().unwrap_or(0)), rows);
+    }
+    if shown.len() < order.len() {
+        out += &format!("  … {} more endpoints (--top, --json)\n", count((order.len() - shown.len()) as u64));
+    }
+    out
+}
+
+/// ` (81.2 ms, 71.0 ms before)`
+fn values(row: &Row) -> String {
+    let micros_of = |logarithm: f64| micros(logarithm.exp() / 1e3);
+    match (row.before, row.after) {
+        (Some(before), Some(after)) => format!(" ({}, {} before)", micros_of(after), micros_of(before)),
+        _ => String::new(),
+    }
+}
+
+fn cell(row: &Row, confidence: f64) -> String {
+    let mark = match row.answer {
+        Answer::Slower => "▲ ",
+        Answer::Faster => "▼ ",
+        Answer::Same => "= ",
+        Answer::CannotTell { .. } => "? ",
+        Answer::TooFew => return "too few requests".to_owned(),
+        Answer::OneRun => {
+            return match (row.before, row.after) {
+                (Some(before), Some(after)) => signed((after - before).exp_m1()),
+                _ => "–".to_owned(),
+            };
+        }
+    };
+    row.relative.as_ref().map_or_else(|| "–".to_owned(), |estimate| format!("{mark}{}", change(estimate, confidence)))
+}
+
+/// `+14 % [9..20]`
+fn change(estimate: &Estimate, confidence: f64) -> String {
+    let (low, high) = estimate.interval(confidence);
+    let bare = |change: f64| signed(change).trim_end_matches(" %").to_owned();
+    format!("{} [{}..{}]", signed(estimate.mean.exp_m1()), bare(low.exp_m1()), bare(high.exp_m1()))
+}
+
+fn name(quantile: f64) -> String {
+    format!("p{}", (quantile * 1e4).round() / 1e2)
+}
+
+/// `5 %`
+fn percent(share: f64) -> String {
+    let hundredths = share * 100.0;
+    let rounded =
+        if hundredths.abs() < 1.0 { (hundredths * 1e3).round() / 1e3 } else { (hundredths * 10.0).round() / 10.0 };
+    format!("{rounded} %")
+}
+
+/// `+5.1 %`
+fn signed(change: f64) -> String {
+    let hundredths = (change * 1_000.0).round() / 10.0;
+    if hundredths > 0.0 { format!("+{hundredths} %") } else { format!("{hundredths} %") }
+}
