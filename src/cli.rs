@@ -28,7 +28,9 @@ pub(crate) use record::{
     Fsync, KeepArgs, OperateArgs, PairArgs, ProxyInChoice, ProxyOutChoice, RecordArgs, Switch, WhenTaken,
 };
 #[cfg(feature = "replay")]
-pub(crate) use replay::{Answers, Backend, ContextArgs, IdBits, LoopModel, ReplayArgs, Requests, TraceArgs, WhenBusy};
+pub(crate) use replay::{
+    Answers, Backend, CollectArgs, ContextArgs, IdBits, LoopModel, ReplayArgs, Requests, TraceArgs, WhenBusy,
+};
 
 /// Records real traffic and makes it happen again, larger, with a fresh trace for every request.
 #[derive(Debug, Parser)]

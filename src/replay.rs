@@ -1,6 +1,7 @@
 //! `reenact replay`: checks, plans, sends, and says what happened.
 
 mod backend;
+mod collect;
 mod connect;
 mod export;
 mod safety;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use formats::redact::RedactionKey;
 use formats::visible;
 use log::Level;
+use replayer::collect::CollectOptions;
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
 use replayer::health::{Demand, Machine, Preflight, preflight};
@@ -84,6 +86,7 @@ pub(crate) struct Replay {
     targets: Vec<Target>,
     planned: Planned,
     export: Option<ExportOptions>,
+    collect: Option<CollectOptions>,
     dial: DialOptions,
     safety: Safety,
     limits: LagLimit,
@@ -133,7 +136,21 @@ impl Replay {
         let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
-        Ok(Self { args, targets, planned, export, dial, safety, limits, propagation, preflight, redaction_key })
+        // The last of what can be refused, so that services are not told to send what nobody will take.
+        let collect = collect::listen(&args.collect)?;
+        Ok(Self {
+            args,
+            targets,
+            planned,
+            export,
+            collect,
+            dial,
+            safety,
+            limits,
+            propagation,
+            preflight,
+            redaction_key,
+        })
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
@@ -172,6 +189,7 @@ impl Replay {
             send: send_options(args),
             dial: self.dial,
             export: self.export,
+            collect: self.collect,
             log_requests: args.results.requests == Requests::All,
             redaction_key: self.redaction_key,
             steady,

@@ -320,7 +320,7 @@ fn recorders_that_cannot_start() {
     record(&free, "http://no.such.host.invalid:1", &out, &[], &["no.such.host.invalid", "does not resolve"]);
     record(&free, &upstream, &below, &[], &["cannot create", &below]);
     record(&free, &upstream, folder.path().to_str().unwrap(), &[], &["is not empty", "new directory"]);
-    record(&free, &upstream, &out, &["--redact-key", "hunter2"], &["env:NAME, file:PATH or exec:COMMAND"]);
+    record(&free, &upstream, &out, &["--redact-key", "hunter2"], &["env:NAME, file:PATH, exec:COMMAND or aws-sm:ID"]);
     record(&free, &upstream, &out, &["--redact-key", "env:REENACT_NO_SUCH"], &["REENACT_NO_SUCH"]);
     record(&free, &upstream, &out, &["--redact-key", "exec:echo short"], &["openssl rand -hex 32"]);
     record(&free, &upstream, &out, &["--client-key", "ip"], &["cookie:"]);
@@ -378,7 +378,7 @@ fn secrets_are_never_values() {
 fn what_is_not_built_is_refused_by_name() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 3));
-    for command in ["export", "compare", "ab"] {
+    for command in ["export", "ab"] {
         check(&[command, &session, "--any", "thing"], 2, &[&format!("reenact {command}"), "not built yet"]);
     }
     for format in ["har", "gor", "mitmproxy", "envoy-tap", "access-log", "pcap"] {

@@ -13,6 +13,8 @@ use peers::Receiver;
 use serde_json::{Value, json};
 use support::{Said, folder, inside, reenact, reenact_says, run, run_json, text};
 
+/// Spans of a run besides those of its requests: its own, and those of lead, steady and drain.
+const OF_THE_RUN: usize = 4;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPANS: [&str; 2] = ["b7ad6b7169203331", "00f067aa0ba902b7"];
 
@@ -104,7 +106,7 @@ fn check(folder: &tempfile::TempDir, session: &Path, name: &str, options: &[&str
     let (run, requests) = (run_json(&out), logged(&out, &targets(session)));
     let run_id = run["run_id"].as_str().unwrap();
     let exported = run["spans"]["exported"].as_u64().unwrap();
-    let spans = collector.received(usize::try_from(exported).unwrap() + 1);
+    let spans = collector.received(usize::try_from(exported).unwrap() + OF_THE_RUN);
     let by_id: BTreeMap<_, _> = spans.iter().map(|span| (span["span_id"].as_str().unwrap(), span)).collect();
     for arrival in server.received(COUNT) {
         let target = arrival["target"].as_str().unwrap();
@@ -181,7 +183,7 @@ fn sampling_as_recorded_follows_every_fleet_and_a_decision_left_open_is_none() {
     let requests = logged(&out, &targets(&session));
     let sampled = FLEETS.iter().filter(|fleet| fleet.1).flat_map(|fleet| [0, 1].map(|at| format!("/{}/{at}", fleet.0)));
     let expected: BTreeSet<String> = sampled.chain(["/two".to_owned()]).collect();
-    let spans = collector.received(expected.len() + 1);
+    let spans = collector.received(expected.len() + OF_THE_RUN);
     let exported: BTreeSet<_> = spans.iter().map(|span| span["span_id"].as_str().unwrap()).collect();
     let found = requests
         .iter()

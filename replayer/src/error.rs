@@ -193,6 +193,14 @@ pub enum ReplayError {
         /// What is wrong.
         why: String,
     },
+    /// There is no place to receive spans at.
+    #[error("cannot listen for the services' spans on {address}")]
+    Collect {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The exporter of spans cannot be set up.
     #[error("cannot export spans to {endpoint}: {why}")]
     Exporter {
@@ -248,6 +256,7 @@ impl ReplayError {
             Self::Answers { .. } => "make room there, or keep none with --answers none".into(),
             Self::ExportHeader { .. } => "give it as in --otlp-header api-key=env:API_KEY".into(),
             Self::ExportFile { .. } => "give a new file with --otlp-file".into(),
+            Self::Collect { .. } => "name a free address of this machine with --collect; port 0 takes any port".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),
         })
     }

@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod clock;
+pub mod collect;
 pub mod compare;
 pub mod contexts;
 pub mod credentials;

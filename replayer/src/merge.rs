@@ -115,6 +115,11 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     let rest = shards.iter().skip(1).map(|shard| &shard.result);
     result.shard = None;
     result.shards = shards.iter().map(part).collect();
+    if shards.len() > 1 && shards.iter().any(|shard| shard.result.services.is_some()) {
+        // Each shard kept its own sample; shares of time of different samples do not add up.
+        result.services = None;
+        result.notices.push("what the services' spans say is in the run directory of each shard".to_owned());
+    }
     for other in rest {
         if other.run_id != result.run_id {
             "merged".clone_into(&mut result.run_id);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::health::Generator;
 use crate::verdict::Verdict;
 
+pub mod services;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -119,6 +120,9 @@ pub struct RunResult {
     /// What was kept of the answers; `None`: nothing was to be kept.
     #[serde(default)]
     pub answers: Option<Answers>,
+    /// What the services' spans say; `None`: none were received (`--collect`), or this is a merged result.
+    #[serde(default)]
+    pub services: Option<services::Services>,
 }
 
 /// Which part of a plan a run sent.

@@ -1,5 +1,6 @@
 //! Arguments of `replay`.
 
+mod collect;
 mod results;
 mod traces;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub(crate) use collect::CollectArgs;
 pub(crate) use results::{Answers, Requests, ResultArgs};
 pub(crate) use traces::{Backend, ContextArgs, IdBits, TraceArgs};
 
@@ -25,6 +27,7 @@ use crate::units;
   reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
   API_KEY=… reenact replay s --target … --otlp-endpoint https://otlp.example:443 --otlp-header api-key=env:API_KEY
   reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --collect 4317 --collect-wait 15s
   reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s
 
@@ -37,6 +40,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) results: ResultArgs,
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+    #[command(flatten)]
+    pub(crate) collect: CollectArgs,
 
     /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
     /// closed: recorded think time after these answers

@@ -89,6 +89,9 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
             false => format!("{} exported{lost}{sampled_out}", units::count(spans.exported)),
         },
     );
+    for (number, said) in result.services.iter().flat_map(super::collect::lines).enumerate() {
+        line(if number == 0 { "services" } else { "" }, said);
+    }
     if let Some(kept) = &result.answers {
         let lost = if kept.lost > 0 { format!(", {} lost", units::count(kept.lost)) } else { String::new() };
         let size = units::bytes(kept.file_bytes);

@@ -9,6 +9,7 @@ mod figures;
 mod generator;
 mod plan_svg;
 mod scale;
+mod services;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub fn html(result: &RunResult) -> String {
         windows::windows(result),
         generator::generator(result),
         table::endpoints(&result.endpoints),
+        services::services(result.services.as_ref()),
         table::outcomes(result),
         format!("{GLOSSARY}</main>"),
         format!(r#"<script type="application/json" id="data">{}</script>"#, text::json(&data)),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::services::{Band, ClockOffset, EndpointServices, ReceivedMessages, Services, Step};
 use super::*;
 use crate::health::{Machine, Moment, Sampler, Thread, TimerNoise};
 
@@ -55,6 +56,17 @@ fn full() -> RunResult {
             kept_at_end: counts(),
             messages: counts(),
         },
+        services: Some(Services {
+            listening: vec!["127.0.0.1:4317".into()],
+            messages: ReceivedMessages { refused: counts(), ..ReceivedMessages::default() },
+            clocks: vec![ClockOffset { offset_us: -0.5, ..ClockOffset::default() }],
+            endpoints: vec![EndpointServices {
+                median: Band { response_us: 1.5, ..Band::default() },
+                steps: vec![Step { kind: "network".into(), tail_share: 1.0, ..Step::default() }],
+                ..EndpointServices::default()
+            }],
+            ..Services::default()
+        }),
         answers: Some(Answers { kept: "digest".into(), failure: Some("full".into()), ..Answers::default() }),
         ..RunResult::default()
     }

@@ -8,11 +8,13 @@ use super::Live;
 use super::watch::Watch;
 use crate::answers::AnswerSink;
 use crate::clock::Clock;
+use crate::collect::Collector;
 use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
 use crate::measure::{Closed, Counted, Measure, MeasureOptions};
 use crate::result::Answers;
+use crate::result::services::Services;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
 use crate::spool::Summary;
@@ -29,6 +31,7 @@ pub(super) struct Ended {
     pub(super) counted: Counted,
     /// To be finished when the verdict is known.
     pub(super) spans: SpanSink,
+    pub(super) services: Option<Services>,
     pub(super) answers: Option<Answers>,
     pub(super) generator: Generator,
     /// Why the run stopped itself.
@@ -56,6 +59,7 @@ impl Count {
         options: MeasureOptions,
         mut outcomes: Vec<Consumer<Box<Job>>>,
         mut spans: SpanSink,
+        mut collector: Collector,
         mut answers: AnswerSink,
         mut log: Option<RequestLog>,
         mut intervals: MeasureLog,
@@ -91,6 +95,7 @@ impl Count {
                         log = None;
                     }
                     answers.take(&mut job);
+                    collector.take(&job);
                     spans.take(job);
                 }
             }
@@ -118,6 +123,7 @@ impl Count {
             failed.get_or_insert(error);
         }
         let answers = answers.finish();
+        let services = collector.finish();
         let counted = measure.finish();
         let failed = match (intervals.finish(&counted), failed) {
             (Err(source), _) => Some(directory.failed("latency.hlog", source)),
@@ -129,7 +135,9 @@ impl Count {
                 let _ = spans.finish(None);
                 Err(error)
             }
-            None => Ok(Ended { counted, spans, answers, generator: sampler.generator(), aborted: watch.finish() }),
+            None => {
+                Ok(Ended { counted, spans, services, answers, generator: sampler.generator(), aborted: watch.finish() })
+            }
         }
     }
 

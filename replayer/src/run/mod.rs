@@ -18,6 +18,7 @@ use rtrb::RingBuffer;
 
 use crate::answers::{AnswerOptions, AnswerSink};
 use crate::clock::Clock;
+use crate::collect::{CollectOptions, Collector};
 use crate::dial::{DialCounters, DialOptions, Dialer};
 use crate::error::ReplayError;
 use crate::feed::{Feed, Lane, Start};
@@ -72,6 +73,8 @@ pub struct RunOptions {
     pub dial: DialOptions,
     /// Where spans go; `None`: nowhere.
     pub export: Option<ExportOptions>,
+    /// Where services send their spans to, for the trace view; `None`: nowhere.
+    pub collect: Option<CollectOptions>,
     /// Whether every request gets a line in the request log.
     pub log_requests: bool,
     /// How answers are redacted, if any are kept (by [`SendOptions::keep_answers`]).
@@ -178,6 +181,13 @@ pub fn start(
         Some(export) => SpanSink::start(export, Arc::clone(&facts), clock, start_ns)?,
         None => SpanSink::none(),
     };
+    let collector = match options.collect {
+        Some(collect) => {
+            let from_due = options.loop_model == LoopModel::Open;
+            Collector::start(collect, &facts, clock, start_ns, from_due, Arc::clone(&stop))?
+        }
+        None => Collector::none(),
+    };
     let answers = match options.send.keep_answers {
         KeepAnswers::None => AnswerSink::none(),
         keep => {
@@ -242,7 +252,7 @@ pub fn start(
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
         spawn("count", move || {
             crate::turns::go_last();
-            let ended = count.run(measure, outcomes, spans, answers, log, intervals, watch, &directory);
+            let ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, &directory);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
@@ -305,7 +315,7 @@ fn complete(
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight } = known;
-    let Ended { counted, spans, answers, mut generator, aborted } = ended;
+    let Ended { counted, spans, services, answers, mut generator, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -370,6 +380,7 @@ fn complete(
             resumed: dials.iter().map(|dial| dial.resumed()).sum(),
             peak: counters.peak.load(Relaxed),
         },
+        services,
         answers,
         generator,
         ..known
