@@ -70,7 +70,20 @@ pub(crate) fn redaction_key(reference: Option<&Reference>) -> Result<RedactionKe
     key.map_err(|error| Failure::of(&error))
 }
 
+/// As often as [`replayer::secret::Renewal`] looks: a secret store is asked as often.
+#[cfg(feature = "replay")]
+const REREAD: std::time::Duration = std::time::Duration::from_secs(30);
+
 impl Reference {
+    /// How often it is worth looking at again while nobody complains; `None` for what cannot change.
+    #[cfg(feature = "replay")]
+    pub(crate) const fn reread_every(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(_) | Self::Exec(_) | Self::Aws(_) => Some(REREAD),
+        }
+    }
+
     /// The secret without the line end that files and commands put after it. Takes as long as its source takes.
     pub(crate) fn resolve(&self) -> Result<Vec<u8>, Failure> {
         let failed = |why: String| Failure::new(format!("cannot read the secret {self}: {why}"));

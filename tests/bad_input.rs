@@ -233,10 +233,12 @@ fn a_collector_that_is_down_changes_nothing_but_the_spans() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 20));
     let (to, otlp, out) = (format!("http://{}", target(ok)), format!("http://{}", nobody()), inside(&folder, "run"));
-    check(&["replay", &session, "--target", &to, "--otlp-endpoint", &otlp, "--out", &text(&out)], 0, &["not exported"]);
+    let replay =
+        ["replay", &session, "--target", &to, "--otlp-endpoint", &otlp, "--otlp-flush", "1s", "--out", &text(&out)];
+    check(&replay, 0, &["not exported"]);
     let result = run_json(&out);
     assert_eq!((&result["completed"], &result["spans"]["exported"]), (&20.into(), &0.into()));
-    assert_eq!(result["spans"]["dropped"]["export_failed"], 20, "{}", result["spans"]);
+    assert_eq!(result["spans"]["dropped"]["unreachable"], 20, "{}", result["spans"]);
     check(&["replay", &session, "--target", &to, "--otlp-endpoint", "nonsense"], 2, &["nonsense", "is no URL"]);
     for (budget, why) in [("x", "200/s"), ("0/s", "--trace-sample 0"), ("1000001/s", "1000000"), ("9/m", "200/s")] {
         check(&["replay", &session, "--target", &to, "--span-budget", budget], 2, &["--span-budget", budget, why]);

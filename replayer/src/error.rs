@@ -177,6 +177,22 @@ pub enum ReplayError {
         /// Why.
         source: formats::session::SessionError,
     },
+    /// A header of exports cannot be used.
+    #[error("cannot send the header `{name}` with spans: {why}")]
+    ExportHeader {
+        /// Its name; its value is shown nowhere.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file for spans cannot be made.
+    #[error("cannot write spans to {}: {why}", path.display())]
+    ExportFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// There is no place to receive spans at.
     #[error("cannot listen for the services' spans on {address}")]
     Collect {
@@ -238,6 +254,8 @@ impl ReplayError {
             Self::System { .. } => return None,
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
             Self::Answers { .. } => "make room there, or keep none with --answers none".into(),
+            Self::ExportHeader { .. } => "give it as in --otlp-header api-key=env:API_KEY".into(),
+            Self::ExportFile { .. } => "give a new file with --otlp-file".into(),
             Self::Collect { .. } => "name a free address of this machine with --collect; port 0 takes any port".into(),
             Self::Exporter { .. } => "check --otlp-endpoint, as in http://127.0.0.1:4317".into(),
         })

@@ -138,9 +138,11 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
         result.connections.resumed += other.connections.resumed;
         result.connections.peak += other.connections.peak;
         result.spans.exported += other.spans.exported;
+        add_counts(&mut result.spans.rejected, &other.spans.rejected);
         add_counts(&mut result.spans.sampled_out, &other.spans.sampled_out);
         add_counts(&mut result.spans.kept_at_end, &other.spans.kept_at_end);
         add_counts(&mut result.spans.dropped, &other.spans.dropped);
+        add_counts(&mut result.spans.messages, &other.spans.messages);
         // Each shard's answers stay where they are.
         add_answers(&mut result.answers, other.answers.as_ref());
         result.generator = result.generator.beside(&other.generator);

@@ -377,13 +377,19 @@ pub struct Second {
 pub struct Spans {
     /// Accepted by the exporter's peer.
     pub exported: u64,
-    /// Lost, by reason (`queue_full`, `export_failed`, `no_exporter`).
+    /// Refused by the exporter's peer, by reason (`partial_success`, `http_400`, `invalid_argument`).
+    #[serde(default)]
+    pub rejected: BTreeMap<String, u64>,
+    /// Lost, by reason (`queue_full`, `unreachable`, `no_exporter`).
     pub dropped: BTreeMap<String, u64>,
     /// Left out on purpose, by reason: `head` (`--trace-sample`), `budget` (`--span-budget`).
     pub sampled_out: BTreeMap<String, u64>,
     /// Kept at their end within the budget although their flag on the wire says that they are not sampled, by reason
     /// (`error`, `slow`); what became of them is counted above like that of the others.
     pub kept_at_end: BTreeMap<String, u64>,
+    /// What the peer said about spans that it rejected, or took with a remark: answers by message.
+    #[serde(default)]
+    pub messages: BTreeMap<String, u64>,
 }
 
 /// The session of answers.

@@ -25,6 +25,8 @@ use crate::units;
   reenact replay sessions/monday --target http://127.0.0.1:9000 --propagators b3multi --trace-id-bits 64
   reenact replay sessions/monday --target http://127.0.0.1:9000 --loop-model causal --duration 8h
   reenact replay sessions/monday --target http://127.0.0.1:9000 --filter 'status = 2xx and path like /api/*'
+  API_KEY=… reenact replay s --target … --otlp-endpoint https://otlp.example:443 --otlp-header api-key=env:API_KEY
+  reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   reenact replay sessions/monday --target http://127.0.0.1:9000 --collect 4317 --collect-wait 15s
   reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s

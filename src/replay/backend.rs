@@ -11,8 +11,8 @@ mod tests;
 use std::sync::Arc;
 
 use replayer::secret::LiveSecret;
+use replayer::spans::Protocol;
 
-pub(crate) use presets::Protocol;
 use presets::{Place, Places, Preset};
 
 use crate::cli::{Backend, TraceArgs};

@@ -74,20 +74,19 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
             format!("{} requests  {}", units::count(result.steady.settled), quantiles(&result.steady.response_us)),
         );
     }
-    let dropped = match total(&result.spans.dropped) {
+    let some = |what: &str, counts: &BTreeMap<String, u64>| match total(counts) {
         0 => String::new(),
-        some => format!(", {} dropped ({})", units::count(some), each(&result.spans.dropped)),
+        some => format!(", {} {what} ({})", units::count(some), each(counts)),
     };
-    let sampled_out = match total(&result.spans.sampled_out) {
-        0 => String::new(),
-        some => format!(", {} sampled out ({})", units::count(some), each(&result.spans.sampled_out)),
-    };
+    let spans = &result.spans;
+    let lost = some("rejected", &spans.rejected) + &some("dropped", &spans.dropped);
+    let sampled_out = some("sampled out", &spans.sampled_out);
     let no_exporter = result.spans.dropped.contains_key("no_exporter");
     line(
         "spans",
         match no_exporter {
             true => "none exported: no --otlp-endpoint was given".to_owned(),
-            false => format!("{} exported{sampled_out}{dropped}", units::count(result.spans.exported)),
+            false => format!("{} exported{lost}{sampled_out}", units::count(spans.exported)),
         },
     );
     for (number, said) in result.services.iter().flat_map(super::collect::lines).enumerate() {

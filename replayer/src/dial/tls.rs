@@ -72,7 +72,7 @@ impl TlsOptions {
     }
 
     /// Reads the files. One configuration is made for each target, so that none resumes another's sessions.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, ReplayError> {
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, ReplayError> {
         let bad = |with: &str, error: Error| ReplayError::Tls { with: with.to_owned(), why: error.to_string() };
         let provider = Arc::new(ring::default_provider());
         let versions = match self.versions {

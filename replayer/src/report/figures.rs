@@ -66,14 +66,16 @@ pub(super) fn figures(result: &RunResult) -> String {
     let failed: u64 = result.errors.values().sum();
     let shed: u64 = result.shed.values().sum();
     let dropped: u64 = result.spans.dropped.values().sum();
+    let rejected: u64 = result.spans.rejected.values().sum();
     let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
     let never_sent = match shed {
         0 => format!("{} of planned", share(result.sent, result.planned)),
         shed => format!("{} shed", count(shed)),
     };
-    let spans_lost = match dropped {
-        0 => "none dropped".to_owned(),
-        dropped => format!("{} dropped", count(dropped)),
+    let spans_lost = match (dropped, rejected) {
+        (0, 0) => "none dropped".to_owned(),
+        (dropped, 0) => format!("{} dropped", count(dropped)),
+        (dropped, rejected) => format!("{} rejected, {} dropped", count(rejected), count(dropped)),
     };
     let rows = [
         Figure::plain("Planned", count(result.planned), format!("{}/s", rate(result.rate.planned))),
@@ -95,7 +97,10 @@ pub(super) fn figures(result: &RunResult) -> String {
         Figure::plain("Response time p50", quantile(now, now.p50), beside(now, then, |of| of.p50)),
         Figure::plain("Response time p99", quantile(now, now.p99), beside(now, then, |of| of.p99)),
         Figure::plain("Lag p99", quantile(lag, lag.p99), format!("max {}", quantile(lag, lag.max))),
-        Figure { bad: dropped > 0, ..Figure::plain("Spans exported", count(result.spans.exported), spans_lost) },
+        Figure {
+            bad: dropped + rejected > 0,
+            ..Figure::plain("Spans exported", count(result.spans.exported), spans_lost)
+        },
         Figure::plain(
             "Connections",
             count(result.connections.opened),

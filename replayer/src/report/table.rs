@@ -39,6 +39,7 @@ pub(super) fn outcomes(result: &RunResult) -> String {
     let spans = &result.spans;
     let mut fates = vec![("exported".to_owned(), spans.exported)];
     fates.extend(spans.sampled_out.iter().map(|(reason, number)| (format!("sampled out: {reason}"), *number)));
+    fates.extend(spans.rejected.iter().map(|(reason, number)| (format!("rejected: {reason}"), *number)));
     fates.extend(spans.dropped.iter().map(|(reason, number)| (format!("dropped: {reason}"), *number)));
     fates.retain(|(_, number)| *number > 0);
     let lists = [

@@ -198,7 +198,7 @@ fn what_comes_from_traffic_cannot_become_markup() {
         shed: counts(),
         errors: counts(),
         status: counts(),
-        spans: Spans { dropped: counts(), ..Spans::default() },
+        spans: Spans { rejected: counts(), dropped: counts(), messages: counts(), ..Spans::default() },
         endpoints: vec![Endpoint { endpoint: hostile.into(), status: counts(), ..Endpoint::default() }],
         ..run(3)
     };

@@ -48,7 +48,14 @@ fn full() -> RunResult {
             timer_noise: Some(TimerNoise::default()),
             ..Generator::default()
         },
-        spans: Spans { dropped: counts(), sampled_out: counts(), kept_at_end: counts(), ..Spans::default() },
+        spans: Spans {
+            exported: 1,
+            rejected: counts(),
+            dropped: counts(),
+            sampled_out: counts(),
+            kept_at_end: counts(),
+            messages: counts(),
+        },
         services: Some(Services {
             listening: vec!["127.0.0.1:4317".into()],
             messages: ReceivedMessages { refused: counts(), ..ReceivedMessages::default() },

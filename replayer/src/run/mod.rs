@@ -26,7 +26,7 @@ use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::plan::{Client, Plan};
-use crate::result::{Connections, Quantiles, RunResult, SCHEMA};
+use crate::result::{Connections, Quantiles, RunResult, SCHEMA, Spans};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
@@ -261,7 +261,8 @@ pub fn start(
                 live.over = true;
             }
             let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
-            result.spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
+            let spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
+            add_spans(&mut result, spans, &counters);
             directory.write_result(&result)?;
             sent.and(fed).map(|()| result)
         })?
@@ -291,6 +292,17 @@ struct Known {
     facts: Arc<RunFacts>,
     loop_model: LoopModel,
     preflight: Preflight,
+}
+
+/// What became of the spans, which is known last: the span of the run says what the run came to.
+fn add_spans(result: &mut RunResult, mut spans: Spans, counters: &Counters) {
+    let lost = counters.spans_lost.load(std::sync::atomic::Ordering::Relaxed);
+    if lost > 0 {
+        spans.dropped.insert("outcome_lost".into(), lost);
+    }
+    let said = spans.messages.iter();
+    result.notices.extend(said.map(|(said, answers)| format!("where spans go, {answers} answers said: {said}")));
+    result.spans = spans;
 }
 
 fn complete(

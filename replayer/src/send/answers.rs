@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use rtrb::PushError;
+
 use super::KeepAnswers;
 use super::capture::Capture;
 use super::connection::{Exchange, HeldBody, Read, error_of};
@@ -221,8 +223,9 @@ impl Engine {
     fn hand_over(&mut self, mut job: Box<Job>) {
         job.progress.done_ns = self.of_run(self.now);
         self.lives.ended(&job, self.now);
-        if self.outcomes.push(job).is_err() {
+        if let Err(PushError::Full(job)) = self.outcomes.push(job) {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
+            self.counters.spans_lost.fetch_add(u64::from(job.progress.shed.is_none()), Ordering::Relaxed);
         }
     }
 

@@ -115,6 +115,8 @@ pub struct Counters {
     pub feed_stalled_ns: AtomicU64,
     /// Outcomes that found no room in the queue to the results.
     pub outcomes_lost: AtomicU64,
+    /// Of these, of requests that were not shed: their spans are lost with them.
+    pub spans_lost: AtomicU64,
     /// Kept answers whose body was left out because `kept_bytes_max` were held.
     pub bodies_left_out: AtomicU64,
     /// Bytes of kept bodies that are in memory now, wherever their requests are.

@@ -153,6 +153,11 @@ impl SpanBuilder {
         }
     }
 
+    /// Whose spans these are.
+    pub(super) fn scope(&self) -> &InstrumentationScope {
+        &self.base.scope
+    }
+
     /// The CLIENT span of a request that has ended.
     pub fn request(&mut self, job: &Job) -> SpanData {
         let (end, fresh) = (&job.progress, &job.fresh);

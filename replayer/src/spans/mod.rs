@@ -1,57 +1,72 @@
-//! Client spans over OTLP: built from outcomes, batched, exported; what cannot be exported is counted by reason.
+//! Client spans over OTLP: built from outcomes, batched, exported; what becomes of each is counted by reason.
 //!
 //! The exporter lives on a thread of its own with a small tokio runtime. The queue to it is bounded: when the collector
 //! is slow the spans give way, never the schedule.
+//!
+//! ```text
+//! take ─▶ choose ═▶ build ─▶ batch ─▶ deliver (back-off, headers) ─▶ transport ─▶ grpc │ http ─▶ answer
+//!                              └──▶ file                                                  └─▶ account
+//! ```
 
+mod account;
+mod answer;
+mod backoff;
+mod batch;
 mod budget;
 mod build;
 mod choose;
+mod complaints;
+mod deliver;
+mod endpoint;
 mod export;
+mod file;
+mod grpc;
+mod headers;
+mod http;
+mod options;
+mod transport;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use opentelemetry_sdk::trace::SpanData;
 use rtrb::{Producer, RingBuffer};
-use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
+
+pub use budget::{HeadBudget, SpanBudget};
+pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
+pub use endpoint::{Endpoint, PathRule};
+pub use headers::{ExportHeader, parse_list};
+pub use options::{
+    BATCH_BYTES_LEAST, BATCH_BYTES_MOST, Compression, Destination, ExportOptions, OtlpOptions, Protocol,
+};
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::{Job, RunFacts};
 use crate::result::Spans;
-use crate::secret::Secret;
+use account::Account;
+use batch::{Batch, Encoding};
 use build::{RunBase, resource, run_spans};
 use choose::Chooser;
-use export::{Counted, Export};
-
-pub use budget::{HeadBudget, SpanBudget};
-pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
+use deliver::Courier;
+use export::{Export, Way};
+use file::LineFile;
 
 /// Outcomes that may wait for export.
 const QUEUE_SPANS_MAX: usize = 65_536;
-/// For one export with its retries.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where spans go.
-#[derive(Debug, Clone)]
-pub struct ExportOptions {
-    /// `http://127.0.0.1:4317`
-    pub endpoint: String,
-    /// Headers of every export, with their values as secrets.
-    pub headers: Vec<(String, Secret)>,
-    /// `deployment.environment.name`
-    pub environment: Option<String>,
-    /// What they say, and how many there are.
-    pub spans: SpanOptions,
-}
 
 /// Hands outcomes to the exporter.
 pub struct SpanSink {
     queue: Option<Producer<Box<Job>>>,
-    thread: Option<std::thread::JoinHandle<Counted>>,
+    thread: Option<std::thread::JoinHandle<Account>>,
+    /// Why what the queue does not take is dropped.
     reason: &'static str,
+    /// Handed to the exporter.
+    taken: u64,
     dropped: u64,
     chooser: Chooser,
     base: Option<Arc<RunBase>>,
@@ -67,6 +82,7 @@ impl SpanSink {
             queue: None,
             thread: None,
             reason: "no_exporter",
+            taken: 0,
             dropped: 0,
             chooser: Chooser::new(None),
             base: None,
@@ -77,48 +93,49 @@ impl SpanSink {
     /// Starts the exporter's thread.
     ///
     /// # Errors
-    /// When the endpoint or a header cannot be used.
+    /// When certificates cannot be used, or a file cannot be made.
     pub fn start(
         options: &ExportOptions,
         run: Arc<RunFacts>,
         clock: Clock,
         start_ns: u64,
     ) -> Result<Self, ReplayError> {
-        let bad = |why: String| ReplayError::Exporter { endpoint: options.endpoint.clone(), why };
-        let mut headers = MetadataMap::new();
-        for (name, value) in &options.headers {
-            let key: MetadataKey<Ascii> = name.parse().map_err(|_| bad(format!("`{name}` is no header name")))?;
-            let value = std::str::from_utf8(value.reveal()).ok().and_then(|value| value.parse().ok());
-            let mut value: MetadataValue<Ascii> =
-                value.ok_or_else(|| bad(format!("the value for `{name}` has bytes that no header may have")))?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| ReplayError::System { doing: "start a runtime", source })?;
-        let exporter = {
-            let _inside = runtime.enter();
-            let builder = SpanExporter::builder().with_tonic().with_endpoint(&options.endpoint);
-            builder.with_timeout(EXPORT_TIMEOUT).with_metadata(headers).build()
+        let (encoding, way) = match &options.destination {
+            Destination::Otlp(otlp) => {
+                let encoding = match otlp.endpoint.protocol() {
+                    Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
+                    Protocol::HttpJson => Encoding::Json,
+                };
+                (encoding, Way::Otlp(Arc::new(Courier::new(OtlpOptions::clone(otlp), clock)?)))
+            }
+            Destination::File(path) => (Encoding::Json, Way::File(LineFile::create(path)?)),
         };
-        let mut exporter = exporter.map_err(|error| bad(error.to_string()))?;
-        exporter.set_resource(&resource(&options.spans, options.environment.as_deref(), &run));
+        let bytes_max = options.batch_bytes_max.clamp(BATCH_BYTES_LEAST, BATCH_BYTES_MOST);
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let resource = resource(&options.spans, options.environment.as_deref(), &run);
         let (queue, outcomes) = RingBuffer::new(QUEUE_SPANS_MAX);
         let base = Arc::new(RunBase::new(run, clock, start_ns));
         let builder = SpanBuilder::of(Arc::clone(&base), &options.spans);
         let closing = Arc::default();
-        let export = Export::new(exporter, outcomes, builder, Arc::clone(&closing), clock);
+        let batch = Batch::new(encoding, bytes_max, &resource, builder.scope());
+        let export = Export::new(way, outcomes, builder, Arc::clone(&closing), batch, clock, nanos(options.flush));
         let thread = std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
                 crate::turns::go_last();
-                runtime.block_on(export.run())
+                let account = runtime.block_on(export.run());
+                // A source of secrets or a resolver that hangs is not waited for.
+                runtime.shutdown_background();
+                account
             })
             .map_err(|source| ReplayError::System { doing: "start the exporter's thread", source })?;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
             reason: "queue_full",
+            taken: 0,
             dropped: 0,
             chooser: Chooser::new(options.spans.budget),
             base: Some(base),
@@ -128,10 +145,10 @@ impl SpanSink {
 
     /// Takes one outcome; never waits. What was shed has no span.
     pub fn take(&mut self, job: Box<Job>) {
-        let Self { queue, dropped, chooser, .. } = self;
+        let Self { queue, taken, dropped, chooser, .. } = self;
         match job.progress.shed {
             Some(_) => chooser.shed(&job),
-            None => chooser.take(job, &mut |job| push(queue, dropped, job)),
+            None => chooser.take(job, &mut |job| push(queue, taken, dropped, job)),
         }
     }
 
@@ -139,33 +156,39 @@ impl SpanSink {
     /// the run came to; `None`: it broke off.
     #[must_use]
     pub fn finish(mut self, end: Option<&RunEnd<'_>>) -> Spans {
-        let Self { queue, dropped, chooser, .. } = &mut self;
-        chooser.end(&mut |job| push(queue, dropped, job));
+        let Self { queue, taken, dropped, chooser, .. } = &mut self;
+        chooser.end(&mut |job| push(queue, taken, dropped, job));
         if let Some(base) = &self.base {
             // Only this sets it, and only once.
             let _ = self.closing.set(run_spans(base, end));
         }
         drop(self.queue.take());
-        let counted = match self.thread.take().map(std::thread::JoinHandle::join) {
-            Some(Ok(counted)) => counted,
-            _ => Counted::default(),
+        let mut account = match self.thread.take().map(std::thread::JoinHandle::join) {
+            Some(Ok(account)) => account,
+            _ => Account::default(),
         };
-        let reasons = [(self.reason, self.dropped), ("export_failed", counted.failed), ("flush_timeout", counted.late)];
-        let dropped: BTreeMap<_, _> = reasons
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| (reason.to_owned(), count))
-            .collect();
+        // An exporter that ended before its time leaves nothing out of the account.
+        account.drop_spans("exporter_ended", self.taken.saturating_sub(account.total()));
+        account.drop_spans(self.reason, self.dropped);
+        let dropped: BTreeMap<_, _> =
+            account.dropped.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
         Spans {
-            exported: counted.exported,
+            exported: account.exported,
+            rejected: account.rejected,
             dropped,
             sampled_out: self.chooser.sampled_out(),
             kept_at_end: self.chooser.kept_at_end(),
+            messages: account.messages,
         }
     }
 }
 
-fn push(queue: &mut Option<Producer<Box<Job>>>, dropped: &mut u64, job: Box<Job>) {
-    let taken = queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
-    *dropped += u64::from(!taken);
+fn push(queue: &mut Option<Producer<Box<Job>>>, taken: &mut u64, dropped: &mut u64, job: Box<Job>) {
+    let is_taken = queue.as_mut().is_some_and(|queue| queue.push(job).is_ok());
+    *taken += u64::from(is_taken);
+    *dropped += u64::from(!is_taken);
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,51 @@
 //! Arguments of `replay` about trace contexts, which `plan` has, too, and where spans go.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
-use replayer::spans::SpanBudget;
+use replayer::spans::{BATCH_BYTES_LEAST, BATCH_BYTES_MOST, SpanBudget};
 
 use crate::secret::Reference;
+use crate::units;
 
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
-    /// Where client spans go over OTLP/gRPC, as in http://127.0.0.1:4317 (also OTEL_EXPORTER_OTLP_ENDPOINT)
+    /// Where client spans go over OTLP, as in http://127.0.0.1:4317; over HTTP, /v1/traces is added where there is no path
+    /// (also OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
     #[arg(long, env = "REENACT_OTLP_ENDPOINT", value_name = "URL", help_heading = "Traces")]
     pub(crate) otlp_endpoint: Option<String>,
+    /// grpc, http/protobuf or http/json [default: the preset's, OTEL_EXPORTER_OTLP_PROTOCOL, else grpc]
+    #[arg(long, env = "REENACT_OTLP_PROTOCOL", value_name = "PROTOCOL", help_heading = "Traces")]
+    pub(crate) otlp_protocol: Option<String>,
+    /// Header of every export with its value by reference, as in api-key=env:API_KEY; looked up again when it changes or is
+    /// refused (repeatable)
+    #[arg(long, env = "REENACT_OTLP_HEADER", value_name = "NAME=REF", help_heading = "Traces")]
+    pub(crate) otlp_header: Vec<String>,
+    /// none or gzip [default: OTEL_EXPORTER_OTLP_COMPRESSION, else none]
+    #[arg(long, env = "REENACT_OTLP_COMPRESSION", value_name = "NAME", help_heading = "Traces")]
+    pub(crate) otlp_compression: Option<String>,
+    /// For one attempt of an export [default: OTEL_EXPORTER_OTLP_TIMEOUT, else 10s]
+    #[arg(long, env = "REENACT_OTLP_TIMEOUT", value_name = "DURATION", value_parser = units::duration, help_heading = "Traces")]
+    pub(crate) otlp_timeout: Option<Duration>,
+    /// Certificates (PEM) of the authorities to trust at the endpoint, instead of the system's
+    #[arg(long, env = "REENACT_OTLP_CA", value_name = "FILE", help_heading = "Traces")]
+    pub(crate) otlp_ca: Option<PathBuf>,
+    /// Client certificate chain (PEM) for the endpoint
+    #[arg(long, env = "REENACT_OTLP_CERT", value_name = "FILE", requires = "otlp_key", help_heading = "Traces")]
+    pub(crate) otlp_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "REENACT_OTLP_KEY", value_name = "FILE", requires = "otlp_cert", help_heading = "Traces")]
+    pub(crate) otlp_key: Option<PathBuf>,
+    /// Write spans into this new file instead, as OTLP JSON lines (for a collector's otlpjsonfile receiver)
+    #[arg(long, env = "REENACT_OTLP_FILE", value_name = "FILE", conflicts_with_all = ["otlp_endpoint", "backend"], help_heading = "Traces")]
+    pub(crate) otlp_file: Option<PathBuf>,
+    /// Bytes of one export before compression, up to 4MiB
+    #[arg(long, env = "REENACT_OTLP_BATCH_MAX", value_name = "SIZE", default_value = "1MiB", value_parser = batch_size, help_heading = "Traces")]
+    pub(crate) otlp_batch_max: u64,
+    /// How long exports may go on when the run has ended; what is left then is dropped, and counted
+    #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::duration, help_heading = "Traces")]
+    pub(crate) otlp_flush: Duration,
     /// Preset of endpoint, protocol and headers; docs/backends has a page for each
     #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Traces")]
     pub(crate) backend: Option<Backend>,
@@ -80,4 +116,12 @@ pub(crate) enum Backend {
     GoogleCloud,
     /// Azure Monitor, through a collector at http://127.0.0.1:4317
     AzureMonitor,
+}
+
+fn batch_size(text: &str) -> Result<u64, String> {
+    let size = units::size(text)?;
+    if (BATCH_BYTES_LEAST..=BATCH_BYTES_MOST).contains(&size) {
+        return Ok(size);
+    }
+    Err("an export has from 16KiB to 4MiB: collectors take no longer messages over gRPC".to_owned())
 }

@@ -1,25 +1,8 @@
 //! What is known of each backend, as public documentation had it in November 2026.
 
+use replayer::spans::Protocol;
+
 use crate::cli::Backend;
-
-/// What an endpoint speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// OTLP/gRPC.
-    Grpc,
-    /// OTLP/HTTP with protobuf bodies, at `/v1/traces` under the endpoint.
-    HttpProtobuf,
-}
-
-impl Protocol {
-    /// As OpenTelemetry spells it (`OTEL_EXPORTER_OTLP_PROTOCOL`).
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::HttpProtobuf => "http/protobuf",
-        }
-    }
-}
 
 /// A backend.
 pub(super) struct Preset {
