@@ -55,6 +55,8 @@ fn pipelines_fit_together_and_use_what_is_documented() {
 
 #[test]
 fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
+    /// Spans of a run besides those of its requests: its own, and those of lead, steady and drain.
+    const OF_THE_RUN: usize = 4;
     const REQUESTS: usize = 12;
     let folder = folder();
     let session = gets(folder.path(), "s", REQUESTS as u64);
@@ -86,7 +88,7 @@ fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
     ]);
     assert_eq!(said.code, 0, "{said:?}");
     let mut replays = shop.received(4 + 2 * REQUESTS).split_off(4);
-    replays.extend(ours.received(REQUESTS + 1));
+    replays.extend(ours.received(REQUESTS + OF_THE_RUN));
     // What services do under a replay has the id of the run, by way of tracestate and of baggage.
     let run_id = &support::run_json(&out)["run_id"];
     for span in replays.iter().filter(|span| span["resource"]["service.name"] == "shop") {

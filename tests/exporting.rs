@@ -206,7 +206,7 @@ fn a_file_has_every_span_as_lines_of_otlp_json() {
     let text_of_file = std::fs::read_to_string(&file).unwrap();
     let lines = text_of_file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let spans: Vec<Value> = lines.flat_map(exported::spans_of_json).collect();
-    assert_eq!(spans.len() as u64, run.requests + 1);
+    assert_eq!(spans.len() as u64, run.requests + exported::OF_THE_RUN);
     // The encoding of OTLP: ids in hexadecimal, 64-bit numbers as text, enums as numbers.
     let client = spans.iter().find(|span| span["kind"] == 3).unwrap();
     assert_eq!(client["traceId"].as_str().map(str::len), Some(32), "{client}");
@@ -261,8 +261,8 @@ fn a_collector_that_is_not_ours_has_every_span_with_its_parents_and_links() {
         let more = ["--otlp-protocol", protocol, "--otlp-compression", "gzip"];
         let run = replay(&folder, &rotel.urls[port], &more);
         run.check(&[("exported", run.requests)]);
-        let spans = behind.wait_for_all(run.requests + 1);
-        let of_run = spans.iter().find(|span| span["kind"] == 1).unwrap();
+        let spans = behind.wait_for_all(run.requests + exported::OF_THE_RUN);
+        let of_run = spans.iter().find(|span| span["kind"] == 1 && span["parent"] == "").unwrap();
         let ids: Vec<_> = spans.iter().map(|span| &span["span_id"]).collect();
         let (mut children, mut recorded) = (0, 0);
         for span in spans.iter().filter(|span| span["kind"] == 3) {

@@ -15,6 +15,9 @@ use crate::peers::{script, venv};
 use crate::scripted::{line, ok, session, target};
 use crate::support::{Process, Said, inside, reenact, run_json, text, wait_for};
 
+/// Spans of a run besides those of its requests: its own, and those of lead, steady and drain.
+pub(crate) const OF_THE_RUN: u64 = 4;
+
 /// Of every replay here.
 pub(crate) const REQUESTS: u64 = 200;
 /// Of these, in one recorded trace.
