@@ -39,13 +39,13 @@ fn resource() -> Resource {
 fn span(number: u64, name: String) -> SpanData {
     let context = |number: u64| {
         let ids = (TraceId::from(u128::from(number) + 1), SpanId::from(number + 1));
-        SpanContext::new(ids.0, ids.1, TraceFlags::SAMPLED, number % 2 == 0, TraceState::NONE)
+        SpanContext::new(ids.0, ids.1, TraceFlags::SAMPLED, number.is_multiple_of(2), TraceState::NONE)
     };
     let mut links = SpanLinks::default();
     links.links.push(Link::with_context(context(number + 7)));
     SpanData {
         span_context: context(number),
-        parent_span_id: if number % 3 == 0 { SpanId::INVALID } else { SpanId::from(number) },
+        parent_span_id: if number.is_multiple_of(3) { SpanId::INVALID } else { SpanId::from(number) },
         parent_span_is_remote: false,
         span_kind: SpanKind::Client,
         name: name.into(),
@@ -55,7 +55,7 @@ fn span(number: u64, name: String) -> SpanData {
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
         links,
-        status: if number % 4 == 0 { Status::error("") } else { Status::Unset },
+        status: if number.is_multiple_of(4) { Status::error("") } else { Status::Unset },
         instrumentation_scope: scope(),
     }
 }
