@@ -9,6 +9,8 @@ use formats::filter::Filter;
 use crate::secret::Reference;
 
 #[cfg(feature = "replay")]
+mod ab;
+#[cfg(feature = "replay")]
 mod compare;
 mod edit;
 #[cfg(feature = "replay")]
@@ -19,7 +21,9 @@ mod record;
 mod replay;
 
 #[cfg(feature = "replay")]
-pub(crate) use compare::{CompareArgs, FailOn};
+pub(crate) use ab::{AbArgs, EndWhen};
+#[cfg(feature = "replay")]
+pub(crate) use compare::{CompareArgs, FailOn, JudgeArgs};
 pub(crate) use edit::EditArgs;
 #[cfg(feature = "replay")]
 pub(crate) use load::{LoadArgs, PlanArgs, UnsafeMethods};
@@ -101,8 +105,9 @@ pub(crate) enum Command {
     /// Tell what changed between the runs of two sides from noise
     #[cfg(feature = "replay")]
     Compare(CompareArgs),
-    #[command(hide = true)]
-    Ab(NotBuilt),
+    /// Replay on two systems in turn, until it can be told what changed
+    #[cfg(feature = "replay")]
+    Ab(Box<AbArgs>),
 }
 
 /// A command of the contract that this version refuses by name.

@@ -1,13 +1,16 @@
 //! The command line together with its environment and config file, read at the start and, by a recorder, again later.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
 use crate::config;
 use crate::outcome::Failure;
+use crate::secret::Reference;
 
 /// What every option of the called command was given, as text, whoever gave it: flag, variable, file or default.
 pub(crate) type Values = BTreeMap<String, Vec<OsString>>;
@@ -30,8 +33,22 @@ pub(crate) enum Unread {
 pub(crate) fn read() -> Result<CommandLine, Unread> {
     let arguments: Vec<_> = std::env::args_os().collect();
     let mut command = config::apply(Cli::command(), &arguments).map_err(Unread::Config)?;
-    let matches = command.try_get_matches_from_mut(arguments).map_err(Unread::Usage)?;
+    let matches = command.try_get_matches_from_mut(arguments);
+    let matches = matches.map_err(|error| Unread::Usage(hushed(error, &command)))?;
     Ok(CommandLine { cli: Cli::from_arg_matches(&matches).map_err(Unread::Usage)?, values: values(&command, &matches) })
+}
+
+/// The error without the value of an option that takes a reference: what is none may be the secret itself.
+fn hushed(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+    // As in `--token <REF>`.
+    let name = option.split(' ').next().and_then(|word| word.strip_prefix("--"));
+    let is_secret =
+        |one: &clap::Arg| one.get_long() == name && one.get_value_parser().type_id() == TypeId::of::<Reference>();
+    if command.get_subcommands().flat_map(clap::Command::get_arguments).any(is_secret) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("***".to_owned()));
+    }
+    error
 }
 
 fn values(command: &clap::Command, matches: &clap::ArgMatches) -> Values {

@@ -9,26 +9,37 @@ use replayer::compare::judge::{Answer, Asked};
 use replayer::compare::repeats::Design;
 use replayer::compare::{Comparison, compare, json};
 
-use crate::cli::{CompareArgs, FailOn};
+use crate::cli::{CompareArgs, FailOn, JudgeArgs};
 use crate::outcome::{self, Failure, Outcome};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
+    check(&args.judge)?;
+    let design = if args.paired { Design::Paired } else { Design::Unpaired };
+    let asked = Asked { min_effect: args.judge.min_effect, design, ..Asked::default() };
+    let (before, after) = (slice::from_ref(&args.before), slice::from_ref(&args.after));
+    let compared = compare(before, after, asked, args.judge.min_change).map_err(|error| failure(&error))?;
+    say(&compared, &args.judge, args.json);
+    Ok(verdict(&compared, &args.judge.fail_on))
+}
+
+/// What contradicts itself.
+pub(crate) fn check(args: &JudgeArgs) -> Result<(), Failure> {
     if args.fail_on.contains(&FailOn::None) && args.fail_on.len() > 1 {
         return Err(Failure::new("--fail-on none goes with nothing else").hint("leave the others out, or none"));
     }
-    let design = if args.paired { Design::Paired } else { Design::Unpaired };
-    let asked = Asked { min_effect: args.min_effect, design, ..Asked::default() };
-    let (before, after) = (slice::from_ref(&args.before), slice::from_ref(&args.after));
-    let compared = compare(before, after, asked, args.min_change).map_err(|error| failure(&error))?;
-    if args.json {
-        outcome::print(&format!("{}\n", json(&compared)));
-    } else {
-        outcome::print(&text::text(&compared, args.top));
-    }
-    Ok(verdict(&compared, &args.fail_on))
+    Ok(())
 }
 
-fn failure(error: &CompareError) -> Failure {
+/// Prints it, for a person or for a program.
+pub(crate) fn say(compared: &Comparison, args: &JudgeArgs, as_json: bool) {
+    if as_json {
+        outcome::print(&format!("{}\n", json(compared)));
+    } else {
+        outcome::print(&text::text(compared, args.top));
+    }
+}
+
+pub(crate) fn failure(error: &CompareError) -> Failure {
     let mut failure = Failure::of(error);
     if matches!(error, CompareError::Invalid { .. }) {
         failure.code = Outcome::Invalid as u8;
@@ -39,7 +50,8 @@ fn failure(error: &CompareError) -> Failure {
     }
 }
 
-fn verdict(of: &Comparison, fail_on: &[FailOn]) -> Outcome {
+/// Whether something is there that `--fail-on` names.
+pub(crate) fn verdict(of: &Comparison, fail_on: &[FailOn]) -> Outcome {
     let rows = || of.judged.system.iter().chain(of.judged.endpoints.iter().flatten());
     let fails = |what: &FailOn| match what {
         FailOn::Slower => rows().any(|row| row.answer == Answer::Slower),

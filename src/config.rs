@@ -33,7 +33,7 @@ pub(crate) fn apply(mut command: Command, arguments: &[OsString]) -> Result<Comm
 fn plan(mut command: Command, path: &Path) -> Result<Command, Failure> {
     let file = crate::plan_file::PlanFile::read(path)?;
     for (name, value) in file.options {
-        for table in ["plan", "replay"] {
+        for table in ["plan", "replay", "ab"] {
             if !command.find_subcommand(table).is_some_and(|subcommand| has(subcommand, &name)) {
                 return Err(Failure::new(format!("{}: reenact {table} has no option `{name}`", path.display()))
                     .hint("it was written by another version"));
@@ -60,7 +60,7 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
         let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
-                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [report], [edit]; rules are [[rewrite]], [[unsafe]] and [[redact]], a recorder's listeners [[pair]]"));
+                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [ab], [report], [edit]; rules are [[rewrite]], [[unsafe]] and [[redact]], a recorder's listeners [[pair]]"));
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");

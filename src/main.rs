@@ -1,5 +1,7 @@
 //! The command `reenact`: parses, hands over to one subcommand, and maps its outcome to an exit code.
 
+#[cfg(feature = "replay")]
+mod ab;
 mod cat;
 mod cli;
 mod command_line;
@@ -83,7 +85,8 @@ fn run() -> Result<Outcome, Failure> {
         Command::Export(args) => not_built("export", &args),
         #[cfg(feature = "replay")]
         Command::Compare(args) => compare::run(&args),
-        Command::Ab(args) => not_built("ab", &args),
+        #[cfg(feature = "replay")]
+        Command::Ab(args) => ab::run(*args),
     }
 }
 

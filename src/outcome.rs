@@ -43,6 +43,12 @@ impl Failure {
         Self { code: Outcome::Failed as u8, ..Self::new(message) }
     }
 
+    /// What happened, without what to do about it.
+    #[cfg(feature = "replay")]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

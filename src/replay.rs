@@ -47,7 +47,7 @@ const LIVE_EVERY: Duration = Duration::from_millis(250);
 pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let json = args.results.json;
     let replay = Replay::check(args)?;
-    replay.planned.report_problems();
+    replay.report_problems();
     let replayed = replay.send()?;
     if json {
         let json = serde_json::to_string(&replayed.result);
@@ -151,6 +151,21 @@ impl Replay {
             preflight,
             redaction_key,
         })
+    }
+
+    /// Says what is wrong with the sessions.
+    pub(crate) fn report_problems(&self) {
+        self.planned.report_problems();
+    }
+
+    /// Of what is to be sent.
+    pub(crate) fn plan_hash(&self) -> &str {
+        &self.planned.found.hash
+    }
+
+    /// From the first due instant to the end of the plan.
+    pub(crate) fn seconds(&self) -> f64 {
+        Duration::from_nanos(self.planned.plan.timing().end_ns).as_secs_f64()
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {

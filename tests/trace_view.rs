@@ -10,12 +10,18 @@ mod support;
 use scripted::{line, nobody, ok, session, target};
 use serde_json::Value;
 use services::Services;
-use support::{Process, folder, inside, reenact, reenact_says, run_json, text};
+use support::{Process, Said, folder, inside, reenact, reenact_says, run_json, text};
 
 /// The endpoint's entry in `services`.
 fn endpoint<'a>(result: &'a Value, name: &str) -> &'a Value {
     let endpoints = result["services"]["endpoints"].as_array().unwrap();
     endpoints.iter().find(|one| one["endpoint"] == name).unwrap_or_else(|| panic!("{name} in {endpoints:?}"))
+}
+
+/// A replay that collects at this address, and waits so long for spans at its end.
+fn collecting(session: &str, target: &str, out: &str, address: &str, wait: &str) -> Said {
+    let run = ["replay", session, "--target", target, "--out", out];
+    reenact_says([&run[..], &["--collect", address, "--collect-wait", wait]].concat())
 }
 
 /// The share that a service and operation have in a band (`median` or `tail`).
@@ -36,18 +42,7 @@ fn the_slow_hop_of_three_services_is_named_in_the_tail_and_not_at_the_median() {
     };
     let session = text(&session(folder.path(), "s", &(0..160).map(requests).collect::<Vec<_>>()));
     let (target, out) = (format!("http://{}", services.address), text(&inside(&folder, "run")));
-    let said = reenact_says([
-        "replay",
-        &session,
-        "--target",
-        &target,
-        "--out",
-        &out,
-        "--collect",
-        &collector,
-        "--collect-wait",
-        "3s",
-    ]);
+    let said = collecting(&session, &target, &out, &collector, "3s");
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.err.contains(&format!("collecting the services' spans on {collector}")), "{said:?}");
     let result = run_json(&inside(&folder, "run"));
@@ -112,17 +107,6 @@ fn an_address_that_others_reach_is_warned_of() {
     let folder = folder();
     let session = text(&session(folder.path(), "s", &[line(0, 1, "GET", "/")]));
     let (target, out) = (format!("http://{}", target(ok)), text(&inside(&folder, "run")));
-    let said = reenact_says([
-        "replay",
-        &session,
-        "--target",
-        &target,
-        "--out",
-        &out,
-        "--collect",
-        "0.0.0.0:0",
-        "--collect-wait",
-        "0s",
-    ]);
+    let said = collecting(&session, &target, &out, "0.0.0.0:0", "0s");
     assert!(said.code == 0 && said.err.contains("is open to whoever reaches it"), "{said:?}");
 }

@@ -25,6 +25,16 @@ pub(crate) struct CompareArgs {
     /// The runs of both sides belong together in pairs, in the order in which they were started
     #[arg(long, env = "REENACT_PAIRED")]
     pub(crate) paired: bool,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    /// Print everything as JSON
+    #[arg(long, env = "REENACT_JSON")]
+    pub(crate) json: bool,
+}
+
+/// What counts, and what of it is said.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
     /// Smallest change of a response time that matters
     #[arg(long, env = "REENACT_MIN_EFFECT", value_name = "SHARE", default_value = "5%", value_parser = units::share)]
     pub(crate) min_effect: f64,
@@ -37,9 +47,6 @@ pub(crate) struct CompareArgs {
     /// Endpoints that are shown; findings always are
     #[arg(long, env = "REENACT_TOP", value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
-    /// Print everything as JSON
-    #[arg(long, env = "REENACT_JSON")]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -17,7 +17,7 @@ use super::LoadArgs;
 use crate::secret::Reference;
 use crate::units;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   reenact replay sessions/monday --target http://127.0.0.1:9000 --rate 3x
   reenact replay sessions/monday --target https://staging --allow staging --ramp 1x..10x/10m \\

@@ -27,7 +27,7 @@ pub(super) fn text(of: &Comparison, top: usize) -> String {
     if repeats > 1 {
         out += &format!(
             "  repeats    {repeats} a side, {how}; intervals of {} %, changes below {} do not matter\n",
-            of.asked.confidence * 100.0,
+            (of.asked.confidence * 1e4).round() / 1e2,
             percent(of.asked.min_effect),
         );
     }

@@ -91,6 +91,14 @@ impl CommonModes {
         (count > 0).then(|| sum / count as f64)
     }
 
+    /// The same with what the others share.
+    #[must_use]
+    pub fn mean(&self, run: usize, endpoint: usize) -> Option<f64> {
+        let own = self.runs.get(run)?.cells.get(endpoint)?;
+        let (sum, count) = own.iter().fold((0.0, 0), |(sum, count), cell| (sum + cell.0, count + u64::from(cell.1)));
+        (count > 0).then(|| sum / count as f64)
+    }
+
     /// What an endpoint's requests are held against in a run, by window, as far as the endpoint feels it.
     #[must_use]
     pub fn for_endpoint(&self, run: usize, endpoint: usize) -> Vec<f64> {

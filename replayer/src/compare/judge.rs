@@ -15,8 +15,6 @@ use super::rest::rest;
 pub const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 /// Requests of a run that have to lie beyond a quantile.
 const BEYOND_MIN: f64 = 5.0;
-/// Of the findings that hold, the share that may be chance; where nothing changed, the share of comparisons with a finding.
-const FALSE_SHARE: f64 = 0.002;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,13 +23,16 @@ pub struct Asked {
     pub min_effect: f64,
     /// Share of intervals that hold the truth.
     pub confidence: f64,
+    /// Of the findings that hold, the share that may be chance; where nothing changed, the share of comparisons with a
+    /// finding.
+    pub false_share: f64,
     /// Whether repeats are pairs.
     pub design: Design,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { min_effect: 0.05, confidence: 0.95, design: Design::Paired }
+        Self { min_effect: 0.05, confidence: 0.95, false_share: 0.002, design: Design::Paired }
     }
 }
 
@@ -81,6 +82,15 @@ pub struct Judged {
     pub endpoints: Vec<Vec<Row>>,
     /// Endpoints that moved by themselves, and so are not part of the rest.
     pub moved: Vec<bool>,
+}
+
+impl Judged {
+    /// Medians, the whole system's and each endpoint's, of which nothing can be said, although more repeats would tell.
+    #[must_use]
+    pub fn undecided(&self) -> usize {
+        let medians = self.endpoints.iter().chain(std::iter::once(&self.system)).filter_map(|rows| rows.first());
+        medians.filter(|row| matches!(row.answer, Answer::CannotTell { .. } | Answer::OneRun)).count()
+    }
 }
 
 /// Compares runs of the same plan.
@@ -169,7 +179,7 @@ fn rows(plain: &Quantiles, relative: &Quantiles, weights: &[f64], sides: usize, 
     let asked_for = |row: &&mut Row| row.relative.is_some();
     let chances: Vec<f64> =
         all.iter().flatten().filter_map(|row| row.relative.map(|relative| relative.chance_beyond(0.0))).collect();
-    let holds = hold(&chances, FALSE_SHARE);
+    let holds = hold(&chances, asked.false_share);
     for (row, holds) in all.iter_mut().flatten().filter(asked_for).zip(holds) {
         if let (false, Answer::Slower | Answer::Faster, Some(relative)) = (holds, row.answer, row.relative) {
             row.answer = Answer::CannotTell { more_repeats: relative.more_repeats(limit, asked.confidence).max(1) };
@@ -225,7 +235,7 @@ fn system(plain: &Quantiles, moved: &[bool], weights: &[f64], sides: usize, aske
     let rows: Vec<Row> = QUANTILES.iter().enumerate().map(|(number, p)| row(number, *p)).collect();
     let chances: Vec<f64> =
         rows.iter().filter_map(|row| row.relative.map(|relative| relative.chance_beyond(0.0))).collect();
-    let mut holds = hold(&chances, FALSE_SHARE).into_iter();
+    let mut holds = hold(&chances, asked.false_share).into_iter();
     let settle = |mut row: Row| {
         if let Some(estimate) = row.relative {
             let holds = holds.next().unwrap_or(false);

@@ -8,6 +8,7 @@ pub mod common;
 pub mod error;
 pub mod judge;
 pub mod latency;
+pub mod looks;
 pub mod moderate;
 pub mod outcomes;
 pub mod repeats;

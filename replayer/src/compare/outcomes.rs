@@ -8,9 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::judge::Asked;
 use super::repeats::{Estimate, hold};
 
-/// Of the changes that hold, the share that may be chance.
-const FALSE_SHARE: f64 = 0.002;
-
 /// A status or kind of error whose share changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutcomeChange {
@@ -52,7 +49,7 @@ pub fn changes(
         }
     }
     let chances: Vec<f64> = found.iter().map(|change| change.estimate.chance_beyond(0.0)).collect();
-    let holds = hold(&chances, FALSE_SHARE);
+    let holds = hold(&chances, asked.false_share);
     let is_beyond = |change: &OutcomeChange| {
         let (low, high) = change.estimate.interval(asked.confidence);
         low > min_change || high < -min_change

@@ -23,21 +23,27 @@ pub fn rest(runs: &[&RunLatencies], sides: usize, weights: &[f64], design: Desig
     let mut moved = vec![false; weights.len()];
     // What more than half of the endpoints do is the rest, whatever it is.
     for _ in 0..(weights.len() / 2).min(LEFT_OUT_MAX) {
-        let mut estimates: Vec<Option<Estimate>> = (0..weights.len())
-            .map(|endpoint| {
-                let means: Option<Vec<f64>> = (0..runs.len()).map(|run| modes.beyond(run, endpoint)).collect();
-                let means = means?;
-                let (before, after) = means.split_at_checked(sides)?;
-                Estimate::of(before, after, design)
-            })
-            .collect();
+        let estimate = |mean: &dyn Fn(usize) -> Option<f64>| {
+            let means: Option<Vec<f64>> = (0..runs.len()).map(mean).collect();
+            let means = means?;
+            let (before, after) = means.split_at_checked(sides)?;
+            Estimate::of(before, after, design)
+        };
+        let mut estimates: Vec<Option<Estimate>> =
+            (0..weights.len()).map(|endpoint| estimate(&|run| modes.beyond(run, endpoint))).collect();
         moderate(&mut estimates, weights);
         let stays = |endpoint: &usize| !moved.get(*endpoint).copied().unwrap_or(true);
         let chances = estimates.iter().enumerate().filter(|(endpoint, _)| stays(endpoint));
         let chances = chances.filter_map(|(endpoint, one)| Some((endpoint, one.as_ref()?.chance_beyond(0.0))));
-        let Some((first, chance)) = chances.min_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+        let Some((mut first, chance)) = chances.min_by(|a, b| a.1.total_cmp(&b.1)) else { break };
         if chance * weights.len() as f64 > CHANCE {
             break;
+        }
+        let rest: Vec<usize> = (0..weights.len()).filter(stays).collect();
+        if let [one, other] = rest[..] {
+            // Of two, each has moved as far from the other: it is the one that moved at all.
+            let by_itself = |endpoint| estimate(&|run| modes.mean(run, endpoint)).map_or(0.0, |one| one.mean.abs());
+            first = if by_itself(other) > by_itself(one) { other } else { one };
         }
         if let Some(moved) = moved.get_mut(first) {
             *moved = true;

@@ -7,6 +7,7 @@
 
 use super::judge::{Answer, Asked, Judged, QUANTILES, judge};
 use super::latency::RunLatencies;
+use super::looks::Looks;
 
 const ENDPOINTS: usize = 20;
 const RATE: f64 = 200.0;
@@ -15,6 +16,10 @@ const SECONDS: usize = 60;
 const WINDOW_S: usize = 5;
 /// The one that changes.
 const CHANGED: usize = 2;
+/// Of an experiment that is looked at.
+const PAIRS_MOST: usize = 16;
+/// Instead of a number of repeats: as many as [`looked_at`] makes.
+const LOOKED_AT: usize = 0;
 
 /// A small generator (SplitMix64), so that worlds are the same wherever they are made.
 struct Random(u64);
@@ -138,10 +143,33 @@ fn experiment(world: &World, shift: f64, repeats: usize, seed: u64) -> Judged {
     judge(&before.iter().collect::<Vec<_>>(), &after.iter().collect::<Vec<_>>(), &Asked::default())
 }
 
+/// The same made in pairs, looked at after 6, 8 … of 16 and ended when every median is decided; how many pairs it took,
+/// and what its last look could promise.
+fn looked_at(world: &World, shift: f64, seed: u64) -> (Judged, usize, Asked) {
+    let mut random = Random(seed);
+    let plan = Plan::of(world, &mut random);
+    let mut side = |shift: f64| (0..PAIRS_MOST).map(|_| plan.run(world, shift, &mut random)).collect::<Vec<_>>();
+    let (before, after) = (side(0.0), side(shift));
+    let mut looks = Looks::new(Asked::default(), PAIRS_MOST);
+    let (mut judged, mut asked) = (Judged::default(), Asked::default());
+    for pairs in (6..=PAIRS_MOST).step_by(2) {
+        asked = looks.next(pairs, false);
+        let of = |side: &'_ [RunLatencies]| side.iter().take(pairs).cloned().collect::<Vec<_>>();
+        let (before, after) = (of(&before), of(&after));
+        judged = judge(&before.iter().collect::<Vec<_>>(), &after.iter().collect::<Vec<_>>(), &asked);
+        if judged.undecided() == 0 {
+            return (judged, pairs, asked);
+        }
+    }
+    (judged, PAIRS_MOST, asked)
+}
+
 /// What many comparisons came to.
 #[derive(Debug, Default, Clone, Copy)]
 struct Counted {
     comparisons: u32,
+    /// Pairs of all of them.
+    pairs: usize,
     /// Comparisons with a *slower* or *faster* where nothing is.
     false_comparisons: u32,
     intervals: u32,
@@ -156,14 +184,21 @@ struct Counted {
 fn count(world: &World, shift: f64, repeats: usize, seeds: std::ops::Range<u64>) -> Counted {
     let mut counted = Counted::default();
     for seed in seeds {
-        let judged = experiment(world, shift, repeats, seed);
+        let (judged, pairs, confidence) = match repeats {
+            LOOKED_AT => {
+                let (judged, pairs, asked) = looked_at(world, shift, seed);
+                (judged, pairs, asked.confidence)
+            }
+            _ => (experiment(world, shift, repeats, seed), repeats, Asked::default().confidence),
+        };
         counted.comparisons += 1;
+        counted.pairs += pairs;
         let mut is_false = judged.system.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster));
         for (endpoint, rows) in judged.endpoints.iter().enumerate() {
             let truth = if endpoint == CHANGED { shift.ln_1p() } else { 0.0 };
             for (number, row) in rows.iter().enumerate() {
                 if let Some(relative) = row.relative {
-                    let (low, high) = relative.interval(0.95);
+                    let (low, high) = relative.interval(confidence);
                     counted.intervals += 1;
                     counted.misses += u32::from(!(low..=high).contains(&truth));
                 }
@@ -195,6 +230,16 @@ fn promises_are_kept() {
     assert!(longer.found[0] * 100 >= longer.comparisons * 95, "{longer:?}");
 }
 
+/// Looking early keeps the same promises, and ends most experiments early.
+#[test]
+fn promises_are_kept_by_those_who_look_early() {
+    let nothing = count(&PLAIN, 0.0, LOOKED_AT, 5_000..5_015);
+    assert!(nothing.false_comparisons == 0, "{nothing:?}");
+    assert!(nothing.misses * 100 <= nothing.intervals * 8, "{nothing:?}");
+    let tenth = count(&PLAIN, 0.1, LOOKED_AT, 6_000..6_006);
+    assert!(tenth.found[0] * 100 >= tenth.comparisons * 95, "{tenth:?}");
+}
+
 #[test]
 #[ignore = "prints the tables of docs/comparing.md; minutes in release"]
 fn tables() {
@@ -203,15 +248,18 @@ fn tables() {
         (0.0, 6),
         (0.0, 10),
         (0.0, 16),
+        (0.0, LOOKED_AT),
         (0.05, 6),
         (0.05, 10),
         (0.05, 16),
         (0.1, 6),
         (0.1, 10),
         (0.1, 16),
+        (0.1, LOOKED_AT),
         (0.2, 6),
         (0.2, 10),
         (0.2, 16),
+        (0.2, LOOKED_AT),
     ];
     let nothing = std::env::var_os("NOTHING").is_some();
     for world in &WORLDS {
@@ -220,9 +268,10 @@ fn tables() {
             let counted = count(world, shift, repeats, 1_000..1_000 + trials);
             let part = |count: u32, of: u32| f64::from(count) * 100.0 / f64::from(of.max(1));
             println!(
-                "{:32} shift {:>3.0} % repeats {repeats:2}: false {:5.1} % of comparisons, intervals that miss {:4.1} % of {}, found {:?} %, false at {:?}",
+                "{:32} shift {:>3.0} % repeats {:4.1}: false {:5.1} % of comparisons, intervals that miss {:4.1} % of {}, found {:?} %, false at {:?}",
                 world.name,
                 shift * 100.0,
+                counted.pairs as f64 / f64::from(counted.comparisons),
                 part(counted.false_comparisons, counted.comparisons),
                 part(counted.misses, counted.intervals),
                 counted.intervals,

@@ -30,15 +30,18 @@ pub enum HookEvent {
     Start,
     /// After the last answer, also of a run that was stopped.
     End,
+    /// Before a repeat of an experiment.
+    Reset,
 }
 
 impl HookEvent {
-    /// `start` or `end`.
+    /// `start`, `end` or `reset`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::End => "end",
+            Self::Reset => "reset",
         }
     }
 }
@@ -67,7 +70,7 @@ pub enum HookError {
     /// The command did not begin.
     #[error("cannot start the {event} hook")]
     Start {
-        /// `start` or `end`
+        /// `start`, `end` or `reset`
         event: &'static str,
         /// The system's answer.
         source: std::io::Error,
@@ -75,7 +78,7 @@ pub enum HookError {
     /// The command ended badly.
     #[error("the {event} hook failed: {how}")]
     Failed {
-        /// `start` or `end`
+        /// `start`, `end` or `reset`
         event: &'static str,
         /// Exit code or signal.
         how: std::process::ExitStatus,
@@ -83,7 +86,7 @@ pub enum HookError {
     /// The server of the URL did not take it.
     #[error("the {event} hook was answered with {status}")]
     Status {
-        /// `start` or `end`
+        /// `start`, `end` or `reset`
         event: &'static str,
         /// Not 2xx.
         status: u16,
@@ -91,7 +94,7 @@ pub enum HookError {
     /// The server of the URL cannot be spoken to.
     #[error("the {event} hook could not be posted: {why}")]
     Post {
-        /// `start` or `end`
+        /// `start`, `end` or `reset`
         event: &'static str,
         /// What happened.
         why: String,
@@ -99,7 +102,7 @@ pub enum HookError {
     /// It took too long, and was stopped.
     #[error("the {event} hook was stopped after {}", humantime::format_duration(*limit))]
     TimedOut {
-        /// `start` or `end`
+        /// `start`, `end` or `reset`
         event: &'static str,
         /// What it had.
         limit: Duration,

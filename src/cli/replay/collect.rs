@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::units;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct CollectArgs {
     /// Receive the spans of the services under test here (OTLP over gRPC and HTTP), and say whose time the requests took;
     /// PORT alone is on loopback, port 0 is any that is free (repeatable, as in --collect 4317 --collect 4318)

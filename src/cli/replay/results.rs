@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::secret::Reference;
 use crate::units;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ResultArgs {
     /// New directory for the results [default: runs/RUN-ID]
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]

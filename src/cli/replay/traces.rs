@@ -9,7 +9,7 @@ use replayer::spans::{BATCH_BYTES_LEAST, BATCH_BYTES_MOST, SpanBudget};
 use crate::secret::Reference;
 use crate::units;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TraceArgs {
     /// Where client spans go over OTLP, as in http://127.0.0.1:4317; over HTTP, /v1/traces is added where there is no path
     /// (also OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
@@ -66,7 +66,7 @@ pub(crate) struct TraceArgs {
 }
 
 /// What the contexts of requests look like.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ContextArgs {
     /// Headers that carry the fresh contexts: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, between commas; or
     /// none (else OTEL_PROPAGATORS) [default: tracecontext,baggage]
