@@ -1,25 +1,49 @@
 //! `reenact compare`: what changed between the runs of two sides, and whether that is real.
 
 mod text;
+mod trend;
 
 use std::slice;
 
 use replayer::compare::error::CompareError;
 use replayer::compare::judge::{Answer, Asked};
 use replayer::compare::repeats::Design;
-use replayer::compare::{Comparison, compare, json};
+use replayer::compare::{Comparison, compare, json, over_time, over_time_json};
 
 use crate::cli::{CompareArgs, FailOn, JudgeArgs};
 use crate::outcome::{self, Failure, Outcome};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     check(&args.judge)?;
+    let [before, after] = args.runs.as_slice() else {
+        return over_time(args);
+    };
     let design = if args.paired { Design::Paired } else { Design::Unpaired };
     let asked = Asked { min_effect: args.judge.min_effect, design, ..Asked::default() };
-    let (before, after) = (slice::from_ref(&args.before), slice::from_ref(&args.after));
+    let (before, after) = (slice::from_ref(before), slice::from_ref(after));
     let compared = compare(before, after, asked, args.judge.min_change).map_err(|error| failure(&error))?;
     say(&compared, &args.judge, args.json);
     Ok(verdict(&compared, &args.judge.fail_on))
+}
+
+/// One run, or three and more.
+fn over_time(args: &CompareArgs) -> Result<Outcome, Failure> {
+    if args.paired {
+        return Err(Failure::new("--paired needs two sides").hint("give a folder of runs for each, or leave it out"));
+    }
+    let asked = Asked { min_effect: args.judge.min_effect, ..Asked::default() };
+    let found = over_time::over_time(&args.runs, asked, args.judge.min_change).map_err(|error| failure(&error))?;
+    if args.json {
+        outcome::print(&format!("{}\n", over_time_json(&found)));
+    } else {
+        outcome::print(&trend::text(&found, args.judge.top));
+    }
+    let fails = |what: &FailOn| match what {
+        FailOn::Slower => found.rises(),
+        FailOn::Status => found.trend.errors.is_some_and(|estimate| estimate.mean > 0.0),
+        FailOn::None => false,
+    };
+    Ok(if args.judge.fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done })
 }
 
 /// What contradicts itself.

@@ -115,3 +115,88 @@ fn what_is_slower_and_what_fails_is_found_and_nothing_else() {
     std::fs::write(&result, invalid).unwrap();
     check(&[&text(&before.join("2")), &other], 4, "is an invalid run");
 }
+
+/// What a run of two minutes would have written: of each of two endpoints a request every 40 ms, of which `/cart` takes
+/// longer and longer, by `by` at the end, and fails more and more often if it is to.
+fn soak(run: &Path, by: f64, fails: bool) {
+    let log = run.join("requests.jsonl.zst");
+    let lines = String::from_utf8(zstd::decode_all(std::fs::File::open(&log).unwrap()).unwrap()).unwrap();
+    let one: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let mut out = zstd::stream::Encoder::new(std::fs::File::create(&log).unwrap(), 1).unwrap();
+    const REQUESTS: u64 = 6_000;
+    for number in 0..REQUESTS {
+        let (due, is_cart) = (number * 20_000_000, number % 2 == 1);
+        // Noise without a generator: the golden ratio's multiples are spread evenly.
+        let noise = (number as f64 * 0.618_034).fract();
+        let slower = if is_cart { 1.0 + by * number as f64 / REQUESTS as f64 } else { 1.0 };
+        let mut line = one.clone();
+        line["due_ns"] = due.into();
+        line["released_ns"] = due.into();
+        line["done_ns"] = (due + (5e6 * slower * (0.8 + 0.4 * noise)) as u64).into();
+        line["endpoint"] = if is_cart { "GET /cart" } else { "GET /list" }.into();
+        writeln!(out, "{line}").unwrap();
+    }
+    out.finish().unwrap();
+    let path = run.join("run.json");
+    let mut result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    result["steady"]["to_ns"] = 121_000_000_000_u64.into();
+    let row = result["timeline"][0].clone();
+    let second = |t_s: u64| {
+        let failed = if fails { t_s / 12 } else { 0 };
+        let mut row = row.clone();
+        (row["t_s"], row["errors"], row["completed"]) = (t_s.into(), failed.into(), (50 - failed).into());
+        row
+    };
+    result["timeline"] = (0..120).map(second).collect();
+    std::fs::write(&path, result.to_string()).unwrap();
+}
+
+#[test]
+fn a_long_run_that_gets_slower_is_said_and_a_steady_one_is_not() {
+    let folder = folder();
+    let session = four_endpoints(folder.path());
+    let out = inside(&folder, "runs");
+    runs(&session, shop(Duration::ZERO, None), &out, 2);
+    let [steady, drifts] = [out.join("0"), out.join("1")];
+    let said = reenact_says(["compare", &text(&steady)]);
+    assert!(said.code == 2 && said.err.contains("is too short to say what changes during it"), "{said:?}");
+    let said = reenact_says(["compare", &text(&out)]);
+    assert!(said.code == 2 && said.err.contains("2 runs make no trend"), "{said:?}");
+    soak(&steady, 0.0, false);
+    soak(&drifts, 0.2, true);
+    let said = reenact_says(["compare", &text(&steady)]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("Nothing rises or falls that can be told from noise."), "{}", said.out);
+    assert!(said.out.contains("24 of the same length"), "{}", said.out);
+    let said = reenact_says(["compare", &text(&drifts)]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("RISES  GET /cart: p50 +") && !said.out.contains("RISES  GET /list"), "{}", said.out);
+    assert!(said.out.contains("RISES  errors: +"), "{}", said.out);
+    let json: Value = serde_json::from_str(&reenact_says(["compare", &text(&drifts), "--json"]).out).unwrap();
+    let cart = json["endpoints"].as_array().unwrap().iter().find(|row| row["endpoint"] == "GET /cart").unwrap();
+    let interval = &cart["response"][0]["change"]["interval"];
+    let (low, high) = (interval[0].as_f64().unwrap(), interval[1].as_f64().unwrap());
+    assert!(low > 0.15 && high < 0.25 && cart["response"][0]["answer"] == "rises", "{cart}");
+    assert_eq!(reenact_says(["compare", &text(&drifts), "--fail-on", "none"]).code, 0);
+}
+
+#[test]
+fn runs_that_get_slower_one_after_the_other_are_a_trend() {
+    let folder = folder();
+    let session = four_endpoints(folder.path());
+    let out = inside(&folder, "runs");
+    runs(&session, shop(Duration::ZERO, None), &out, 6);
+    let paths: Vec<String> = (0..6).map(|number| text(&out.join(number.to_string()))).collect();
+    for (number, path) in paths.iter().enumerate() {
+        soak(Path::new(path), 0.6 * number as f64, false);
+    }
+    // As started, however they are given; a folder stands for its runs.
+    let said = reenact_says([&["compare".to_owned()], &paths[3..], &paths[..3]].concat());
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("RISES  GET /cart: p50 +"), "{}", said.out);
+    assert!(said.out.contains("from the first run to the last") && !said.out.contains("GET /list: "), "{}", said.out);
+    let folder_of_all = reenact_says(["compare", &text(&out)]);
+    assert_eq!(folder_of_all.out, said.out);
+    let said = reenact_says(["compare", &text(&out), "--paired"]);
+    assert!(said.code == 2 && said.err.contains("--paired needs two sides"), "{said:?}");
+}

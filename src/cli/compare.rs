@@ -11,17 +11,17 @@ use crate::units;
   reenact compare runs/before runs/after             (each a folder of at least two runs of the same plan)
   reenact compare runs/before runs/after --paired    (the first with the first: they were made one after the other)
   reenact compare runs/monday runs/tuesday           (one run a side: differences, and no verdict)
+  reenact compare runs/mon runs/tue runs/wed runs/thu   (is it getting slower?)
+  reenact compare runs/soak                          (does it get slower while it runs?)
   reenact compare runs/before runs/after --min-effect 10% --fail-on slower --json
 
 Exit codes: 0 nothing that --fail-on names, 1 something of it, 2 runs that cannot be compared, 4 one of them is an
 invalid run (the machine that sent was the limit).")]
 pub(crate) struct CompareArgs {
-    /// A run directory, or a folder of them
-    #[arg(value_name = "BEFORE")]
-    pub(crate) before: PathBuf,
-    /// The same
-    #[arg(value_name = "AFTER")]
-    pub(crate) after: PathBuf,
+    /// Run directories, or folders of them: two are before and after; three and more, in the order in which they were
+    /// started, show a trend; one long run shows what changes during it
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
     /// The runs of both sides belong together in pairs, in the order in which they were started
     #[arg(long, env = "REENACT_PAIRED")]
     pub(crate) paired: bool,

@@ -35,8 +35,13 @@ pub(super) fn text(of: &Comparison, top: usize) -> String {
     for sentence in findings(of) {
         out += &format!("{sentence}\n");
     }
-    out += &table(of, top);
-    out
+    let figures = Figures {
+        endpoints: &of.endpoints,
+        requests: &of.requests,
+        system: &of.judged.system,
+        rows: &of.judged.endpoints,
+    };
+    out + &table(&figures, top, |row| cell(row, of.asked.confidence))
 }
 
 fn side(name: &str, runs: &[Run]) -> String {
@@ -103,39 +108,45 @@ fn findings(of: &Comparison) -> Vec<String> {
     said
 }
 
-fn table(of: &Comparison, top: usize) -> String {
+/// What a table shows.
+pub(super) struct Figures<'a> {
+    pub(super) endpoints: &'a [String],
+    pub(super) requests: &'a [u64],
+    pub(super) system: &'a [Row],
+    pub(super) rows: &'a [Vec<Row>],
+}
+
+/// The whole system, the endpoints with most requests, and all others of which something was found.
+pub(super) fn table(of: &Figures<'_>, top: usize, cell: impl Fn(&Row) -> String) -> String {
     let mut out = format!("\n  {:<NAME_COLUMNS$} {:>10}", "", "requests");
-    for row in &of.judged.system {
+    for row in of.system {
         out += &format!("  {:<CELL_COLUMNS$}", name(row.quantile));
     }
     out = out.trim_end().to_owned() + "\n";
-    let mut line = |title: &str, requests: String, rows: &[Row]| {
+    let mut line = |title: &str, requests: &str, rows: &[Row]| {
         let title: String = title.chars().take(NAME_COLUMNS).collect();
-        out += &format!("  {title:<NAME_COLUMNS$} {requests:>10}");
+        let mut text = format!("  {title:<NAME_COLUMNS$} {requests:>10}");
         for row in rows {
-            out += &format!("  {:<CELL_COLUMNS$}", cell(row, of.asked.confidence));
+            text += &format!("  {:<CELL_COLUMNS$}", cell(row));
         }
-        out = out.trim_end().to_owned();
+        out += text.trim_end();
         out.push('\n');
     };
-    line("the whole system", String::new(), &of.judged.system);
+    line("the whole system", "", of.system);
+    let requests = |number: usize| of.requests.get(number).copied().unwrap_or(0);
     let mut order: Vec<usize> = (0..of.endpoints.len()).collect();
-    order.sort_by_key(|number| std::cmp::Reverse(of.requests.get(*number).copied().unwrap_or(0)));
-    let found = |number: &usize| {
-        let rows = of.judged.endpoints.get(*number);
+    order.sort_by_key(|number| std::cmp::Reverse(requests(*number)));
+    let is_found = |number: usize| {
+        let rows = of.rows.get(number);
         rows.is_some_and(|rows| rows.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster)))
     };
-    let shown: Vec<usize> = order
-        .iter()
-        .enumerate()
-        .filter(|(place, number)| *place < top || found(number))
-        .map(|(_, number)| *number)
-        .collect();
+    let places = order.iter().enumerate();
+    let shown: Vec<usize> =
+        places.filter(|(place, number)| *place < top || is_found(**number)).map(|(_, number)| *number).collect();
     for number in &shown {
-        let (Some(endpoint), Some(rows)) = (of.endpoints.get(*number), of.judged.endpoints.get(*number)) else {
-            continue;
-        };
-        line(endpoint, count(of.requests.get(*number).copied().unwrap_or(0)), rows);
+        if let (Some(endpoint), Some(rows)) = (of.endpoints.get(*number), of.rows.get(*number)) {
+            line(endpoint, &count(requests(*number)), rows);
+        }
     }
     if shown.len() < order.len() {
         out += &format!("  … {} more endpoints (--top, --json)\n", count((order.len() - shown.len()) as u64));
@@ -153,35 +164,39 @@ fn values(row: &Row) -> String {
 }
 
 fn cell(row: &Row, confidence: f64) -> String {
+    let difference = || match (row.before, row.after) {
+        (Some(before), Some(after)) => signed((after - before).exp_m1()),
+        _ => "–".to_owned(),
+    };
+    marked(row, confidence).unwrap_or_else(difference)
+}
+
+/// The change with a mark for the answer; `None` where nobody knows how runs differ.
+pub(super) fn marked(row: &Row, confidence: f64) -> Option<String> {
     let mark = match row.answer {
         Answer::Slower => "▲ ",
         Answer::Faster => "▼ ",
         Answer::Same => "= ",
         Answer::CannotTell { .. } => "? ",
-        Answer::TooFew => return "too few requests".to_owned(),
-        Answer::OneRun => {
-            return match (row.before, row.after) {
-                (Some(before), Some(after)) => signed((after - before).exp_m1()),
-                _ => "–".to_owned(),
-            };
-        }
+        Answer::TooFew => return Some("too few requests".to_owned()),
+        Answer::OneRun => return None,
     };
-    row.relative.as_ref().map_or_else(|| "–".to_owned(), |estimate| format!("{mark}{}", change(estimate, confidence)))
+    row.relative.as_ref().map(|estimate| format!("{mark}{}", change(estimate, confidence)))
 }
 
 /// `+14 % [9..20]`
-fn change(estimate: &Estimate, confidence: f64) -> String {
+pub(super) fn change(estimate: &Estimate, confidence: f64) -> String {
     let (low, high) = estimate.interval(confidence);
     let bare = |change: f64| signed(change).trim_end_matches(" %").to_owned();
     format!("{} [{}..{}]", signed(estimate.mean.exp_m1()), bare(low.exp_m1()), bare(high.exp_m1()))
 }
 
-fn name(quantile: f64) -> String {
+pub(super) fn name(quantile: f64) -> String {
     format!("p{}", (quantile * 1e4).round() / 1e2)
 }
 
 /// `5 %`
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let hundredths = share * 100.0;
     let rounded =
         if hundredths.abs() < 1.0 { (hundredths * 1e3).round() / 1e3 } else { (hundredths * 10.0).round() / 10.0 };
@@ -189,7 +204,7 @@ fn percent(share: f64) -> String {
 }
 
 /// `+5.1 %`
-fn signed(change: f64) -> String {
+pub(super) fn signed(change: f64) -> String {
     let hundredths = (change * 1_000.0).round() / 10.0;
     if hundredths > 0.0 { format!("+{hundredths} %") } else { format!("{hundredths} %") }
 }

@@ -53,6 +53,18 @@ pub enum CompareError {
         /// Which run.
         path: PathBuf,
     },
+    /// Two runs are two sides.
+    #[error("{runs} runs make no trend")]
+    NoTrend {
+        /// How many there are.
+        runs: usize,
+    },
+    /// A run that cannot be cut into stretches.
+    #[error("{} is too short to say what changes during it", path.display())]
+    TooShort {
+        /// Which run.
+        path: PathBuf,
+    },
     /// Pairs of unequal sides.
     #[error("there are {before} runs before and {after} after, which make no pairs")]
     NoPairs {
@@ -77,6 +89,8 @@ impl CompareError {
             ),
             Self::TooMany { .. } => Some("compare shorter runs, or fewer of them"),
             Self::Twice { .. } => Some("each run can be on one side, once"),
+            Self::NoTrend { .. } => Some("give two as BEFORE and AFTER, or at least three"),
+            Self::TooShort { .. } => Some("its steady window must be at least 40 s long; a soak is hours"),
             Self::NoPairs { .. } => Some("leave --paired out, or give as many runs on each side"),
         }
     }

@@ -108,15 +108,16 @@ pub fn judge(before: &[&RunLatencies], after: &[&RunLatencies], asked: &Asked) -
 }
 
 /// Requests of an endpoint in all runs.
-fn requests(runs: &[&RunLatencies], endpoint: usize) -> f64 {
+pub(super) fn requests(runs: &[&RunLatencies], endpoint: usize) -> f64 {
     runs.iter().filter_map(|run| run.endpoints.get(endpoint)).map(Series::len).sum::<usize>() as f64
 }
 
 /// Quantiles by endpoint, run and [`QUANTILES`]; `None` where too few requests lie beyond.
-struct Quantiles(Vec<Vec<[Option<f64>; QUANTILES.len()]>>);
+pub(super) struct Quantiles(Vec<Vec<[Option<f64>; QUANTILES.len()]>>);
 
 impl Quantiles {
-    fn of(runs: &[&RunLatencies], endpoints: usize, mode: impl Fn(usize, usize) -> Vec<f64>) -> Self {
+    /// Of these runs, each request less what `mode` says of its run, endpoint and window.
+    pub(super) fn of(runs: &[&RunLatencies], endpoints: usize, mode: impl Fn(usize, usize) -> Vec<f64>) -> Self {
         let mut values = Vec::new();
         let mut of_run = |run: usize, endpoint: usize| {
             let Some(series) = runs.get(run).and_then(|one| one.endpoints.get(endpoint)) else {
@@ -134,9 +135,23 @@ impl Quantiles {
     }
 
     /// One quantile of an endpoint in each run; `None` if a run lacks it.
-    fn all(&self, endpoint: usize, number: usize) -> Option<Vec<f64>> {
+    pub(super) fn all(&self, endpoint: usize, number: usize) -> Option<Vec<f64>> {
         let of = |of: &[Option<f64>; QUANTILES.len()]| of.get(number).copied().flatten();
         self.0.get(endpoint)?.iter().map(of).collect()
+    }
+
+    /// One quantile of the typical endpoint in each run: the mean of the logarithms of those that did not move by
+    /// themselves, weighted by their requests.
+    pub(super) fn typical(&self, number: usize, moved: &[bool], weights: &[f64]) -> Option<Vec<f64>> {
+        let runs = self.0.first().map_or(0, Vec::len);
+        let rest = (0..self.0.len()).filter(|endpoint| !moved.get(*endpoint).copied().unwrap_or(false));
+        let known: Vec<(f64, Vec<f64>)> =
+            rest.filter_map(|endpoint| Some((*weights.get(endpoint)?, self.all(endpoint, number)?))).collect();
+        let total: f64 = known.iter().map(|(weight, _)| weight).sum();
+        let of_run = |run: usize| {
+            known.iter().map(|(weight, values)| weight * values.get(run).copied().unwrap_or(0.0)).sum::<f64>() / total
+        };
+        (!known.is_empty()).then(|| (0..runs).map(of_run).collect())
     }
 
     fn estimate(&self, endpoint: usize, number: usize, sides: usize, design: Design) -> Option<Estimate> {
@@ -154,7 +169,6 @@ fn estimates(of: &Quantiles, number: usize, weights: &[f64], sides: usize, desig
 }
 
 fn rows(plain: &Quantiles, relative: &Quantiles, weights: &[f64], sides: usize, asked: &Asked) -> Vec<Vec<Row>> {
-    let limit = asked.min_effect.ln_1p();
     let by_quantile = |of: &Quantiles| -> Vec<Vec<Option<Estimate>>> {
         (0..QUANTILES.len()).map(|number| estimates(of, number, weights, sides, asked.design)).collect()
     };
@@ -168,7 +182,7 @@ fn rows(plain: &Quantiles, relative: &Quantiles, weights: &[f64], sides: usize, 
         let answer = match (&plain_values, relative) {
             (None, _) => Answer::TooFew,
             (Some(_), None) => Answer::OneRun,
-            (Some(_), Some(relative)) => answer(&relative, limit, asked.confidence),
+            (Some(_), Some(relative)) => answer(&relative, asked),
         };
         Row { quantile, before, after, plain, relative, answer }
     };
@@ -176,16 +190,25 @@ fn rows(plain: &Quantiles, relative: &Quantiles, weights: &[f64], sides: usize, 
     let mut all: Vec<Vec<Row>> = (0..endpoints)
         .map(|endpoint| QUANTILES.iter().enumerate().map(|(number, p)| row(endpoint, number, *p)).collect())
         .collect();
-    let asked_for = |row: &&mut Row| row.relative.is_some();
-    let chances: Vec<f64> =
-        all.iter().flatten().filter_map(|row| row.relative.map(|relative| relative.chance_beyond(0.0))).collect();
+    settle(all.iter_mut().flatten(), asked);
+    all
+}
+
+/// Takes back what was found but does not hold, all rows taken together.
+pub(super) fn settle<'a>(rows: impl Iterator<Item = &'a mut Row>, asked: &Asked) {
+    let mut known: Vec<(&mut Row, Estimate)> =
+        rows.filter_map(|row| row.relative.map(|estimate| (row, estimate))).collect();
+    let chances: Vec<f64> = known.iter().map(|(_, estimate)| estimate.chance_beyond(0.0)).collect();
     let holds = hold(&chances, asked.false_share);
-    for (row, holds) in all.iter_mut().flatten().filter(asked_for).zip(holds) {
-        if let (false, Answer::Slower | Answer::Faster, Some(relative)) = (holds, row.answer, row.relative) {
-            row.answer = Answer::CannotTell { more_repeats: relative.more_repeats(limit, asked.confidence).max(1) };
+    for ((row, estimate), holds) in known.iter_mut().zip(holds) {
+        if !holds && matches!(row.answer, Answer::Slower | Answer::Faster) {
+            row.answer = cannot_tell(estimate, asked);
         }
     }
-    all
+}
+
+fn cannot_tell(estimate: &Estimate, asked: &Asked) -> Answer {
+    Answer::CannotTell { more_repeats: estimate.more_repeats(asked.min_effect.ln_1p(), asked.confidence).max(1) }
 }
 
 /// The means of both sides.
@@ -194,8 +217,9 @@ fn means(values: Option<&[f64]>, sides: usize) -> (Option<f64>, Option<f64>) {
     values.and_then(|values| values.split_at_checked(sides)).map_or((None, None), |(a, b)| (mean(a), mean(b)))
 }
 
-fn answer(estimate: &Estimate, limit: f64, confidence: f64) -> Answer {
-    let (low, high) = estimate.interval(confidence);
+/// In a word, as if nothing else had been looked for.
+pub(super) fn answer(estimate: &Estimate, asked: &Asked) -> Answer {
+    let (limit, (low, high)) = (asked.min_effect.ln_1p(), estimate.interval(asked.confidence));
     if low > limit {
         Answer::Slower
     } else if high < -limit {
@@ -203,23 +227,14 @@ fn answer(estimate: &Estimate, limit: f64, confidence: f64) -> Answer {
     } else if low >= -limit && high <= limit {
         Answer::Same
     } else {
-        Answer::CannotTell { more_repeats: estimate.more_repeats(limit, confidence).max(1) }
+        cannot_tell(estimate, asked)
     }
 }
 
 /// The quantiles of all endpoints that did not move by themselves, as a mean that is weighted by their requests.
 fn system(plain: &Quantiles, moved: &[bool], weights: &[f64], sides: usize, asked: &Asked) -> Vec<Row> {
-    let limit = asked.min_effect.ln_1p();
-    let runs = plain.0.first().map_or(0, Vec::len);
     let row = |number: usize, quantile: f64| {
-        let rest = (0..plain.0.len()).filter(|endpoint| !moved.get(*endpoint).copied().unwrap_or(false));
-        let known: Vec<(f64, Vec<f64>)> =
-            rest.filter_map(|endpoint| Some((*weights.get(endpoint)?, plain.all(endpoint, number)?))).collect();
-        let total: f64 = known.iter().map(|(weight, _)| weight).sum();
-        let of_run = |run: usize| {
-            known.iter().map(|(weight, values)| weight * values.get(run).copied().unwrap_or(0.0)).sum::<f64>() / total
-        };
-        let values: Option<Vec<f64>> = (!known.is_empty()).then(|| (0..runs).map(of_run).collect());
+        let values = plain.typical(number, moved, weights);
         let (before, after) = means(values.as_deref(), sides);
         let estimate = values.as_ref().and_then(|values| {
             let (before, after) = values.split_at_checked(sides)?;
@@ -228,22 +243,11 @@ fn system(plain: &Quantiles, moved: &[bool], weights: &[f64], sides: usize, aske
         let answer = match (&values, estimate) {
             (None, _) => Answer::TooFew,
             (Some(_), None) => Answer::OneRun,
-            (Some(_), Some(estimate)) => answer(&estimate, limit, asked.confidence),
+            (Some(_), Some(estimate)) => answer(&estimate, asked),
         };
         Row { quantile, before, after, plain: estimate, relative: estimate, answer }
     };
-    let rows: Vec<Row> = QUANTILES.iter().enumerate().map(|(number, p)| row(number, *p)).collect();
-    let chances: Vec<f64> =
-        rows.iter().filter_map(|row| row.relative.map(|relative| relative.chance_beyond(0.0))).collect();
-    let mut holds = hold(&chances, asked.false_share).into_iter();
-    let settle = |mut row: Row| {
-        if let Some(estimate) = row.relative {
-            let holds = holds.next().unwrap_or(false);
-            if !holds && matches!(row.answer, Answer::Slower | Answer::Faster) {
-                row.answer = Answer::CannotTell { more_repeats: estimate.more_repeats(limit, asked.confidence).max(1) };
-            }
-        }
-        row
-    };
-    rows.into_iter().map(settle).collect()
+    let mut rows: Vec<Row> = QUANTILES.iter().enumerate().map(|(number, p)| row(number, *p)).collect();
+    settle(rows.iter_mut(), asked);
+    rows
 }

@@ -35,6 +35,19 @@ impl Series {
         self.codes.is_empty()
     }
 
+    /// The requests of each of so many places, which `place` gives to windows.
+    #[must_use]
+    pub fn split(&self, places: usize, place: impl Fn(usize) -> usize) -> Vec<Self> {
+        let mut parts = vec![Self::default(); places];
+        for (code, window) in self.codes.iter().zip(&self.windows) {
+            if let Some(part) = parts.get_mut(place(usize::from(*window))) {
+                part.codes.push(*code);
+                part.windows.push(*window);
+            }
+        }
+        parts
+    }
+
     /// Natural logarithm of the latency in nanoseconds, with the window, of each request.
     pub fn iter(&self) -> impl Iterator<Item = (f64, usize)> {
         self.codes.iter().zip(&self.windows).map(|(code, window)| (f64::from(*code) * STEP, usize::from(*window)))

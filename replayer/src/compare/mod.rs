@@ -11,10 +11,13 @@ pub mod latency;
 pub mod looks;
 pub mod moderate;
 pub mod outcomes;
+pub mod over_time;
 pub mod repeats;
 pub mod rest;
 pub mod sensitivity;
 pub mod side;
+pub mod slope;
+pub mod trend;
 mod wire;
 #[cfg(test)]
 mod worlds;
@@ -29,7 +32,7 @@ use outcomes::OutcomeChange;
 use repeats::{Design, Estimate};
 use side::{Endpoints, Run};
 
-pub use wire::json;
+pub use wire::{json, over_time_json};
 
 /// Runs of both sides, and what can be said of them.
 pub struct Comparison {
@@ -69,7 +72,7 @@ pub fn compare(
         Ok(given.iter().map(|path| side::runs_of(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     };
     let (before, after) = (paths(before)?, paths(after)?);
-    refuse_twice(&before, &after)?;
+    refuse_twice(before.iter().chain(&after))?;
     if asked.design == Design::Paired && before.len() != after.len() {
         return Err(CompareError::NoPairs { before: before.len(), after: after.len() });
     }
@@ -115,10 +118,10 @@ fn ends(runs: &[Run]) -> Vec<&[BTreeMap<String, u64>]> {
     runs.iter().map(|run| run.outcomes.as_slice()).collect()
 }
 
-fn refuse_twice(before: &[PathBuf], after: &[PathBuf]) -> Result<(), CompareError> {
+fn refuse_twice<'a>(mut paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), CompareError> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut seen = BTreeSet::new();
-    match before.iter().chain(after).find(|path| !seen.insert(real(path))) {
+    match paths.find(|path| !seen.insert(real(path))) {
         Some(path) => Err(CompareError::Twice { path: path.clone() }),
         None => Ok(()),
     }
@@ -133,14 +136,22 @@ fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
     if before.len() == 1 || after.len() == 1 {
         notices.push("one run a side: run-to-run noise unknown".to_owned());
     }
-    let runs = || before.iter().chain(after);
-    let differing = |what: &str, of: Fact<'_>| {
-        let mut values: Vec<String> = runs().map(of).collect();
-        values.sort();
-        values.dedup();
-        (values.len() > 1).then(|| format!("the runs differ in their {what}: {}", values.join(", ")))
-    };
-    let plans = runs().map(|run| &run.result.plan_hash).collect::<BTreeSet<_>>().len();
+    notices.extend(oddities(&before.iter().chain(after).collect::<Vec<_>>()));
+    notices
+}
+
+/// That the runs do not agree about something.
+fn differing(runs: &[&Run], what: &str, of: Fact<'_>) -> Option<String> {
+    let mut values: Vec<String> = runs.iter().map(|run| of(run)).collect();
+    values.sort();
+    values.dedup();
+    (values.len() > 1).then(|| format!("the runs differ in their {what}: {}", values.join(", ")))
+}
+
+/// What is odd about runs, whatever they are compared for.
+fn oddities(runs: &[&Run]) -> Vec<String> {
+    let mut notices = Vec::new();
+    let plans = runs.iter().map(|run| &run.result.plan_hash).collect::<BTreeSet<_>>().len();
     if plans > 1 {
         notices.push(format!(
             "the runs are of {plans} different plans: requests are not the same, and endpoints are compared by their names only"
@@ -152,10 +163,10 @@ fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
             ("method", &|run| run.result.method.clone()),
             ("number of planned requests", &|run| run.result.planned.to_string()),
         ];
-        notices.extend(facts.iter().filter_map(|(what, of)| differing(what, of)));
+        notices.extend(facts.iter().filter_map(|(what, of)| differing(runs, what, of)));
     }
-    notices.extend(differing("loop model", &|run| run.result.loop_model.clone()));
-    for run in runs() {
+    notices.extend(differing(runs, "loop model", &|run| run.result.loop_model.clone()));
+    for run in runs {
         let path = run.path.display();
         if run.result.verdict.outcome == crate::verdict::Trust::Strained {
             notices.push(format!("{path} is strained: {}", run.result.verdict.reasons.join("; ")));

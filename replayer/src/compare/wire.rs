@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Comparison;
 use super::judge::{Answer, Row};
+use super::over_time::OverTime;
 use super::repeats::{Design, Estimate};
 use super::side::Run;
 
@@ -50,6 +51,53 @@ pub fn json(of: &Comparison) -> Value {
         "outcomes": outcomes.collect::<Vec<_>>(),
         "throughput": of.throughput.as_ref().map(|estimate| change(estimate, confidence)),
     })
+}
+
+/// Runs over time; times are microseconds where the line begins and ends, changes are relative and of the whole line.
+#[must_use]
+pub fn over_time_json(of: &OverTime) -> Value {
+    let confidence = of.asked.confidence;
+    let row = |row: &Row| {
+        let mut value = self::row(row, confidence);
+        if let Some(object) = value.as_object_mut() {
+            object.remove("plain");
+            let change = object.remove("relative").unwrap_or(Value::Null);
+            object.insert("change".to_owned(), change);
+            object.insert("answer".to_owned(), trend_word(row.answer).into());
+        }
+        value
+    };
+    let endpoint = |(number, name): (usize, &String)| {
+        json!({
+            "endpoint": name,
+            "requests": of.requests.get(number),
+            "response": of.trend.endpoints.get(number).map(|rows| rows.iter().map(row).collect::<Vec<_>>()),
+        })
+    };
+    json!({
+        "schema": SCHEMA,
+        "min_effect": of.asked.min_effect,
+        "min_change": of.min_change,
+        "confidence": confidence,
+        "runs": of.runs.iter().map(run).collect::<Vec<_>>(),
+        "points": of.trend.points,
+        "notices": of.notices,
+        "system": of.trend.system.iter().map(row).collect::<Vec<_>>(),
+        "endpoints": of.endpoints.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
+        "errors": of.trend.errors.as_ref().map(|estimate| {
+            let (low, high) = estimate.interval(confidence);
+            json!({"change": estimate.mean, "interval": [low, high]})
+        }),
+    })
+}
+
+fn trend_word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Slower => "rises",
+        Answer::Faster => "falls",
+        Answer::OneRun => "too_few_points",
+        other => word(other),
+    }
 }
 
 fn run(run: &Run) -> Value {
