@@ -130,6 +130,7 @@ targets!(
     seal_find,
     session_block,
     session_reader,
+    session_summary,
 );
 
 #[test]

@@ -29,6 +29,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("seal_find", seal::seal_find),
     ("session_block", session::session_block),
     ("session_reader", session::session_reader),
+    ("session_summary", session::session_summary),
 ];
 
 /// Runs the check of a target.

@@ -17,6 +17,7 @@ const RECORD_HEAD_LEN: usize = 20;
 /// What stands before a block's content.
 const BLOCK_HEAD_LEN: usize = 32;
 const BLOCK: u8 = 2;
+const SUMMARY: u8 = 7;
 /// Small enough that a session of some exchanges has blocks that borrow from each other.
 const OPTIONS: WriterOptions =
     WriterOptions { block_bytes: 600, level: 1, segment_bytes_max: 1 << 20, segment_clients_max: 1_000, sync: false };
@@ -82,6 +83,37 @@ pub fn session_block(data: &[u8]) {
     assert_eq!(again.len(), exchanges.len());
 }
 
+/// Any summary in an otherwise right segment: it is refused, or can be added to others and be asked for everything.
+///
+/// An odd first byte: the rest is the JSON. An even one: a right summary whose JSON is changed as a block's content is.
+pub fn session_summary(data: &[u8]) {
+    let Some((mode, rest)) = data.split_first() else { return };
+    let mut records = RIGHT.clone();
+    let Some((_, payload)) = records.iter_mut().find(|(kind, _)| *kind == SUMMARY) else {
+        panic!("a session without a summary")
+    };
+    // What stands before a block's content has no meaning here, and is taken off again.
+    let mut json = [&[0; BLOCK_HEAD_LEN][..], payload].concat();
+    if mode & 1 == 0 {
+        change(&mut json, rest);
+    } else {
+        json.truncate(BLOCK_HEAD_LEN);
+        json.extend(rest);
+    }
+    *payload = json.split_off(BLOCK_HEAD_LEN);
+    with_file(&segment(&records), |session| {
+        for summary in session.summaries().flatten().flatten() {
+            assert!(summary.check().is_ok(), "{summary:?}");
+            let mut sum = Summary::default();
+            sum.merge(&summary);
+            sum.merge(&summary);
+            assert!(sum.check().is_ok(), "{sum:?}");
+            assert_eq!(sum.exchanges, summary.exchanges.saturating_mul(2));
+            assert_eq!((sum.first_ns, sum.last_ns), (summary.first_ns, summary.last_ns));
+        }
+    });
+}
+
 /// Heads, trailers, bodies, names and facts.
 fn size(exchange: &Exchange) -> usize {
     let messages = std::iter::once(&exchange.request).chain(&exchange.response);
@@ -113,6 +145,19 @@ fn change(payload: &mut Vec<u8>, changes: &[u8]) {
 }
 
 fn read(segment: &[u8], mut each: impl FnMut(Event)) {
+    with_file(segment, |session| {
+        for (count, event) in session.events().enumerate() {
+            // A block's exchanges take a byte each at least; compressed, that may be next to nothing.
+            assert!(count <= (segment.len() + 8) * 1_024, "more events than bytes");
+            if let Ok(event) = event {
+                each(event);
+            }
+        }
+    });
+}
+
+/// A session of one segment, if it can be opened.
+fn with_file(segment: &[u8], then: impl FnOnce(Session)) {
     FOLDER.with_borrow_mut(|folder| {
         if folder.is_none() {
             *folder = tempfile::tempdir().ok();
@@ -121,13 +166,8 @@ fn read(segment: &[u8], mut each: impl FnMut(Event)) {
         let path = folder.path().join("1.reenact");
         let written = File::create(&path).and_then(|mut file| file.write_all(segment));
         assert!(written.is_ok(), "{written:?}");
-        let Ok(session) = Session::open(&path) else { return };
-        for (count, event) in session.events().enumerate() {
-            // A block's exchanges take a byte each at least; compressed, that may be next to nothing.
-            assert!(count <= (segment.len() + 8) * 1_024, "more events than bytes");
-            if let Ok(event) = event {
-                each(event);
-            }
+        if let Ok(session) = Session::open(&path) {
+            then(session);
         }
     });
 }
@@ -154,13 +194,13 @@ fn write(folder: &Path, exchanges: &[Exchange]) {
     assert!(written.is_ok(), "{written:?}");
 }
 
-/// A segment's records, with right checksums; of blocks the content is compressed.
+/// A segment's records, with right checksums; blocks' content and summaries are compressed.
 fn segment(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut out = b"\x89REN\r\n\x1a\n\x02\0\0\0".to_vec();
     out.extend(crc32fast::hash(&out).to_le_bytes());
     for (kind, payload) in records {
-        let compressed = (*kind == BLOCK).then(|| {
-            let (head, content) = payload.split_at_checked(BLOCK_HEAD_LEN).unwrap_or_default();
+        let compressed = head_len(*kind).map(|len| {
+            let (head, content) = payload.split_at_checked(len).unwrap_or_default();
             [head, &zstd::bulk::compress(content, 1).unwrap_or_default()].concat()
         });
         let payload = compressed.as_ref().unwrap_or(payload);
@@ -173,7 +213,16 @@ fn segment(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// The records of a small session as it is written, blocks without their compression.
+/// What stands before the compressed part of a record, where it has one.
+fn head_len(kind: u8) -> Option<usize> {
+    match kind {
+        BLOCK => Some(BLOCK_HEAD_LEN),
+        SUMMARY => Some(0),
+        _ => None,
+    }
+}
+
+/// The records of a small session as it is written, without compression.
 static RIGHT: LazyLock<Vec<(u8, Vec<u8>)>> = LazyLock::new(|| {
     let Ok(folder) = tempfile::tempdir() else { panic!("there is no room for a session") };
     write(folder.path(), &small_session());
@@ -185,9 +234,9 @@ static RIGHT: LazyLock<Vec<(u8, Vec<u8>)>> = LazyLock::new(|| {
         let (payload, later) = after.split_at_checked(word(8) as usize).unwrap_or_default();
         let kind = head.get(4).copied().unwrap_or_default();
         let mut payload = payload.to_vec();
-        if kind == BLOCK {
-            let content = zstd::bulk::decompress(payload.get(BLOCK_HEAD_LEN..).unwrap_or_default(), 1 << 20);
-            payload.truncate(BLOCK_HEAD_LEN);
+        if let Some(len) = head_len(kind) {
+            let content = zstd::bulk::decompress(payload.get(len..).unwrap_or_default(), 1 << 20);
+            payload.truncate(len);
             payload.extend(content.unwrap_or_default());
         }
         records.push((kind, payload));
