@@ -76,15 +76,24 @@ pub fn compare(
     if asked.design == Design::Paired && before.len() != after.len() {
         return Err(CompareError::NoPairs { before: before.len(), after: after.len() });
     }
-    let mut endpoints = Endpoints::default();
-    let mut read = |paths: &[PathBuf]| -> Result<Vec<Run>, CompareError> {
+    let read = |paths: &[PathBuf]| -> Result<(Vec<Run>, Endpoints), CompareError> {
+        let mut endpoints = Endpoints::default();
         let mut runs =
             paths.iter().map(|path| Run::read(path, &mut endpoints)).collect::<Result<Vec<_>, CompareError>>()?;
         // Pairs were made one after the other, whatever their directories are called.
         runs.sort_by(|a, b| a.result.started_at.cmp(&b.result.started_at));
-        Ok(runs)
+        Ok((runs, endpoints))
     };
-    let (before, after) = (read(&before)?, read(&after)?);
+    // Nearly all of the time goes into reading.
+    let (before, after) = std::thread::scope(|scope| {
+        let after = scope.spawn(|| read(&after));
+        let before = read(&before);
+        (before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let ((mut before, mut endpoints), (mut after, others)) = (before?, after?);
+    let numbers = endpoints.take_in(others)?;
+    after.iter_mut().for_each(|run| run.renumber(&numbers));
+    before.iter_mut().chain(&mut after).for_each(|run| run.fill(endpoints.names().len()));
     let judged = judge(&latencies(&before), &latencies(&after), &asked);
     let outcomes = outcomes::changes(&ends(&before), &ends(&after), min_change, &asked);
     let rate = |runs: &[Run]| runs.iter().map(|run| libm::log(run.result.rate.achieved.max(1e-9))).collect::<Vec<_>>();

@@ -60,6 +60,19 @@ impl Endpoints {
         &self.names
     }
 
+    /// Takes in those of other runs; which number each of them has here.
+    ///
+    /// # Errors
+    /// When together they are too many.
+    pub(super) fn take_in(&mut self, others: Self) -> Result<Vec<usize>, CompareError> {
+        self.requests += others.requests;
+        if self.requests > REQUESTS_MAX {
+            return Err(CompareError::TooMany { what: "requests", limit: REQUESTS_MAX });
+        }
+        let too_many = || CompareError::TooMany { what: "endpoints", limit: ENDPOINTS_MAX as u64 };
+        others.names.iter().map(|name| self.number(name).ok_or_else(too_many)).collect()
+    }
+
     fn number(&mut self, name: &str) -> Option<usize> {
         if let Some(number) = self.numbers.get(name) {
             return Some(*number);
@@ -127,6 +140,28 @@ impl Run {
         Ok(run)
     }
 
+    /// Gives endpoints the numbers that they have elsewhere.
+    pub(super) fn renumber(&mut self, numbers: &[usize]) {
+        let most = numbers.iter().max().map_or(0, |most| most + 1);
+        let (latencies, outcomes) = (std::mem::take(&mut self.latencies.endpoints), std::mem::take(&mut self.outcomes));
+        self.fill(most);
+        for ((number, series), ends) in numbers.iter().zip(latencies).zip(outcomes) {
+            if let Some(own) = self.latencies.endpoints.get_mut(*number) {
+                *own = series;
+            }
+            if let Some(own) = self.outcomes.get_mut(*number) {
+                *own = ends;
+            }
+        }
+    }
+
+    /// Makes room for so many endpoints.
+    pub(super) fn fill(&mut self, endpoints: usize) {
+        let len = self.outcomes.len().max(endpoints);
+        self.outcomes.resize_with(len, BTreeMap::new);
+        self.latencies.endpoints.resize_with(len, Default::default);
+    }
+
     fn requests(&mut self, log: &Path, mut lines: impl BufRead, endpoints: &mut Endpoints) -> Result<(), CompareError> {
         let mut bytes = Vec::new();
         for number in 1_u64.. {
@@ -150,8 +185,8 @@ impl Run {
     }
 
     fn take(&mut self, line: &Line<'_>, endpoints: &mut Endpoints) -> Result<(), CompareError> {
-        let steady = &self.result.steady;
-        if !(steady.from_ns..steady.to_ns).contains(&line.due_ns) {
+        let (from_ns, to_ns) = (self.result.steady.from_ns, self.result.steady.to_ns);
+        if !(from_ns..to_ns).contains(&line.due_ns) {
             return Ok(());
         }
         let Some(done_ns) = line.done_ns.filter(|_| line.shed.is_none()) else {
@@ -166,12 +201,9 @@ impl Run {
         let Some(number) = endpoints.number(name) else {
             return Err(CompareError::TooMany { what: "endpoints", limit: ENDPOINTS_MAX as u64 });
         };
-        if self.outcomes.len() <= number {
-            self.outcomes.resize_with(number + 1, BTreeMap::new);
-            self.latencies.endpoints.resize_with(number + 1, Default::default);
-        }
+        self.fill(number + 1);
+        let window = line.due_ns.saturating_sub(from_ns) / WINDOW_NS;
         let from_ns = if self.result.loop_model == "open" { line.due_ns } else { line.released_ns };
-        let window = line.due_ns.saturating_sub(steady.from_ns) / WINDOW_NS;
         if let Some(series) = self.latencies.endpoints.get_mut(number) {
             series.push(done_ns.saturating_sub(from_ns), window);
         }

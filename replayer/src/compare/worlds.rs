@@ -230,7 +230,7 @@ fn promises_are_kept() {
     assert!(longer.found[0] * 100 >= longer.comparisons * 95, "{longer:?}");
 }
 
-/// Looking early keeps the same promises, and ends most experiments early.
+/// Looking early keeps the same promises.
 #[test]
 fn promises_are_kept_by_those_who_look_early() {
     let nothing = count(&PLAIN, 0.0, LOOKED_AT, 5_000..5_015);
