@@ -25,7 +25,7 @@ use make::{Ended, Maker};
 use order::Phase;
 
 pub(crate) fn run(mut args: AbArgs) -> Result<Outcome, Failure> {
-    compare::check(&args.judge)?;
+    compare::check(&args.judge, 2)?;
     refuse(&args)?;
     let out = args.replay.results.out.take().unwrap_or_else(default_out);
     let (maker, facts) = Maker::check(&args, &out)?;

@@ -14,7 +14,7 @@ use crate::cli::{CompareArgs, FailOn, JudgeArgs};
 use crate::outcome::{self, Failure, Outcome};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
-    check(&args.judge)?;
+    check(&args.judge, args.runs.len())?;
     let [before, after] = args.runs.as_slice() else {
         return over_time(args);
     };
@@ -41,13 +41,17 @@ fn over_time(args: &CompareArgs) -> Result<Outcome, Failure> {
     let fails = |what: &FailOn| match what {
         FailOn::Slower => found.rises(),
         FailOn::Status => found.trend.errors.is_some_and(|estimate| estimate.mean > 0.0),
+        FailOn::Target => found.target_rises(),
         FailOn::None => false,
     };
     Ok(if args.judge.fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done })
 }
 
 /// What contradicts itself.
-pub(crate) fn check(args: &JudgeArgs) -> Result<(), Failure> {
+pub(crate) fn check(args: &JudgeArgs, sides: usize) -> Result<(), Failure> {
+    if args.fail_on.contains(&FailOn::Target) && sides != 1 {
+        return Err(Failure::new("--fail-on target is for one long run").hint("give one run, or leave it out"));
+    }
     if args.fail_on.contains(&FailOn::None) && args.fail_on.len() > 1 {
         return Err(Failure::new("--fail-on none goes with nothing else").hint("leave the others out, or none"));
     }
@@ -80,7 +84,8 @@ pub(crate) fn verdict(of: &Comparison, fail_on: &[FailOn]) -> Outcome {
     let fails = |what: &FailOn| match what {
         FailOn::Slower => rows().any(|row| row.answer == Answer::Slower),
         FailOn::Status => !of.outcomes.is_empty(),
-        FailOn::None => false,
+        // Of two sides nothing is said about it.
+        FailOn::Target | FailOn::None => false,
     };
     if fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done }
 }

@@ -30,6 +30,7 @@ use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
 use replayer::verdict::{LagLimit, Trust};
+use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::logging::{self, say};
@@ -93,6 +94,7 @@ pub(crate) struct Replay {
     propagation: Propagation,
     preflight: Preflight,
     redaction_key: RedactionKey,
+    watched: Targets,
 }
 
 impl Replay {
@@ -138,6 +140,7 @@ impl Replay {
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
         let collect = collect::listen(&args.collect)?;
+        let watched = Targets::find(&args.watch.sources())?;
         Ok(Self {
             args,
             targets,
@@ -150,6 +153,7 @@ impl Replay {
             propagation,
             preflight,
             redaction_key,
+            watched,
         })
     }
 
@@ -218,6 +222,7 @@ impl Replay {
             abort_if: self.safety.abort_if.clone(),
             kill_file: self.safety.kill_file.clone(),
             preflight: self.preflight,
+            watched: self.watched,
         };
         let whole = planned.outcome();
         let facts = RunFacts {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scripted::{OK, line, read_head, session, target};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{folder, inside, reenact_says, text};
 
 /// Requests of four endpoints, one every 5 ms.
@@ -148,6 +148,15 @@ fn soak(run: &Path, by: f64, fails: bool) {
         row
     };
     result["timeline"] = (0..120).map(second).collect();
+    // A process whose memory leaks as its answers get slower.
+    let moment = |t_s: u64| {
+        let bytes = 5e7 * (1.0 + by * t_s as f64 / 120.0) + (t_s * 7 % 5) as f64 * 1e5;
+        json!({"t_s": t_s, "cpu": 0.5 + (t_s * 3 % 7) as f64 * 0.01, "rss_bytes": bytes as u64})
+    };
+    result["watched"] = json!([{
+        "source": "process 7 (shop)", "looks": 120, "missed": 0, "why": null, "cpu_s": 60.0, "cpu_busiest": 0.6,
+        "rss_peak_bytes": 6e7 as u64, "timeline_s": 1, "timeline": (0..120).map(moment).collect::<Vec<_>>(),
+    }]);
     std::fs::write(&path, result.to_string()).unwrap();
 }
 
@@ -172,6 +181,15 @@ fn a_long_run_that_gets_slower_is_said_and_a_steady_one_is_not() {
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.out.contains("RISES  GET /cart: p50 +") && !said.out.contains("RISES  GET /list"), "{}", said.out);
     assert!(said.out.contains("RISES  errors: +"), "{}", said.out);
+    assert!(
+        said.out.contains("RISES  memory of process 7 (shop): +") && !said.out.contains("RISES  CPU"),
+        "{}",
+        said.out
+    );
+    let fails = |path: &Path, on: &str| reenact_says(["compare", &text(path), "--fail-on", on]).code;
+    assert_eq!((fails(&drifts, "target"), fails(&steady, "target")), (1, 0));
+    let said_two = reenact_says(["compare", &text(&steady), &text(&drifts), "--fail-on", "target"]);
+    assert!(said_two.code == 2 && said_two.err.contains("is for one long run"), "{said_two:?}");
     let json: Value = serde_json::from_str(&reenact_says(["compare", &text(&drifts), "--json"]).out).unwrap();
     let cart = json["endpoints"].as_array().unwrap().iter().find(|row| row["endpoint"] == "GET /cart").unwrap();
     let interval = &cart["response"][0]["change"]["interval"];

@@ -159,6 +159,14 @@ pub enum ReplayError {
         /// Its answer.
         source: std::io::Error,
     },
+    /// What is to be watched cannot be seen.
+    #[error("cannot watch {what}: {why}")]
+    Watched {
+        /// A process or a URL.
+        what: String,
+        /// What happened.
+        why: String,
+    },
     /// A file of the run directory cannot be written.
     #[error("cannot {doing} {}", path.display())]
     RunDirectory {
@@ -252,6 +260,9 @@ impl ReplayError {
             Self::Sealed { source, .. } => return source.hint().map(str::to_owned),
             Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,
+            Self::Watched { .. } => {
+                "give a process of this machine with --watch-pid, or with --watch-prometheus a page that has process_cpu_seconds_total and process_resident_memory_bytes".into()
+            }
             Self::RunDirectory { .. } => "give a new directory that can be written with --out".into(),
             Self::Answers { .. } => "make room there, or keep none with --answers none".into(),
             Self::ExportHeader { .. } => "give it as in --otlp-header api-key=env:API_KEY".into(),

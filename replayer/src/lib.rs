@@ -15,6 +15,7 @@ pub mod health;
 pub mod job;
 pub mod measure;
 pub mod merge;
+mod plain_http;
 pub mod plan;
 pub mod report;
 pub mod result;
@@ -31,6 +32,7 @@ pub mod survey;
 pub mod target;
 mod turns;
 pub mod verdict;
+pub mod watched;
 
 /// Every connection takes a descriptor: the soft limit goes up to the hard one.
 fn raise_descriptor_limit() {

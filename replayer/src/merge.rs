@@ -115,6 +115,7 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     let rest = shards.iter().skip(1).map(|shard| &shard.result);
     result.shard = None;
     result.shards = shards.iter().map(part).collect();
+    result.watched = shards.iter().flat_map(|shard| shard.result.watched.iter().cloned()).collect();
     if shards.len() > 1 && shards.iter().any(|shard| shard.result.services.is_some()) {
         // Each shard kept its own sample; shares of time of different samples do not add up.
         result.services = None;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::Generator;
 use crate::verdict::Verdict;
+use crate::watched::Watched;
 
 pub mod services;
 #[cfg(test)]
@@ -115,6 +116,9 @@ pub struct RunResult {
     pub timeline: Vec<Second>,
     /// How this machine and this process did.
     pub generator: Generator,
+    /// What was seen of the target's processes (`--watch-pid`, `--watch-prometheus`).
+    #[serde(default)]
+    pub watched: Vec<Watched>,
     /// What became of the client spans.
     pub spans: Spans,
     /// What was kept of the answers; `None`: nothing was to be kept.

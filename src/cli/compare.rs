@@ -55,6 +55,8 @@ pub(crate) enum FailOn {
     Slower,
     /// The share of a status or of an error changed
     Status,
+    /// Memory or CPU of the target's processes rises during one long run (--watch-pid, --watch-prometheus of replay)
+    Target,
     /// Nothing
     None,
 }

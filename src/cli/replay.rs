@@ -3,6 +3,7 @@
 mod collect;
 mod results;
 mod traces;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use clap::{Args, ValueEnum};
 pub(crate) use collect::CollectArgs;
 pub(crate) use results::{Answers, Requests, ResultArgs};
 pub(crate) use traces::{Backend, ContextArgs, IdBits, TraceArgs};
+pub(crate) use watch::WatchArgs;
 
 use super::LoadArgs;
 use crate::secret::Reference;
@@ -42,6 +44,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) traces: TraceArgs,
     #[command(flatten)]
     pub(crate) collect: CollectArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 
     /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
     /// closed: recorded think time after these answers

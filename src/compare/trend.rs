@@ -35,7 +35,11 @@ pub(super) fn text(of: &OverTime, top: usize) -> String {
         rows: &of.trend.endpoints,
     };
     let cell = |row: &Row| marked(row, of.asked.confidence).unwrap_or_else(|| "too few runs".to_owned());
-    out + &table(&figures, top, cell)
+    out += &table(&figures, top, cell);
+    for (what, row) in &of.trend.target {
+        out += &format!("  {what}  {}\n", cell(row));
+    }
+    out
 }
 
 fn findings(of: &OverTime) -> Vec<String> {
@@ -61,6 +65,16 @@ fn findings(of: &OverTime) -> Vec<String> {
     of.trend.system.iter().for_each(|one| row("the whole system", one));
     for (endpoint, rows) in of.endpoints.iter().zip(&of.trend.endpoints) {
         rows.iter().for_each(|one| row(endpoint, one));
+    }
+    for (what, row) in &of.trend.target {
+        let word = match row.answer {
+            Answer::Slower => "RISES",
+            Answer::Faster => "FALLS",
+            _ => continue,
+        };
+        if let Some(estimate) = &row.relative {
+            said.push(format!("{word}  {what}: {} {whole}", change(estimate, of.asked.confidence)));
+        }
     }
     if let Some(errors) = &of.trend.errors {
         let (low, high) = errors.interval(of.asked.confidence);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use formats::visible;
 use replayer::result::{Quantiles, RunResult};
 use replayer::verdict::Trust;
 
@@ -91,6 +92,12 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
     );
     for (number, said) in result.services.iter().flat_map(super::collect::lines).enumerate() {
         line(if number == 0 { "services" } else { "" }, said);
+    }
+    for (number, one) in result.watched.iter().enumerate() {
+        let (memory, cpu) = (units::bytes(one.rss_peak_bytes), one.cpu_busiest);
+        let said =
+            format!("{}: {memory} and {cpu:.2} CPUs at most, {:.1} s of CPU", visible::line(&one.source), one.cpu_s);
+        line(if number == 0 { "target" } else { "" }, said);
     }
     if let Some(kept) = &result.answers {
         let lost = if kept.lost > 0 { format!(", {} lost", units::count(kept.lost)) } else { String::new() };

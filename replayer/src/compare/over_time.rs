@@ -36,6 +36,12 @@ impl OverTime {
         self.trend.system.iter().chain(self.trend.endpoints.iter().flatten()).any(|row| row.answer == Answer::Slower)
     }
 
+    /// Whether memory or CPU of the target's processes rises.
+    #[must_use]
+    pub fn target_rises(&self) -> bool {
+        self.trend.target.iter().any(|(_, row)| row.answer == Answer::Slower)
+    }
+
     /// Whether it is one run, cut into stretches.
     #[must_use]
     pub fn is_one_run(&self) -> bool {

@@ -9,7 +9,11 @@ use super::latency::{RunLatencies, Series};
 use super::repeats::Estimate;
 use super::side::Run;
 use super::slope::{POINTS_MIN, rise};
+use crate::result::Second;
+use crate::watched::Moment;
 
+/// CPU below which nothing is told apart: a tick of the kernel's in a second.
+const CPU_MIN: f64 = 0.01;
 /// Stretches that a run is cut into, at most: long ones have little to do with their neighbours.
 const STRETCHES_MAX: usize = 24;
 /// And at least.
@@ -24,6 +28,8 @@ pub struct Trend {
     pub system: Vec<Row>,
     /// By endpoint. [`Answer::Slower`] is what rises, [`Answer::Faster`] what falls.
     pub endpoints: Vec<Vec<Row>>,
+    /// Memory and CPU of the target's processes, in one long run: `memory of process 4711 (nginx)`.
+    pub target: Vec<(String, Row)>,
     /// Share of requests that failed, if it changed by more than the smallest change that matters: what the line rises by.
     pub errors: Option<Estimate>,
 }
@@ -48,7 +54,46 @@ pub fn drift(run: &Run, asked: &Asked, min_change: f64) -> Option<Trend> {
         }
     }
     let errors = errors_by_stretch(run, stretches);
-    Some(trend(&points.iter().collect::<Vec<_>>(), &errors, asked, min_change))
+    let mut trend = trend(&points.iter().collect::<Vec<_>>(), &errors, asked, min_change);
+    trend.target = target(run, stretches, asked);
+    Some(trend)
+}
+
+/// What rises and falls of the target's processes.
+fn target(run: &Run, stretches: usize, asked: &Asked) -> Vec<(String, Row)> {
+    let mut rows = Vec::new();
+    for one in &run.result.watched {
+        let figures: [(&str, fn(&Moment) -> f64); 2] =
+            [("memory", |row| row.rss_bytes as f64), ("CPU", |row| row.cpu.max(CPU_MIN))];
+        for (what, figure) in figures {
+            let parts = by_stretch(&one.timeline, |row| row.t_s, run, stretches);
+            let mean = |rows: &Vec<&Moment>| {
+                (!rows.is_empty()).then(|| rows.iter().map(|row| figure(row)).sum::<f64>() / rows.len() as f64)
+            };
+            let values: Option<Vec<f64>> = parts.iter().map(mean).collect();
+            let values = values.map(|values| values.iter().map(|value| libm::log(value.max(CPU_MIN))).collect());
+            rows.push((format!("{what} of {}", one.source), row(0.0, values, asked)));
+        }
+    }
+    // A leak is a smooth line, whose neighbours are as alike as they can be: what 24 points of it are worth is hardly a
+    // point. There are few such lines, so that the chance of one interval is enough.
+    let asked = Asked { false_share: 1.0 - asked.confidence, ..*asked };
+    settle(rows.iter_mut().map(|(_, row)| row), &asked);
+    rows
+}
+
+/// Rows over time that lie in the steady window, by stretch of it.
+fn by_stretch<'a, T>(rows: &'a [T], t_s: impl Fn(&T) -> u64, run: &Run, stretches: usize) -> Vec<Vec<&'a T>> {
+    let steady = run.result.steady.from_ns..run.result.steady.to_ns;
+    let inside: Vec<&'a T> =
+        rows.iter().filter(|row| steady.contains(&t_s(row).saturating_mul(1_000_000_000))).collect();
+    let mut parts: Vec<Vec<&'a T>> = (0..stretches).map(|_| Vec::new()).collect();
+    for (place, row) in inside.iter().enumerate() {
+        if let Some(part) = parts.get_mut(place * stretches / inside.len().max(1)) {
+            part.push(row);
+        }
+    }
+    parts
 }
 
 /// Several runs, in the order in which they were started.
@@ -66,23 +111,11 @@ fn trend(points: &[&RunLatencies], errors: &[f64], asked: &Asked, min_change: f6
     let endpoints = points.iter().map(|point| point.endpoints.len()).max().unwrap_or(0);
     let quantiles = Quantiles::of(points, endpoints, |_, _| Vec::new());
     let weights: Vec<f64> = (0..endpoints).map(|endpoint| requests(points, endpoint)).collect();
-    let row = |quantile: f64, values: Option<Vec<f64>>| {
-        let estimate = values.as_deref().and_then(rise);
-        let answer = match (&values, estimate) {
-            (None, _) => Answer::TooFew,
-            (Some(_), None) => Answer::OneRun,
-            (Some(_), Some(estimate)) => answer(&estimate, asked),
-        };
-        // Where the line begins and ends, not the points there, which are as noisy as all.
-        let mean = values.as_ref().map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64);
-        let half = estimate.map_or(0.0, |estimate| estimate.mean / 2.0);
-        let (before, after) = (mean.map(|mean| mean - half), mean.map(|mean| mean + half));
-        Row { quantile, before, after, plain: estimate, relative: estimate, answer }
-    };
     let all = QUANTILES.iter().enumerate();
-    let of_system = |(number, p): (usize, &f64)| row(*p, quantiles.typical(number, &[], &weights));
+    let of_system = |(number, p): (usize, &f64)| row(*p, quantiles.typical(number, &[], &weights), asked);
     let mut system: Vec<Row> = all.clone().map(of_system).collect();
-    let of_endpoint = |endpoint| all.clone().map(|(number, p)| row(*p, quantiles.all(endpoint, number))).collect();
+    let of_endpoint =
+        |endpoint| all.clone().map(|(number, p)| row(*p, quantiles.all(endpoint, number), asked)).collect();
     let mut rows: Vec<Vec<Row>> = (0..endpoints).map(of_endpoint).collect();
     settle(system.iter_mut(), asked);
     settle(rows.iter_mut().flatten(), asked);
@@ -91,21 +124,31 @@ fn trend(points: &[&RunLatencies], errors: &[f64], asked: &Asked, min_change: f6
         (low > min_change || high < -min_change) && estimate.chance_beyond(0.0) <= asked.false_share
     };
     let errors = if errors.len() < POINTS_MIN { None } else { rise(errors).filter(is_beyond) };
-    Trend { points: points.len(), system, endpoints: rows, errors }
+    Trend { points: points.len(), system, endpoints: rows, target: Vec::new(), errors }
+}
+
+/// A line through logarithms.
+fn row(quantile: f64, values: Option<Vec<f64>>, asked: &Asked) -> Row {
+    let estimate = values.as_deref().and_then(rise);
+    let answer = match (&values, estimate) {
+        (None, _) => Answer::TooFew,
+        (Some(_), None) => Answer::OneRun,
+        (Some(_), Some(estimate)) => answer(&estimate, asked),
+    };
+    // Where the line begins and ends, not the points there, which are as noisy as all.
+    let mean = values.as_ref().map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64);
+    let half = estimate.map_or(0.0, |estimate| estimate.mean / 2.0);
+    let (before, after) = (mean.map(|mean| mean - half), mean.map(|mean| mean + half));
+    Row { quantile, before, after, plain: estimate, relative: estimate, answer }
 }
 
 /// The share of what ended in each stretch that had failed.
 fn errors_by_stretch(run: &Run, stretches: usize) -> Vec<f64> {
-    let steady = &run.result.steady;
-    let rows =
-        run.result.timeline.iter().filter(|row| (steady.from_ns..steady.to_ns).contains(&(row.t_s * 1_000_000_000)));
-    let rows: Vec<_> = rows.collect();
-    let mut counts = vec![(0_u64, 0_u64); stretches];
-    for (place, row) in rows.iter().enumerate() {
-        if let Some((failed, ended)) = counts.get_mut(place * stretches / rows.len().max(1)) {
-            *failed += row.errors;
-            *ended += row.errors + row.completed;
-        }
-    }
-    counts.iter().map(|(failed, ended)| *failed as f64 / (*ended).max(1) as f64).collect()
+    let parts = by_stretch(&run.result.timeline, |row| row.t_s, run, stretches);
+    let share = |rows: &Vec<&Second>| {
+        let failed: u64 = rows.iter().map(|row| row.errors).sum();
+        let ended: u64 = rows.iter().map(|row| row.errors + row.completed).sum();
+        failed as f64 / ended.max(1) as f64
+    };
+    parts.iter().map(share).collect()
 }

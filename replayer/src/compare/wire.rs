@@ -84,6 +84,11 @@ pub fn over_time_json(of: &OverTime) -> Value {
         "notices": of.notices,
         "system": of.trend.system.iter().map(row).collect::<Vec<_>>(),
         "endpoints": of.endpoints.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
+        "target": of.trend.target.iter().map(|(what, row)| json!({
+            "figure": what,
+            "change": row.relative.as_ref().map(|estimate| change(estimate, confidence)),
+            "answer": trend_word(row.answer),
+        })).collect::<Vec<_>>(),
         "errors": of.trend.errors.as_ref().map(|estimate| {
             let (low, high) = estimate.interval(confidence);
             json!({"change": estimate.mean, "interval": [low, high]})

@@ -48,6 +48,12 @@ fn full() -> RunResult {
             timer_noise: Some(TimerNoise::default()),
             ..Generator::default()
         },
+        watched: vec![crate::watched::Watched {
+            why: Some("gone".into()),
+            timeline: vec![crate::watched::Moment::default()],
+            timeline_s: 1,
+            ..Default::default()
+        }],
         spans: Spans {
             exported: 1,
             rejected: counts(),

@@ -34,6 +34,7 @@ use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions,
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::Spool;
 use crate::verdict::{self, LagLimit};
+use crate::watched;
 
 use count::{Count, Ended};
 use watch::Watch;
@@ -93,6 +94,8 @@ pub struct RunOptions {
     pub kill_file: Option<KillFile>,
     /// What was found out about this machine.
     pub preflight: Preflight,
+    /// What of the target is looked at while the run goes on.
+    pub watched: watched::Targets,
 }
 
 /// What a person sees while a run goes on.
@@ -207,6 +210,8 @@ pub fn start(
         Arc::clone(&counters),
     )?;
 
+    let target = watched::Watch::start(options.watched, clock, start_ns)?;
+
     let at_once = options.send.pace == Pace::Max;
     let threads = options.send.threads.get();
     let connect_timeout = options.dial.connect_timeout;
@@ -247,7 +252,8 @@ pub fn start(
     };
     let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
     let steady = (options.steady.from_ns, options.steady.to_ns);
-    let known = Known { result, facts, loop_model: options.loop_model, preflight: options.preflight };
+    let known =
+        Known { result, facts, loop_model: options.loop_model, preflight: options.preflight, watched: Vec::new() };
     let thread = {
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
         spawn("count", move || {
@@ -260,6 +266,7 @@ pub fn start(
             if let Ok(mut live) = live.lock() {
                 live.over = true;
             }
+            let known = Known { watched: target.finish(), ..known };
             let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
             let spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
             add_spans(&mut result, spans, &counters);
@@ -292,6 +299,7 @@ struct Known {
     facts: Arc<RunFacts>,
     loop_model: LoopModel,
     preflight: Preflight,
+    watched: Vec<watched::Watched>,
 }
 
 /// What became of the spans, which is known last: the span of the run says what the run came to.
@@ -314,7 +322,7 @@ fn complete(
     stop: &Stop,
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
-    let Known { result: known, facts, loop_model, preflight } = known;
+    let Known { result: known, facts, loop_model, preflight, watched } = known;
     let Ended { counted, spans, services, answers, mut generator, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
@@ -360,6 +368,15 @@ fn complete(
             notices.push(format!("{count} {what}"));
         }
     }
+    for one in watched.iter().filter(|one| one.missed > 0) {
+        let why = one.why.as_deref().unwrap_or_default();
+        notices.push(format!(
+            "{} could not be seen {} times of {}: {why}",
+            one.source,
+            one.missed,
+            one.looks + one.missed
+        ));
+    }
     notices.extend(preflight.notices);
     generator.timer_noise = Some(preflight.noise);
     let mut result = RunResult {
@@ -383,6 +400,7 @@ fn complete(
         services,
         answers,
         generator,
+        watched,
         ..known
     };
     counted.fill(&facts.endpoints, &mut result);
