@@ -63,17 +63,17 @@ pub fn drift(run: &Run, asked: &Asked, min_change: f64) -> Option<Trend> {
 fn target(run: &Run, stretches: usize, asked: &Asked) -> Vec<(String, Row)> {
     let mut rows = Vec::new();
     for one in &run.result.watched {
-        let figures: [(&str, fn(&Moment) -> f64); 2] =
-            [("memory", |row| row.rss_bytes as f64), ("CPU", |row| row.cpu.max(CPU_MIN))];
-        for (what, figure) in figures {
-            let parts = by_stretch(&one.timeline, |row| row.t_s, run, stretches);
+        let parts = by_stretch(&one.timeline, |row| row.t_s, run, stretches);
+        let mut add = |what: &str, figure: &dyn Fn(&Moment) -> f64| {
             let mean = |rows: &Vec<&Moment>| {
                 (!rows.is_empty()).then(|| rows.iter().map(|row| figure(row)).sum::<f64>() / rows.len() as f64)
             };
             let values: Option<Vec<f64>> = parts.iter().map(mean).collect();
             let values = values.map(|values| values.iter().map(|value| libm::log(value.max(CPU_MIN))).collect());
             rows.push((format!("{what} of {}", one.source), row(0.0, values, asked)));
-        }
+        };
+        add("memory", &|row| row.rss_bytes as f64);
+        add("CPU", &|row| row.cpu);
     }
     // A leak is a smooth line, whose neighbours are as alike as they can be: what 24 points of it are worth is hardly a
     // point. There are few such lines, so that the chance of one interval is enough.
