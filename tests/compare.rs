@@ -1,6 +1,7 @@
 //! `reenact compare` from outside: real runs against targets of which one is slower and fails at one endpoint.
 #![expect(
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; a target takes its time"
 )]

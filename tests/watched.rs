@@ -1,5 +1,5 @@
 //! `replay --watch-pid` and `--watch-prometheus` from outside: the memory and CPU of a real process, and of a page of metrics.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;
