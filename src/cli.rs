@@ -128,6 +128,7 @@ pub(crate) struct DemoArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   reenact report runs/monday-3x                                  (writes its report.html again)
+  reenact report runs/monday-3x --trace-url 'https://jaeger.example/trace/{trace_id}'
   reenact report runs/shard-1 runs/shard-2 --out runs/whole      (run.json and report.html of the whole plan)
 
 Exit codes: 0 done, 2 directories that do not fit together, 3 merged with shards missing (--partial),
@@ -142,6 +143,10 @@ pub(crate) struct ReportArgs {
     /// Merge although shards are missing, and say so (exit code 3)
     #[arg(long, env = "REENACT_PARTIAL")]
     pub(crate) partial: bool,
+    /// Where a trace opens from the page: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms} [default:
+    /// the run's]
+    #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE")]
+    pub(crate) trace_url: Option<replayer::report::TraceUrl>,
     /// Print the result (run.json) instead of the summary
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,

@@ -18,6 +18,7 @@ use replayer::contexts::hex;
 use replayer::credentials::Credentials;
 use replayer::error::ReplayError;
 use replayer::plan::{Client, Factor, Plan, PlanError, Rate, Shard};
+use replayer::result::shape::Shape;
 use replayer::rewrite::{LeftOut, NotSent, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
 use replayer::shape::{ShapeCheck, ShapeCounter, ShapeFacts};
@@ -77,6 +78,14 @@ pub(crate) struct Found {
     /// Whether `--require-shape` is content, and why.
     shape_passes: bool,
     pub(crate) shape_words: String,
+}
+
+impl Found {
+    /// What the shape check came to.
+    pub(crate) fn shape(&self) -> Result<Option<Shape>, Failure> {
+        let shape = self.json.get("shape").map(Shape::deserialize).transpose();
+        shape.map_err(|error| Failure::new(format!("the kept plan says something else of its shape: {error}")))
+    }
 }
 
 /// What people are shown of a plan.

@@ -1,5 +1,6 @@
 //! `reenact replay`: checks, plans, sends, and says what happened.
 
+mod asked;
 mod backend;
 mod collect;
 mod connect;
@@ -192,6 +193,9 @@ impl Replay {
             shard: (planned.shard != Shard::WHOLE)
                 .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
+            asked: asked::asked(args),
+            shape: planned.found.shape()?,
+            trace_url: trace_url(args),
             notices: planned
                 .notices()
                 .chain(self.propagation.notice(&summary.traces))
@@ -245,6 +249,12 @@ impl Replay {
         self.safety.tell_end(&end_facts);
         Ok(Replayed { result: result?, out, sessions: whole })
     }
+}
+
+/// Where traces open from the report.
+fn trace_url(args: &ReplayArgs) -> Option<String> {
+    let of_backend = || args.traces.backend?.trace_url(args.traces.backend_site.as_deref());
+    args.traces.trace_url.as_ref().map(ToString::to_string).or_else(of_backend)
 }
 
 /// Whether answers that were to be kept were not.

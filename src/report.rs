@@ -13,7 +13,7 @@ use crate::units;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
     match (args.runs.as_slice(), &args.out) {
-        ([run], None) if !args.partial => again(run, args.json),
+        ([run], None) if !args.partial => again(run, args),
         (_, Some(out)) => merged(args, out),
         ([_], None) => Err(Failure::new("--partial says nothing without --out")
             .hint("give the directory for the result of the whole plan, as in --out runs/whole")),
@@ -23,15 +23,15 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
 }
 
 /// The page of one run, from what its `run.json` says.
-fn again(run: &Path, json: bool) -> Result<Outcome, Failure> {
-    let result = merge::read(run)?;
+fn again(run: &Path, args: &ReportArgs) -> Result<Outcome, Failure> {
+    let result = with_links(merge::read(run)?, args);
     let page = run_directory::write_report(run, &result)?;
-    say(&result, &page, json)?;
+    say(&result, &page, args.json)?;
     Ok(Outcome::Done)
 }
 
 fn merged(args: &ReportArgs, out: &Path) -> Result<Outcome, Failure> {
-    let result = merge::merge(&args.runs, args.partial)?;
+    let result = with_links(merge::merge(&args.runs, args.partial)?, args);
     let directory = RunDirectory::create(out)?;
     directory.write_result(&result)?;
     say(&result, &out.join("report.html"), args.json)?;
@@ -42,6 +42,12 @@ fn merged(args: &ReportArgs, out: &Path) -> Result<Outcome, Failure> {
         _ if result.shards.len() < of as usize || !result.shed.is_empty() => Outcome::Loss,
         _ => Outcome::Done,
     })
+}
+
+/// With other links to traces, where some were asked for.
+fn with_links(result: RunResult, args: &ReportArgs) -> RunResult {
+    let trace_url = args.trace_url.as_ref().map(ToString::to_string).or_else(|| result.trace_url.clone());
+    RunResult { trace_url, ..result }
 }
 
 fn say(result: &RunResult, page: &Path, json: bool) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 mod scripted;
 mod support;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use scripted::{gets, ok, target};
@@ -82,4 +83,117 @@ fn shards_are_merged_or_refused_by_name() {
     check(&["report", &one, &two, "--out", &out("invalid")], 4, &["invalid", "only 50 % of what was due was sent"]);
     edit(&runs[0], |run| run["plan_hash"] = "00".into());
     check(&["report", &one, &two, "--out", &out("other")], 2, &["are runs of different plans"]);
+}
+
+/// A run of 20 requests, every fifth of which the target answers with 503 and every seventh not at all.
+#[test]
+fn the_slowest_and_failures_of_each_kind_are_named_with_their_traces() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", 70));
+    let answer = |mut socket: std::net::TcpStream| {
+        while let Some(head) = scripted::read_head(&mut socket) {
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let number: u32 = head.split(['/', ' ']).nth(3).unwrap().parse().unwrap();
+            let said: &[u8] = match number {
+                number if number % 7 == 0 => return,
+                number if number % 5 == 0 => b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+                _ => scripted::OK,
+            };
+            if socket.write_all(said).is_err() {
+                return;
+            }
+        }
+    };
+    let (to, out) = (format!("http://{}", target(answer)), inside(&folder, "run"));
+    check(&["replay", &session, "--target", &to, "--out", &text(&out)], 0, &[]);
+    let result = run_json(&out);
+    let lines: Vec<serde_json::Value> = requests(&out);
+    let line = |sample: &serde_json::Value| lines.iter().find(|line| line["trace_id"] == sample["trace_id"]).unwrap();
+
+    let slowest = result["slowest"].as_array().unwrap();
+    assert_eq!(slowest.len(), 50);
+    let mut all: Vec<f64> = lines.iter().map(response_us).collect();
+    all.sort_by(|a, b| b.total_cmp(a));
+    let named: Vec<f64> = slowest.iter().map(|sample| sample["response_us"].as_f64().unwrap()).collect();
+    assert_eq!(named, all[..50]);
+    for sample in slowest {
+        let line = line(sample);
+        for field in ["seq", "copy", "session", "endpoint", "due_ns", "status", "error", "span_id"] {
+            assert_eq!(sample[field], line[field], "{field}");
+        }
+        assert_eq!((&sample["recorded_status"], &sample["sampled"]), (&200.into(), &true.into()));
+    }
+    assert_eq!(result["endpoints"][0]["slowest"].as_array().unwrap()[..], slowest[..3]);
+
+    let busy = lines.iter().filter(|line| line["status"] == 503).count();
+    let of = &result["error_samples"]["503"];
+    assert_eq!((of["count"].as_u64(), of["samples"].as_array().unwrap().len()), (Some(busy as u64), 5));
+    assert!(of["samples"].as_array().unwrap().iter().all(|sample| line(sample)["status"] == 503));
+    for (kind, count) in result["errors"].as_object().unwrap() {
+        let of = &result["error_samples"][kind];
+        assert_eq!(&of["count"], count, "{kind}");
+        assert!(of["samples"].as_array().unwrap().iter().all(|sample| line(sample)["error"] == kind.as_str()));
+        let ends = lines.iter().filter(|line| line["error"] == kind.as_str()).map(|line| line["done_ns"].as_u64());
+        assert_eq!(
+            (of["first_ns"].as_u64(), of["last_ns"].as_u64()),
+            (ends.clone().min().unwrap(), ends.max().unwrap())
+        );
+    }
+
+    let heat = result["heat_map"]["columns"].as_array().unwrap();
+    let counts = heat.iter().flat_map(|column| column["counts"].as_array().unwrap());
+    assert_eq!(counts.map(|count| count.as_u64().unwrap()).sum::<u64>(), 70);
+    let curve = result["curves"]["response_us"].as_array().unwrap();
+    assert_eq!(curve.last().unwrap(), &serde_json::json!([1.0, result["response_us"]["max"]]));
+    let median = curve.iter().find(|point| point[0] == 0.5).unwrap();
+    assert_eq!(median[1], result["response_us"]["p50"]);
+    assert_eq!((&result["asked"]["rate"], &result["asked"]["loop_model"]), (&"1x".into(), &"open".into()));
+    let plan: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+    assert_eq!(result["shape"], plan["shape"]);
+}
+
+fn requests(run: &Path) -> Vec<serde_json::Value> {
+    let file = std::fs::File::open(run.join("requests.jsonl.zst")).unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(zstd::Decoder::new(file).unwrap()));
+    lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of nanoseconds")]
+fn response_us(line: &serde_json::Value) -> f64 {
+    (line["done_ns"].as_u64().unwrap() - line["due_ns"].as_u64().unwrap()) as f64 / 1_000.0
+}
+
+#[test]
+fn a_template_of_links_is_checked_before_anything_is_sent_and_may_be_given_later() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", 5));
+    let to = format!("http://{}", target(ok));
+    let run = runs(&folder, &["run"]).remove(0);
+    let page = || std::fs::read_to_string(run.join("report.html")).unwrap();
+    for (template, said) in [
+        ("javascript:alert(1)//{trace_id}", "no http:// or https:// URL"),
+        ("https://h/trace", "no {trace_id}"),
+        ("https://h/{team}/{trace_id}", "`{team}`"),
+        ("https://me:word@h/{trace_id}", "a user in it"),
+    ] {
+        let out = text(&inside(&folder, "refused"));
+        check(
+            &["replay", &session, "--target", &to, "--out", &out, "--trace-url", template],
+            2,
+            &[said, "--trace-url"],
+        );
+        assert!(!inside(&folder, "refused").exists());
+        check(&["report", &text(&run), "--trace-url", template], 2, &[said]);
+    }
+    let id = run_json(&run)["slowest"][0]["trace_id"].as_str().unwrap().to_owned();
+    assert!(!page().contains(&format!("/{id}")), "no template, no links");
+    check(&["report", &text(&run), "--trace-url", "https://jaeger.example/trace/{trace_id}"], 0, &[]);
+    assert!(page().contains(&format!("href=\"https://jaeger.example/trace/{id}\"")));
+    let config = inside(&folder, "config.toml");
+    std::fs::write(&config, "[report]\ntrace-url = \"https://tempo.example/{trace_id}\"\n").unwrap();
+    check(&["report", &text(&run), "--config", &text(&config)], 0, &[]);
+    assert!(page().contains(&format!("href=\"https://tempo.example/{id}\"")));
+    edit(&run, |run| run["trace_url"] = "javascript:alert(1)//{trace_id}".into());
+    check(&["report", &text(&run)], 0, &[]);
+    assert!(!page().contains("javascript:"), "a result may come from anywhere");
 }

@@ -89,6 +89,8 @@ fn add(all: &mut Counted, one: &Counted) {
     all.last.dispatched = all.last.dispatched.max(one.last.dispatched);
     all.last.done = all.last.done.max(one.last.done);
     all.timeline.add(&one.timeline);
+    all.heat.add(&one.heat);
+    all.samples.add(&one.samples);
     all.late.by_1ms += one.late.by_1ms;
     all.late.by_10ms += one.late.by_10ms;
     all.late.strained += one.late.strained;
@@ -128,6 +130,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
         if !result.target.split(", ").any(|target| target == other.target) {
             result.target = format!("{}, {}", result.target, other.target);
         }
+        // What all shards were asked alike.
+        result.asked.retain(|name, value| other.asked.get(name) == Some(value));
         // RFC 3339 in UTC with equal digits sorts as text.
         result.started_at = result.started_at.clone().min(other.started_at.clone());
         result.interrupted |= other.interrupted;

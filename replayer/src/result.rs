@@ -12,7 +12,10 @@ use crate::health::Generator;
 use crate::verdict::Verdict;
 use crate::watched::Watched;
 
+pub mod drawn;
+pub mod samples;
 pub mod services;
+pub mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -44,6 +47,15 @@ pub struct RunResult {
     pub method: String,
     /// `open`, `causal` or `closed`.
     pub loop_model: String,
+    /// The options that the run was asked for, by the names of their flags.
+    #[serde(default)]
+    pub asked: BTreeMap<String, String>,
+    /// Whether the plan has the recording's shape.
+    #[serde(default)]
+    pub shape: Option<shape::Shape>,
+    /// Where a trace opens: a URL with `{trace_id}` in it (`--trace-url`).
+    #[serde(default)]
+    pub trace_url: Option<String>,
     /// Which part of the plan was sent here; `None`: all of it.
     pub shard: Option<ShardOf>,
     /// The runs that were merged into this result; empty for a run of its own.
@@ -114,6 +126,18 @@ pub struct RunResult {
     pub timeline_s: u64,
     /// The run over time, from due instant 0 on.
     pub timeline: Vec<Second>,
+    /// Response times over time.
+    #[serde(default)]
+    pub heat_map: drawn::HeatMap,
+    /// Percentile curves over the whole run.
+    #[serde(default)]
+    pub curves: drawn::Curves,
+    /// The slowest requests, failed ones included, slowest first; at most 50.
+    #[serde(default)]
+    pub slowest: Vec<samples::Sample>,
+    /// Failures by kind of error, or by status where the recording had another; at most five of each.
+    #[serde(default)]
+    pub error_samples: BTreeMap<String, samples::ErrorSamples>,
     /// How this machine and this process did.
     pub generator: Generator,
     /// What was seen of the target's processes (`--watch-pid`, `--watch-prometheus`).
@@ -334,6 +358,9 @@ pub struct Endpoint {
     pub first_byte_us: Quantiles,
     /// The recording's own response times.
     pub recorded_response_us: Quantiles,
+    /// Its slowest requests, slowest first; at most three.
+    #[serde(default)]
+    pub slowest: Vec<samples::Sample>,
     /// The same over the steady window only.
     pub steady: EndpointSteady,
 }

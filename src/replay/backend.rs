@@ -10,6 +10,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use replayer::report::TRACE_URL_PLACES;
 use replayer::secret::LiveSecret;
 use replayer::spans::Protocol;
 
@@ -67,15 +68,12 @@ fn without_backend(flag: &str) -> Failure {
         .hint("name the backend, as in --backend honeycomb; docs/backends has a page for each")
 }
 
-/// What stands in links for something of a request.
-const LINK_PLACES: [&str; 4] = ["{trace_id}", "{span_id}", "{start_ms}", "{end_ms}"];
-
 impl Backend {
-    /// Where a trace of this backend is found: a URL with `{trace_id}` and others of [`LINK_PLACES`] in it, or `None` where
+    /// Where a trace of this backend is found: a URL with `{trace_id}` and others of [`TRACE_URL_PLACES`] in it, or `None` where
     /// that takes more than what the command line says (the page of the backend then has a template to complete).
     pub(crate) fn trace_url(self, site: Option<&str>) -> Option<String> {
         let link = self.preset().place(&self.name(), site, true).ok()?.link?;
-        let bare = LINK_PLACES.iter().fold(link.clone(), |link, place| link.replace(place, ""));
+        let bare = TRACE_URL_PLACES.iter().fold(link.clone(), |link, place| link.replace(place, ""));
         (!bare.contains('{')).then_some(link)
     }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use super::distribution::Distribution;
 use super::executed::Moved;
+use super::heat::Heat;
+use super::samples::Samples;
 use super::timeline::Timeline;
-use crate::result::{
-    Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Quantiles, Rate, RunResult, Steady,
-};
+use crate::result::drawn::Curves;
+use crate::result::{Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady};
 use crate::verdict::LagLimit;
 
 /// Classes of a status, by its first digit; the first is for what ended without a status.
@@ -179,6 +180,10 @@ pub struct Counted {
     pub last: LastInstants,
     /// Over time.
     pub timeline: Timeline,
+    /// Response times over time.
+    pub heat: Heat,
+    /// Requests by name.
+    pub samples: Samples,
     /// Late requests.
     pub late: Late,
     /// By which limits.
@@ -210,21 +215,30 @@ impl Counted {
         result.response_us = whole.times.response.quantiles();
         result.service_us = whole.times.service.quantiles();
         result.first_byte_us = whole.times.first_byte.quantiles();
-        result.recorded_response_us = self.recorded();
+        let recorded = self.recorded();
+        result.recorded_response_us = recorded.quantiles();
+        result.curves = Curves {
+            response_us: whole.times.response.curve(),
+            service_us: whole.times.service.curve(),
+            lag_us: whole.waited.lag.curve(),
+            recorded_response_us: recorded.curve(),
+        };
         result.classes = whole.classes();
         result.steady = self.steady();
         result.fidelity = self.fidelity();
         result.endpoints = self.endpoints(names);
         result.timeline_s = self.timeline.width_s();
         result.timeline = self.timeline.rows().to_vec();
+        result.heat_map = self.heat.map();
+        self.samples.fill(names, result);
         result.verdict.limits = self.limits;
         (result.verdict.late_strained, result.verdict.late_invalid) = (self.late.strained, self.late.invalid);
     }
 
-    fn recorded(&self) -> Quantiles {
+    fn recorded(&self) -> Distribution {
         let mut all = Distribution::new();
         self.planned.iter().for_each(|row| all.add(&row.recorded));
-        all.quantiles()
+        all
     }
 
     fn steady(&self) -> Steady {
@@ -289,6 +303,7 @@ impl Counted {
                 service_us: whole.times.service.quantiles(),
                 first_byte_us: whole.times.first_byte.quantiles(),
                 recorded_response_us: planned.recorded.quantiles(),
+                slowest: Vec::new(),
                 steady: EndpointSteady {
                     completed: steady.completed,
                     errors: steady.errors,

@@ -16,6 +16,8 @@ use crate::result::Quantiles;
 const DIGITS: u8 = 3;
 /// Values below are told apart; above, each doubling has half as many buckets (as in the library, with these digits).
 const EXACT: u64 = 2_048;
+/// Shares of a curve from one halving of what is left to the next.
+const CURVE_STEPS: u32 = 4;
 /// Largest value that is told apart: an hour, in nanoseconds. What is longer counts as an hour.
 pub const VALUE_NS_MAX: u64 = 3_600_000_000_000;
 
@@ -73,6 +75,23 @@ impl Distribution {
             p999: us(0.999),
             max: micros(histogram.max()),
         }
+    }
+
+    /// The counts with the smallest value of their bucket, upwards.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.0.recorded().map(|(bucket, times)| (least_of(bucket), times))
+    }
+
+    /// Pairs of a share and the microseconds that it is at or below, for [`crate::result::drawn::Curves`].
+    #[must_use]
+    pub fn curve(&self) -> Vec<[f64; 2]> {
+        let Some(halvings) = self.count().checked_ilog2() else { return Vec::new() };
+        let histogram = self.histogram();
+        let left = |halving: u32, step: u32| {
+            f64::from(2 * CURVE_STEPS - step) / f64::from(2 * CURVE_STEPS) * 0.5f64.powi(halving.cast_signed())
+        };
+        let shares = (0..=halvings).flat_map(|halving| (0..CURVE_STEPS).map(move |step| 1.0 - left(halving, step)));
+        shares.chain([1.0]).map(|share| [share, micros(histogram.value_at_quantile(share))]).collect()
     }
 
     /// Kolmogorov–Smirnov distance `max |F(x) − G(x)|` between the two distributions, at the resolution of the

@@ -9,7 +9,9 @@ mod counted;
 mod counts;
 mod distribution;
 mod executed;
+mod heat;
 mod log;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -20,7 +22,9 @@ pub(crate) use counted::add_counts;
 pub use counted::{Answered, CLASSES, Counted, EndpointCount, Late, PlannedEndpoint, Tally, Waited, Word};
 pub use distribution::{Distribution, VALUE_NS_MAX};
 pub use executed::{Moved, Moves};
+pub use heat::{Heat, bucket_ns};
 pub use log::{LogLine, LogReader, LogWriter};
+pub use samples::Samples;
 pub use timeline::{ROWS_MAX, Timeline};
 
 use executed::{Gaps, MoveCount};
@@ -135,6 +139,8 @@ pub struct Measure {
     outside: Tally,
     planned: Vec<PlannedEndpoint>,
     timeline: Timeline,
+    heat: Heat,
+    samples: Samples,
     recorded_2xx: u64,
     turned_away: u64,
     last: LastInstants,
@@ -155,6 +161,8 @@ impl Measure {
             outside: Tally::new(options.endpoints),
             planned: vec![PlannedEndpoint::default(); options.endpoints],
             timeline: Timeline::default(),
+            heat: Heat::default(),
+            samples: Samples::new(options.endpoints),
             recorded_2xx: 0,
             turned_away: 0,
             last: LastInstants::default(),
@@ -200,6 +208,7 @@ impl Measure {
         let response = end.done_ns.saturating_sub(from_ns);
         let service = end.dispatched_ns.map(|dispatched| end.done_ns.saturating_sub(dispatched));
         tally.take(job, response, service);
+        self.samples.take(job, response, service);
 
         let done_s = end.done_ns / SECOND_NS;
         let row = self.timeline.row(done_s);
@@ -235,6 +244,11 @@ impl Measure {
         self.gaps.take(due_ns, dispatched);
     }
 
+    /// Notes that the span of the request at this place of the plan is exported although its trace is not sampled.
+    pub fn kept_at_end(&mut self, position: u64) {
+        self.samples.kept_at_end(position);
+    }
+
     /// What can no longer change at `now_ns`; everything at the end ([`u64::MAX`]).
     pub fn close(&mut self, now_ns: u64) -> Closed {
         let open_ns = if now_ns == u64::MAX { 0 } else { self.options.timeout_ns + OPEN_SECONDS_MARGIN * SECOND_NS };
@@ -250,6 +264,7 @@ impl Measure {
             let row = self.timeline.row(second);
             row.response_us = row.response_us.largest(&times.response.quantiles());
             row.lag_us = row.lag_us.largest(&times.lag.quantiles());
+            self.heat.add_second(second, &times.response);
             seconds.push(ClosedSecond { second, times });
         }
         Closed { seconds, moves: self.moves.closed() }
@@ -292,6 +307,8 @@ impl Measure {
             turned_away: self.turned_away,
             last: self.last,
             timeline: self.timeline,
+            heat: self.heat,
+            samples: self.samples,
             late: self.late,
             limits: options.limits,
             moved: self.moves.moved,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{MergeError, read, read_histograms};
-use crate::measure::{Counted, EndpointCount, Late, Moved, PlannedEndpoint, Tally, Timeline, Word};
+use crate::measure::{Counted, EndpointCount, Heat, Late, Moved, PlannedEndpoint, Samples, Tally, Timeline, Word};
 use crate::result::{Endpoint, RunResult, ShardOf, Steady};
 
 /// Endpoints that are read at most: a planner makes 501.
@@ -45,6 +45,8 @@ impl Shard {
             turned_away: result.turned_away,
             last: result.last_ns,
             timeline: Timeline::of(result.timeline_s, &result.timeline).ok_or_else(|| differs("the timeline"))?,
+            heat: Heat::of(&result.heat_map).ok_or_else(|| differs("the heat map"))?,
+            samples: Samples::of(result, endpoints).ok_or_else(|| differs("a named request"))?,
             late: Late {
                 by_1ms: result.fidelity.late_1ms,
                 by_10ms: result.fidelity.late_10ms,

@@ -17,6 +17,7 @@ const ENDPOINTS: usize = 3;
 /// One request: due, lag, first byte and end after it in milliseconds, endpoint, and how it ended.
 #[derive(Debug, Clone)]
 struct Request {
+    number: u64,
     due_ms: u64,
     lag_us: u64,
     took_us: u64,
@@ -28,7 +29,8 @@ impl Request {
     fn job(&self) -> Box<Job> {
         let due_ns = self.due_ms * MS;
         let mut job = job(due_ns, 0, b"GET / HTTP/1.1\r\n\r\n");
-        job.facts.endpoint = self.endpoint;
+        (job.facts.position, job.facts.seq, job.facts.endpoint) = (self.number, self.number, self.endpoint);
+        job.fresh.trace_id = u128::from(self.number).to_be_bytes();
         job.facts.status = Some(200);
         let released_ns = due_ns + if self.fate == 5 { 3 * MS } else { 0 };
         let dispatched_ns = released_ns + self.lag_us * 1_000;
@@ -114,6 +116,7 @@ fn shards(into: &Path, requests: &[Request], of: u32) -> Vec<PathBuf> {
 fn some_requests() -> Vec<Request> {
     (0..60)
         .map(|number| Request {
+            number,
             due_ms: number * 130,
             lag_us: number * 700,
             took_us: 800 + number * 37,
@@ -128,6 +131,7 @@ proptest! {
     #[test]
     fn merged_shards_are_the_run_that_counted_all(mut requests in requests(), of in 1u32..4) {
         requests.sort_by_key(|request| request.due_ms);
+        (0..).zip(&mut requests).for_each(|(number, request)| request.number = number);
         let folder = tempfile::tempdir().unwrap();
         let whole = read(&run(folder.path(), &requests, None, true)).unwrap();
         let merged = merge(&shards(folder.path(), &requests, of), false).unwrap();
@@ -149,6 +153,7 @@ proptest! {
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     let one = (0u64..8_000, 0u64..150_000, 100u64..900_000, 0u32..3, 0u8..14);
     let one = one.prop_map(|(due_ms, lag_us, took_us, endpoint, fate)| Request {
+        number: 0,
         due_ms,
         // Most are on time, as in a run.
         lag_us: if fate % 3 == 0 { lag_us } else { lag_us % 100 },
@@ -156,7 +161,8 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
         endpoint,
         fate,
     });
-    prop::collection::vec(one, 1..60)
+    // More than are named.
+    prop::collection::vec(one, 1..70)
 }
 
 #[test]

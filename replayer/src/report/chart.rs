@@ -1,18 +1,11 @@
-//! Line charts over time as inline SVG that stay readable at any width.
-//!
-//! Only the lines stretch with the window (an inner SVG without a fixed aspect ratio and strokes that do not scale);
-//! texts and marks stand at percentages of the width and keep their size.
+//! Line charts over time.
 
 use serde_json::{Value, json};
 
+use super::frame::{Frame, HEIGHT, WIDTH, entry, figure, nothing};
 use super::scale::{Scale, second_marks};
 use super::text::{float, rate, round_number, round_time, span, time};
 use super::timeline::{Point, Timeline};
-
-/// Width of the inner coordinates; the page stretches them.
-const WIDTH: f64 = 1_000.0;
-/// Height of the plot, in pixels of the page.
-const HEIGHT: f64 = 220.0;
 
 /// One chart.
 pub(super) struct Chart {
@@ -66,12 +59,10 @@ impl Unit {
 impl Chart {
     /// The chart with its heading, legend and caption.
     pub(super) fn draw(&self, timeline: &Timeline) -> String {
-        let (title, what, id) = (self.title, self.what, self.id);
+        let (title, id) = (self.title, self.id);
         if self.values(timeline).next().is_none() {
             let why = if timeline.points.is_empty() { "the run has no seconds" } else { "nothing was counted" };
-            return format!(
-                r#"<figure id="{id}"><h2>{title}</h2><p class="nothing">Nothing to draw: {why}.</p></figure>"#
-            );
+            return nothing(id, title, why);
         }
         let scale = Scale::of(self.values(timeline), self.unit == Unit::Micros);
         let axis = match (self.unit, scale.log) {
@@ -80,12 +71,21 @@ impl Chart {
             (Unit::Micros, false) => "time",
             (Unit::Micros, true) => "time, logarithmic scale",
         };
-        let legend: String = self.series.iter().map(legend).collect();
-        let svg = self.svg(timeline, &scale, axis);
-        let merged = self.merged(timeline.width_s);
-        format!(
-            r#"<figure id="{id}" class="chart"><h2>{title}</h2><p class="legend">{legend}</p><div class="plot">{svg}</div><figcaption>{what}{merged}</figcaption></figure>"#
-        )
+        let legend: String = self.series.iter().map(|one| entry(one.class, one.name)).collect();
+        let place = Places::of(timeline);
+        let frame = Frame {
+            id,
+            title,
+            described: &self.described(timeline),
+            height: HEIGHT,
+            axis,
+            values: scale.marks().into_iter().map(|mark| (scale.share(mark), self.unit.mark(mark))).collect(),
+            along: place.seconds(),
+            marks: place.marks(timeline),
+        };
+        let lines: String = self.series.iter().map(|one| line(one, timeline, &scale, &place)).collect();
+        let what = format!("{}{}", self.what, self.merged(timeline.width_s));
+        figure(id, title, &legend, &frame.draw(&lines), &what)
     }
 
     /// What is drawn as numbers, for the read-outs of `page.js` and for whoever wants them.
@@ -102,33 +102,6 @@ impl Chart {
             "width_s": timeline.width_s,
             "series": series.collect::<Vec<_>>(),
         })
-    }
-
-    fn svg(&self, timeline: &Timeline, scale: &Scale, axis: &str) -> String {
-        let (id, title) = (self.id, self.title);
-        let place = Places::of(timeline);
-        let grid: String = scale
-            .marks()
-            .into_iter()
-            .map(|mark| {
-                let (y, label) = (height(scale, mark), self.unit.mark(mark));
-                format!(r#"<line class="grid" x1="0" x2="100%" y1="{y:.1}" y2="{y:.1}"/><text x="-8" y="{:.1}" class="end">{label}</text>"#, y + 4.0)
-            })
-            .collect();
-        let seconds: String = (0..)
-            .zip(second_marks(place.from_s, place.to_s))
-            .map(|(number, mark): (u32, u64)| {
-                let (x, label) = (place.share(mark) * 100.0, span(mark));
-                // Every second one gives way where there is no room.
-                let class = if number % 2 == 1 { "mid spare" } else { "mid" };
-                format!(r#"<text x="{x:.2}%" y="{}" class="{class}">{label}</text>"#, HEIGHT + 20.0)
-            })
-            .collect();
-        let lines: String = self.series.iter().map(|one| line(one, timeline, scale, &place)).collect();
-        let described = self.described(timeline);
-        format!(
-            r#"<svg class="frame" height="{HEIGHT}" role="img" aria-labelledby="{id}-t {id}-d"><title id="{id}-t">{title}</title><desc id="{id}-d">{described}</desc><text x="-56" y="-20" class="axis">{axis}</text>{grid}{seconds}<svg width="100%" height="100%" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none">{lines}</svg><line class="hair" x1="0" x2="0" y1="0" y2="100%"/></svg>"#
-        )
     }
 
     /// The chart in words, for those who do not see it.
@@ -159,15 +132,8 @@ impl Chart {
     }
 }
 
-fn legend(series: &Series) -> String {
-    let Series { name, class, .. } = series;
-    format!(
-        r#"<span><svg width="30" height="10" aria-hidden="true"><path class="line {class}" d="M1 5H29"/></svg>{name}</span>"#
-    )
-}
-
 /// Where instants stand between the left and the right end: from the start of the first point to the end of the last.
-struct Places {
+pub(super) struct Places {
     from_s: u64,
     to_s: u64,
     /// Share of the width that a point stands for.
@@ -175,15 +141,27 @@ struct Places {
 }
 
 impl Places {
-    fn of(timeline: &Timeline) -> Self {
+    pub(super) fn of(timeline: &Timeline) -> Self {
         let at = |point: Option<&Point>| point.map_or(0, |point| point.t_s);
         let (from_s, to_s) = (at(timeline.points.first()), at(timeline.points.last()).saturating_add(timeline.width_s));
         let point = float(timeline.width_s) / float(to_s - from_s);
         Self { from_s, to_s, point }
     }
 
-    fn share(&self, t_s: u64) -> f64 {
-        float(t_s - self.from_s) / float(self.to_s - self.from_s)
+    pub(super) fn share(&self, t_s: u64) -> f64 {
+        float(t_s.clamp(self.from_s, self.to_s) - self.from_s) / float(self.to_s - self.from_s)
+    }
+
+    /// Round seconds, with their labels.
+    pub(super) fn seconds(&self) -> Vec<(f64, String)> {
+        second_marks(self.from_s, self.to_s).into_iter().map(|mark| (self.share(mark), span(mark))).collect()
+    }
+
+    /// What happened when.
+    pub(super) fn marks(&self, timeline: &Timeline) -> Vec<(f64, &'static str)> {
+        let (from_s, to_s) = (float(self.from_s), float(self.to_s));
+        let within = |at_s: f64| (at_s.clamp(from_s, to_s) - from_s) / (to_s - from_s);
+        timeline.marks.iter().map(|(at_s, what)| (within(*at_s), *what)).collect()
     }
 
     /// The left end, the middle and the right end of what a point stands for, in inner coordinates.

@@ -49,6 +49,7 @@ fn verdict(result: &RunResult) -> String {
         Trust::Strained => "the generator was late for some requests; doubt the tail of the times",
         Trust::Invalid => "the generator, not the target, was the limit; do not compare these figures",
     };
+    let sentence = sentence(result);
     let reasons: String = result.verdict.reasons.iter().map(|reason| format!("<dd>{}</dd>", escape(reason))).collect();
     let merged = match result.shards.first() {
         Some(part) => format!("<dd>Merged from {} of {} shards.</dd>", result.shards.len(), part.shard.of),
@@ -57,7 +58,32 @@ fn verdict(result: &RunResult) -> String {
     let name = outcome.name();
     let mark = if outcome == Trust::Valid { "✓" } else { "▲" };
     format!(
-        r#"<dl class="verdict {name}" aria-label="Verdict"><dt>{mark} {name}<span>{said}</span></dt>{reasons}{merged}</dl>"#
+        r#"<dl class="verdict {name}" aria-label="Verdict"><dt>{mark} {name}<span>{said}</span></dt><dd class="sentence">{sentence}</dd>{reasons}{merged}</dl>"#
+    )
+}
+
+/// What the run came to, for those who read one sentence.
+fn sentence(result: &RunResult) -> String {
+    let failed: u64 = result.errors.values().sum();
+    let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
+    if now.count == 0 {
+        return format!("{} requests were planned, and nothing came of any.", count(result.planned));
+    }
+    let factor = now.p99 / then.p99;
+    let than = match then.count > 0 && factor.is_finite() {
+        true => format!(" ({factor:.2} times what was recorded)"),
+        false => String::new(),
+    };
+    let failed = match failed {
+        0 => "none failed".to_owned(),
+        some => format!("{} failed", count(some)),
+    };
+    format!(
+        "{} of {} planned requests were sent, 99 % of them at most {} late; 99 % were over within {}{than}, and {failed}.",
+        count(result.sent),
+        count(result.planned),
+        quantile(lag, lag.p99),
+        quantile(now, now.p99),
     )
 }
 

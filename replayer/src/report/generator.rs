@@ -10,7 +10,9 @@ const THREADS_MAX: usize = 8;
 /// Fidelity and health, as lists.
 pub(super) fn generator(result: &RunResult) -> String {
     let lists = [fidelity(result), machine(&result.generator), threads(&result.generator)].concat();
-    format!(r#"<section><h2>How well the plan was kept</h2><div class="lists">{lists}</div></section>"#)
+    format!(
+        r#"<section id="generator" aria-labelledby="generator-h"><h2 id="generator-h">How well the plan was kept</h2><div class="lists">{lists}</div></section>"#
+    )
 }
 
 fn fidelity(result: &RunResult) -> String {

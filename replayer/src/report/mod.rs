@@ -3,13 +3,20 @@
 //! Everything is on the page without JavaScript, which only adds read-outs and sorting. Nothing is fetched: the page
 //! forbids it to itself, and all foreign text goes through `text::escape` or `text::json`.
 
+mod asked;
 mod chart;
 mod charts;
+mod curve;
 mod figures;
+mod frame;
 mod generator;
+mod heat;
+mod link;
 mod plan_svg;
+mod samples;
 mod scale;
 mod services;
+mod shape;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,18 +24,22 @@ mod text;
 mod timeline;
 mod windows;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use crate::health::Generator;
-use crate::result::{Endpoint, RunResult};
+use crate::result::RunResult;
 use charts::charts;
+pub use link::{TRACE_URL_PLACES, TraceUrl, TraceUrlError};
 pub use plan_svg::plan_svg;
+use samples::Links;
 use timeline::Timeline;
 
-/// What the page may do: its own styles and script, nothing from anywhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
 
-const GLOSSARY: &str = r#"<section><h2>How to read this</h2><dl class="words">
+const GLOSSARY: &str = r#"<section id="words" aria-labelledby="words-h"><h2 id="words-h">How to read this</h2><dl class="words">
 <div><dt>Due</dt><dd>The instant at which the plan wants a request to be sent. It does not move, whatever the target does.</dd></div>
 <div><dt>Lag</dt><dd>Dispatched − released: how late the generator was. If it is not small beside the response times, doubt the run before the target.</dd></div>
 <div><dt>Held and busy</dt><dd>Waiting by choice of the loop model for an earlier answer, and waiting for a connection that was in use. Neither is lag.</dd></div>
@@ -46,23 +57,40 @@ const GLOSSARY: &str = r#"<section><h2>How to read this</h2><dl class="words">
 pub fn html(result: &RunResult) -> String {
     let timeline = Timeline::of(result);
     let charts = charts(&timeline);
-    let drawn: String = charts.iter().map(|chart| chart.draw(&timeline)).collect();
+    let [rate, response, lag, health] = charts.each_ref().map(|chart| chart.draw(&timeline));
+    let links = Links::of(result);
+    let shape = result.shape.as_ref();
     let data = json!({
-        "run": summary(result),
         "charts": charts.iter().map(|chart| chart.data(&timeline)).collect::<Vec<_>>(),
+        "curves": [curve::data(&result.curves), shape::data(shape)],
+        "heat": heat::data(&result.heat_map, &timeline),
     });
+    let parts = [
+        rate,
+        heat::draw(&result.heat_map, &timeline),
+        response,
+        curve::draw(&result.curves),
+        table::endpoints(&result.endpoints, &links),
+        samples::slowest(result, &links),
+        samples::failures(result, &links),
+        windows::windows(result),
+        services::services(result.services.as_ref()),
+        lag,
+        health,
+        generator::generator(result),
+        shape::shape(shape),
+        table::outcomes(result),
+        asked::asked(result),
+        GLOSSARY.to_owned(),
+    ]
+    .concat();
     [
         head(result),
         figures::header(result),
-        format!("<main>{}{drawn}", figures::figures(result)),
-        windows::windows(result),
-        generator::generator(result),
-        table::endpoints(&result.endpoints),
-        services::services(result.services.as_ref()),
-        table::outcomes(result),
-        format!("{GLOSSARY}</main>"),
+        contents(&parts),
+        format!(r#"<main id="main">{}{parts}</main>"#, figures::figures(result)),
         format!(r#"<script type="application/json" id="data">{}</script>"#, text::json(&data)),
-        format!("<script>{}</script></body></html>\n", include_str!("page.js")),
+        format!("<script>{SCRIPT}</script></body></html>\n"),
     ]
     .concat()
 }
@@ -70,21 +98,44 @@ pub fn html(result: &RunResult) -> String {
 fn head(result: &RunResult) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
+         <meta name=\"referrer\" content=\"no-referrer\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>reenact: {} at {}×</title><style>{}</style></head><body>",
+         <title>reenact: {} at {}×</title><style>{STYLE}</style></head><body>\
+         <a class=\"skip\" href=\"#main\">Skip to the figures</a>",
+        policy(),
         text::escape(&result.target),
         text::round_number(result.multiplier),
-        include_str!("page.css"),
     )
 }
 
-/// The result as it goes into the page's data: without its timeline, which the charts have, and with the endpoints that
-/// are shown.
-fn summary(result: &RunResult) -> RunResult {
-    let shown = |row: &Endpoint| Endpoint { endpoint: text::shown(&row.endpoint).into_owned(), ..row.clone() };
-    let endpoints: Vec<Endpoint> = result.endpoints.iter().take(table::ENDPOINTS_MAX).map(shown).collect();
-    let generator = Generator { timeline: Vec::new(), ..result.generator.clone() };
-    RunResult { timeline: Vec::new(), endpoints, generator, ..result.clone() }
+/// What the page may do: its own styles and script, by their digests, and nothing from anywhere.
+fn policy() -> String {
+    let digest = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let (style, script) = (digest(STYLE), digest(SCRIPT));
+    format!("default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'")
+}
+
+/// Links to those parts that are on the page.
+fn contents(parts: &str) -> String {
+    let known = [
+        ("rate", "Rate"),
+        ("heat", "Heat map"),
+        ("response", "Over time"),
+        ("curve", "Percentiles"),
+        ("endpoints", "Endpoints"),
+        ("slowest", "Slowest"),
+        ("failures", "Failures"),
+        ("times", "Times"),
+        ("services", "Services"),
+        ("lag", "Generator"),
+        ("shape", "Shape"),
+        ("outcomes", "Outcomes"),
+        ("asked", "Asked"),
+        ("words", "Words"),
+    ];
+    let there = known.iter().filter(|(id, _)| parts.contains(&format!(r#" id="{id}""#)));
+    let links: String = there.map(|(id, name)| format!(r##"<li><a href="#{id}">{name}</a></li>"##)).collect();
+    format!(r#"<nav aria-label="Contents"><ul>{links}</ul></nav>"#)
 }

@@ -35,6 +35,14 @@ impl Scale {
         Self { from: 0.0, to: ((most / step).ceil() * step).max(step), step, log: false }
     }
 
+    /// A logarithmic axis from about `least` to about `most`, both above 0.
+    pub(super) fn logarithmic(least: f64, most: f64) -> Self {
+        let (from, to) = (round_down(least), round_up(most));
+        // An axis of a single value has room around it.
+        let (from, to) = if from < to { (from, to) } else { (from / 2.0, to * 2.0) };
+        Self { from, to, step: 1.0, log: true }
+    }
+
     /// 0 at the lower end, 1 at the upper.
     pub(super) fn share(&self, value: f64) -> f64 {
         let share = if self.log {

@@ -21,7 +21,7 @@ pub(super) fn services(services: Option<&Services>) -> String {
         body
     };
     format!(
-        r#"<section><h2>Whose time it was</h2><div class="scroll" role="region" aria-label="Services on the critical path" tabindex="0"><table class="windows"><caption><span>What the end of each answer waited for, by the spans of the services: of each step the time that is its own. {}</span></caption>{HEAD}{body}</table></div></section>"#,
+        r#"<section id="services" aria-labelledby="services-h"><h2 id="services-h">Whose time it was</h2><div class="scroll" role="region" aria-label="Services on the critical path" tabindex="0"><table class="windows"><caption><span>What the end of each answer waited for, by the spans of the services: of each step the time that is its own. {}</span></caption>{HEAD}{body}</table></div></section>"#,
         said(services)
     )
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{count, escape, quantile, share};
+use super::samples::Links;
+use super::text::{count, escape, quantile, share, time};
 use crate::result::{Endpoint, Quantiles, RunResult};
 
 /// Endpoints that are shown; `run.json` has them all.
@@ -10,15 +11,18 @@ pub(super) const ENDPOINTS_MAX: usize = 500;
 /// Status codes of an endpoint that are shown, most frequent first.
 const CODES_MAX: usize = 5;
 
+/// Status codes of the run that are shown, most frequent first.
+const STATUSES_MAX: usize = 100;
+
 /// The head of the endpoints' table. Its groups are in a row of their own, hence the numbers of the columns.
-const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">Endpoint</th><th scope="colgroup" colspan="4">Requests</th><th scope="colgroup" colspan="5">Response time</th><th scope="colgroup">Service</th><th scope="colgroup" colspan="2">Recorded</th></tr>
+const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">Endpoint</th><th scope="colgroup" colspan="4">Requests</th><th scope="colgroup" colspan="5">Response time</th><th scope="colgroup">Service</th><th scope="colgroup" colspan="2">Recorded</th><th scope="col" rowspan="2" class="traces">Slowest</th></tr>
 <tr><th scope="col" data-column="1" class="first">planned</th><th scope="col" data-column="2">completed</th><th scope="col" data-column="3">errors</th><th scope="col" class="status">status</th><th scope="col" data-column="5" class="first">p50</th><th scope="col" data-column="6">p90</th><th scope="col" data-column="7">p99</th><th scope="col" data-column="8">p99.9</th><th scope="col" data-column="9">max</th><th scope="col" data-column="10" class="first">p99</th><th scope="col" data-column="11" class="first">p50</th><th scope="col" data-column="12">p99</th></tr></thead>"#;
 
 /// One row for each endpoint.
-pub(super) fn endpoints(rows: &[Endpoint]) -> String {
-    let body: String = rows.iter().take(ENDPOINTS_MAX).map(endpoint).collect();
+pub(super) fn endpoints(rows: &[Endpoint], links: &Links<'_>) -> String {
+    let body: String = rows.iter().take(ENDPOINTS_MAX).map(|row| endpoint(row, links)).collect();
     let body = if body.is_empty() {
-        r#"<tr><td class="none" colspan="13">The plan has no endpoints.</td></tr>"#.to_owned()
+        r#"<tr><td class="none" colspan="14">The plan has no endpoints.</td></tr>"#.to_owned()
     } else {
         body
     };
@@ -30,7 +34,7 @@ pub(super) fn endpoints(rows: &[Endpoint]) -> String {
         ),
     };
     format!(
-        r#"<section><h2>Endpoints</h2><div class="scroll" role="region" aria-label="Endpoints" tabindex="0"><table class="endpoints"><caption><span>Response time is done − due, service time done − dispatched; beside them the recording's own response times.{more}</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+        r#"<section id="endpoints" aria-labelledby="endpoints-h"><h2 id="endpoints-h">Endpoints</h2><div class="scroll" role="region" aria-label="Table of endpoints" tabindex="0"><table class="endpoints sortable"><caption><span>Response time is done − due, service time done − dispatched; beside them the recording's own response times, and the traces of the slowest requests.{more}</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
     )
 }
 
@@ -45,17 +49,36 @@ pub(super) fn outcomes(result: &RunResult) -> String {
     let lists = [
         counts("Errors by kind", most_first(&result.errors), "No request failed."),
         counts("Sheds by reason", most_first(&result.shed), "Nothing was shed."),
-        counts("Answers by status code", most_first(&result.status), "No answers."),
+        statuses(result),
         counts("Client spans", fates, "No spans were made."),
         counts("Recorded, not in the plan", most_first(&result.left_out), "Everything recorded was planned."),
     ];
     format!(
-        r#"<section><h2>What became of the requests and spans</h2><div class="lists">{}</div></section>"#,
+        r#"<section id="outcomes" aria-labelledby="outcomes-h"><h2 id="outcomes-h">What became of the requests and spans</h2><div class="lists">{}</div></section>"#,
         lists.concat()
     )
 }
 
-fn endpoint(row: &Endpoint) -> String {
+/// Answers by status code, which may be sorted by either.
+fn statuses(result: &RunResult) -> String {
+    let rows = most_first(&result.status);
+    if rows.is_empty() {
+        return counts("Answers by status code", rows, "No answers.");
+    }
+    let whole: u64 = rows.iter().map(|(_, number)| number).sum();
+    let row = |(code, number): &(String, u64)| {
+        let (code, shown, share) = (escape(code), count(*number), share(*number, whole));
+        format!(
+            r#"<tr><th scope="row" data-value="{code}">{code}</th><td data-value="{number}">{shown}</td><td class="share">{share}</td></tr>"#
+        )
+    };
+    let body: String = rows.iter().take(STATUSES_MAX).map(row).collect();
+    format!(
+        r#"<table class="sortable"><caption>Answers by status code</caption><thead><tr><th scope="col" data-column="0" class="text">status</th><th scope="col" data-column="1">answers</th><th scope="col">share</th></tr></thead><tbody>{body}</tbody></table>"#
+    )
+}
+
+fn endpoint(row: &Endpoint, links: &Links<'_>) -> String {
     let number = |value: u64, class: &str| format!(r#"<td class="{class}" data-value="{value}">{}</td>"#, count(value));
     let (now, service, then) = (&row.response_us, &row.service_us, &row.recorded_response_us);
     let errors = match row.errors {
@@ -79,8 +102,20 @@ fn endpoint(row: &Endpoint) -> String {
         cell(service, service.p99, "first"),
         cell(then, then.p50, "first"),
         cell(then, then.p99, ""),
+        format!(r#"<td class="traces">{}</td>"#, slowest(row, links)),
     ];
     format!(r#"<tr><th scope="row">{}</th>{}</tr>"#, escape(&row.endpoint), cells.concat())
+}
+
+/// Links to the slowest requests; without them the trace id of the slowest one.
+fn slowest(row: &Endpoint, links: &Links<'_>) -> String {
+    let has_link = |said: &String| said.starts_with("<a ");
+    let all: Vec<String> = row.slowest.iter().map(|sample| links.to(sample, Some(&time(sample.response_us)))).collect();
+    match all.first() {
+        None => super::text::NOTHING.to_owned(),
+        Some(first) if !has_link(first) => first.clone(),
+        Some(_) => all.iter().filter(|said| has_link(said)).map(String::as_str).collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn cell(of: &Quantiles, value: f64, class: &str) -> String {

@@ -8,8 +8,11 @@ use super::scale::{Scale, second_marks};
 use super::text::{SHOWN_CHARS_MAX, escape, quantile, rate, share, span, time};
 use super::timeline::{POINTS_MAX, Timeline};
 use super::*;
-use crate::health::{Moment, Used};
-use crate::result::{Bytes, Connections, Fidelity, Part, Quantiles, Rate, Second, ShardOf, Spans, Steady};
+use crate::health::{Generator, Moment, Used};
+use crate::result::drawn::{Curves, HeatColumn, HeatMap};
+use crate::result::samples::{ErrorSamples, Sample};
+use crate::result::shape::{Shape, ShapeScale};
+use crate::result::{Bytes, Connections, Endpoint, Fidelity, Part, Quantiles, Rate, Second, ShardOf, Spans, Steady};
 use crate::verdict::{Trust, Verdict};
 
 fn quantiles(us: f64) -> Quantiles {
@@ -51,6 +54,54 @@ fn run(seconds: u64) -> RunResult {
     }
 }
 
+fn sample(us: f64, sampled: bool) -> Sample {
+    Sample {
+        seq: 7,
+        endpoint: "GET /item/{n}".into(),
+        due_ns: 1_500_000_000,
+        response_us: us,
+        status: Some(503),
+        recorded_status: Some(200),
+        trace_id: "ab".repeat(16),
+        span_id: "cd".repeat(8),
+        sampled,
+        ..Sample::default()
+    }
+}
+
+/// A run of which everything is drawn.
+fn whole() -> RunResult {
+    let curve = || vec![[0.0, 500.0], [0.5, 1_000.0], [0.75, 3_000.0], [1.0, 9_000.0]];
+    let scale = |tau_ns| ShapeScale {
+        tau_ns,
+        recording: Some(1.5),
+        target: Some(2.0),
+        target_error: Some(0.1),
+        plan: Some(2.1),
+        verdict: "kept".into(),
+        ..ShapeScale::default()
+    };
+    let failures = |error: Option<&str>| ErrorSamples {
+        count: 1_234,
+        first_ns: 2_000_000_000,
+        last_ns: 50_500_000_000,
+        samples: vec![Sample { error: error.map(str::to_owned), ..sample(9_000.0, true) }],
+    };
+    RunResult {
+        heat_map: HeatMap { width_s: 1, columns: vec![HeatColumn { t_s: 3, first: 70, counts: vec![1, 0, 40] }] },
+        curves: Curves { response_us: curve(), service_us: curve(), ..Curves::default() },
+        slowest: vec![sample(9_000.0, true), sample(8_000.0, false)],
+        error_samples: BTreeMap::from([("timeout".into(), failures(Some("timeout"))), ("503".into(), failures(None))]),
+        shape: Some(Shape {
+            words: "kept at 2 of 2 scales".into(),
+            scales: vec![scale(10_000_000), scale(1_000_000_000)],
+            ..Shape::default()
+        }),
+        asked: BTreeMap::from([("rate".into(), "3x".into())]),
+        ..run(60)
+    }
+}
+
 /// The JSON that the page holds.
 fn data(page: &str) -> Value {
     let from = page.split_once(r#"<script type="application/json" id="data">"#).unwrap().1;
@@ -83,19 +134,30 @@ fn every_headline_is_on_the_page() {
 
 #[test]
 fn the_page_is_in_the_order_of_its_readers() {
-    let page = html(&run(60));
+    let page = html(&whole());
     let parts = [
         "<header>",
         "Headline figures",
         r#"<figure id="rate""#,
+        r#"<figure id="heat""#,
         r#"<figure id="response""#,
+        r#"<figure id="curve""#,
+        r#"<section id="endpoints""#,
+        r#"<section id="slowest""#,
+        r#"<section id="failures""#,
+        r#"<section id="times""#,
         r#"<figure id="lag""#,
-        "<h2>Endpoints",
+        r#"<section id="generator""#,
+        r#"<figure id="shape""#,
         "Errors by kind",
-        "<h2>How to read this",
+        r#"<section id="asked""#,
+        r#"<section id="words""#,
     ];
     let places: Vec<usize> = parts.iter().map(|part| page.find(part).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?}");
+    let sections = page.matches("<section id").count() + page.matches("<figure id").count();
+    // Machine and services: the generator's entry leads to the one, and nothing was collected of the other.
+    assert_eq!(page.matches("<li><a href=\"#").count(), sections - 2, "parts that the contents do not have");
 }
 
 #[test]
@@ -104,7 +166,7 @@ fn interruption_and_notices_stand_in_the_header() {
     let header = page.split_once("</header>").unwrap().0;
     assert!(header.contains("<li>Interrupted"));
     assert!(header.contains("<li>answers are mostly 401</li>"));
-    assert!(!html(&run(3)).contains("<li>"));
+    assert!(!html(&run(3)).contains("class=\"notices\""));
 }
 
 #[test]
@@ -183,9 +245,55 @@ fn rows_of_several_seconds_keep_their_rate() {
 }
 
 #[test]
+fn rows_lead_to_their_traces_where_there_are_some() {
+    let (sampled, id) = ("ab".repeat(16), "class=\"id\"");
+    let page = html(&whole());
+    assert!(page.contains(&format!("<code {id}>{sampled}</code>")) && page.contains("not sampled"));
+    assert!(page.contains("--trace-url TEMPLATE"));
+    let url = Some("https://traces.example/t/{trace_id}?s={span_id}&x".to_owned());
+    let page = html(&RunResult { trace_url: url, ..whole() });
+    let link = format!("href=\"https://traces.example/t/{sampled}?s={}&amp;x\" target", "cd".repeat(8));
+    assert_eq!(page.matches(&link).count(), 3, "the slowest sampled one, and one of each kind of failure");
+    assert_eq!(page.matches("<small>not sampled</small>").count(), 1);
+}
+
+#[test]
+fn failures_are_told_by_kind_with_when_and_where() {
+    let page = html(&whole());
+    for said in [
+        "<b>▲ status 503</b> <span>1,234 times, from 2.00 s to 50.5 s</span>",
+        "<b>▲ timeout</b> <span>1,234 times",
+        "seq 7, the original",
+        ">first failure</text>",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn the_map_and_the_curves_are_drawn_from_the_aggregates() {
+    let page = html(&whole());
+    let data = data(&page);
+    assert_eq!(page.matches("<path class=\"field h").count(), 2, "a path for each colour");
+    assert_eq!(data["heat"]["columns"][0]["counts"], serde_json::json!([1, 0, 40]));
+    assert_eq!(data["heat"]["buckets"].as_array().unwrap().len(), 4, "three buckets have four edges");
+    assert_eq!(data["curves"][0]["heads"], serde_json::json!(["0 %", "50 %", "75 %", "100 %"]));
+    assert_eq!(data["curves"][1]["series"][2]["values"], serde_json::json!([2.1, 2.1]));
+    assert!(page.contains("Shape <b>kept at 2 of 2 scales</b>"));
+}
+
+#[test]
 fn what_comes_from_traffic_cannot_become_markup() {
     let hostile = r#"GET /"><script>alert(1)</script>'&<!--"#;
     let counts = || BTreeMap::from([(hostile.to_owned(), 1)]);
+    let foreign = || Sample {
+        endpoint: hostile.into(),
+        error: Some(hostile.into()),
+        trace_id: hostile.into(),
+        span_id: hostile.into(),
+        sampled: true,
+        ..Sample::default()
+    };
     let result = RunResult {
         target: hostile.into(),
         run_id: hostile.into(),
@@ -199,14 +307,32 @@ fn what_comes_from_traffic_cannot_become_markup() {
         errors: counts(),
         status: counts(),
         spans: Spans { rejected: counts(), dropped: counts(), messages: counts(), ..Spans::default() },
-        endpoints: vec![Endpoint { endpoint: hostile.into(), status: counts(), ..Endpoint::default() }],
+        endpoints: vec![Endpoint {
+            endpoint: hostile.into(),
+            status: counts(),
+            slowest: vec![foreign()],
+            ..Endpoint::default()
+        }],
+        asked: BTreeMap::from([(hostile.into(), hostile.into())]),
+        trace_url: Some("javascript:alert(1)//{trace_id}".into()),
+        slowest: vec![foreign()],
+        error_samples: BTreeMap::from([(
+            hostile.into(),
+            ErrorSamples { count: 1, samples: vec![foreign()], ..ErrorSamples::default() },
+        )]),
+        shape: Some(Shape {
+            words: hostile.into(),
+            verdict: hostile.into(),
+            scales: vec![ShapeScale { words: hostile.into(), plan: Some(1.0), ..ShapeScale::default() }],
+            ..Shape::default()
+        }),
         ..run(3)
     };
     let page = html(&result);
     assert_eq!(page.matches("<script").count(), 2, "the page's data and its own script");
     assert!(!page.contains(r#"GET /""#), "a quote could close an attribute");
-    assert!(!page.contains("<!--"));
-    assert_eq!(data(&page)["run"]["target"], hostile, "the data says what came");
+    assert!(!page.contains("<!--") && !page.contains("javascript:"));
+    data(&page);
 }
 
 #[test]
@@ -217,10 +343,12 @@ fn a_name_cannot_turn_its_surroundings_around() {
 #[test]
 fn the_page_needs_nothing_from_outside() {
     let page = html(&run(60));
-    for reference in ["http://", "https://", "src=", "href=", "url(", "@import", "<link", "fetch("] {
+    for reference in ["http://", "https://", "src=", "url(", "@import", "<link", "fetch(", " style="] {
         assert!(!page.contains(reference), "{reference}");
     }
-    assert!(page.contains("default-src 'none'"));
+    assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count(), "links lead to the page itself");
+    let policy = page.split_once("content=\"").unwrap().1.split_once('"').unwrap().0;
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
 }
 
 #[test]
@@ -291,7 +419,6 @@ fn endpoints_and_texts_are_bounded() {
     let (full, over) = (html(&rows(table::ENDPOINTS_MAX)), html(&rows(table::ENDPOINTS_MAX + 1)));
     assert_eq!((shown(&full), full.contains("are left out here")), (table::ENDPOINTS_MAX, false));
     assert_eq!((shown(&over), over.contains("are left out here")), (table::ENDPOINTS_MAX, true));
-    assert_eq!(data(&over)["run"]["endpoints"].as_array().unwrap().len(), table::ENDPOINTS_MAX);
 
     assert_eq!(escape(&"é".repeat(SHOWN_CHARS_MAX)), "é".repeat(SHOWN_CHARS_MAX));
     assert_eq!(escape(&"é".repeat(SHOWN_CHARS_MAX + 1)), format!("{}…", "é".repeat(SHOWN_CHARS_MAX)));

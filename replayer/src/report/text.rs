@@ -29,6 +29,11 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// A URL in an attribute, whole.
+pub(super) fn attribute(url: &str) -> String {
+    url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+}
+
 /// As much of a foreign text as is shown.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {

@@ -21,7 +21,7 @@ pub(super) fn windows(result: &RunResult) -> String {
     let [from, to] = [steady.from_ns, steady.to_ns].map(|nanos| rate(float(nanos) / 1e9));
     let due = count(steady.settled);
     format!(
-        r#"<section><h2>Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>The steady window holds the {due} requests due from {from} s to {to} s, between warm-up and drain. Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+        r#"<section id="times" aria-labelledby="times-h"><h2 id="times-h">Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>The steady window holds the {due} requests due from {from} s to {to} s, between warm-up and drain. Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
     )
 }
 

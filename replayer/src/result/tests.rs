@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::drawn::{Curves, HeatColumn, HeatMap};
+use super::samples::{ErrorSamples, Sample};
 use super::services::{Band, ClockOffset, EndpointServices, ReceivedMessages, Services, Step};
+use super::shape::{Shape, ShapeScale};
 use super::*;
 use crate::health::{Machine, Moment, Sampler, Thread, TimerNoise};
 
@@ -27,6 +30,15 @@ fn full() -> RunResult {
     let classes = || BTreeMap::from([("2xx".to_owned(), Class { response_us: quantiles, service_us: quantiles })]);
     let shard = ShardOf { number: 1, of: 2 };
     let steady = EndpointSteady { status: codes(), response_us: quantiles, ..EndpointSteady::default() };
+    let sample = Sample {
+        trace_id: "0123456789abcdef".repeat(2),
+        span_id: "0123456789abcdef".into(),
+        error: Some("timeout".into()),
+        ..Sample::default()
+    };
+    let some = ErrorSamples { count: 1, samples: vec![sample.clone()], ..ErrorSamples::default() };
+    let curve = || vec![[0.0, 1.0], [1.0, 2.5]];
+    let scale = ShapeScale { target: Some(1.5), verdict: "kept".into(), ..ShapeScale::default() };
     RunResult {
         schema: SCHEMA,
         loop_model: "causal".into(),
@@ -39,7 +51,14 @@ fn full() -> RunResult {
         classes: classes(),
         steady: Steady { shed: counts(), errors: counts(), status: codes(), classes: classes(), ..Steady::default() },
         fidelity: Fidelity { gap_ks: Some(0.5), ..Fidelity::default() },
-        endpoints: vec![Endpoint { status: codes(), steady, ..Endpoint::default() }],
+        asked: BTreeMap::from([("rate".into(), "3x".into())]),
+        shape: Some(Shape { verdict: "kept".into(), scales: vec![scale], ..Shape::default() }),
+        trace_url: Some("https://traces/{trace_id}".into()),
+        heat_map: HeatMap { width_s: 1, columns: vec![HeatColumn { t_s: 3, first: 40, counts: vec![1, 0, 2] }] },
+        curves: Curves { response_us: curve(), service_us: curve(), lag_us: curve(), recorded_response_us: curve() },
+        slowest: vec![sample.clone()],
+        error_samples: BTreeMap::from([("timeout".into(), some)]),
+        endpoints: vec![Endpoint { status: codes(), steady, slowest: vec![sample], ..Endpoint::default() }],
         timeline_s: 2,
         timeline: vec![Second { response_us: quantiles, ..Second::default() }],
         generator: Generator {

@@ -99,6 +99,7 @@ impl Count {
                     spans.take(job);
                 }
             }
+            spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
             let now = self.clock.now_ns();
             if now >= live_at {
                 live_at = now + LIVE_NS;
@@ -122,6 +123,8 @@ impl Count {
         {
             failed.get_or_insert(error);
         }
+        spans.settle();
+        spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
         let answers = answers.finish();
         let services = collector.finish();
         let counted = measure.finish();

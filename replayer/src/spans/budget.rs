@@ -36,6 +36,12 @@ pub struct SpanBudget {
     per_second: u64,
 }
 
+impl std::fmt::Display for SpanBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/s", self.per_second)
+    }
+}
+
 impl SpanBudget {
     /// The part that is held back for errors and the slowest: a fifth, at least one span unless there is only one.
     #[must_use]

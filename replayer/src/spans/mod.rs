@@ -46,7 +46,7 @@ pub use options::{
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
-use crate::job::{Job, RunFacts};
+use crate::job::{Budgeted, Job, RunFacts};
 use crate::result::Spans;
 use account::Account;
 use batch::{Batch, Encoding};
@@ -69,6 +69,8 @@ pub struct SpanSink {
     taken: u64,
     dropped: u64,
     chooser: Chooser,
+    /// Places in the plan of requests that were kept at their end, until somebody asks.
+    kept: Vec<u64>,
     base: Option<Arc<RunBase>>,
     /// The spans of the run itself, for the exporter's thread, once it is over.
     closing: Arc<OnceLock<Vec<SpanData>>>,
@@ -85,6 +87,7 @@ impl SpanSink {
             taken: 0,
             dropped: 0,
             chooser: Chooser::new(None),
+            kept: Vec::new(),
             base: None,
             closing: Arc::default(),
         }
@@ -138,6 +141,7 @@ impl SpanSink {
             taken: 0,
             dropped: 0,
             chooser: Chooser::new(options.spans.budget),
+            kept: Vec::new(),
             base: Some(base),
             closing,
         })
@@ -145,19 +149,35 @@ impl SpanSink {
 
     /// Takes one outcome; never waits. What was shed has no span.
     pub fn take(&mut self, job: Box<Job>) {
-        let Self { queue, taken, dropped, chooser, .. } = self;
+        let Self { queue, taken, dropped, chooser, kept, .. } = self;
         match job.progress.shed {
             Some(_) => chooser.shed(&job),
-            None => chooser.take(job, &mut |job| push(queue, taken, dropped, job)),
+            None => chooser.take(job, &mut |job| {
+                note(kept, &job);
+                push(queue, taken, dropped, job);
+            }),
         }
+    }
+
+    /// Decides about what waits for the end of its second: no more will come.
+    pub fn settle(&mut self) {
+        let Self { queue, taken, dropped, chooser, kept, .. } = self;
+        chooser.end(&mut |job| {
+            note(kept, &job);
+            push(queue, taken, dropped, job);
+        });
+    }
+
+    /// Places in the plan of the requests that were kept at their end since this was asked last.
+    pub fn kept_at_end(&mut self) -> impl Iterator<Item = u64> {
+        self.kept.drain(..)
     }
 
     /// Exports what is left, and the spans of the run itself, and says what became of the requests' spans. `end` is what
     /// the run came to; `None`: it broke off.
     #[must_use]
     pub fn finish(mut self, end: Option<&RunEnd<'_>>) -> Spans {
-        let Self { queue, taken, dropped, chooser, .. } = &mut self;
-        chooser.end(&mut |job| push(queue, taken, dropped, job));
+        self.settle();
         if let Some(base) = &self.base {
             // Only this sets it, and only once.
             let _ = self.closing.set(run_spans(base, end));
@@ -180,6 +200,12 @@ impl SpanSink {
             kept_at_end: self.chooser.kept_at_end(),
             messages: account.messages,
         }
+    }
+}
+
+fn note(kept: &mut Vec<u64>, job: &Job) {
+    if matches!(job.budgeted, Budgeted::KeptAsError | Budgeted::KeptAsSlow) {
+        kept.push(job.facts.position);
     }
 }
 

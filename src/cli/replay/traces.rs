@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use replayer::report::TraceUrl;
 use replayer::spans::{BATCH_BYTES_LEAST, BATCH_BYTES_MOST, SpanBudget};
 
 use crate::secret::Reference;
@@ -55,6 +56,10 @@ pub(crate) struct TraceArgs {
     /// The backend's access token, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
     #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Traces")]
     pub(crate) token: Option<Reference>,
+    /// Where a trace opens from the report: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms}, as in
+    /// https://jaeger.example/trace/{trace_id} [default: the backend's, where it needs no account]
+    #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE", help_heading = "Traces")]
+    pub(crate) trace_url: Option<TraceUrl>,
     /// Name of the environment under test, for the spans' deployment.environment.name
     #[arg(long, env = "REENACT_ENVIRONMENT", value_name = "NAME", help_heading = "Traces")]
     pub(crate) environment: Option<String>,

@@ -37,7 +37,7 @@ pub(super) enum Places {
 }
 
 /// Endpoint, and template of the URL of a trace. Names in braces other than `{site}` and those of
-/// a request ([`super::LINK_PLACES`]) are for its user to fill in.
+/// a request ([`super::TRACE_URL_PLACES`]) are for its user to fill in.
 pub(super) struct Place {
     pub(super) endpoint: Option<&'static str>,
     pub(super) link: Option<&'static str>,

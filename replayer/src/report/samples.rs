@@ -1,0 +1,147 @@
+//! Requests by name: the slowest, and some of each kind of failure, each with the way to its trace.
+
+use super::link::TraceUrl;
+use super::text::{NOTHING, attribute, count, escape, float, rate, time};
+use crate::result::RunResult;
+use crate::result::samples::{ErrorSamples, Sample};
+
+/// Kinds of failure that are shown, most frequent first; `run.json` has them all.
+const KINDS_MAX: usize = 20;
+
+/// The way from a request to its trace.
+pub(super) struct Links<'a> {
+    template: Option<TraceUrl>,
+    started_at: &'a str,
+}
+
+impl<'a> Links<'a> {
+    /// What is no template of a URL leads nowhere: then ids are shown as text.
+    pub(super) fn of(result: &'a RunResult) -> Self {
+        let template = result.trace_url.as_deref().and_then(|template| template.parse().ok());
+        Self { template, started_at: &result.started_at }
+    }
+
+    /// A link whose text is `said`, or the id of the trace; of a trace that is not sampled only the id.
+    pub(super) fn to(&self, sample: &Sample, said: Option<&str>) -> String {
+        let url = self.template.as_ref().filter(|_| sample.sampled).and_then(|url| url.of(sample, self.started_at));
+        let id = escape(&sample.trace_id);
+        match (url, said) {
+            (Some(url), Some(said)) => {
+                let (url, label) = (attribute(&url), format!("Trace of the request that took {said}"));
+                format!(r#"<a href="{url}" target="_blank" rel="noopener noreferrer" aria-label="{label}">{said}</a>"#)
+            }
+            (Some(url), None) => {
+                let url = attribute(&url);
+                format!(r#"<a class="id" href="{url}" target="_blank" rel="noopener noreferrer">{id}</a>"#)
+            }
+            (None, _) if sample.sampled => format!(r#"<code class="id">{id}</code>"#),
+            (None, _) => format!(r#"<code class="id">{id}</code> <small>not sampled</small>"#),
+        }
+    }
+}
+
+/// The slowest requests; nothing where the result names none.
+pub(super) fn slowest(result: &RunResult, links: &Links<'_>) -> String {
+    if result.slowest.is_empty() {
+        return String::new();
+    }
+    let body: String = result.slowest.iter().map(|sample| row(sample, links, true)).collect();
+    let head = head(true);
+    let number = count(result.slowest.len() as u64);
+    format!(
+        r#"<section id="slowest" aria-labelledby="slowest-h"><h2 id="slowest-h">Slowest requests</h2><div class="scroll" role="region" aria-label="Slowest requests" tabindex="0"><table class="sortable named"><caption><span>The {number} slowest of the run, failed ones at their full age. {}</span></caption>{head}<tbody>{body}</tbody></table></div></section>"#,
+        said(result, links)
+    )
+}
+
+/// What the last column leads to.
+fn said(result: &RunResult, links: &Links<'_>) -> String {
+    let dropped: u64 = result.spans.dropped.values().chain(result.spans.rejected.values()).sum();
+    let lost = match dropped {
+        0 => String::new(),
+        dropped => {
+            format!(" {} client spans of this run did not arrive: some traces lack theirs.", count(dropped))
+        }
+    };
+    match links.template {
+        Some(_) => format!("Traces open in the tracing backend, but for those that were not sampled.{lost}"),
+        None => format!(
+            "Search the tracing backend for the trace id; <code>reenact report RUN --trace-url TEMPLATE</code> makes links of them.{lost}"
+        ),
+    }
+}
+
+/// Errors by kind, and statuses that the recording did not have, each with some requests.
+pub(super) fn failures(result: &RunResult, links: &Links<'_>) -> String {
+    let mut kinds: Vec<(&String, &ErrorSamples)> = result.error_samples.iter().collect();
+    if kinds.is_empty() {
+        return String::new();
+    }
+    kinds.sort_by_key(|(_, of)| std::cmp::Reverse(of.count));
+    let shown: String = kinds.iter().take(KINDS_MAX).map(|(name, of)| kind(name, of, links)).collect();
+    let more = match kinds.len().saturating_sub(KINDS_MAX) {
+        0 => String::new(),
+        more => format!(" {} rarer kinds are left out here; run.json has them.", count(more as u64)),
+    };
+    let head = head(false);
+    format!(
+        r#"<section id="failures" aria-labelledby="failures-h"><h2 id="failures-h">Failures by kind</h2><div class="scroll" role="region" aria-label="Failures by kind" tabindex="0"><table class="named"><caption><span>Requests without a whole answer by the kind of error, and answers from status 400 on where the recording has another; of each kind some requests, drawn evenly over the run.{more}</span></caption>{head}{shown}</table></div></section>"#
+    )
+}
+
+fn kind(name: &str, of: &ErrorSamples, links: &Links<'_>) -> String {
+    let what = if name.bytes().all(|byte| byte.is_ascii_digit()) { "status " } else { "" };
+    let from_to = format!("from {} s to {} s", seconds(of.first_ns), seconds(of.last_ns));
+    let rows: String = of.samples.iter().map(|sample| row(sample, links, false)).collect();
+    format!(
+        r#"<tbody><tr class="kind"><th scope="rowgroup" colspan="7"><b>▲ {what}{}</b> <span>{}, {from_to}</span></th></tr>{rows}</tbody>"#,
+        escape(name),
+        match of.count {
+            1 => "once".to_owned(),
+            more => format!("{} times", count(more)),
+        }
+    )
+}
+
+/// The columns of [`row`]; those of a table that sorts have numbers.
+fn head(sorts: bool) -> String {
+    let names = ["Endpoint", "response", "service", "due at", "status", "recorded", "Trace"];
+    let cells = (0..).zip(names).map(|(number, name): (usize, _)| {
+        let column = if sorts && number < 6 { format!(r#" data-column="{number}""#) } else { String::new() };
+        let text = if number == 0 || number == 6 { r#" class="text""# } else { "" };
+        format!(r#"<th scope="col"{column}{text}>{name}</th>"#)
+    });
+    format!("<thead><tr>{}</tr></thead>", cells.collect::<String>())
+}
+
+fn row(sample: &Sample, links: &Links<'_>, names_error: bool) -> String {
+    let copy = if sample.copy == 0 { "the original".to_owned() } else { format!("copy {}", count(sample.copy.into())) };
+    let session = if sample.session == 0 { String::new() } else { format!(" of session {}", sample.session) };
+    let code = |status: Option<u16>| status.map_or(NOTHING.to_owned(), |status| status.to_string());
+    let key = |status: Option<u16>| status.map_or(-1, i32::from);
+    let error = match sample.error.as_deref().filter(|_| names_error) {
+        Some(error) => format!("<small>▲ {}</small>", escape(error)),
+        None => String::new(),
+    };
+    let class = if sample.error.is_some() { r#" class="bad""# } else { "" };
+    format!(
+        r#"<tr><th scope="row">{}<small>seq {}{session}, {copy}</small></th><td data-value="{}">{}</td><td data-value="{}">{}</td><td data-value="{}">{} s</td><td{class} data-value="{}">{}{error}</td><td data-value="{}">{}</td><td class="text">{}</td></tr>"#,
+        escape(&sample.endpoint),
+        sample.seq,
+        sample.response_us,
+        time(sample.response_us),
+        sample.service_us.unwrap_or(-1.0),
+        sample.service_us.map_or(NOTHING.to_owned(), time),
+        sample.due_ns,
+        seconds(sample.due_ns),
+        key(sample.status),
+        code(sample.status),
+        key(sample.recorded_status),
+        code(sample.recorded_status),
+        links.to(sample, None)
+    )
+}
+
+fn seconds(nanos: u64) -> String {
+    rate(float(nanos) / 1e9)
+}
