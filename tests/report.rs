@@ -166,7 +166,7 @@ fn response_us(line: &serde_json::Value) -> f64 {
 #[test]
 fn a_template_of_links_is_checked_before_anything_is_sent_and_may_be_given_later() {
     let folder = folder();
-    let session = text(&gets(folder.path(), "s", 5));
+    let session = text(&gets(folder.path(), "other", 5));
     let to = format!("http://{}", target(ok));
     let run = runs(&folder, &["run"]).remove(0);
     let page = || std::fs::read_to_string(run.join("report.html")).unwrap();

@@ -123,7 +123,7 @@ function sorted(browser) {
   return browser.run(`[...document.querySelectorAll('table.sortable')].map(table => ({
     rows: table.tBodies[0].rows.length,
     columns: [...table.querySelectorAll('th button')].map(button => {
-      const head = button.closest('th'), column = Number(head.dataset.column), keys = () => [...table.tBodies[0].rows].map(row => column === 0 ? (row.cells[0].dataset.value ?? row.cells[0].textContent) : Number(row.cells[column].dataset.value));
+      const head = button.closest('th'), column = Number(head.dataset.column), keys = () => [...table.tBodies[0].rows].map(row => column === 0 ? (row.cells[0].dataset.value ?? row.cells[0].textContent) : Number(row.cells[column]?.dataset.value));
       const press = () => { button.click(); return [head.getAttribute('aria-sort'), keys()]; };
       return { name: button.textContent, orders: [press(), press()] };
     }),

@@ -21,6 +21,11 @@ impl<'a> Links<'a> {
         Self { template, started_at: &result.started_at }
     }
 
+    /// Whether there are any.
+    pub(super) fn lead_somewhere(&self) -> bool {
+        self.template.is_some()
+    }
+
     /// A link whose text is `said`, or the id of the trace; of a trace that is not sampled only the id.
     pub(super) fn to(&self, sample: &Sample, said: Option<&str>) -> String {
         let url = self.template.as_ref().filter(|_| sample.sampled).and_then(|url| url.of(sample, self.started_at));
@@ -49,7 +54,7 @@ pub(super) fn slowest(result: &RunResult, links: &Links<'_>) -> String {
     let head = head(true);
     let number = count(result.slowest.len() as u64);
     format!(
-        r#"<section id="slowest" aria-labelledby="slowest-h"><h2 id="slowest-h">Slowest requests</h2><div class="scroll" role="region" aria-label="Slowest requests" tabindex="0"><table class="sortable named"><caption><span>The {number} slowest of the run, failed ones at their full age. {}</span></caption>{head}<tbody>{body}</tbody></table></div></section>"#,
+        r#"<section id="slowest" aria-labelledby="slowest-h"><h2 id="slowest-h">Slowest requests</h2><div class="scroll tall" role="region" aria-label="Table of the slowest requests" tabindex="0"><table class="sortable named"><caption><span>The {number} slowest of the run, failed ones at their full age. {}</span></caption>{head}<tbody>{body}</tbody></table></div></section>"#,
         said(result, links)
     )
 }
@@ -63,9 +68,9 @@ fn said(result: &RunResult, links: &Links<'_>) -> String {
             format!(" {} client spans of this run did not arrive: some traces lack theirs.", count(dropped))
         }
     };
-    match links.template {
-        Some(_) => format!("Traces open in the tracing backend, but for those that were not sampled.{lost}"),
-        None => format!(
+    match links.lead_somewhere() {
+        true => format!("Traces open in the tracing backend, but for those that were not sampled.{lost}"),
+        false => format!(
             "Search the tracing backend for the trace id; <code>reenact report RUN --trace-url TEMPLATE</code> makes links of them.{lost}"
         ),
     }
@@ -85,7 +90,7 @@ pub(super) fn failures(result: &RunResult, links: &Links<'_>) -> String {
     };
     let head = head(false);
     format!(
-        r#"<section id="failures" aria-labelledby="failures-h"><h2 id="failures-h">Failures by kind</h2><div class="scroll" role="region" aria-label="Failures by kind" tabindex="0"><table class="named"><caption><span>Requests without a whole answer by the kind of error, and answers from status 400 on where the recording has another; of each kind some requests, drawn evenly over the run.{more}</span></caption>{head}{shown}</table></div></section>"#
+        r#"<section id="failures" aria-labelledby="failures-h"><h2 id="failures-h">Failures by kind</h2><div class="scroll tall" role="region" aria-label="Table of failures" tabindex="0"><table class="named"><caption><span>Requests without a whole answer by the kind of error, and answers from status 400 on where the recording has another; of each kind some requests, drawn evenly over the run.{more}</span></caption>{head}{shown}</table></div></section>"#
     )
 }
 
@@ -94,7 +99,7 @@ fn kind(name: &str, of: &ErrorSamples, links: &Links<'_>) -> String {
     let from_to = format!("from {} s to {} s", seconds(of.first_ns), seconds(of.last_ns));
     let rows: String = of.samples.iter().map(|sample| row(sample, links, false)).collect();
     format!(
-        r#"<tbody><tr class="kind"><th scope="rowgroup" colspan="7"><b>▲ {what}{}</b> <span>{}, {from_to}</span></th></tr>{rows}</tbody>"#,
+        r#"<tbody><tr class="kind"><th scope="rowgroup" colspan="8"><b>▲ {what}{}</b> <span>{}, {from_to}</span></th></tr>{rows}</tbody>"#,
         escape(name),
         match of.count {
             1 => "once".to_owned(),
@@ -105,28 +110,29 @@ fn kind(name: &str, of: &ErrorSamples, links: &Links<'_>) -> String {
 
 /// The columns of [`row`]; those of a table that sorts have numbers.
 fn head(sorts: bool) -> String {
-    let names = ["Endpoint", "response", "service", "due at", "status", "recorded", "Trace"];
+    let names = ["Endpoint", "request", "response", "service", "due at", "status", "recorded", "trace"];
     let cells = (0..).zip(names).map(|(number, name): (usize, _)| {
-        let column = if sorts && number < 6 { format!(r#" data-column="{number}""#) } else { String::new() };
-        let text = if number == 0 || number == 6 { r#" class="text""# } else { "" };
+        let column = if sorts && number < 7 { format!(r#" data-column="{number}""#) } else { String::new() };
+        let text = if [0, 1, 7].contains(&number) { r#" class="text""# } else { "" };
         format!(r#"<th scope="col"{column}{text}>{name}</th>"#)
     });
     format!("<thead><tr>{}</tr></thead>", cells.collect::<String>())
 }
 
 fn row(sample: &Sample, links: &Links<'_>, names_error: bool) -> String {
-    let copy = if sample.copy == 0 { "the original".to_owned() } else { format!("copy {}", count(sample.copy.into())) };
-    let session = if sample.session == 0 { String::new() } else { format!(" of session {}", sample.session) };
+    let copy = if sample.copy == 0 { String::new() } else { format!(", copy {}", count(sample.copy.into())) };
+    let session = if sample.session == 0 { String::new() } else { format!("session {}, ", sample.session) };
     let code = |status: Option<u16>| status.map_or(NOTHING.to_owned(), |status| status.to_string());
     let key = |status: Option<u16>| status.map_or(-1, i32::from);
     let error = match sample.error.as_deref().filter(|_| names_error) {
-        Some(error) => format!("<small>▲ {}</small>", escape(error)),
+        Some(error) => format!(" ▲ {}", escape(error)),
         None => String::new(),
     };
     let class = if sample.error.is_some() { r#" class="bad""# } else { "" };
     format!(
-        r#"<tr><th scope="row">{}<small>seq {}{session}, {copy}</small></th><td data-value="{}">{}</td><td data-value="{}">{}</td><td data-value="{}">{} s</td><td{class} data-value="{}">{}{error}</td><td data-value="{}">{}</td><td class="text">{}</td></tr>"#,
+        r#"<tr><th scope="row">{}</th><td class="text" data-value="{}">{session}seq {}{copy}</td><td data-value="{}">{}</td><td data-value="{}">{}</td><td data-value="{}">{} s</td><td{class} data-value="{}">{}{error}</td><td data-value="{}">{}</td><td class="text">{}</td></tr>"#,
         escape(&sample.endpoint),
+        sample.position,
         sample.seq,
         sample.response_us,
         time(sample.response_us),

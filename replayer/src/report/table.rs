@@ -15,7 +15,7 @@ const CODES_MAX: usize = 5;
 const STATUSES_MAX: usize = 100;
 
 /// The head of the endpoints' table. Its groups are in a row of their own, hence the numbers of the columns.
-const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">Endpoint</th><th scope="colgroup" colspan="4">Requests</th><th scope="colgroup" colspan="5">Response time</th><th scope="colgroup">Service</th><th scope="colgroup" colspan="2">Recorded</th><th scope="col" rowspan="2" class="traces">Slowest</th></tr>
+const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">Endpoint</th><th scope="colgroup" colspan="4">Requests</th><th scope="colgroup" colspan="5">Response time</th><th scope="colgroup">Service</th><th scope="colgroup" colspan="2">Recorded</th>{traces}</tr>
 <tr><th scope="col" data-column="1" class="first">planned</th><th scope="col" data-column="2">completed</th><th scope="col" data-column="3">errors</th><th scope="col" class="status">status</th><th scope="col" data-column="5" class="first">p50</th><th scope="col" data-column="6">p90</th><th scope="col" data-column="7">p99</th><th scope="col" data-column="8">p99.9</th><th scope="col" data-column="9">max</th><th scope="col" data-column="10" class="first">p99</th><th scope="col" data-column="11" class="first">p50</th><th scope="col" data-column="12">p99</th></tr></thead>"#;
 
 /// One row for each endpoint.
@@ -33,8 +33,15 @@ pub(super) fn endpoints(rows: &[Endpoint], links: &Links<'_>) -> String {
             count(more as u64)
         ),
     };
+    let (traces, said) = match links.lead_somewhere() {
+        true => {
+            (r#"<th scope="col" rowspan="2" class="traces">Slowest</th>"#, ", and the traces of the slowest requests")
+        }
+        false => ("", ""),
+    };
+    let head = HEAD.replace("{traces}", traces);
     format!(
-        r#"<section id="endpoints" aria-labelledby="endpoints-h"><h2 id="endpoints-h">Endpoints</h2><div class="scroll" role="region" aria-label="Table of endpoints" tabindex="0"><table class="endpoints sortable"><caption><span>Response time is done − due, service time done − dispatched; beside them the recording's own response times, and the traces of the slowest requests.{more}</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+        r#"<section id="endpoints" aria-labelledby="endpoints-h"><h2 id="endpoints-h">Endpoints</h2><div class="scroll tall" role="region" aria-label="Table of endpoints" tabindex="0"><table class="endpoints sortable"><caption><span>Response time is done − due, service time done − dispatched; beside them the recording's own response times{said}.{more}</span></caption>{head}<tbody>{body}</tbody></table></div></section>"#
     )
 }
 
@@ -102,20 +109,20 @@ fn endpoint(row: &Endpoint, links: &Links<'_>) -> String {
         cell(service, service.p99, "first"),
         cell(then, then.p50, "first"),
         cell(then, then.p99, ""),
-        format!(r#"<td class="traces">{}</td>"#, slowest(row, links)),
+        if links.lead_somewhere() {
+            format!(r#"<td class="traces">{}</td>"#, slowest(row, links))
+        } else {
+            String::new()
+        },
     ];
     format!(r#"<tr><th scope="row">{}</th>{}</tr>"#, escape(&row.endpoint), cells.concat())
 }
 
-/// Links to the slowest requests; without them the trace id of the slowest one.
+/// Links to the slowest requests.
 fn slowest(row: &Endpoint, links: &Links<'_>) -> String {
-    let has_link = |said: &String| said.starts_with("<a ");
-    let all: Vec<String> = row.slowest.iter().map(|sample| links.to(sample, Some(&time(sample.response_us)))).collect();
-    match all.first() {
-        None => super::text::NOTHING.to_owned(),
-        Some(first) if !has_link(first) => first.clone(),
-        Some(_) => all.iter().filter(|said| has_link(said)).map(String::as_str).collect::<Vec<_>>().join(" "),
-    }
+    let all = row.slowest.iter().map(|sample| links.to(sample, Some(&time(sample.response_us))));
+    let leading: Vec<String> = all.filter(|said| said.starts_with("<a ")).collect();
+    if leading.is_empty() { super::text::NOTHING.to_owned() } else { leading.join(" ") }
 }
 
 fn cell(of: &Quantiles, value: f64, class: &str) -> String {

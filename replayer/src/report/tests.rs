@@ -253,6 +253,7 @@ fn rows_lead_to_their_traces_where_there_are_some() {
     let url = Some("https://traces.example/t/{trace_id}?s={span_id}&x".to_owned());
     let page = html(&RunResult { trace_url: url, ..whole() });
     let link = format!("href=\"https://traces.example/t/{sampled}?s={}&amp;x\" target", "cd".repeat(8));
+    assert!(page.contains("<code class=\"id\">"), "of what was not sampled");
     assert_eq!(page.matches(&link).count(), 3, "the slowest sampled one, and one of each kind of failure");
     assert_eq!(page.matches("<small>not sampled</small>").count(), 1);
 }
@@ -263,7 +264,7 @@ fn failures_are_told_by_kind_with_when_and_where() {
     for said in [
         "<b>▲ status 503</b> <span>1,234 times, from 2.00 s to 50.5 s</span>",
         "<b>▲ timeout</b> <span>1,234 times",
-        "seq 7, the original",
+        ">seq 7</td>",
         ">first failure</text>",
     ] {
         assert!(page.contains(said), "{said}");
