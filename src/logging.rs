@@ -2,6 +2,9 @@
 //!
 //! What a command is asked for (its result) is not here: that goes to standard output.
 
+#[cfg(feature = "replay")]
+pub(crate) mod held;
+
 use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -45,6 +48,10 @@ pub(crate) fn set_level(args: LogArgs) {
 
 /// Says something to whoever started the command, whatever the log's level is.
 pub(crate) fn say(level: Level, text: &str) {
+    #[cfg(feature = "replay")]
+    if held::keep(|| visible::lines(text.trim_end()).into_owned()) {
+        return;
+    }
     let mut stderr = std::io::stderr().lock();
     // Nobody who listens is no reason to stop.
     let _ = match is_json() {
@@ -76,6 +83,10 @@ impl Log for Lines {
 
     fn log(&self, record: &Record<'_>) {
         self.with(|logger| {
+            #[cfg(feature = "replay")]
+            if logger.matches(record) && held::keep(|| visible::lines(&held_line(record)).into_owned()) {
+                return;
+            }
             if self.format == LogFormat::Json || !logger.matches(record) {
                 return logger.log(record);
             }
@@ -99,6 +110,13 @@ impl Log for Lines {
     fn flush(&self) {
         self.with(Log::flush);
     }
+}
+
+/// A line that is printed later says when it was logged.
+#[cfg(feature = "replay")]
+fn held_line(record: &Record<'_>) -> String {
+    let at = humantime::format_rfc3339_seconds(now());
+    format!("[{at} {} {}] {}", record.level(), record.target(), record.args())
 }
 
 fn logger(args: LogArgs) -> env_logger::Logger {

@@ -5,18 +5,18 @@ mod backend;
 mod collect;
 mod connect;
 mod export;
+mod live;
 mod safety;
 mod summary;
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use formats::redact::RedactionKey;
 use formats::visible;
-use log::Level;
 use replayer::collect::CollectOptions;
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -25,7 +25,7 @@ use replayer::job::RunFacts;
 use replayer::measure::{self, Window};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
-use replayer::run::{self, Live, RunOptions, RunPlan, Running};
+use replayer::run::{self, RunOptions, RunPlan};
 use replayer::run_directory::RunDirectory;
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
@@ -34,20 +34,19 @@ use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
-use crate::logging::{self, say};
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
-use crate::signals::Signals;
 use crate::{secret, units};
+use live::Watchers;
 use safety::Safety;
 
 /// How long this machine's timers are measured before a run.
 const PREFLIGHT_NS: u64 = 300_000_000;
-/// How often the live line is renewed.
-const LIVE_EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let json = args.results.json;
+    // Standard output is the stream's alone then.
+    let is_streamed = args.live.json_stream.as_deref() == Some(Path::new("-"));
     let replay = Replay::check(args)?;
     replay.report_problems();
     let replayed = replay.send()?;
@@ -55,7 +54,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
         let json = serde_json::to_string(&replayed.result);
         let json = json.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
         outcome::print(&format!("{json}\n"));
-    } else {
+    } else if !is_streamed {
         outcome::print(&summary::summary(&replayed.result, &replayed.out));
     }
     Ok(replayed.outcome())
@@ -175,6 +174,8 @@ impl Replay {
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
         let args = &self.args;
+        // Before the run has a directory: what cannot be watched as asked is not sent.
+        let watchers = Watchers::open(&args.live)?;
         let clock = self.dial.clock;
         let contexts = self.propagation.contexts(args.start_at.unwrap_or_else(|| clock.wall(clock.now_ns())))?;
         let out = args.results.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
@@ -208,6 +209,11 @@ impl Replay {
             from_ns: units::nanos(args.warm_up),
             to_ns: if args.drain.is_zero() { u64::MAX } else { end_ns.saturating_sub(units::nanos(args.drain)) },
         };
+        let loop_model = match args.loop_model {
+            LoopModel::Open => measure::LoopModel::Open,
+            LoopModel::Causal => measure::LoopModel::Causal,
+            LoopModel::Closed => measure::LoopModel::Closed,
+        };
         let run_options = RunOptions {
             send: send_options(args),
             dial: self.dial,
@@ -217,14 +223,11 @@ impl Replay {
             redaction_key: self.redaction_key,
             steady,
             limits: self.limits,
-            loop_model: match args.loop_model {
-                LoopModel::Open => measure::LoopModel::Open,
-                LoopModel::Causal => measure::LoopModel::Causal,
-                LoopModel::Closed => measure::LoopModel::Closed,
-            },
+            loop_model,
             start_at: args.start_at,
             abort_if: self.safety.abort_if.clone(),
             kill_file: self.safety.kill_file.clone(),
+            metrics: watchers.want_metrics(),
             preflight: self.preflight,
             watched: self.watched,
         };
@@ -236,11 +239,20 @@ impl Replay {
             planned: summary.requests,
             multiplier: planned.multiplier(),
         };
+        let shown = live::Facts {
+            run_id: facts.contexts.run_id().to_owned(),
+            target: given.join(", "),
+            planned: summary.requests,
+            multiplier: facts.multiplier,
+            loop_model: loop_model.name(),
+            out: out.clone(),
+        };
         let start_facts = safety::start_facts(facts.contexts.run_id(), &plan_hash, facts.planned, &given, &out);
         self.safety.tell_start(&start_facts)?;
         let (clients, secrets) = (planned.survey.clients, planned.rewriter.secrets());
         let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts), secrets };
-        let result = run::start(plan, run_options, directory, result).map_err(Failure::from).and_then(watch);
+        let started = run::start(plan, run_options, directory, result).map_err(Failure::from);
+        let result = started.and_then(|running| watchers.watch(running, shown));
         // Who was told of the beginning is told of the end, also of a bad one.
         let end_facts = match &result {
             Ok(result) => safety::end_facts(result, &out),
@@ -306,61 +318,6 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
         },
         ..SendOptions::new()
     }
-}
-
-/// Shows how the run goes and passes signals on, until it is over.
-fn watch(running: Running) -> Result<RunResult, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
-    let stop = running.stop();
-    let shown = std::io::stderr().is_terminal() && !logging::is_json();
-    let interactive: Result<(), Failure> = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        let mut ticks = tokio::time::interval(LIVE_EVERY);
-        while !running.is_over() {
-            tokio::select! {
-                _ = ticks.tick() => if shown { show(&running.live()) },
-                _ = signals.next() => {
-                    if stop.is_draining() {
-                        stop.abort();
-                    } else {
-                        if shown {
-                            eprint!("\r\x1b[K");
-                        }
-                        say(Level::Info, "interrupted: waiting for the answers under way; once more to give them up");
-                        stop.drain();
-                    }
-                }
-            }
-        }
-        Ok(())
-    });
-    if shown {
-        eprint!("\r\x1b[K");
-    }
-    interactive?;
-    Ok(running.join()?)
-}
-
-fn show(live: &Live) {
-    if live.waiting_ns > 0 {
-        eprint!("\r\x1b[Kbegins in {} s", live.waiting_ns.div_ceil(1_000_000_000));
-        let _ = std::io::stderr().flush();
-        return;
-    }
-    let elapsed = live.elapsed_ns / 1_000_000_000;
-    eprint!(
-        "\r\x1b[K{elapsed:>4} s  {} of {} sent  {}/s of {}/s  response p50 {} p99 {}  lag p99 {}  errors {}",
-        units::count(live.sent),
-        units::count(live.planned),
-        units::count(live.rate.1),
-        units::count(live.rate.0),
-        units::micros(live.response_us.p50),
-        units::micros(live.response_us.p99),
-        units::micros(live.lag_us.p99),
-        units::count(live.errors),
-    );
-    let _ = std::io::stderr().flush();
 }
 
 /// Requests that may change the target's state are sent only when somebody said so.

@@ -25,6 +25,8 @@ fn the_demo_keeps_its_promises() {
     {
         assert!(said.out.contains(promise), "{promise}: {}", said.out);
     }
+    // Nobody watches it on a terminal here.
+    assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "{said:?}");
     assert!(std::fs::metadata(inside(&folder, "run/report.html")).unwrap().len() > 10_000);
 }
 

@@ -180,6 +180,15 @@ pub struct Progress {
     pub answer: Option<Box<Answer>>,
 }
 
+impl Progress {
+    /// When a client's request begins for those who look at the target: with the wait for a connection that was made for
+    /// it, as the semantic conventions have it, or with its first byte. What the replayer was late is no part of it.
+    #[must_use]
+    pub fn began_ns(&self) -> u64 {
+        self.connecting_ns.or(self.dispatched_ns).unwrap_or(self.released_ns)
+    }
+}
+
 /// A kept answer.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -256,7 +265,7 @@ macro_rules! words {
 }
 
 /// How a request failed; each ends with a whole answer or with exactly one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
     /// The target refused the connection.
     Refused,

@@ -15,6 +15,7 @@ pub mod health;
 pub mod job;
 pub mod measure;
 pub mod merge;
+pub mod metrics;
 mod plain_http;
 pub mod plan;
 pub mod report;

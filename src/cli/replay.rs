@@ -1,6 +1,7 @@
 //! Arguments of `replay`.
 
 mod collect;
+mod live;
 mod results;
 mod traces;
 mod watch;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub(crate) use collect::CollectArgs;
+pub(crate) use live::{LiveArgs, Progress};
 pub(crate) use results::{Answers, Requests, ResultArgs};
 pub(crate) use traces::{Backend, ContextArgs, IdBits, TraceArgs};
 pub(crate) use watch::WatchArgs;
@@ -30,6 +32,7 @@ use crate::units;
   API_KEY=… reenact replay s --target … --otlp-endpoint https://otlp.example:443 --otlp-header api-key=env:API_KEY
   reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   reenact replay sessions/monday --target http://127.0.0.1:9000 --collect 4317 --collect-wait 15s
+  reenact replay sessions/monday --target http://127.0.0.1:9000 --prometheus 9464 --json-stream run.jsonl
   reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s
 
@@ -46,6 +49,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) collect: CollectArgs,
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
 
     /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
     /// closed: recorded think time after these answers

@@ -25,6 +25,7 @@ pub struct Sampler {
     by_name: BTreeMap<String, Thread>,
     throttle: Option<(u64, u64, u64)>,
     generator: Generator,
+    latest: Moment,
     user_ticks: u64,
     system_ticks: u64,
     row_s: u64,
@@ -57,6 +58,7 @@ impl Sampler {
             by_name: BTreeMap::new(),
             throttle: None,
             generator: Generator::default(),
+            latest: Moment::default(),
             user_ticks: 0,
             system_ticks: 0,
             row_s: 1,
@@ -76,9 +78,16 @@ impl Sampler {
         self.look_at_machine(before.is_none(), &mut row);
         self.look_at_limits(&mut row);
         self.look_at_throttle();
+        self.latest = row;
         if before.is_some() && now_ns >= due_ns {
             self.push(row);
         }
+    }
+
+    /// What the last look saw.
+    #[must_use]
+    pub fn latest(&self) -> &Moment {
+        &self.latest
     }
 
     /// What is known so far.

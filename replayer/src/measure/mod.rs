@@ -12,6 +12,7 @@ mod executed;
 mod heat;
 mod log;
 mod samples;
+mod so_far;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -25,12 +26,13 @@ pub use executed::{Moved, Moves};
 pub use heat::{Heat, bucket_ns};
 pub use log::{LogLine, LogReader, LogWriter};
 pub use samples::Samples;
+pub use so_far::{EndpointSoFar, SecondSoFar, SoFar, Totals};
 pub use timeline::{ROWS_MAX, Timeline};
 
 use executed::{Gaps, MoveCount};
 
 use crate::job::{Job, Progress};
-use crate::result::{LastInstants, Quantiles};
+use crate::result::LastInstants;
 use crate::verdict::LagLimit;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -116,19 +118,6 @@ pub struct Closed {
     pub seconds: Vec<ClosedSecond>,
     /// Upwards; only seconds in which something moved.
     pub moves: Vec<Moves>,
-}
-
-/// What can be said while a run goes on.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct SoFar {
-    /// Requests of which the kernel took a byte.
-    pub sent: u64,
-    /// Requests that failed.
-    pub errors: u64,
-    /// Over everything.
-    pub response_us: Quantiles,
-    /// Over everything.
-    pub lag_us: Quantiles,
 }
 
 /// Everything that is counted during a run.
@@ -268,22 +257,6 @@ impl Measure {
             seconds.push(ClosedSecond { second, times });
         }
         Closed { seconds, moves: self.moves.closed() }
-    }
-
-    /// What can be said by now.
-    #[must_use]
-    pub fn so_far(&self) -> SoFar {
-        let both = |pick: fn(&Tally) -> &Distribution| {
-            let mut all = pick(&self.steady).clone();
-            all.add(pick(&self.outside));
-            all.quantiles()
-        };
-        SoFar {
-            sent: self.steady.sent + self.outside.sent,
-            errors: [&self.steady, &self.outside].iter().flat_map(|tally| tally.errors.values()).sum(),
-            response_us: both(|tally| &tally.times.response),
-            lag_us: both(|tally| &tally.waited.lag),
-        }
     }
 
     /// The rows over time, as far as they are known.

@@ -10,7 +10,7 @@ use super::executed::{Gaps, MoveCount};
 use super::*;
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Shed};
-use crate::result::{Fidelity, RunResult, Second};
+use crate::result::{Fidelity, Quantiles, RunResult, Second};
 
 const MS: u64 = 1_000_000;
 const OPTIONS: MeasureOptions = MeasureOptions {

@@ -1,10 +1,11 @@
 //! The counting thread: takes every outcome, counts it, logs it, and hands it on to the spans.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rtrb::Consumer;
+use tokio::sync::watch::Sender;
 
-use super::Live;
+use super::live::{Live, Seen, Viewer};
 use super::watch::Watch;
 use crate::answers::AnswerSink;
 use crate::clock::Clock;
@@ -13,16 +14,14 @@ use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
 use crate::measure::{Closed, Counted, Measure, MeasureOptions};
+use crate::metrics::Metrics;
 use crate::result::Answers;
 use crate::result::services::Services;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
-use crate::spool::Summary;
 
 /// How often a helper that has nothing to do looks again.
 const POLL_NS: u64 = 1_000_000;
-/// How often the live view is renewed.
-const LIVE_NS: u64 = 250_000_000;
 /// How often the generator's own health is looked at, and the rules by which a run stops itself.
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -40,22 +39,27 @@ pub(super) struct Ended {
 
 /// Counts outcomes until the engines are gone.
 pub(super) struct Count {
-    summary: Summary,
     clock: Clock,
     start_ns: u64,
-    /// Due instants are ignored but for their order.
-    at_once: bool,
-    live: Arc<Mutex<Live>>,
+    viewer: Viewer,
+    live: Arc<Sender<Arc<Live>>>,
+    metrics: Option<Metrics>,
 }
 
 impl Count {
-    pub(super) fn new(summary: Summary, clock: Clock, start_ns: u64, at_once: bool, live: Arc<Mutex<Live>>) -> Self {
-        Self { summary, clock, start_ns, at_once, live }
+    pub(super) fn new(
+        clock: Clock,
+        start_ns: u64,
+        viewer: Viewer,
+        live: Arc<Sender<Arc<Live>>>,
+        metrics: Option<Metrics>,
+    ) -> Self {
+        Self { clock, start_ns, viewer, live, metrics }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the composition root hands each part over once")]
     pub(super) fn run(
-        self,
+        mut self,
         options: MeasureOptions,
         mut outcomes: Vec<Consumer<Box<Job>>>,
         mut spans: SpanSink,
@@ -76,17 +80,21 @@ impl Count {
             }
         };
         let (mut live_at, mut second_at) = (0, 0);
+        let at_once = self.viewer.at_once();
         loop {
             let over = outcomes.iter().all(Consumer::is_abandoned);
             for queue in &mut outcomes {
                 while let Ok(mut job) = queue.pop() {
-                    if self.at_once {
+                    if at_once {
                         // Without due instants a request is due when it may leave.
                         job.due_ns = job.progress.released_ns;
                         measure.planned_second(job.due_ns / SECOND_NS, 1);
                     }
                     measure.take(&job);
                     watch.take(&job);
+                    if let Some(metrics) = &mut self.metrics {
+                        metrics.take(&job);
+                    }
                     if let Some(writer) = &mut log
                         && let Err(error) = writer.write(&job)
                     {
@@ -101,16 +109,15 @@ impl Count {
             }
             spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
             let now = self.clock.now_ns();
-            if now >= live_at {
-                live_at = now + LIVE_NS;
-                let elapsed = now.saturating_sub(self.start_ns);
-                write_closed(measure.close(elapsed), &mut failed);
-                self.show(&measure, now);
-            }
             if now >= second_at {
                 second_at = now + SECOND_NS;
                 sampler.sample(now, self.start_ns);
                 watch.second(now.saturating_sub(self.start_ns));
+            }
+            if now >= live_at || over {
+                live_at = self.viewer.next_ns(now);
+                write_closed(measure.close(now.saturating_sub(self.start_ns)), &mut failed);
+                self.show(now, &measure, &spans, &sampler, over);
             }
             if over {
                 break;
@@ -146,36 +153,21 @@ impl Count {
 
     /// Tells what is planned to whoever counts.
     fn note_plan(&self, measure: &mut Measure) {
-        if !self.at_once {
-            for (second, requests) in (0..).zip(&self.summary.seconds) {
+        let summary = self.viewer.summary();
+        if !self.viewer.at_once() {
+            for (second, requests) in (0..).zip(&summary.seconds) {
                 measure.planned_second(second, *requests);
             }
-            measure.planned_until(self.summary.last_due_ns);
+            measure.planned_until(summary.last_due_ns);
         }
-        for (endpoint, row) in (0..).zip(&self.summary.endpoints) {
+        for (endpoint, row) in (0..).zip(&summary.endpoints) {
             measure.planned_endpoint(endpoint, row.planned, &row.response);
         }
     }
 
-    fn show(&self, measure: &Measure, now_ns: u64) {
-        let elapsed_ns = now_ns.saturating_sub(self.start_ns);
-        let timeline = measure.timeline();
-        let last = (elapsed_ns / SECOND_NS).checked_sub(1).and_then(|last| timeline.get(last));
-        let so_far = measure.so_far();
-        let seconds = usize::try_from(elapsed_ns / SECOND_NS).unwrap_or(usize::MAX);
-        let live = Live {
-            elapsed_ns,
-            waiting_ns: self.start_ns.saturating_sub(now_ns),
-            planned: if self.at_once { self.summary.requests } else { self.summary.seconds.iter().take(seconds).sum() },
-            sent: so_far.sent,
-            rate: last.map_or((0, 0), |row| (row.planned / timeline.width_s(), row.sent / timeline.width_s())),
-            response_us: so_far.response_us,
-            lag_us: so_far.lag_us,
-            errors: so_far.errors,
-            over: false,
-        };
-        if let Ok(mut shown) = self.live.lock() {
-            *shown = live;
-        }
+    /// Tells whoever looks; nobody is waited for.
+    fn show(&mut self, now_ns: u64, measure: &Measure, spans: &SpanSink, sampler: &Sampler, is_over: bool) {
+        let seen = Seen { measure, spans, moment: sampler.latest(), metrics: self.metrics.as_ref() };
+        self.live.send_replace(Arc::new(self.viewer.view(now_ns, &seen, is_over)));
     }
 }

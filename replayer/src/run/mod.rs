@@ -8,13 +8,15 @@
 //! when they are over. What each does is its own.
 
 mod count;
+mod live;
 mod watch;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use formats::redact::RedactionKey;
 use rtrb::RingBuffer;
+use tokio::sync::watch::{Receiver, channel};
 
 use crate::answers::{AnswerOptions, AnswerSink};
 use crate::clock::Clock;
@@ -25,8 +27,9 @@ use crate::feed::{Feed, Lane, Start};
 use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
+use crate::metrics::Metrics;
 use crate::plan::{Client, Plan};
-use crate::result::{Connections, Quantiles, RunResult, SCHEMA, Spans};
+use crate::result::{Connections, RunResult, SCHEMA, Spans};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
@@ -37,6 +40,8 @@ use crate::verdict::{self, LagLimit};
 use crate::watched;
 
 use count::{Count, Ended};
+use live::Viewer;
+pub use live::{LIVE_ENDPOINTS_MAX, Live, LiveEndpoint};
 use watch::Watch;
 
 /// Requests on their way to one engine.
@@ -92,59 +97,32 @@ pub struct RunOptions {
     pub abort_if: Vec<AbortRule>,
     /// When to stop by somebody else's decision.
     pub kill_file: Option<KillFile>,
+    /// Whether metrics are counted, for whoever serves or exports them.
+    pub metrics: bool,
     /// What was found out about this machine.
     pub preflight: Preflight,
     /// What of the target is looked at while the run goes on.
     pub watched: watched::Targets,
 }
 
-/// What a person sees while a run goes on.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// Since due instant 0.
-    pub elapsed_ns: u64,
-    /// Until due instant 0.
-    pub waiting_ns: u64,
-    /// Requests due so far.
-    pub planned: u64,
-    /// Dispatched so far.
-    pub sent: u64,
-    /// Requests a second over the last whole second, by the plan and in fact.
-    pub rate: (u64, u64),
-    /// Over everything so far.
-    pub response_us: Quantiles,
-    /// Over everything so far.
-    pub lag_us: Quantiles,
-    /// Requests that failed.
-    pub errors: u64,
-    /// Whether the run is over.
-    pub over: bool,
-}
-
 /// A run that goes on.
 pub struct Running {
-    live: Arc<Mutex<Live>>,
+    live: Receiver<Arc<Live>>,
     stop: Arc<Stop>,
     thread: std::thread::JoinHandle<Result<RunResult, ReplayError>>,
 }
 
 impl Running {
-    /// How it goes.
+    /// How it goes, once a second; closed when [`Self::join`] would return at once.
     #[must_use]
-    pub fn live(&self) -> Live {
-        self.live.lock().map(|live| live.clone()).unwrap_or_default()
+    pub fn live(&self) -> Receiver<Arc<Live>> {
+        self.live.clone()
     }
 
     /// With this the run can be stopped early.
     #[must_use]
     pub fn stop(&self) -> Arc<Stop> {
         Arc::clone(&self.stop)
-    }
-
-    /// Whether [`Self::join`] would return at once.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.thread.is_finished()
     }
 
     /// Waits for the end and returns the result, which is also in the run directory.
@@ -178,7 +156,8 @@ pub fn start(
     };
     let stop = Arc::new(Stop::default());
     let counters = Arc::new(Counters::default());
-    let live = Arc::new(Mutex::new(Live::default()));
+    let (live_in, live) = channel(Arc::<Live>::default());
+    let live_in = Arc::new(live_in);
 
     let spans = match &options.export {
         Some(export) => SpanSink::start(export, Arc::clone(&facts), clock, start_ns)?,
@@ -250,12 +229,17 @@ pub fn start(
         loop_model: options.loop_model,
         limits: options.limits,
     };
-    let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
+    let metrics = options.metrics.then(|| {
+        let known = options.export.as_ref().and_then(|export| export.spans.known_methods.as_deref());
+        Metrics::new(&facts, known, options.loop_model == LoopModel::Open)
+    });
+    let viewer = Viewer::new(summary, Arc::clone(&facts), start_ns, at_once, Arc::clone(&counters), Arc::clone(&stop));
+    let count = Count::new(clock, start_ns, viewer, Arc::clone(&live_in), metrics);
     let steady = (options.steady.from_ns, options.steady.to_ns);
     let known =
         Known { result, facts, loop_model: options.loop_model, preflight: options.preflight, watched: Vec::new() };
     let thread = {
-        let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
+        let stop = Arc::clone(&stop);
         spawn("count", move || {
             crate::turns::go_last();
             let ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, &directory);
@@ -263,14 +247,13 @@ pub fn start(
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
             let fed = joined(feed);
-            if let Ok(mut live) = live.lock() {
-                live.over = true;
-            }
             let known = Known { watched: target.finish(), ..known };
             let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
             let spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
             add_spans(&mut result, spans, &counters);
             directory.write_result(&result)?;
+            // Who watches waits for this.
+            drop(live_in);
             sent.and(fed).map(|()| result)
         })?
     };

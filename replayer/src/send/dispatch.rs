@@ -192,6 +192,7 @@ impl Engine {
         if let Some(connection) = self.table.get_mut(at) {
             job.progress.peer.clone_from(&connection.peer);
             connection.exchanges.push_back(Exchange::new(job, capture));
+            self.dispatched += 1;
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Engine {
     pub(super) closing: Option<Shed>,
     aborted_at_ns: Option<u64>,
     parked_shown: u64,
+    /// Requests that were put onto a connection since that was shown.
+    pub(super) dispatched: u64,
     wait_unknown_ns: u64,
 }
 
@@ -141,6 +143,7 @@ impl Engine {
             closing: None,
             aborted_at_ns: None,
             parked_shown: 0,
+            dispatched: 0,
             wait_unknown_ns: WAIT_UNKNOWN_NS,
         })
     }
@@ -159,7 +162,7 @@ impl Engine {
             self.send_due(DISPATCH_BATCH);
             self.look_after();
             if self.is_over() {
-                self.show_parked();
+                self.show_counts();
                 return Ok(());
             }
             self.tick();
@@ -323,10 +326,14 @@ impl Engine {
             self.counters.feed_stalled_ns.fetch_add(self.now.saturating_sub(since), Ordering::Relaxed);
             self.stalled_at_ns = self.is_full().then_some(self.now);
         }
-        self.show_parked();
+        self.show_counts();
     }
 
-    fn show_parked(&mut self) {
+    /// Shows others what goes on, once in a turn and not for each request.
+    fn show_counts(&mut self) {
+        if self.dispatched > 0 {
+            self.counters.dispatched.fetch_add(std::mem::take(&mut self.dispatched), Ordering::Relaxed);
+        }
         let parked = (self.lives.parked() + self.slots.queued()) as u64;
         if parked != self.parked_shown {
             // Wraps around zero as a whole: the sum over all engines is right.

@@ -107,6 +107,8 @@ pub struct Counters {
     pub peak: AtomicU64,
     /// Connections that the target ended, by closing or resetting them or by saying that it would.
     pub closed_by_target: AtomicU64,
+    /// Requests that were put onto a connection to be written; one that goes out again counts again.
+    pub dispatched: AtomicU64,
     /// Requests that are under way now: on a connection, or waiting for one to be made.
     pub in_flight: AtomicU64,
     /// Requests that wait now for an earlier answer, for a busy connection, or for the end of a pause.

@@ -1,6 +1,8 @@
 //! What became of spans: each is counted once, by reason, and nothing else is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Different messages of a backend that are kept.
 const MESSAGES_MAX: usize = 16;
@@ -26,9 +28,23 @@ pub(super) struct Account {
     pub(super) dropped: BTreeMap<&'static str, u64>,
     /// What the backend said about spans that it rejected, or took with a remark: how many answers by message.
     pub(super) messages: BTreeMap<String, u64>,
+    shown: Arc<Sums>,
+}
+
+/// The same as sums, for whoever looks while the exporter works.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    pub(super) exported: AtomicU64,
+    pub(super) rejected: AtomicU64,
+    pub(super) dropped: AtomicU64,
 }
 
 impl Account {
+    /// An empty one whose sums others see.
+    pub(super) fn shown_in(shown: Arc<Sums>) -> Self {
+        Self { shown, ..Self::default() }
+    }
+
     /// Counts a batch of so many spans.
     pub(super) fn settle(&mut self, spans: u64, fate: Fate) {
         match fate {
@@ -36,10 +52,13 @@ impl Account {
                 // No backend can reject more than it was given.
                 let rejected = rejected.min(spans);
                 self.exported += spans - rejected;
+                self.shown.exported.fetch_add(spans - rejected, Relaxed);
+                self.shown.rejected.fetch_add(rejected, Relaxed);
                 add(&mut self.rejected, "partial_success", rejected);
                 self.note(said);
             }
             Fate::Rejected { reason, said } => {
+                self.shown.rejected.fetch_add(spans, Relaxed);
                 add(&mut self.rejected, &reason, spans);
                 self.note(said);
             }
@@ -51,6 +70,7 @@ impl Account {
     pub(super) fn drop_spans(&mut self, reason: &'static str, spans: u64) {
         if spans > 0 {
             *self.dropped.entry(reason).or_default() += spans;
+            self.shown.dropped.fetch_add(spans, Relaxed);
         }
     }
 
@@ -101,6 +121,8 @@ mod tests {
                 account.settle(spans, fate);
             }
             prop_assert_eq!(account.total(), spans);
+            let shown = [&account.shown.exported, &account.shown.rejected, &account.shown.dropped];
+            prop_assert_eq!(shown.map(|sum| sum.load(Relaxed)).iter().sum::<u64>(), spans);
             prop_assert!(account.messages.len() <= MESSAGES_MAX + 1);
         }
     }

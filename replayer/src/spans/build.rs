@@ -25,17 +25,18 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use self::ending::Endings;
 use self::interned::Interned;
-use self::method::Methods;
 use super::SpanBudget;
 use crate::clock::Clock;
 use crate::dial::Peer;
 use crate::job::{Budgeted, Job, Progress, RunFacts};
 use crate::target::{Place, Target};
 
+pub(crate) use method::{Methods, OTHER as OTHER_METHOD};
 pub(super) use resource::resource;
 pub use resource::resource_attributes;
 pub use run::RunEnd;
 pub(super) use run::spans as run_spans;
+pub(crate) use url::scheme;
 
 /// Attributes that a request's span has at most.
 const ATTRIBUTES_MAX: usize = 36;
@@ -177,7 +178,7 @@ impl SpanBuilder {
             parent_span_is_remote: false,
             span_kind: SpanKind::Client,
             name: name.into(),
-            start_time: wall(began_ns(end)),
+            start_time: wall(end.began_ns()),
             end_time: wall(end.done_ns),
             attributes,
             dropped_attributes_count: 0,
@@ -298,12 +299,6 @@ impl SpanBuilder {
         }
         links
     }
-}
-
-/// When the span begins: with the wait for a connection that was made for it, as the conventions have it, or with its
-/// first byte. What the replayer was late is in no span, so that its length is the target's doing.
-fn began_ns(end: &Progress) -> u64 {
-    end.connecting_ns.or(end.dispatched_ns).unwrap_or(end.released_ns)
 }
 
 fn link(to: SpanContext, which: &'static str) -> Link {

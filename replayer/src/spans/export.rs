@@ -48,6 +48,7 @@ pub(super) struct Export {
 }
 
 impl Export {
+    #[expect(clippy::too_many_arguments, reason = "the sink hands each part over once")]
     pub(super) fn new(
         way: Way,
         outcomes: Consumer<Box<Job>>,
@@ -56,6 +57,7 @@ impl Export {
         batch: Batch,
         clock: Clock,
         flush_ns: u64,
+        account: Account,
     ) -> Self {
         Self {
             way,
@@ -69,7 +71,7 @@ impl Export {
             ready: None,
             deliveries: JoinSet::new(),
             taken: 0,
-            account: Account::default(),
+            account,
         }
     }
 

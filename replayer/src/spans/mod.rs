@@ -30,6 +30,7 @@ mod transport;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use opentelemetry_sdk::trace::SpanData;
 use rtrb::{Producer, RingBuffer};
 
 pub use budget::{HeadBudget, SpanBudget};
+pub(crate) use build::{Methods, OTHER_METHOD, scheme};
 pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
 pub use endpoint::{Endpoint, PathRule};
 pub use headers::{ExportHeader, parse_list};
@@ -48,7 +50,7 @@ use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::{Budgeted, Job, RunFacts};
 use crate::result::Spans;
-use account::Account;
+use account::{Account, Sums};
 use batch::{Batch, Encoding};
 use build::{RunBase, resource, run_spans};
 use choose::Chooser;
@@ -74,6 +76,23 @@ pub struct SpanSink {
     base: Option<Arc<RunBase>>,
     /// The spans of the run itself, for the exporter's thread, once it is over.
     closing: Arc<OnceLock<Vec<SpanData>>>,
+    /// What the exporter's thread has counted.
+    sums: Arc<Sums>,
+}
+
+/// What became of client spans so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpansSoFar {
+    /// Whether they go anywhere.
+    pub is_exporting: bool,
+    /// Taken by the backend.
+    pub exported: u64,
+    /// Refused by it.
+    pub rejected: u64,
+    /// Lost on the way.
+    pub dropped: u64,
+    /// Left out on purpose.
+    pub sampled_out: u64,
 }
 
 impl SpanSink {
@@ -90,6 +109,7 @@ impl SpanSink {
             kept: Vec::new(),
             base: None,
             closing: Arc::default(),
+            sums: Arc::default(),
         }
     }
 
@@ -121,9 +141,11 @@ impl SpanSink {
         let (queue, outcomes) = RingBuffer::new(QUEUE_SPANS_MAX);
         let base = Arc::new(RunBase::new(run, clock, start_ns));
         let builder = SpanBuilder::of(Arc::clone(&base), &options.spans);
-        let closing = Arc::default();
+        let (closing, sums) = (Arc::default(), Arc::<Sums>::default());
         let batch = Batch::new(encoding, bytes_max, &resource, builder.scope());
-        let export = Export::new(way, outcomes, builder, Arc::clone(&closing), batch, clock, nanos(options.flush));
+        let account = Account::shown_in(Arc::clone(&sums));
+        let export =
+            Export::new(way, outcomes, builder, Arc::clone(&closing), batch, clock, nanos(options.flush), account);
         let thread = std::thread::Builder::new()
             .name("spans".into())
             .spawn(move || {
@@ -144,6 +166,7 @@ impl SpanSink {
             kept: Vec::new(),
             base: Some(base),
             closing,
+            sums,
         })
     }
 
@@ -171,6 +194,18 @@ impl SpanSink {
     /// Places in the plan of the requests that were kept at their end since this was asked last.
     pub fn kept_at_end(&mut self) -> impl Iterator<Item = u64> {
         self.kept.drain(..)
+    }
+
+    /// What became of spans so far; those on their way are in none of the numbers.
+    #[must_use]
+    pub fn so_far(&self) -> SpansSoFar {
+        SpansSoFar {
+            is_exporting: self.queue.is_some(),
+            exported: self.sums.exported.load(Relaxed),
+            rejected: self.sums.rejected.load(Relaxed),
+            dropped: self.sums.dropped.load(Relaxed) + self.dropped,
+            sampled_out: self.chooser.sampled_out().values().sum(),
+        }
     }
 
     /// Exports what is left, and the spans of the run itself, and says what became of the requests' spans. `end` is what

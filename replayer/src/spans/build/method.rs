@@ -7,16 +7,16 @@ use opentelemetry::StringValue;
 /// Those of RFC 9110, PATCH (RFC 5789) and QUERY, as the conventions list them.
 const KNOWN: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 /// What the conventions say for all others.
-pub(super) const OTHER: &str = "_OTHER";
+pub(crate) const OTHER: &str = "_OTHER";
 
 /// The methods that are known: names are compared with their case (RFC 9110 §9.1).
-pub(super) struct Methods {
+pub(crate) struct Methods {
     known: Vec<StringValue>,
 }
 
 impl Methods {
     /// `given` replaces the list of the conventions (`OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`).
-    pub(super) fn new(given: Option<&[String]>) -> Self {
+    pub(crate) fn new(given: Option<&[String]>) -> Self {
         let known = match given {
             Some(given) => given.iter().map(|name| StringValue::from(Arc::<str>::from(name.as_str()))).collect(),
             None => KNOWN.iter().map(|name| StringValue::from(*name)).collect(),
@@ -25,7 +25,7 @@ impl Methods {
     }
 
     /// The method if it is known.
-    pub(super) fn known(&self, method: &[u8]) -> Option<StringValue> {
+    pub(crate) fn known(&self, method: &[u8]) -> Option<StringValue> {
         self.known.iter().find(|known| known.as_str().as_bytes() == method).cloned()
     }
 }

@@ -11,7 +11,7 @@ pub(super) const URL_BYTES_MAX: usize = 4_096;
 const REDACTED: &str = "REDACTED";
 
 /// `https` or `http`.
-pub(super) fn scheme(target: &Target) -> &'static str {
+pub(crate) fn scheme(target: &Target) -> &'static str {
     if target.tls { "https" } else { "http" }
 }
 
