@@ -49,6 +49,12 @@ impl Failure {
         &self.message
     }
 
+    /// What went wrong.
+    #[cfg(feature = "replay")]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

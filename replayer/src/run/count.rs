@@ -18,6 +18,7 @@ use crate::result::services::Services;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
 use crate::spool::Summary;
+use crate::thresholds::{Seen, Series};
 
 /// How often a helper that has nothing to do looks again.
 const POLL_NS: u64 = 1_000_000;
@@ -34,6 +35,8 @@ pub(super) struct Ended {
     pub(super) services: Option<Services>,
     pub(super) answers: Option<Answers>,
     pub(super) generator: Generator,
+    /// Of each threshold, over time.
+    pub(super) seen: Vec<Seen>,
     /// Why the run stopped itself.
     pub(super) aborted: Option<String>,
 }
@@ -64,6 +67,7 @@ impl Count {
         mut log: Option<RequestLog>,
         mut intervals: MeasureLog,
         mut watch: Watch,
+        mut series: Series,
         directory: &RunDirectory,
     ) -> Result<Ended, ReplayError> {
         let mut measure = Measure::new(options);
@@ -87,6 +91,7 @@ impl Count {
                     }
                     measure.take(&job);
                     watch.take(&job);
+                    series.take(&job);
                     if let Some(writer) = &mut log
                         && let Err(error) = writer.write(&job)
                     {
@@ -111,6 +116,13 @@ impl Count {
                 second_at = now + SECOND_NS;
                 sampler.sample(now, self.start_ns);
                 watch.second(now.saturating_sub(self.start_ns));
+                series.close(now.saturating_sub(self.start_ns));
+                if let Some(writer) = &mut log
+                    && let Err(error) = writer.flush()
+                {
+                    failed.get_or_insert(error);
+                    log = None;
+                }
             }
             if over {
                 break;
@@ -139,7 +151,8 @@ impl Count {
                 Err(error)
             }
             None => {
-                Ok(Ended { counted, spans, services, answers, generator: sampler.generator(), aborted: watch.finish() })
+                let (seen, generator, aborted) = (series.finish(), sampler.generator(), watch.finish());
+                Ok(Ended { counted, spans, services, answers, generator, seen, aborted })
             }
         }
     }

@@ -26,14 +26,15 @@ use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::plan::{Client, Plan};
-use crate::result::{Connections, Quantiles, RunResult, SCHEMA, Spans};
+use crate::result::{Connections, Endpoint, Quantiles, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
-use crate::spool::Spool;
-use crate::verdict::{self, LagLimit};
+use crate::spool::{EndpointPlan, Spool, Summary};
+use crate::thresholds::{self, Applied, Series, SeriesOptions};
+use crate::verdict::{self, LagLimit, Verdict};
 use crate::watched;
 
 use count::{Count, Ended};
@@ -92,6 +93,8 @@ pub struct RunOptions {
     pub abort_if: Vec<AbortRule>,
     /// When to stop by somebody else's decision.
     pub kill_file: Option<KillFile>,
+    /// What fails the run, applied to its endpoints.
+    pub thresholds: Vec<Applied>,
     /// What was found out about this machine.
     pub preflight: Preflight,
     /// What of the target is looked at while the run goes on.
@@ -176,6 +179,7 @@ pub fn start(
         None => lead_ns,
         Some(at) => clock.at(at).filter(|at| *at >= lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })?,
     };
+    directory.write_begun(&begun(&result, &facts, &summary, &options, clock.wall(start_ns)))?;
     let stop = Arc::new(Stop::default());
     let counters = Arc::new(Counters::default());
     let live = Arc::new(Mutex::new(Live::default()));
@@ -250,15 +254,25 @@ pub fn start(
         loop_model: options.loop_model,
         limits: options.limits,
     };
+    let followed =
+        SeriesOptions { loop_model: measure.loop_model, steady: measure.steady, timeout_ns: measure.timeout_ns };
+    let series = Series::new(&options.thresholds, followed);
     let count = Count::new(summary, clock, start_ns, at_once, Arc::clone(&live));
     let steady = (options.steady.from_ns, options.steady.to_ns);
-    let known =
-        Known { result, facts, loop_model: options.loop_model, preflight: options.preflight, watched: Vec::new() };
+    let known = Known {
+        result,
+        facts,
+        loop_model: options.loop_model,
+        preflight: options.preflight,
+        watched: Vec::new(),
+        thresholds: options.thresholds,
+    };
     let thread = {
         let (stop, live) = (Arc::clone(&stop), Arc::clone(&live));
         spawn("count", move || {
             crate::turns::go_last();
-            let ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, &directory);
+            let ended =
+                count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series, &directory);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
@@ -285,6 +299,37 @@ fn spawn<T: Send + 'static>(
     spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })
 }
 
+/// What `begun.json` says: everything that whoever counts the other files again cannot know from them.
+fn begun(
+    known: &RunResult,
+    facts: &RunFacts,
+    summary: &Summary,
+    options: &RunOptions,
+    started: SystemTime,
+) -> RunResult {
+    let endpoints = (0..).zip(&summary.endpoints).filter(|(_, row)| row.recorded > 0);
+    let endpoint = |(index, row): (u32, &EndpointPlan)| Endpoint {
+        index,
+        endpoint: row.name.clone(),
+        planned: row.planned,
+        ..Endpoint::default()
+    };
+    RunResult {
+        schema: SCHEMA,
+        run_id: facts.contexts.run_id().to_owned(),
+        target: facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
+        started_at: humantime::format_rfc3339_millis(started).to_string(),
+        multiplier: facts.multiplier,
+        loop_model: options.loop_model.name().to_owned(),
+        planned: facts.planned,
+        verdict: Verdict { limits: options.limits, ..Verdict::default() },
+        steady: Steady { from_ns: options.steady.from_ns, to_ns: options.steady.to_ns, ..Steady::default() },
+        endpoints: endpoints.map(endpoint).collect(),
+        thresholds: thresholds::unjudged(&options.thresholds),
+        ..known.clone()
+    }
+}
+
 fn panicked() -> ReplayError {
     ReplayError::System { doing: "finish the run", source: std::io::Error::other("a thread panicked") }
 }
@@ -300,6 +345,7 @@ struct Known {
     loop_model: LoopModel,
     preflight: Preflight,
     watched: Vec<watched::Watched>,
+    thresholds: Vec<Applied>,
 }
 
 /// What became of the spans, which is known last: the span of the run says what the run came to.
@@ -322,8 +368,8 @@ fn complete(
     stop: &Stop,
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
-    let Known { result: known, facts, loop_model, preflight, watched } = known;
-    let Ended { counted, spans, services, answers, mut generator, aborted } = ended;
+    let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -405,5 +451,6 @@ fn complete(
     };
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
+    result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));
     (result, spans)
 }
