@@ -33,7 +33,8 @@ pub(crate) use record::{
 };
 #[cfg(feature = "replay")]
 pub(crate) use replay::{
-    Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, Progress, ReplayArgs, Requests, TraceArgs,
+    Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, OutputForm, Progress, ReplayArgs, Requests,
+    TraceArgs,
     WhenBusy,
 };
 
@@ -131,9 +132,11 @@ pub(crate) struct DemoArgs {
   reenact report runs/monday-3x                                  (writes its report.html again)
   reenact report runs/monday-3x --trace-url 'https://jaeger.example/trace/{trace_id}'
   reenact report runs/shard-1 runs/shard-2 --out runs/whole      (run.json and report.html of the whole plan)
+  reenact report runs/monday-3x --budgets budgets.toml --output markdown,junit
+  reenact report runs/monday-3x --fail-if 'p99(GET /cart) > 300ms'   (judges a run that is over by other rules)
 
-Exit codes: 0 done, 2 directories that do not fit together, 3 merged with shards missing (--partial),
-4 merged, and the whole run is invalid.")]
+Exit codes: 0 done, 1 a threshold failed, 2 directories that do not fit together, 3 merged with shards missing
+(--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid.")]
 pub(crate) struct ReportArgs {
     /// Run directories: one run, or the shards of one plan
     #[arg(required = true, value_name = "RUN")]
@@ -148,6 +151,12 @@ pub(crate) struct ReportArgs {
     /// the run's]
     #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE")]
     pub(crate) trace_url: Option<replayer::report::TraceUrl>,
+    #[command(flatten)]
+    pub(crate) thresholds: crate::thresholds::ThresholdArgs,
+    /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
+    /// (openmetrics); the first two are written with thresholds in any case
+    #[arg(long, env = "REENACT_OUTPUT", value_enum, value_name = "FORM", value_delimiter = ',')]
+    pub(crate) output: Vec<OutputForm>,
     /// Print the result (run.json) instead of the summary
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,

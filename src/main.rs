@@ -34,6 +34,8 @@ mod secret;
 mod show;
 mod signals;
 mod terminal;
+#[cfg(feature = "replay")]
+mod thresholds;
 mod units;
 mod verify;
 

@@ -23,6 +23,7 @@ use replayer::error::ReplayError;
 use replayer::health::{Demand, Machine, Preflight, preflight};
 use replayer::job::RunFacts;
 use replayer::measure::{self, Window};
+use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, RunOptions, RunPlan};
@@ -30,13 +31,14 @@ use replayer::run_directory::RunDirectory;
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
+use replayer::thresholds::Applied;
 use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
-use crate::{secret, units};
+use crate::{secret, thresholds, units};
 use live::Watchers;
 use safety::Safety;
 
@@ -75,6 +77,7 @@ impl Replayed {
             _ if result.interrupted => Outcome::Interrupted,
             _ if result.aborted.is_some() => Outcome::Failed,
             Trust::Invalid => Outcome::Invalid,
+            _ if thresholds::failed(result) => Outcome::Failed,
             _ if !result.shed.is_empty() || lost_answers(result) => Outcome::Loss,
             _ => self.sessions,
         }
@@ -95,6 +98,7 @@ pub(crate) struct Replay {
     preflight: Preflight,
     redaction_key: RedactionKey,
     watched: Targets,
+    thresholds: Vec<Applied>,
 }
 
 impl Replay {
@@ -115,6 +119,7 @@ impl Replay {
         let export = export::export(&args.traces)?;
         let redaction_key = secret::redaction_key(args.results.redact_key.as_ref())?;
         let safety = Safety::check(&args)?;
+        let budgets = thresholds::check(&args.thresholds)?;
         let preparation = Preparation::check(&args.load)?;
         let mut targets = connect::targets(&args, &preparation.rewriter)?;
         let dial = connect::dial(&args);
@@ -127,6 +132,10 @@ impl Replay {
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
+        let rows = (0..).zip(&planned.spool.summary.endpoints).filter(|(_, row)| row.recorded > 0);
+        let endpoints = rows.map(|(index, row)| (index, row.name.as_str()));
+        let has_steady = !args.warm_up.is_zero() || !args.drain.is_zero();
+        let thresholds = thresholds::applied(&budgets, endpoints, has_steady)?;
         if planned.outcome_with_shape(args.load.require_shape) == Outcome::Failed {
             let words = &planned.found.shape_words;
             return Err(Failure::failed(format!("the plan's shape is not the recording's: {words}"))
@@ -154,6 +163,7 @@ impl Replay {
             preflight,
             redaction_key,
             watched,
+            thresholds,
         })
     }
 
@@ -228,6 +238,7 @@ impl Replay {
             abort_if: self.safety.abort_if.clone(),
             kill_file: self.safety.kill_file.clone(),
             metrics: watchers.want_metrics(),
+            thresholds: self.thresholds,
             preflight: self.preflight,
             watched: self.watched,
         };
@@ -259,7 +270,10 @@ impl Replay {
             Err(_) => start_facts,
         };
         self.safety.tell_end(&end_facts);
-        Ok(Replayed { result: result?, out, sessions: whole })
+        let result = result?;
+        let asked: Vec<Output> = args.results.output.iter().map(|form| (*form).into()).collect();
+        outputs::write(&out, &result, &asked)?;
+        Ok(Replayed { result, out, sessions: whole })
     }
 }
 

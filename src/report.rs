@@ -1,20 +1,29 @@
-//! `reenact report`: the page of a run written again, or the runs of a plan's shards merged into one result.
+//! `reenact report`: the page and the other outputs of a run written again, or the runs of a plan's shards merged into one
+//! result; judged by the thresholds that the run was judged by, or by others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use replayer::merge;
-use replayer::result::{Quantiles, RunResult};
+use replayer::measure::Counted;
+use replayer::merge::{self, MergeError};
+use replayer::outputs::{self, Output};
+use replayer::recount::{self, RecountError};
+use replayer::result::RunResult;
+use replayer::result::thresholds::Judged;
 use replayer::run_directory::{self, RunDirectory};
+use replayer::thresholds::{Budget, judge};
 use replayer::verdict::Trust;
 
+mod text;
+
 use crate::cli::ReportArgs;
-use crate::outcome::{self, Failure, Outcome};
-use crate::units;
+use crate::outcome::{Failure, Outcome};
+use crate::thresholds;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
+    let budgets = thresholds::check(&args.thresholds)?;
     match (args.runs.as_slice(), &args.out) {
-        ([run], None) if !args.partial => again(run, args),
-        (_, Some(out)) => merged(args, out),
+        ([run], None) if !args.partial => again(args, run, &budgets),
+        (_, Some(out)) => merged(args, out, budgets),
         ([_], None) => Err(Failure::new("--partial says nothing without --out")
             .hint("give the directory for the result of the whole plan, as in --out runs/whole")),
         (_, None) => Err(Failure::new("several runs are merged into a new directory, which is missing")
@@ -22,23 +31,61 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
     }
 }
 
-/// The page of one run, from what its `run.json` says.
-fn again(run: &Path, args: &ReportArgs) -> Result<Outcome, Failure> {
-    let result = with_links(merge::read(run)?, args);
+/// The outputs of one run, from what its `run.json` says.
+fn again(args: &ReportArgs, run: &Path, budgets: &[Budget]) -> Result<Outcome, Failure> {
+    let mut result = match merge::read(run) {
+        Ok(result) => with_links(result, args),
+        Err(error) if error.is_recountable() => return unfinished(args, run, &error, budgets),
+        Err(error) => return Err(error.into()),
+    };
+    if !budgets.is_empty() {
+        // Rules that are given replace those of the run: on the page and in the outputs, not in its run.json.
+        result.thresholds.clear();
+        let counted = merge::counted(run, &result)?;
+        judged(&mut result, &counted, &[run], budgets)?;
+    }
     let page = run_directory::write_report(run, &result)?;
-    say(&result, &page, args.json)?;
-    Ok(Outcome::Done)
+    let files = outputs::write(run, &result, &asked(args))?;
+    text::say(&result, &page, &files, args.json)?;
+    // A page is about a run that ended before: only what is asked of this command decides how it ends.
+    Ok(match result.verdict.outcome {
+        _ if !thresholds::failed(&result) => Outcome::Done,
+        Trust::Invalid => Outcome::Invalid,
+        _ => Outcome::Failed,
+    })
 }
 
-fn merged(args: &ReportArgs, out: &Path) -> Result<Outcome, Failure> {
-    let result = with_links(merge::merge(&args.runs, args.partial)?, args);
+/// What a run that left no result still says. Its directory keeps what it left; only outputs are written.
+fn unfinished(args: &ReportArgs, run: &Path, error: &MergeError, budgets: &[Budget]) -> Result<Outcome, Failure> {
+    let why = Failure::of(error).message().to_owned();
+    let result = recount::recount(run, &why, budgets).map_err(|recount| match recount {
+        RecountError::Nothing { .. } => Failure::of(error).hint("give a directory that `reenact replay` wrote"),
+        RecountError::Apply(error) => Failure::of(&error).hint(error.hint()),
+        other => Failure::of(&other),
+    })?;
+    let result = with_links(result, args);
+    let page = run_directory::write_report(run, &result)?;
+    let outputs = outputs::write(run, &result, &[asked(args), vec![Output::Markdown]].concat())?;
+    text::say(&result, &page, &outputs, args.json)?;
+    Ok(Outcome::Loss)
+}
+
+fn merged(args: &ReportArgs, out: &Path, budgets: Vec<Budget>) -> Result<Outcome, Failure> {
+    let (result, counted) = merge::merge_counted(&args.runs, args.partial)?;
+    let mut result = with_links(result, args);
+    let budgets = if budgets.is_empty() { thresholds::of(&result)? } else { budgets };
+    result.thresholds.clear();
+    let directories: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).collect();
+    judged(&mut result, &counted, &directories, &budgets)?;
     let directory = RunDirectory::create(out)?;
     directory.write_result(&result)?;
-    say(&result, &out.join("report.html"), args.json)?;
+    let files = outputs::write(out, &result, &asked(args))?;
+    text::say(&result, &out.join("report.html"), &files, args.json)?;
     let of = result.shards.first().map_or(0, |part| part.shard.of);
     Ok(match result.verdict.outcome {
         _ if result.interrupted => Outcome::Interrupted,
         Trust::Invalid => Outcome::Invalid,
+        _ if thresholds::failed(&result) => Outcome::Failed,
         _ if result.shards.len() < of as usize || !result.shed.is_empty() => Outcome::Loss,
         _ => Outcome::Done,
     })
@@ -50,38 +97,21 @@ fn with_links(result: RunResult, args: &ReportArgs) -> RunResult {
     RunResult { trace_url, ..result }
 }
 
-fn say(result: &RunResult, page: &Path, json: bool) -> Result<(), Failure> {
-    if json {
-        let text = serde_json::to_string(result);
-        let text = text.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
-        outcome::print(&format!("{text}\n"));
-    } else {
-        outcome::print(&summary(result, page));
+/// Judges a run by these rules. Its request logs are read only where they must be: for rolling windows, and to know since
+/// when what failed did.
+fn judged(result: &mut RunResult, counted: &Counted, directories: &[&Path], budgets: &[Budget]) -> Result<(), Failure> {
+    let endpoints = result.endpoints.iter().map(|row| (row.index, row.endpoint.as_str()));
+    let has_steady = result.steady.from_ns > 0 || result.steady.settled < result.settled;
+    let rules = thresholds::applied(budgets, endpoints, has_steady)?;
+    let mut found = judge(&rules, counted, None);
+    if found.iter().any(|one| one.outcome == Judged::Failed) || rules.iter().any(|rule| rule.is_rolling()) {
+        let seen = recount::follow(directories, &rules, result);
+        found = judge(&rules, counted, seen.as_deref());
     }
+    result.thresholds = found;
     Ok(())
 }
 
-fn summary(result: &RunResult, page: &Path) -> String {
-    let mut text: String = result.notices.iter().map(|notice| format!("NOTE: {notice}\n")).collect();
-    let mut line = |name: &str, value: &str| text += &format!("  {name:<11}{value}\n");
-    line("verdict", result.verdict.outcome.name());
-    result.verdict.reasons.iter().for_each(|reason| line("", reason));
-    if let Some(first) = result.shards.first() {
-        line("merged", &format!("{} of {} shards", result.shards.len(), first.shard.of));
-    }
-    let [planned, sent, answered] = [result.planned, result.sent, result.completed].map(units::count);
-    line("requests", &format!("{planned} planned, {sent} sent, {answered} answered"));
-    line("rate", &format!("{:.1}/s planned, {:.1}/s achieved", result.rate.planned, result.rate.achieved));
-    line("response", &quantiles(&result.response_us));
-    line("lag", &quantiles(&result.lag_us));
-    line("report", &page.display().to_string());
-    text
-}
-
-fn quantiles(of: &Quantiles) -> String {
-    if of.count == 0 {
-        return "–".to_owned();
-    }
-    let [p50, p99, p999, max] = [of.p50, of.p99, of.p999, of.max].map(units::micros);
-    format!("p50 {p50}  p99 {p99}  p99.9 {p999}  max {max}")
+fn asked(args: &ReportArgs) -> Vec<Output> {
+    args.output.iter().map(|form| (*form).into()).collect()
 }

@@ -106,7 +106,9 @@ fn command_lines_of_the_jobs_replay_and_keep_the_run() {
         let result = run_json(&checkout.join("reenact-run"));
         assert_eq!((&result["completed"], &result["status"]["200"]), (&20.into(), &20.into()));
         let summary = std::fs::read_to_string(summary).unwrap();
-        assert!(summary.starts_with("### Replay passed\n") && summary.contains("20"), "{summary}");
+        assert!(summary.starts_with("### ⚠️ Replay passed, but of 2 of 4 thresholds one cannot tell\n"), "{summary}");
+        let junit = std::fs::read_to_string(checkout.join("reenact-run/junit.xml")).unwrap();
+        assert!(junit.contains("tests=\"5\" errors=\"0\" skipped=\"2\" failures=\"0\""), "{junit}");
         assert!(!format!("{said:?}{summary}").contains("t0p"));
     }
 }
@@ -140,6 +142,12 @@ fn a_job_is_red_with_the_exit_code_of_its_replay() {
         "reenact: failed: a threshold did not hold (exit code 1); the run is in aborted",
     );
     assert!(run_json(&checkout.join("aborted"))["aborted"].as_str().unwrap().contains("status_5xx_rate"));
+    let budgets = format!("{script} --to 1s --budgets deploy/ci/budgets.toml --fail-if 'status_rate(5xx) > 1%'");
+    let failed = "reenact: failed: a threshold did not hold (exit code 1); the run is in budgets";
+    let summary = checkout.join("step.md");
+    check(&budgets, &[("RUN_DIR", "budgets"), ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap())], 1, failed);
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("- status\\_rate(5xx) was 100 %, 100 times the limit of 1 %; since 0 s"), "{summary}");
     check(&format!("{script} --rate 0x"), &[("RUN_DIR", "none")], 2, "refused before anything was sent (exit code 2)");
     check(script, &[("RUN_DIR", "aborted")], 2, "aborted is there already");
     check(script, &[("REENACT", "/nowhere/reenact")], 2, "/nowhere/reenact is not there");

@@ -10,7 +10,8 @@
 #
 # Every REENACT_… variable of `reenact replay` counts, too. Exit codes are those of `reenact replay`: 0 passed, 1 a threshold did
 # not hold, 2 refused before anything was sent, 3 done with loss, 4 invalid (this machine was the limit), 130 interrupted.
-# What thresholds say, the summary says too: it is appended to GITHUB_STEP_SUMMARY where that is set.
+# Thresholds stand in deploy/ci/budgets.toml or come with --fail-if: junit.xml and summary.md of the run directory say what came
+# of each. summary.md is appended to GITHUB_STEP_SUMMARY where that is set.
 set -euo pipefail
 
 if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
@@ -45,7 +46,7 @@ shift
 summary=$(mktemp)
 trap 'rm -f "$summary"' EXIT
 code=0
-"$reenact" replay "$session" --out "$run_dir" "$@" | tee "$summary" || code=${PIPESTATUS[0]}
+"$reenact" replay "$session" --out "$run_dir" --output markdown,junit "$@" | tee "$summary" || code=${PIPESTATUS[0]}
 
 case $code in
 0) verdict="passed" ;;
@@ -59,10 +60,10 @@ esac
 echo "reenact: $verdict (exit code $code); the run is in $run_dir" >&2
 if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     {
-        echo "### Replay $verdict"
         if [ -s "$run_dir/summary.md" ]; then
             cat "$run_dir/summary.md"
         else
+            echo "### Replay $verdict"
             printf '```text\n'
             cat "$summary"
             printf '```\n'

@@ -260,6 +260,12 @@ macro_rules! words {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
+
+            /// What this word stands for.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                [$(Self::$variant),+].into_iter().find(|one| one.name() == name)
+            }
         }
     };
 }

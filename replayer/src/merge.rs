@@ -19,6 +19,7 @@ pub use error::MergeError;
 use shards::Shard;
 
 use crate::measure::{Counted, LogReader, Moved, Moves, Timeline, add_counts};
+use crate::result::thresholds::Threshold;
 use crate::result::{Answers, Part, Quantiles, RunResult, SCHEMA, ShardOf};
 use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES, RESULT};
 use crate::verdict::{self, Trust};
@@ -48,6 +49,14 @@ pub fn read(directory: &Path) -> Result<RunResult, MergeError> {
 /// When a directory cannot be read, is no shard, belongs to another plan, is there twice, was measured by other rules,
 /// or, without `partial`, when one is missing.
 pub fn merge(directories: &[PathBuf], partial: bool) -> Result<RunResult, MergeError> {
+    merge_counted(directories, partial).map(|(result, _)| result)
+}
+
+/// The same, with everything that was counted.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_counted(directories: &[PathBuf], partial: bool) -> Result<(RunResult, Counted), MergeError> {
     let mut shards =
         directories.iter().map(|directory| Shard::open(directory)).collect::<Result<Vec<_>, MergeError>>()?;
     shards.sort_by_key(|shard| shard.of.number);
@@ -72,7 +81,20 @@ pub fn merge(directories: &[PathBuf], partial: bool) -> Result<RunResult, MergeE
     let mut result = first.result.clone();
     counted.fill(&names, &mut result);
     complete(&mut result, &shards, &missing);
-    Ok(result)
+    Ok((result, counted))
+}
+
+/// Everything that one run counted.
+///
+/// # Errors
+/// When its histograms cannot be read, or do not fit to its result.
+pub fn counted(directory: &Path, result: &RunResult) -> Result<Counted, MergeError> {
+    let many = result.endpoints.iter().map(|row| row.index).max().map_or(0, |last| last.saturating_add(1));
+    if many > shards::ENDPOINTS_MAX {
+        let what = format!("endpoint {}", many - 1);
+        return Err(MergeError::Differs { what, path: directory.to_owned() });
+    }
+    shards::counted(result, directory, many as usize)
 }
 
 fn add(all: &mut Counted, one: &Counted) {
@@ -118,6 +140,15 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     result.shard = None;
     result.shards = shards.iter().map(part).collect();
     result.watched = shards.iter().flat_map(|shard| shard.result.watched.iter().cloned()).collect();
+    // The rules of all shards; what came of them is judged anew, by whoever has what all shards counted.
+    for threshold in rest.clone().flat_map(|other| &other.thresholds) {
+        let is_known = |known: &Threshold| {
+            (&known.rule, &known.name, &known.endpoint) == (&threshold.rule, &threshold.name, &threshold.endpoint)
+        };
+        if !result.thresholds.iter().any(is_known) {
+            result.thresholds.push(threshold.clone());
+        }
+    }
     if shards.len() > 1 && shards.iter().any(|shard| shard.result.services.is_some()) {
         // Each shard kept its own sample; shares of time of different samples do not add up.
         result.services = None;

@@ -18,6 +18,7 @@ pub mod services;
 pub mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod thresholds;
 
 /// Version of this layout.
 pub const SCHEMA: u32 = 2;
@@ -67,6 +68,9 @@ pub struct RunResult {
     pub aborted: Option<String>,
     /// Whether the generator kept up, with reasons.
     pub verdict: Verdict,
+    /// What came of each threshold (`--fail-if`, `--budgets`); empty without any.
+    #[serde(default)]
+    pub thresholds: Vec<thresholds::Threshold>,
     /// What a reader must know first, in sentences (answers are mostly 401, …).
     pub notices: Vec<String>,
     /// Requests in the plan.

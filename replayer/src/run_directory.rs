@@ -25,6 +25,10 @@ pub const MOVES: &str = "moves.jsonl";
 pub const REQUESTS: &str = "requests.jsonl.zst";
 /// The result.
 pub const RESULT: &str = "run.json";
+/// What was planned.
+pub const PLAN: &str = "plan.json";
+/// What is known of a run that goes on; gone when its result is there.
+pub const BEGUN: &str = "begun.json";
 
 /// Level of the request log: it is written while the run goes on.
 const LOG_LEVEL: i32 = 1;
@@ -70,16 +74,28 @@ impl RunDirectory {
     /// # Errors
     /// When the system refuses.
     pub fn write_plan(&self, plan: &serde_json::Value) -> Result<(), ReplayError> {
-        self.write("plan.json", &pretty(plan))
+        self.write(PLAN, &pretty(plan))
     }
 
-    /// Writes `run.json` and `report.html`.
+    /// Writes `begun.json`, for whoever finds a run that was killed: a result in which nothing is counted yet.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_begun(&self, result: &RunResult) -> Result<(), ReplayError> {
+        self.write(BEGUN, &pretty(result))
+    }
+
+    /// Writes `run.json` and `report.html`, and removes `begun.json`.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn write_result(&self, result: &RunResult) -> Result<(), ReplayError> {
         self.write(RESULT, &pretty(result))?;
-        self.write("report.html", report::html(result).as_bytes())
+        self.write("report.html", report::html(result).as_bytes())?;
+        match fs::remove_file(self.path.join(BEGUN)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.failed(BEGUN, error)),
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReplayError> {
@@ -99,11 +115,19 @@ impl RunDirectory {
 /// # Errors
 /// When the system refuses.
 pub fn write_report(directory: &Path, result: &RunResult) -> Result<PathBuf, ReplayError> {
-    let (path, unfinished) = (directory.join("report.html"), directory.join(".report.html.unfinished"));
+    replace(directory, "report.html", report::html(result).as_bytes())
+}
+
+/// Writes a file of a run that is over, in place of the one that is there.
+///
+/// # Errors
+/// When the system refuses.
+pub fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, ReplayError> {
+    let (path, unfinished) = (directory.join(name), directory.join(format!(".{name}.unfinished")));
     let failed = |source| ReplayError::RunDirectory { doing: "write", path: path.clone(), source };
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
     let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-    written.and_then(|file| file.write_all(report::html(result).as_bytes())).map_err(failed)?;
+    written.and_then(|file| file.write_all(bytes)).map_err(failed)?;
     fs::rename(&unfinished, &path).map_err(failed)?;
     Ok(path)
 }
@@ -146,7 +170,8 @@ impl MeasureLog {
             serde_json::to_writer(&mut self.moves, second)?;
             self.moves.write_all(b"\n")?;
         }
-        Ok(())
+        // A killed run has what was closed.
+        if closed.seconds.is_empty() { Ok(()) } else { self.latency.flush() }
     }
 
     /// Ends the files with everything that was counted.
@@ -230,6 +255,14 @@ impl RequestLog {
             None => line.text(b"null}\n"),
         };
         self.out.write_all(&self.line)
+    }
+
+    /// Hands everything so far to the system, so that a killed run loses little.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 
     /// Ends the log.

@@ -13,12 +13,13 @@ use clap::{Args, ValueEnum};
 
 pub(crate) use collect::CollectArgs;
 pub(crate) use live::{LiveArgs, Progress};
-pub(crate) use results::{Answers, Requests, ResultArgs};
+pub(crate) use results::{Answers, OutputForm, Requests, ResultArgs};
 pub(crate) use traces::{Backend, ContextArgs, IdBits, TraceArgs};
 pub(crate) use watch::WatchArgs;
 
 use super::LoadArgs;
 use crate::secret::Reference;
+use crate::thresholds::ThresholdArgs;
 use crate::units;
 
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,7 @@ use crate::units;
   reenact replay s --target … --otlp-endpoint http://127.0.0.1:4318 --otlp-protocol http/protobuf
   reenact replay sessions/monday --target http://127.0.0.1:9000 --collect 4317 --collect-wait 15s
   reenact replay sessions/monday --target http://127.0.0.1:9000 --prometheus 9464 --json-stream run.jsonl
+  reenact replay s --target … --budgets budgets.toml --fail-if 'p99(GET /cart) > 300ms' --output csv,openmetrics
   reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s
 
@@ -51,6 +53,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) watch: WatchArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
+    #[command(flatten)]
+    pub(crate) thresholds: ThresholdArgs,
 
     /// open: requests leave at their due instants; causal: after the answers that they followed in the recording, too;
     /// closed: recorded think time after these answers

@@ -111,6 +111,9 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
         Trust::Strained => line("verdict", format!("STRAINED{why}")),
         Trust::Invalid => line("verdict", format!("INVALID{why}")),
     }
+    for (number, said) in crate::thresholds::lines(result).into_iter().enumerate() {
+        line(if number == 0 { "thresholds" } else { "" }, said);
+    }
     line("report", out.join("report.html").display().to_string());
     text
 }

@@ -56,6 +56,14 @@ impl Counts {
         }
     }
 
+    /// Takes away what the other one counted, which was added before. Pages stay, for what is counted next.
+    pub(super) fn remove_all(&mut self, other: &Self) {
+        self.total = self.total.saturating_sub(other.total);
+        for (number, (own, page)) in self.pages.iter_mut().zip(&other.pages).enumerate() {
+            page.recorded(number).for_each(|(bucket, times)| own.remove(bucket % PAGE, times));
+        }
+    }
+
     /// The buckets in which something was counted, upwards, with how much.
     pub(super) fn recorded(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
         self.pages.iter().enumerate().flat_map(|(number, page)| page.recorded(number))
@@ -122,6 +130,17 @@ impl Page {
                 Self::Words(page) => Self::Longs(Arc::new(page.map(u32::from))),
                 Self::Longs(_) => return,
             };
+        }
+    }
+
+    /// Counts are kept in the width that they have: they fit.
+    fn remove(&mut self, at: usize, times: u32) {
+        let count = self.get(at).saturating_sub(times);
+        match self {
+            Self::Empty => {}
+            Self::Bytes(page) => set(page, at, u8::try_from(count).unwrap_or(u8::MAX)),
+            Self::Words(page) => set(page, at, u16::try_from(count).unwrap_or(u16::MAX)),
+            Self::Longs(page) => set(page, at, count),
         }
     }
 

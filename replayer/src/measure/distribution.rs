@@ -47,6 +47,11 @@ impl Distribution {
         self.0.add_all(&other.0);
     }
 
+    /// Takes away what was added before.
+    pub(crate) fn remove(&mut self, other: &Self) {
+        self.0.remove_all(&other.0);
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

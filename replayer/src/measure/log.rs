@@ -51,6 +51,14 @@ impl<W: Write> LogWriter<W> {
         writeln!(self.out, "Tag={tag},{start_s}.000,{length_s}.000,{max_ms:.3},{text}")
     }
 
+    /// Hands everything so far to the system.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Ends the log.
     ///
     /// # Errors

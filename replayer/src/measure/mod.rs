@@ -75,6 +75,12 @@ impl LoopModel {
             Self::Closed => "closed",
         }
     }
+
+    /// What a word stands for; one that is none stands for open.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        [Self::Causal, Self::Closed].into_iter().find(|one| one.name() == name).unwrap_or_default()
+    }
 }
 
 /// What counting depends on.

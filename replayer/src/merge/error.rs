@@ -78,6 +78,16 @@ pub enum MergeError {
 }
 
 impl MergeError {
+    /// Whether it is about a result that is missing or cut, so that the other files of the run may say what it would have.
+    #[must_use]
+    pub fn is_recountable(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Json { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

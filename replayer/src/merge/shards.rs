@@ -8,7 +8,7 @@ use crate::measure::{Counted, EndpointCount, Heat, Late, Moved, PlannedEndpoint,
 use crate::result::{Endpoint, RunResult, ShardOf, Steady};
 
 /// Endpoints that are read at most: a planner makes 501.
-const ENDPOINTS_MAX: u32 = 100_000;
+pub(super) const ENDPOINTS_MAX: u32 = 100_000;
 
 /// A shard.
 pub(super) struct Shard {
@@ -26,40 +26,44 @@ impl Shard {
 
     /// Everything that it counted, for a plan with so many endpoints.
     pub(super) fn counted(&self, endpoints: usize) -> Result<Counted, MergeError> {
-        let (result, path) = (&self.result, &self.directory);
-        let differs = |what: &str| MergeError::Differs { what: what.to_owned(), path: path.clone() };
-        let mut planned = vec![PlannedEndpoint::default(); endpoints];
-        for row in &result.endpoints {
-            if let Some(place) = planned.get_mut(row.index as usize) {
-                place.planned = row.planned;
-            }
-        }
-        let whole = whole(result, endpoints).ok_or_else(|| differs("a status"))?;
-        let steady = steady(&result.steady, &result.endpoints, endpoints).ok_or_else(|| differs("a status"))?;
-        let mut counted = Counted {
-            whole,
-            steady,
-            steady_ns: (result.steady.from_ns, result.steady.to_ns),
-            planned,
-            recorded_2xx: result.recorded_2xx,
-            turned_away: result.turned_away,
-            last: result.last_ns,
-            timeline: Timeline::of(result.timeline_s, &result.timeline).ok_or_else(|| differs("the timeline"))?,
-            heat: Heat::of(&result.heat_map).ok_or_else(|| differs("the heat map"))?,
-            samples: Samples::of(result, endpoints).ok_or_else(|| differs("a named request"))?,
-            late: Late {
-                by_1ms: result.fidelity.late_1ms,
-                by_10ms: result.fidelity.late_10ms,
-                strained: result.verdict.late_strained,
-                invalid: result.verdict.late_invalid,
-            },
-            limits: result.verdict.limits,
-            moved: Moved::default(),
-            gap: (None, nanos(result.fidelity.gap_resolution_us), result.fidelity.gap_left_out),
-        };
-        read_histograms(path, &mut counted)?;
-        Ok(counted)
+        counted(&self.result, &self.directory, endpoints)
     }
+}
+
+/// Everything that a run counted, for a plan with so many endpoints.
+pub(super) fn counted(result: &RunResult, path: &Path, endpoints: usize) -> Result<Counted, MergeError> {
+    let differs = |what: &str| MergeError::Differs { what: what.to_owned(), path: path.to_owned() };
+    let mut planned = vec![PlannedEndpoint::default(); endpoints];
+    for row in &result.endpoints {
+        if let Some(place) = planned.get_mut(row.index as usize) {
+            place.planned = row.planned;
+        }
+    }
+    let whole = whole(result, endpoints).ok_or_else(|| differs("a status"))?;
+    let steady = steady(&result.steady, &result.endpoints, endpoints).ok_or_else(|| differs("a status"))?;
+    let mut counted = Counted {
+        whole,
+        steady,
+        steady_ns: (result.steady.from_ns, result.steady.to_ns),
+        planned,
+        recorded_2xx: result.recorded_2xx,
+        turned_away: result.turned_away,
+        last: result.last_ns,
+        timeline: Timeline::of(result.timeline_s, &result.timeline).ok_or_else(|| differs("the timeline"))?,
+        heat: Heat::of(&result.heat_map).ok_or_else(|| differs("the heat map"))?,
+        samples: Samples::of(result, endpoints).ok_or_else(|| differs("a named request"))?,
+        late: Late {
+            by_1ms: result.fidelity.late_1ms,
+            by_10ms: result.fidelity.late_10ms,
+            strained: result.verdict.late_strained,
+            invalid: result.verdict.late_invalid,
+        },
+        limits: result.verdict.limits,
+        moved: Moved::default(),
+        gap: (None, nanos(result.fidelity.gap_resolution_us), result.fidelity.gap_left_out),
+    };
+    read_histograms(path, &mut counted)?;
+    Ok(counted)
 }
 
 /// Whether the shards fit together, and which are missing. They are in the order of their numbers.

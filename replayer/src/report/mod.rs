@@ -21,6 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod thresholds;
 mod timeline;
 mod windows;
 
@@ -66,6 +67,7 @@ pub fn html(result: &RunResult) -> String {
         "heat": heat::data(&result.heat_map, &timeline),
     });
     let parts = [
+        thresholds::thresholds(result),
         rate,
         heat::draw(&result.heat_map, &timeline),
         response,

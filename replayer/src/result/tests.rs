@@ -6,6 +6,7 @@ use super::drawn::{Curves, HeatColumn, HeatMap};
 use super::samples::{ErrorSamples, Sample};
 use super::services::{Band, ClockOffset, EndpointServices, ReceivedMessages, Services, Step};
 use super::shape::{Shape, ShapeScale};
+use super::thresholds::{Judged, Threshold, ThresholdUnit};
 use super::*;
 use crate::health::{Machine, Moment, Sampler, Thread, TimerNoise};
 
@@ -44,6 +45,14 @@ fn full() -> RunResult {
         loop_model: "causal".into(),
         shard: Some(shard),
         shards: vec![Part { run_id: "00".into(), shard, verdict: Verdict::default() }],
+        thresholds: vec![Threshold {
+            window: "any 10s".into(),
+            outcome: Judged::CannotTell,
+            unit: ThresholdUnit::PerS,
+            measured: Some(1.5),
+            traces: vec!["00112233445566778899aabbccddeeff".into()],
+            ..Threshold::default()
+        }],
         left_out: counts(),
         shed: counts(),
         errors: counts(),

@@ -19,6 +19,7 @@ use crate::result::Answers;
 use crate::result::services::Services;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
+use crate::thresholds::{self, Series};
 
 /// How often a helper that has nothing to do looks again.
 const POLL_NS: u64 = 1_000_000;
@@ -33,6 +34,8 @@ pub(super) struct Ended {
     pub(super) services: Option<Services>,
     pub(super) answers: Option<Answers>,
     pub(super) generator: Generator,
+    /// Of each threshold, over time.
+    pub(super) seen: Vec<thresholds::Seen>,
     /// Why the run stopped itself.
     pub(super) aborted: Option<String>,
 }
@@ -68,6 +71,7 @@ impl Count {
         mut log: Option<RequestLog>,
         mut intervals: MeasureLog,
         mut watch: Watch,
+        mut series: Series,
         directory: &RunDirectory,
     ) -> Result<Ended, ReplayError> {
         let mut measure = Measure::new(options);
@@ -95,6 +99,7 @@ impl Count {
                     if let Some(metrics) = &mut self.metrics {
                         metrics.take(&job);
                     }
+                    series.take(&job);
                     if let Some(writer) = &mut log
                         && let Err(error) = writer.write(&job)
                     {
@@ -113,6 +118,13 @@ impl Count {
                 second_at = now + SECOND_NS;
                 sampler.sample(now, self.start_ns);
                 watch.second(now.saturating_sub(self.start_ns));
+                series.close(now.saturating_sub(self.start_ns));
+                if let Some(writer) = &mut log
+                    && let Err(error) = writer.flush()
+                {
+                    failed.get_or_insert(error);
+                    log = None;
+                }
             }
             if now >= live_at || over {
                 live_at = self.viewer.next_ns(now);
@@ -146,7 +158,8 @@ impl Count {
                 Err(error)
             }
             None => {
-                Ok(Ended { counted, spans, services, answers, generator: sampler.generator(), aborted: watch.finish() })
+                let (seen, generator, aborted) = (series.finish(), sampler.generator(), watch.finish());
+                Ok(Ended { counted, spans, services, answers, generator, seen, aborted })
             }
         }
     }

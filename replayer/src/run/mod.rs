@@ -29,14 +29,15 @@ use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::metrics::Metrics;
 use crate::plan::{Client, Plan};
-use crate::result::{Connections, RunResult, SCHEMA, Spans};
+use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
-use crate::spool::Spool;
-use crate::verdict::{self, LagLimit};
+use crate::spool::{EndpointPlan, Spool, Summary};
+use crate::thresholds::{self, Applied, Series, SeriesOptions};
+use crate::verdict::{self, LagLimit, Verdict};
 use crate::watched;
 
 use count::{Count, Ended};
@@ -99,6 +100,8 @@ pub struct RunOptions {
     pub kill_file: Option<KillFile>,
     /// Whether metrics are counted, for whoever serves or exports them.
     pub metrics: bool,
+    /// What fails the run, applied to its endpoints.
+    pub thresholds: Vec<Applied>,
     /// What was found out about this machine.
     pub preflight: Preflight,
     /// What of the target is looked at while the run goes on.
@@ -154,6 +157,7 @@ pub fn start(
         None => lead_ns,
         Some(at) => clock.at(at).filter(|at| *at >= lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })?,
     };
+    directory.write_begun(&begun(&result, &facts, &summary, &options, clock.wall(start_ns)))?;
     let stop = Arc::new(Stop::default());
     let counters = Arc::new(Counters::default());
     let (live_in, live) = channel(Arc::<Live>::default());
@@ -235,14 +239,24 @@ pub fn start(
     });
     let viewer = Viewer::new(summary, Arc::clone(&facts), start_ns, at_once, Arc::clone(&counters), Arc::clone(&stop));
     let count = Count::new(clock, start_ns, viewer, Arc::clone(&live_in), metrics);
+    let followed =
+        SeriesOptions { loop_model: measure.loop_model, steady: measure.steady, timeout_ns: measure.timeout_ns };
+    let series = Series::new(&options.thresholds, followed);
     let steady = (options.steady.from_ns, options.steady.to_ns);
-    let known =
-        Known { result, facts, loop_model: options.loop_model, preflight: options.preflight, watched: Vec::new() };
+    let known = Known {
+        result,
+        facts,
+        loop_model: options.loop_model,
+        preflight: options.preflight,
+        watched: Vec::new(),
+        thresholds: options.thresholds,
+    };
     let thread = {
         let stop = Arc::clone(&stop);
         spawn("count", move || {
             crate::turns::go_last();
-            let ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, &directory);
+            let ended =
+                count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series, &directory);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
@@ -268,6 +282,37 @@ fn spawn<T: Send + 'static>(
     spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })
 }
 
+/// What `begun.json` says: everything that whoever counts the other files again cannot know from them.
+fn begun(
+    known: &RunResult,
+    facts: &RunFacts,
+    summary: &Summary,
+    options: &RunOptions,
+    started: SystemTime,
+) -> RunResult {
+    let endpoints = (0..).zip(&summary.endpoints).filter(|(_, row)| row.recorded > 0);
+    let endpoint = |(index, row): (u32, &EndpointPlan)| Endpoint {
+        index,
+        endpoint: row.name.clone(),
+        planned: row.planned,
+        ..Endpoint::default()
+    };
+    RunResult {
+        schema: SCHEMA,
+        run_id: facts.contexts.run_id().to_owned(),
+        target: facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
+        started_at: humantime::format_rfc3339_millis(started).to_string(),
+        multiplier: facts.multiplier,
+        loop_model: options.loop_model.name().to_owned(),
+        planned: facts.planned,
+        verdict: Verdict { limits: options.limits, ..Verdict::default() },
+        steady: Steady { from_ns: options.steady.from_ns, to_ns: options.steady.to_ns, ..Steady::default() },
+        endpoints: endpoints.map(endpoint).collect(),
+        thresholds: thresholds::unjudged(&options.thresholds),
+        ..known.clone()
+    }
+}
+
 fn panicked() -> ReplayError {
     ReplayError::System { doing: "finish the run", source: std::io::Error::other("a thread panicked") }
 }
@@ -283,6 +328,7 @@ struct Known {
     loop_model: LoopModel,
     preflight: Preflight,
     watched: Vec<watched::Watched>,
+    thresholds: Vec<Applied>,
 }
 
 /// What became of the spans, which is known last: the span of the run says what the run came to.
@@ -305,8 +351,8 @@ fn complete(
     stop: &Stop,
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
-    let Known { result: known, facts, loop_model, preflight, watched } = known;
-    let Ended { counted, spans, services, answers, mut generator, aborted } = ended;
+    let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted } = ended;
     let mut notices = known.notices.clone();
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
@@ -388,5 +434,6 @@ fn complete(
     };
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
+    result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));
     (result, spans)
 }

@@ -1,7 +1,8 @@
 //! `METRIC OP VALUE for DURATION`: what stops a run, read from text. Integers only: a rule means the same everywhere.
 
 use std::str::FromStr;
-use std::time::Duration;
+
+use crate::rule_text::{Op, column, nanos, parts_per_million, words};
 
 /// One condition that stops a run when it has held for a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,26 +65,6 @@ impl Metric {
     }
 }
 
-/// How it is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
-impl Op {
-    pub(super) fn holds(self, left: u128, right: u128) -> bool {
-        match self {
-            Self::Greater => left > right,
-            Self::GreaterOrEqual => left >= right,
-            Self::Less => left < right,
-            Self::LessOrEqual => left <= right,
-        }
-    }
-}
-
 /// Where such a rule stops making sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the rule `{given}` is wrong at column {column}: {what}")]
@@ -108,11 +89,8 @@ impl FromStr for AbortRule {
     type Err = AbortRuleError;
 
     fn from_str(given: &str) -> Result<Self, AbortRuleError> {
-        let fault = |at: usize, what: String| AbortRuleError {
-            given: given.to_owned(),
-            column: given.get(..at).unwrap_or(given).chars().count() + 1,
-            what,
-        };
+        let fault =
+            |at: usize, what: String| AbortRuleError { given: given.to_owned(), column: column(given, at), what };
         let mut words = words(given);
         let (at, word) = words.word(|c| c.is_ascii_alphanumeric() || c == '_');
         let metric = METRICS.iter().find(|(name, _)| *name == word).map(|(_, metric)| *metric).ok_or_else(|| {
@@ -120,13 +98,7 @@ impl FromStr for AbortRule {
             fault(at, format!("here stands one of {}", names.join(", ")))
         })?;
         let (at, word) = words.word(|c| matches!(c, '<' | '>' | '=' | '!'));
-        let op = match word {
-            ">" => Op::Greater,
-            ">=" => Op::GreaterOrEqual,
-            "<" => Op::Less,
-            "<=" => Op::LessOrEqual,
-            _ => return Err(fault(at, "here stands one of >, >=, <, <=".to_owned())),
-        };
+        let op = Op::of(word).ok_or_else(|| fault(at, "here stands one of >, >=, <, <=".to_owned()))?;
         let (at, word) = words.word(|c| !c.is_whitespace());
         let value = match metric.unit() {
             Unit::PartsPerMillion => parts_per_million(word).ok_or("here stands a share from 0% to 100%, as in 2.5%"),
@@ -143,51 +115,5 @@ impl FromStr for AbortRule {
         let seconds = duration.map(|time| time.as_secs()).filter(|seconds| *seconds > 0);
         let seconds = seconds.ok_or_else(|| fault(at, "here stands a time in whole seconds, as in 10s".to_owned()))?;
         Ok(Self { metric, op, value, seconds, given: given.trim().to_owned() })
-    }
-}
-
-fn parts_per_million(text: &str) -> Option<u64> {
-    let (whole, part) = match text.strip_suffix('%')?.split_once('.') {
-        Some((whole, part)) if !part.is_empty() => (whole, part),
-        Some(_) => return None,
-        None => (text.strip_suffix('%')?, ""),
-    };
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 3 || part.len() > 4 || !is_digits(whole) || !is_digits(part) {
-        return None;
-    }
-    let value = format!("{whole}{part:0<4}").parse().ok()?;
-    (value <= 1_000_000).then_some(value)
-}
-
-fn nanos(text: &str) -> Option<u64> {
-    // Fractions, which humantime does not read, are written in the next smaller unit.
-    let time: Duration = humantime::parse_duration(text).ok()?;
-    u64::try_from(time.as_nanos()).ok()
-}
-
-struct Words<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-fn words(text: &str) -> Words<'_> {
-    Words { text, at: 0 }
-}
-
-impl<'a> Words<'a> {
-    /// The next characters that `is_part` of a word, and where they begin.
-    fn word(&mut self, is_part: impl Fn(char) -> bool) -> (usize, &'a str) {
-        let (at, rest) = self.rest();
-        let len = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        self.at = at + len;
-        (at, rest.get(..len).unwrap_or_default())
-    }
-
-    /// What is left without the white space around it, and where it begins.
-    fn rest(&self) -> (usize, &'a str) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let trimmed = rest.trim_start();
-        (self.at + rest.len() - trimmed.len(), trimmed.trim_end())
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use replayer::outputs::Output;
 
 use crate::secret::Reference;
 use crate::units;
@@ -12,6 +13,17 @@ pub(crate) struct ResultArgs {
     /// New directory for the results [default: runs/RUN-ID]
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
+    /// (openmetrics); the first two are written with thresholds in any case
+    #[arg(
+        long,
+        env = "REENACT_OUTPUT",
+        value_enum,
+        value_name = "FORM",
+        value_delimiter = ',',
+        help_heading = "Results"
+    )]
+    pub(crate) output: Vec<OutputForm>,
     /// Print the result (run.json) instead of the summary
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
@@ -28,6 +40,26 @@ pub(crate) struct ResultArgs {
     /// Key of the pseudonyms in kept answers, by reference [default: a new random one]
     #[arg(long, env = "REENACT_REDACT_KEY", value_name = "REF", help_heading = "Results")]
     pub(crate) redact_key: Option<Reference>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputForm {
+    Markdown,
+    Junit,
+    Csv,
+    #[value(name = "openmetrics")]
+    OpenMetrics,
+}
+
+impl From<OutputForm> for Output {
+    fn from(form: OutputForm) -> Self {
+        match form {
+            OutputForm::Markdown => Self::Markdown,
+            OutputForm::Junit => Self::Junit,
+            OutputForm::Csv => Self::Csv,
+            OutputForm::OpenMetrics => Self::OpenMetrics,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

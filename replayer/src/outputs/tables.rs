@@ -1,0 +1,64 @@
+//! `endpoints.csv` and `timeline.csv`, as RFC 4180 has them: a header, commas, quotes where they are needed, CRLF.
+
+use crate::result::{Quantiles, RunResult};
+
+/// One row for each endpoint.
+pub(super) fn endpoints(result: &RunResult) -> String {
+    let mut head = vec!["endpoint".to_owned()];
+    head.extend(
+        ["planned", "completed", "errors", "status_2xx", "status_3xx", "status_4xx", "status_5xx"].map(String::from),
+    );
+    for name in ["response", "service", "first_byte", "recorded_response", "steady_response"] {
+        head.extend(quantile_names(name));
+    }
+    let rows = result.endpoints.iter().map(|row| {
+        let mut cells = vec![row.endpoint.clone()];
+        cells.extend([row.planned, row.completed, row.errors].map(|count| count.to_string()));
+        for class in ['2', '3', '4', '5'] {
+            let of_class = row.status.iter().filter(|(code, _)| code.starts_with(class));
+            cells.push(of_class.map(|(_, count)| count).sum::<u64>().to_string());
+        }
+        let times = [&row.response_us, &row.service_us, &row.first_byte_us, &row.recorded_response_us];
+        times.into_iter().chain([&row.steady.response_us]).for_each(|times| cells.extend(quantiles(times)));
+        cells
+    });
+    csv(std::iter::once(head).chain(rows))
+}
+
+/// One row for each row of the timeline.
+pub(super) fn timeline(result: &RunResult) -> String {
+    let mut head: Vec<String> = ["t_s", "length_s", "planned", "sent", "completed", "errors"].map(String::from).into();
+    head.extend(quantile_names("response"));
+    head.extend(quantile_names("lag"));
+    let rows = result.timeline.iter().map(|row| {
+        let counts = [row.t_s, result.timeline_s, row.planned, row.sent, row.completed, row.errors];
+        let mut cells: Vec<String> = counts.map(|count| count.to_string()).into();
+        cells.extend(quantiles(&row.response_us));
+        cells.extend(quantiles(&row.lag_us));
+        cells
+    });
+    csv(std::iter::once(head).chain(rows))
+}
+
+fn quantile_names(of: &str) -> [String; 5] {
+    ["p50", "p90", "p99", "p999", "max"].map(|quantile| format!("{of}_{quantile}_us"))
+}
+
+/// Empty where nothing was counted: a zero would be a time.
+fn quantiles(of: &Quantiles) -> [String; 5] {
+    [of.p50, of.p90, of.p99, of.p999, of.max].map(|us| if of.count == 0 { String::new() } else { us.to_string() })
+}
+
+fn csv(rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| quoted(cell)).collect();
+        out += &cells.join(",");
+        out += "\r\n";
+    }
+    out
+}
+
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}

@@ -1,0 +1,104 @@
+//! Interval logs of a run without a request log: what was counted by second, or over the whole run.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use super::ENDPOINTS_MAX;
+use super::begun::Begun;
+use crate::measure::{Counted, Distribution, LogReader, Measure, MeasureOptions};
+use crate::run_directory::{HISTOGRAMS, LATENCY};
+
+/// Later seconds are in no run.
+const SECOND_MAX: u64 = 366 * 24 * 3_600;
+
+/// Everything that the logs say, and which of them; `None` where they say nothing.
+pub(super) fn counted(directory: &Path, begun: &Begun) -> Option<(Counted, &'static str)> {
+    let mut measure = Measure::new(MeasureOptions {
+        endpoints: ENDPOINTS_MAX + 1,
+        timeout_ns: 0,
+        steady: begun.steady(),
+        loop_model: begun.loop_model(),
+        limits: begun.result.verdict.limits,
+    });
+    for row in &begun.result.endpoints {
+        measure.planned_endpoint(row.index, row.planned, &Distribution::new());
+    }
+    let mut counted = measure.finish();
+    counted.steady_ns = (begun.steady().from_ns, begun.steady().to_ns);
+    let by_second = by_second(directory, &mut counted);
+    let over_all = over_all(directory, &mut counted);
+    let tally = &mut counted.whole;
+    tally.dispatched = tally.waited.lag.count();
+    tally.settled = tally.times.response.count();
+    match (over_all, by_second) {
+        (true, _) => Some((counted, HISTOGRAMS)),
+        (false, true) => Some((counted, LATENCY)),
+        (false, false) => None,
+    }
+}
+
+/// Reads the recording's response times, if they are there.
+pub(super) fn recorded(directory: &Path, counted: &mut Counted) -> bool {
+    let mut found = false;
+    each(directory, HISTOGRAMS, |tag, _, one| {
+        if tag.starts_with("plan/")
+            && let Some(place) = counted.histogram(tag)
+            && place.count() == 0
+        {
+            place.add(one);
+            found = true;
+        }
+    });
+    found
+}
+
+fn by_second(directory: &Path, counted: &mut Counted) -> bool {
+    let mut found = false;
+    each(directory, LATENCY, |tag, second, one| {
+        if second > SECOND_MAX {
+            return;
+        }
+        let end_ns = (second + 1) * 1_000_000_000;
+        let row = counted.timeline.row(second);
+        match tag {
+            "response" => {
+                counted.whole.times.response.add(one);
+                row.response_us = row.response_us.largest(&one.quantiles());
+                counted.last.done = counted.last.done.max(end_ns);
+            }
+            "service" => counted.whole.times.service.add(one),
+            "lag" => {
+                counted.whole.waited.lag.add(one);
+                row.lag_us = row.lag_us.largest(&one.quantiles());
+                row.sent += one.count();
+                counted.last.dispatched = counted.last.dispatched.max(end_ns);
+            }
+            _ => return,
+        }
+        found = true;
+    });
+    found
+}
+
+/// What stands in `histograms.hlog` is whole; what was read by second then is part of it.
+fn over_all(directory: &Path, counted: &mut Counted) -> bool {
+    let mut found = false;
+    each(directory, HISTOGRAMS, |tag, _, one| {
+        if !tag.starts_with("plan/")
+            && let Some(place) = counted.histogram(tag)
+        {
+            *place = one.clone();
+            found = true;
+        }
+    });
+    found
+}
+
+/// Every line up to the first that cannot be read.
+fn each(directory: &Path, name: &str, mut take: impl FnMut(&str, u64, &Distribution)) {
+    let Ok(file) = File::open(directory.join(name)) else { return };
+    for line in LogReader::new(BufReader::new(file)).map_while(Result::ok) {
+        take(&line.tag, line.start_s, &line.distribution);
+    }
+}

@@ -1,0 +1,247 @@
+//! What was counted is counted again from what a run left, cut anywhere; any bytes at all come to an end.
+
+use std::io::{Cursor, Write};
+
+use proptest::prelude::*;
+
+use super::lines::Lines;
+use super::*;
+use crate::job::tests::job;
+use crate::job::{ErrorKind, Job, Progress, Shed};
+use crate::measure::{Distribution, LoopModel, Measure, MeasureOptions, Window};
+use crate::result::{Endpoint, SCHEMA, Steady};
+use crate::run_directory::{BEGUN, MeasureLog, RESULT, RequestLog, RunDirectory};
+use crate::thresholds::{self, Applied};
+use crate::verdict::LagLimit;
+
+const MS: u64 = 1_000_000;
+const NAMES: [&str; 3] = ["GET /a", "GET /\"b\"", "POST /c"];
+const RULE: &str = "status_rate(5xx, GET /a) > 1%";
+
+fn request(number: u64) -> Box<Job> {
+    let due_ns = number * 7 * MS;
+    let mut job = job(due_ns, 0, b"GET / HTTP/1.1\r\n\r\n");
+    (job.facts.seq, job.facts.endpoint) = (number, u32::try_from(number % 3).unwrap());
+    job.fresh.trace_id = u128::from(number).to_be_bytes();
+    let dispatched_ns = due_ns + number % 5 * 100_000;
+    let sent = Progress {
+        released_ns: due_ns,
+        dispatched_ns: Some(dispatched_ns),
+        first_byte_ns: Some(dispatched_ns + MS),
+        done_ns: dispatched_ns + number % 11 * MS,
+        status: Some(if number.is_multiple_of(9) { 503 } else { 200 }),
+        bytes_in: number,
+        bytes_out: 50,
+        ..Progress::default()
+    };
+    job.progress = match number % 13 {
+        1 => Progress { error: Some(ErrorKind::Timeout), status: None, first_byte_ns: None, ..sent },
+        2 => Progress { released_ns: due_ns, done_ns: due_ns, shed: Some(Shed::Busy), ..Progress::default() },
+        3 => Progress { held_by_seq: Some(1), released_ns: due_ns + MS / 10, ..sent },
+        4 => Progress { busy_ns: MS, ..sent },
+        _ => sent,
+    };
+    job
+}
+
+const STEADY: Window = Window { from_ns: 500 * MS, to_ns: 5_000 * MS };
+
+fn rules() -> Vec<Applied> {
+    let budget = thresholds::Budget::from(RULE.parse::<thresholds::Rule>().unwrap());
+    thresholds::apply(&[budget], (0..).zip(NAMES), true).unwrap()
+}
+
+/// A run of so many requests that left everything.
+fn run(into: &Path, requests: u64) -> RunResult {
+    let directory = RunDirectory::create(into).unwrap();
+    let names = NAMES.map(str::to_owned);
+    let options = MeasureOptions {
+        endpoints: NAMES.len(),
+        timeout_ns: 1_000 * MS,
+        steady: STEADY,
+        loop_model: LoopModel::Causal,
+        limits: LagLimit { strained_ns: 7, invalid_ns: u64::MAX },
+    };
+    let mut measure = Measure::new(options);
+    let mut log = MeasureLog::create(&directory, std::time::UNIX_EPOCH).unwrap();
+    let mut lines = RequestLog::create(&directory, &names).unwrap();
+    for number in 0..requests {
+        let job = request(number);
+        let mut recorded = Distribution::new();
+        recorded.record(number * 1_000 + 1);
+        measure.planned_second(job.due_ns / 1_000 / MS, 1);
+        measure.planned_endpoint(job.facts.endpoint, 1, &recorded);
+        measure.take(&job);
+        lines.write(&job).unwrap();
+    }
+    lines.finish().unwrap();
+    log.write(&measure.close(u64::MAX)).unwrap();
+    let counted = measure.finish();
+    log.finish(&counted).unwrap();
+    let known =
+        RunResult { schema: SCHEMA, run_id: "0011".into(), loop_model: "causal".into(), ..RunResult::default() };
+    let mut result = known.clone();
+    counted.fill(&names, &mut result);
+    result.verdict = verdict::judge(&result);
+    directory.write_result(&result).unwrap();
+    let mut begun = RunResult { planned: requests, thresholds: thresholds::unjudged(&rules()), ..known };
+    begun.verdict.limits = options.limits;
+    begun.steady = Steady { from_ns: STEADY.from_ns, to_ns: STEADY.to_ns, ..Steady::default() };
+    let row = |row: &Endpoint| Endpoint {
+        index: row.index,
+        endpoint: row.endpoint.clone(),
+        planned: row.planned,
+        ..Endpoint::default()
+    };
+    begun.endpoints = result.endpoints.iter().map(row).collect();
+    directory.write_begun(&begun).unwrap();
+    std::fs::remove_file(into.join(RESULT)).unwrap();
+    result
+}
+
+fn recounted(directory: &Path) -> RunResult {
+    recount(directory, "run.json is missing", &[]).unwrap()
+}
+
+#[test]
+fn a_whole_log_says_what_the_result_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = run(folder.path(), 1_000);
+    let found = recounted(folder.path());
+    crate::result::tests::is_valid(&serde_json::to_value(&found).unwrap());
+    assert!(found.notices[0].starts_with("run.json is missing: "), "{:?}", found.notices);
+    assert!(found.notices[1].contains("has 1000 requests, to its end"), "{:?}", found.notices);
+    assert_eq!((found.thresholds.len(), found.thresholds[0].rule.as_str()), (1, RULE));
+    assert!(found.thresholds[0].since_s.is_some(), "{:?}", found.thresholds);
+    // Field by field: whatever is added to the result is compared, unless it is named here.
+    let mut expected = serde_json::to_value(&expected).unwrap();
+    let mut found = serde_json::to_value(&found).unwrap();
+    for one in [&mut expected, &mut found] {
+        for name in ["notices", "thresholds", "recorded_2xx", "turned_away"] {
+            one[name].take();
+        }
+        // Gaps are told apart as finely as the longest answer lets them.
+        for name in ["gap_ks", "gap_resolution_us"] {
+            one["fidelity"][name].take();
+        }
+        one["rate"]["achieved"].take();
+    }
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_log_that_is_cut_anywhere_is_counted_up_to_there() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 400);
+    let log = folder.path().join(REQUESTS);
+    let whole = std::fs::read(&log).unwrap();
+    let text = zstd::decode_all(&whole[..]).unwrap();
+    // As a run that was killed leaves it: flushed now and then, and without an end.
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    for some in text.chunks(1_500) {
+        encoder.write_all(some).unwrap();
+        encoder.flush().unwrap();
+    }
+    let flushed = encoder.get_ref().clone();
+    let mut before = 0;
+    for len in (0..flushed.len()).step_by(97) {
+        std::fs::write(&log, &flushed[..len]).unwrap();
+        let found = recount(folder.path(), "run.json is cut", &[]).unwrap();
+        assert!(
+            found.settled >= before || found.notices.iter().any(|said| said.contains("is missing or cannot be read"))
+        );
+        if let Some(said) = found.notices.iter().find(|said| said.contains("breaks off after")) {
+            assert!(said.contains(&format!("after {} requests", found.settled)), "{said}");
+            assert_eq!((found.interrupted, found.planned), (true, 400));
+            before = found.settled;
+        }
+    }
+    assert!(before > 350, "{before}");
+    // Bits that flip are damage, not a panic.
+    for at in (0..whole.len()).step_by(31) {
+        let mut bad = whole.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(&log, &bad).unwrap();
+        recount(folder.path(), "run.json is cut", &[]).unwrap();
+    }
+}
+
+#[test]
+fn without_a_log_of_requests_times_are_those_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = run(folder.path(), 500);
+    std::fs::remove_file(folder.path().join(REQUESTS)).unwrap();
+    let found = recounted(folder.path());
+    assert!(
+        found.notices.iter().any(|said| said.contains("times are those of histograms.hlog")),
+        "{:?}",
+        found.notices
+    );
+    assert_eq!(
+        (found.response_us, found.lag_us, found.steady.service_us),
+        (expected.response_us, expected.lag_us, expected.steady.service_us)
+    );
+    assert_eq!(found.endpoints[0].response_us, expected.endpoints[0].response_us);
+    assert_eq!(found.recorded_response_us, expected.recorded_response_us);
+    std::fs::remove_file(folder.path().join(HISTOGRAMS)).unwrap();
+    let found = recounted(folder.path());
+    assert!(found.notices.iter().any(|said| said.contains("times are those of latency.hlog")), "{:?}", found.notices);
+    assert_eq!((found.response_us, found.lag_us), (expected.response_us, expected.lag_us));
+    std::fs::remove_file(folder.path().join(crate::run_directory::LATENCY)).unwrap();
+    let error = recount(folder.path(), "run.json is missing", &[]).unwrap_err();
+    assert!(matches!(error, RecountError::Nothing { .. }), "{error}");
+}
+
+#[test]
+fn without_what_was_known_at_the_beginning_it_is_said_what_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 100);
+    std::fs::write(folder.path().join(BEGUN), b"{\"schema\":").unwrap();
+    let plan = r#"{"plan_hash":"ab","seed":7,"shard":"2/3","shard_requests":120,"endpoints":[{"endpoint":"GET /a","requests":70}]}"#;
+    std::fs::write(folder.path().join("plan.json"), plan).unwrap();
+    let found = recounted(folder.path());
+    assert!(found.notices[1].contains("begun.json is missing or cannot be read: the loop is taken for an open one"));
+    assert_eq!((found.plan_hash.as_str(), found.seed, found.planned, found.settled), ("ab", 7, 120, 100));
+    assert_eq!(found.shard.map(|shard| (shard.number, shard.of)), Some((2, 3)));
+    assert_eq!((found.endpoints.len(), found.endpoints[0].planned), (3, 70));
+}
+
+#[test]
+fn endpoints_beyond_the_bound_count_together() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 1);
+    let line = |number: usize| {
+        format!(
+            "{{\"seq\":{number},\"due_ns\":0,\"released_ns\":0,\"held_by_seq\":null,\"dispatched_ns\":1,\"written_ns\":1,\"first_byte_ns\":1,\"done_ns\":2,\"status\":200,\"error\":null,\"shed\":null,\"endpoint\":\"GET /{number}\",\"trace_id\":\"\",\"span_id\":\"\"}}\n"
+        )
+    };
+    let lines: String = (0..ENDPOINTS_MAX + 500).map(line).collect();
+    std::fs::write(folder.path().join(REQUESTS), zstd::encode_all(lines.as_bytes(), 1).unwrap()).unwrap();
+    let found = recounted(folder.path());
+    assert_eq!(found.endpoints.iter().filter(|row| row.completed > 0).count(), ENDPOINTS_MAX);
+    let others = found.endpoints.iter().find(|row| row.endpoint == OTHERS).unwrap();
+    assert_eq!((others.completed, found.completed), (501, u64::try_from(ENDPOINTS_MAX).unwrap() + 500));
+    assert!(
+        found.notices.iter().any(|said| said.starts_with("501 requests are of endpoints beyond")),
+        "{:?}",
+        found.notices
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn any_lines_come_to_an_end(texts in prop::collection::vec("(\\{|\\}|\"seq\":|\"due_ns\":|18446744073709551615|,|1|null|\\PC|\n){0,12}", 0..9), numbers in prop::collection::vec(any::<u64>(), 5)) {
+        let good = format!(
+            "{{\"seq\":{},\"due_ns\":{},\"released_ns\":{},\"held_by_seq\":null,\"dispatched_ns\":{},\"written_ns\":1,\"first_byte_ns\":1,\"done_ns\":{},\"status\":200,\"error\":\"x\",\"shed\":null,\"endpoint\":\"a\",\"trace_id\":\"zz\",\"span_id\":null}}\n",
+            numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+        );
+        let bytes = [texts.join("\n").into_bytes(), b"\n".to_vec(), good.into_bytes()].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let begun = super::begun::Begun::read(folder.path());
+        let mut count = count::Count::new(&begun, &[]).unwrap();
+        let ending = Lines::new(Cursor::new(bytes)).each(|line| count.take(line));
+        prop_assert!(ending.lines >= 1);
+        count.finish(&ending, &begun);
+    }
+}

@@ -1,0 +1,98 @@
+//! What a run leaves for other programs, read by their own parsers.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod peers;
+mod scripted;
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use peers::venv;
+use scripted::{line, ok, session, target};
+use serde_json::Value;
+use support::{folder, inside, reenact_says, run, run_json, text};
+
+/// As Python reads the files of a run.
+fn python_reads(directory: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outputs/read.py");
+    let said = run(Command::new(venv("python")).arg(script).arg(directory));
+    assert_eq!(said.code, 0, "{said:?}");
+    serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn parsers_of_others_read_what_run_json_says() {
+    let folder = folder();
+    // Names that break a table, a quote, a document and a label, if somebody lets them.
+    let paths = ["/plain", "/a,b", "/quo\"te", "/<script>&'x'", "/back\\slash", "/`tick`|bar"];
+    let lines: Vec<String> = (0..120_u64)
+        .map(|number| line(number * 5, number % 5, "GET", paths[usize::try_from(number).unwrap() % 6]))
+        .collect();
+    let (session, out) = (session(folder.path(), "s", &lines), inside(&folder, "run"));
+    let to = format!("http://{}", target(ok));
+    let rules = ["--fail-if", "p50(*) > 20s", "--fail-if", "p50(GET /plain) > 1ns", "--fail-if", "p99.9 > 1s"];
+    let said = reenact_says(
+        ["replay", &text(&session), "--target", &to, "--out", &text(&out), "--output", "csv,openmetrics"]
+            .iter()
+            .chain(&rules),
+    );
+    assert_eq!(said.code, 1, "{said:?}");
+    let (read, result) = (python_reads(&out), run_json(&out));
+
+    let junit = read["junit"].as_object().unwrap();
+    let endpoints = result["endpoints"].as_array().unwrap();
+    assert_eq!(junit.len(), endpoints.len() + 3, "{junit:?}");
+    assert_eq!((&junit["p50(GET /plain) > 1ns"], &junit["p99.9 > 1s"]), (&"failure".into(), &"skipped".into()));
+    assert_eq!((&junit["p50(*) > 20s [GET /a,b]"], &junit["the run is valid"]), (&"passed".into(), &"passed".into()));
+    assert_eq!((&read["suite"]["@failures"], &read["suite"]["@skipped"]), (&1.into(), &1.into()));
+
+    let table = read["endpoints"].as_array().unwrap();
+    assert_eq!(table.len(), endpoints.len());
+    for (row, endpoint) in table.iter().zip(endpoints) {
+        assert_eq!(row["endpoint"], endpoint["endpoint"]);
+        assert_eq!(row["completed"].as_str().unwrap(), endpoint["completed"].to_string());
+        let p99 = row["response_p99_us"].as_str().unwrap().parse::<f64>().unwrap();
+        assert_eq!(Some(p99), endpoint["response_us"]["p99"].as_f64());
+    }
+    let timeline = read["timeline"].as_array().unwrap();
+    assert_eq!(timeline.len(), result["timeline"].as_array().unwrap().len());
+    let sum = |name: &str| timeline.iter().map(|row| row[name].as_str().unwrap().parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!((sum("sent"), sum("planned")), (120, 120));
+
+    let metrics = read["metrics"].as_object().unwrap();
+    let of = |name: &str| metrics[name].as_str().unwrap().parse::<f64>().unwrap();
+    assert!((of("reenact_requests_completed_total{}") - 120.0).abs() < 1e-9);
+    assert!((of("reenact_answers_total{code=200}") - 120.0).abs() < 1e-9);
+    let p99 = result["response_us"]["p99"].as_f64().unwrap() / 1e6;
+    assert!((of("reenact_response_seconds{quantile=0.99}") - p99).abs() < 1e-12);
+    for endpoint in endpoints {
+        let name = endpoint["endpoint"].as_str().unwrap();
+        let completed = of(&format!("reenact_endpoint_completed_total{{endpoint={name}}}"));
+        assert_eq!(Some(completed), endpoint["completed"].as_f64());
+    }
+    assert!((of("reenact_threshold_failed{endpoint=GET /plain,rule=p50(GET /plain) > 1ns}") - 1.0).abs() < 1e-9);
+    assert_eq!(metrics["reenact_threshold_failed{endpoint=,rule=p99.9 > 1s}"], "nan");
+}
+
+#[test]
+fn outputs_are_rebuilt_from_a_run_directory() {
+    let folder = folder();
+    let lines: Vec<String> = (0..50).map(|number| line(number * 5, 1, "GET", "/")).collect();
+    let (session, out) = (session(folder.path(), "s", &lines), inside(&folder, "run"));
+    let to = format!("http://{}", target(ok));
+    let all = "markdown,junit,csv,openmetrics";
+    let said = reenact_says(["replay", &text(&session), "--target", &to, "--out", &text(&out), "--output", all]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let files = ["summary.md", "junit.xml", "endpoints.csv", "timeline.csv", "metrics.txt", "report.html"];
+    let read = || files.map(|name| std::fs::read(out.join(name)).unwrap());
+    let before = read();
+    files.iter().for_each(|name| std::fs::remove_file(out.join(name)).unwrap());
+    let said = reenact_says(["report", &text(&out), "--output", all]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(files.iter().all(|name| said.out.contains(name)), "{said:?}");
+    assert!(read() == before, "the same files");
+    python_reads(&out);
+    let said = reenact_says(["report", &text(&out), "--output", "yaml"]);
+    assert_eq!(said.code, 2, "{said:?}");
+}
