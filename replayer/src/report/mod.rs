@@ -122,6 +122,7 @@ fn policy() -> String {
 /// Links to those parts that are on the page.
 fn contents(parts: &str) -> String {
     let known = [
+        ("thresholds", "Thresholds"),
         ("rate", "Rate"),
         ("heat", "Heat map"),
         ("response", "Over time"),
