@@ -426,6 +426,40 @@ fn endpoints_and_texts_are_bounded() {
 }
 
 #[test]
+fn the_largest_page_is_below_three_megabytes() {
+    let name = || "\"".repeat(2 * SHOWN_CHARS_MAX);
+    let slow = || Sample { endpoint: name(), error: Some(name()), ..sample(9_000.0, true) };
+    let endpoint = Endpoint {
+        endpoint: name(),
+        status: (100..1_000).map(|code: u32| (code.to_string(), u64::MAX)).collect(),
+        slowest: vec![slow(); 3],
+        ..Endpoint::default()
+    };
+    let failures = ErrorSamples { count: 1, samples: vec![slow(); 5], ..ErrorSamples::default() };
+    let curve = || (0..200).map(|at| [f64::from(at) / 201.0, 12_345.678 * f64::from(at)]).collect::<Vec<_>>();
+    let largest = RunResult {
+        trace_url: Some(format!("https://h/{{trace_id}}?{}", "&".repeat(1_900))),
+        slowest: vec![slow(); 50],
+        error_samples: (0..615).map(|kind: u32| (kind.to_string(), failures.clone())).collect(),
+        endpoints: vec![endpoint; 2 * table::ENDPOINTS_MAX],
+        heat_map: HeatMap {
+            width_s: 128,
+            columns: (0..300)
+                .map(|at: u64| HeatColumn {
+                    t_s: at * 128,
+                    first: 0,
+                    counts: (1..170).map(|count| count * at).collect(),
+                })
+                .collect(),
+        },
+        curves: Curves { response_us: curve(), service_us: curve(), lag_us: curve(), recorded_response_us: curve() },
+        ..run(38_400)
+    };
+    let page = html(&largest);
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
 fn axes_have_round_marks_and_are_logarithmic_when_the_range_warrants_it() {
     let marks = |values: &[f64]| {
         let scale = Scale::of(values.iter().copied(), true);
