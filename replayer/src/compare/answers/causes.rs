@@ -15,7 +15,7 @@ use crate::differ::{Answer, Differ, Difference, Incomparable, Kind};
 /// Causes that are told apart.
 const CAUSES_MAX: usize = 10_000;
 /// Causes of one endpoint that are told apart, so that one with a thousand random keys leaves room for others.
-const CAUSES_OF_ENDPOINT_MAX: usize = 1_000;
+pub(super) const CAUSES_OF_ENDPOINT_MAX: usize = 1_000;
 /// Endpoints that are told apart.
 const ENDPOINTS_MAX: usize = 20_000;
 /// Places that are told apart.

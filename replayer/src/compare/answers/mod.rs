@@ -176,8 +176,5 @@ fn pairs(before: usize, after: usize, keys: &[Option<String>]) -> Vec<Pair> {
         .collect()
 }
 
-/// Where to put what does not fit into memory, if nobody says.
-#[must_use]
-pub fn default_spool() -> PathBuf {
-    std::env::temp_dir()
-}
+#[cfg(test)]
+mod tests;
