@@ -7,6 +7,9 @@ use super::found::{Differences, Kind};
 /// Pairs of a form that are looked at.
 const PAIRS_MAX: usize = 100_000;
 
+/// Key and value.
+type Pair<'t> = (Cow<'t, [u8]>, Cow<'t, [u8]>);
+
 pub(super) fn diff(before: &[u8], after: &[u8], differences: &mut Differences) {
     let (a, b) = (pairs(before), pairs(after));
     let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
@@ -35,10 +38,10 @@ pub(super) fn diff(before: &[u8], after: &[u8], differences: &mut Differences) {
 }
 
 /// Decoded, sorted by key; of one key in their order.
-fn pairs(text: &[u8]) -> Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+fn pairs(text: &[u8]) -> Vec<Pair<'_>> {
     let split = |pair: &'_ [u8]| pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
     let decoded = |text| percent_encoding::percent_decode(text).into();
-    let mut all: Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)> = text
+    let mut all: Vec<Pair<'_>> = text
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
         .take(PAIRS_MAX)

@@ -16,6 +16,8 @@ const PARTS: usize = 64;
 const BUFFER_BYTES: usize = 64 << 10;
 /// Key and run before an answer.
 const KEY_BYTES: usize = 18;
+/// A go has at least so many bytes: each reads its whole file.
+const GO_BYTES_MIN: u64 = 16 << 10;
 /// Nothing that was written is longer: an exchange has its limit.
 const RECORD_BYTES_MAX: u32 = 256 << 20;
 
@@ -56,17 +58,16 @@ impl Spill {
         Ok(())
     }
 
-    /// Gives back everything, so that all answers to a request come together in one go: `begin` is called before each go,
-    /// and none has more than about `bytes_max` bytes, as far as keys can be told apart.
+    /// Gives back everything, so that all answers to a request come in one go: `end_of_go` is called after each, and none has
+    /// more than about `bytes_max` bytes, as far as keys can be told apart.
     pub(super) fn drain<E: From<io::Error>>(
         self,
         bytes_max: u64,
         mut give: impl FnMut(Key, u16, Answer) -> Result<(), E>,
         mut end_of_go: impl FnMut() -> Result<(), E>,
     ) -> Result<(), E> {
-        // Goes in which `give` and `end_of_go` take turns share what they change through the caller's cells.
         for part in self.parts {
-            let goes = part.bytes.div_ceil(bytes_max.max(1)).max(1);
+            let goes = part.bytes.div_ceil(bytes_max.max(GO_BYTES_MIN)).max(1);
             let mut file = part.file.into_inner().map_err(io::IntoInnerError::into_error)?;
             for go in 0..goes {
                 file.seek(SeekFrom::Start(0))?;
