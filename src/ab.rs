@@ -26,6 +26,8 @@ use order::Phase;
 
 pub(crate) fn run(mut args: AbArgs) -> Result<Outcome, Failure> {
     compare::check(&args.judge, 2)?;
+    // A file that has no rules is refused before anything is sent.
+    compare::rules(&args.judge)?;
     refuse(&args)?;
     let out = args.replay.results.out.take().unwrap_or_else(default_out);
     let (maker, facts) = Maker::check(&args, &out)?;
@@ -158,7 +160,7 @@ impl Experiment<'_> {
         let asked = self.looks().next(pairs as usize, false);
         let compared = self.compare(Phase::Pairs, asked)?;
         let undecided = compared.judged.undecided();
-        let found = compare::verdict(&compared, &self.args.judge.fail_on) != Outcome::Done;
+        let found = compare::verdict(&compared, None, &self.args.judge.fail_on) != Outcome::Done;
         text::look(pairs, *self.args.pairs.end(), undecided, found);
         self.log.looks.push(Look { pairs, confidence: asked.confidence, undecided, found });
         self.log.write(self.out)?;
@@ -214,19 +216,21 @@ impl Experiment<'_> {
             _ => looks.next(pairs as usize, true),
         };
         let mut compared = self.compare(Phase::Pairs, asked)?;
+        let rules = compare::rules(&self.args.judge)?;
+        let answers = compare::compare_answers(&mut compared, rules, self.args.replay.load.spool.as_deref())?;
         compared.notices.insert(0, text::ended(ended, pairs, &self.log));
         if self.args.replay.results.json {
-            let mut value = json(&compared);
+            let mut value = json(&compared, answers.as_ref());
             if let Some(object) = value.as_object_mut() {
                 let log = serde_json::to_value(&self.log).unwrap_or(Value::Null);
                 object.insert("experiment".to_owned(), log);
             }
             outcome::print(&format!("{value}\n"));
         } else {
-            compare::say(&compared, &self.args.judge, false);
+            compare::say(&compared, answers.as_ref(), &self.args.judge, None);
             outcome::print(&format!("\n  experiment {}\n", self.out.display()));
         }
-        let verdict = compare::verdict(&compared, &self.args.judge.fail_on);
+        let verdict = compare::verdict(&compared, answers.as_ref(), &self.args.judge.fail_on);
         Ok(match ended.outcome() {
             Some(outcome @ (Outcome::Interrupted | Outcome::Invalid)) => outcome,
             Some(outcome) if verdict == Outcome::Done => outcome,

@@ -60,7 +60,7 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
         let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
-                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [ab], [report], [edit]; rules are [[rewrite]], [[unsafe]] and [[redact]], a recorder's listeners [[pair]]"));
+                .hint("the tables are named after commands that take --config: [record], [replay], [plan], [ab], [report], [edit], [compare]; rules are [[rewrite]], [[unsafe]] and [[redact]], a recorder's listeners [[pair]]"));
         };
         for (key, value) in keys {
             let id = key.replace('-', "_");

@@ -125,6 +125,7 @@ fn the_same_against_the_same_finds_nothing() {
     let experiment = &json["experiment"];
     assert_eq!(experiment["made"].as_array().unwrap().len(), 4, "{experiment}");
     assert_eq!((&experiment["looks"], &json["outcomes"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    assert!(json["answers"]["pairs"].as_u64() > Some(0), "what the answers say is compared, too: {}", json["answers"]);
     assert_eq!((json["before"].as_array().unwrap().len(), json["after"].as_array().unwrap().len()), (4, 4));
     assert!(!json["notices"].to_string().contains("different plans"), "{}", json["notices"]);
 }

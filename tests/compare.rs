@@ -99,7 +99,8 @@ fn what_is_slower_and_what_fails_is_found_and_nothing_else() {
         assert!(said.code == code && said.err.contains(expected), "{arguments:?}: {said:?}");
     };
     check(&[&one, &one], 2, "is there twice");
-    check(&[&one, &text(&session)], 2, "is no run, and no folder of runs");
+    check(&[&one, &text(&session)], 2, "is a recording: it is the side before");
+    check(&[&one, &text(folder.path())], 2, "is no run, and no folder of runs");
     check(&[&one, &text(&after), "--paired"], 2, "make no pairs");
     check(&[&one, &other, "--min-effect", "0%"], 2, "is no share");
     check(&[&one, "/nowhere"], 2, "cannot read /nowhere");

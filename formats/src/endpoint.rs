@@ -10,6 +10,7 @@ mod template;
 use template::Step;
 
 pub use learn::{Learned, Learner, PATHS_MAX, VALUES_MAX};
+pub use shape::is_id;
 pub use template::{TEMPLATE_BYTES_MAX, TEMPLATES_MAX, Template, TemplateError, Templates};
 
 /// Longest name, in characters; a longer one is cut and ends in `…`.

@@ -47,6 +47,7 @@ pub(crate) use detect::{Detector, shown};
 pub use explain::Change;
 pub(crate) use form::decoded;
 pub use json_path::JsonPath;
+pub use json_text::unescaped;
 pub(crate) use key::{KeyedHash, hash_u64};
 pub use key::{RedactError, RedactionKey};
 pub(crate) use keys::is_secret_key;
@@ -54,6 +55,7 @@ pub(crate) use names::is_token_byte;
 pub use rule::{Action, Find, KeyPlace, Rule, RuleError, Scope};
 pub(crate) use shape::is_luhn;
 pub(crate) use values::unquoted;
+pub use values::{is_replacement, masked};
 
 /// What was redacted, for the session's header: enough to tell, nothing to recover.
 #[derive(Debug, Clone, PartialEq, Eq)]

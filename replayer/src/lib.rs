@@ -9,6 +9,7 @@ pub mod compare;
 pub mod contexts;
 pub mod credentials;
 pub mod dial;
+pub mod differ;
 pub mod error;
 pub mod feed;
 pub mod health;

@@ -14,19 +14,27 @@ use crate::units;
   reenact compare runs/mon runs/tue runs/wed runs/thu   (is it getting slower?)
   reenact compare runs/soak                          (does it get slower while it runs?)
   reenact compare runs/before runs/after --min-effect 10% --fail-on slower --json
+  reenact compare sessions/monday runs/monday        (a run and the recording that it sent again)
+  reenact compare --learn rules.toml runs/one runs/same-again
+  reenact compare runs/before runs/after --rules rules.toml --fail-on body,header,status
 
 Exit codes: 0 nothing that --fail-on names, 1 something of it, 2 runs that cannot be compared, 4 one of them is an
 invalid run (the machine that sent was the limit).")]
 pub(crate) struct CompareArgs {
-    /// Run directories, or folders of them: two are before and after; three and more, in the order in which they were
-    /// started, show a trend; one long run shows what changes during it
-    #[arg(required = true, value_name = "RUN")]
+    /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded);
+    /// three and more, in the order in which they were started, show a trend; one long run shows what changes during it
+    #[arg(required_unless_present = "print_rules", value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
+    /// TOML file with these options, as the table [compare]
+    #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// The runs of both sides belong together in pairs, in the order in which they were started
     #[arg(long, env = "REENACT_PAIRED")]
     pub(crate) paired: bool,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) answers: AnswersArgs,
     /// Print everything as JSON
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
@@ -44,19 +52,50 @@ pub(crate) struct JudgeArgs {
     /// What makes the exit code 1
     #[arg(long, env = "REENACT_FAIL_ON", value_enum, value_name = "WHAT", value_delimiter = ',', default_values_t = [FailOn::Slower, FailOn::Status])]
     pub(crate) fail_on: Vec<FailOn>,
+    /// Differences between answers that mean nothing, as a TOML file of [[rule]] tables (docs/comparing.md)
+    #[arg(long, env = "REENACT_RULES", value_name = "FILE", help_heading = "Answers")]
+    pub(crate) rules: Option<PathBuf>,
     /// Endpoints that are shown; findings always are
     #[arg(long, env = "REENACT_TOP", value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
+}
+
+/// What is done with what the answers say.
+#[derive(Debug, Args)]
+pub(crate) struct AnswersArgs {
+    /// Print the rules that hold without --rules, and do nothing else
+    #[arg(long, env = "REENACT_PRINT_RULES", help_heading = "Answers")]
+    pub(crate) print_rules: bool,
+    /// Both sides are the same system: propose rules for what differs all the same, in a new file
+    #[arg(long, env = "REENACT_LEARN", value_name = "FILE", help_heading = "Answers")]
+    pub(crate) learn: Option<PathBuf>,
+    /// Links of traces: a URL with {trace_id} in it
+    #[arg(long, env = "REENACT_TRACE_URL", value_name = "URL", value_parser = trace_url, help_heading = "Answers")]
+    pub(crate) trace_url: Option<String>,
+    /// Directory for answers that do not fit into memory [default: the system's temporary folder]
+    #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Answers")]
+    pub(crate) spool: Option<PathBuf>,
+}
+
+fn trace_url(text: &str) -> Result<String, String> {
+    match text.contains("{trace_id}") {
+        true => Ok(text.to_owned()),
+        false => Err("it has no {trace_id} in it".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailOn {
     /// The system or an endpoint is slower
     Slower,
-    /// The share of a status or of an error changed
+    /// The share of a status or of an error changed, or other requests are answered with it
     Status,
     /// Memory or CPU of the target's processes rises during one long run (--watch-pid, --watch-prometheus of replay)
     Target,
+    /// Bodies or trailers of answers differ by more than noise and rules say
+    Body,
+    /// Header fields or cookies of answers do
+    Header,
     /// Nothing
     None,
 }

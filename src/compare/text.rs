@@ -5,6 +5,7 @@ use replayer::compare::judge::{Answer, Row};
 use replayer::compare::repeats::{Design, Estimate};
 use replayer::compare::side::Run;
 
+use super::answers::Said;
 use crate::units::{count, micros};
 
 /// Columns of an endpoint's name.
@@ -12,9 +13,10 @@ const NAME_COLUMNS: usize = 36;
 /// Columns of one quantile.
 const CELL_COLUMNS: usize = 22;
 
-pub(super) fn text(of: &Comparison, top: usize) -> String {
+pub(super) fn text(of: &Comparison, answers: Option<Said>, top: usize) -> String {
     let mut out = String::new();
-    for notice in &of.notices {
+    let notes = answers.iter().flat_map(|said| &said.notes);
+    for notice in of.notices.iter().chain(notes) {
         out += &format!("NOTE: {notice}\n");
     }
     out += &side("before", &of.before);
@@ -31,10 +33,13 @@ pub(super) fn text(of: &Comparison, top: usize) -> String {
             percent(of.asked.min_effect),
         );
     }
+    out += answers.as_ref().map_or("", |said| said.line.as_str());
     out.push('\n');
-    for sentence in findings(of) {
+    let said = answers.as_ref().map_or("", |said| said.findings.as_str());
+    for sentence in findings(of, !said.is_empty()) {
         out += &format!("{sentence}\n");
     }
+    out += said;
     let figures = Figures {
         endpoints: &of.endpoints,
         requests: &of.requests,
@@ -47,14 +52,19 @@ pub(super) fn text(of: &Comparison, top: usize) -> String {
 fn side(name: &str, runs: &[Run]) -> String {
     let requests: usize = runs.iter().flat_map(|run| &run.latencies.endpoints).map(|series| series.len()).sum();
     let target = runs.first().map_or("", |run| run.result.target.as_str());
-    let of = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
+    let is_recording = runs.iter().any(|run| run.recording.is_some());
+    let of = match runs.len() {
+        _ if is_recording => "recorded".to_owned(),
+        1 => "1 run".to_owned(),
+        many => format!("{many} runs"),
+    };
     let first = runs.first().map(|run| run.path.display().to_string()).unwrap_or_default();
     let more = if runs.len() > 1 { " …" } else { "" };
     format!("  {name:<10} {of} on {target}, {} requests ({first}{more})\n", count(requests as u64))
 }
 
-/// What holds, in sentences; what cannot be told, once.
-fn findings(of: &Comparison) -> Vec<String> {
+/// What holds, in sentences; what cannot be told, once. Whether there are findings besides decides what is said of none.
+fn findings(of: &Comparison, has_more: bool) -> Vec<String> {
     let confidence = of.asked.confidence;
     let mut said = Vec::new();
     let words = |answer: Answer| match answer {
@@ -90,8 +100,10 @@ fn findings(of: &Comparison) -> Vec<String> {
     }
     let one_run = of.judged.system.iter().any(|row| row.answer == Answer::OneRun);
     if said.is_empty() && one_run {
-        said.push("No verdict: with one run a side nobody knows how much runs differ from one another.".to_owned());
-    } else if said.is_empty() {
+        said.push(
+            "No verdict on times: with one run a side nobody knows how much runs differ from one another.".to_owned(),
+        );
+    } else if said.is_empty() && !has_more {
         said.push("Nothing changed that can be told from noise.".to_owned());
     }
     let more = endpoints.filter_map(|(_, rows)| match rows.first()?.answer {

@@ -12,7 +12,9 @@ pub(super) fn beside_id(segment: &[u8]) -> Option<&[u8]> {
     (is_id(stem) && (extension.is_empty() || is_extension(extension))).then_some(extension)
 }
 
-fn is_id(segment: &[u8]) -> bool {
+/// Whether a segment is all digits, a UUID, or hexadecimal of at least 8 digits with a decimal digit among them.
+#[must_use]
+pub fn is_id(segment: &[u8]) -> bool {
     let has_digit = segment.iter().any(u8::is_ascii_digit);
     let is_hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
     let is_decimal = segment.iter().all(u8::is_ascii_digit);

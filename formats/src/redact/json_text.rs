@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-/// What a string says; `None` where an escape is none.
-pub(super) fn unescaped(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+/// What a string says whose text between the quotes is `raw`; `None` where an escape is none.
+#[must_use]
+pub fn unescaped(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
     if memchr::memchr(b'\\', raw).is_none() {
         return Some(Cow::Borrowed(raw));
     }

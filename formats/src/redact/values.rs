@@ -2,6 +2,8 @@
 //!
 //! Not here: which values are secrets, and where in a message they stand.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -112,7 +114,8 @@ fn mask(out: &mut Vec<u8>) -> Put {
 }
 
 /// Whether a value is what an earlier redaction made: doing it again would only make equal secrets differ.
-pub(super) fn is_replacement(value: &[u8]) -> bool {
+#[must_use]
+pub fn is_replacement(value: &[u8]) -> bool {
     let is_pseudonym = |digits: &[u8]| {
         digits.len() == PSEUDONYM_DIGITS
             && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -122,6 +125,41 @@ pub(super) fn is_replacement(value: &[u8]) -> bool {
         || is_made_here(value)
         || value.strip_prefix(PSEUDONYM_PREFIX).is_some_and(is_pseudonym)
         || is_sealed()
+}
+
+/// Text in which everything that an earlier redaction put there is the same mask: texts that were redacted under different
+/// keys can then be held against each other.
+///
+/// ```
+/// # use formats::redact::masked;
+/// assert_eq!(&*masked(b"sid=redacted-0123456789abcdefghijkl; Path=/"), b"sid=***; Path=/");
+/// ```
+#[must_use]
+pub fn masked(text: &[u8]) -> Cow<'_, [u8]> {
+    if is_made_here(text) {
+        return Cow::Borrowed(MASK);
+    }
+    let mut made: Vec<Range<usize>> = seal::find(text).collect();
+    for at in memchr::memmem::find_iter(text, PSEUDONYM_PREFIX) {
+        let end = at + PSEUDONYM_PREFIX.len() + PSEUDONYM_DIGITS;
+        if text.get(at..end).is_some_and(is_replacement) {
+            made.push(at..end);
+        }
+    }
+    if made.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    made.sort_by_key(|range| range.start);
+    let (mut out, mut copied) = (Vec::with_capacity(text.len()), 0);
+    for range in made {
+        if range.start >= copied {
+            out.extend_from_slice(text.get(copied..range.start).unwrap_or_default());
+            out.extend_from_slice(MASK);
+            copied = range.end;
+        }
+    }
+    out.extend_from_slice(text.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
 /// A value without the pair of double quotes around it, if there is one.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use formats::session::SessionError;
+
 use crate::merge::MergeError;
 
 /// What is wrong with what was given.
@@ -65,6 +67,23 @@ pub enum CompareError {
         /// Which run.
         path: PathBuf,
     },
+    /// A recording that cannot be read.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A recording that no run before it sent again.
+    #[error("{} is a recording: it is the side before", path.display())]
+    RecordingAfter {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// The recording is none of those that the run sent again.
+    #[error("{} is none of the sessions that the run sent again ({sessions})", path.display())]
+    OtherSession {
+        /// What was given.
+        path: PathBuf,
+        /// Those of the run.
+        sessions: String,
+    },
     /// Pairs of unequal sides.
     #[error("there are {before} runs before and {after} after, which make no pairs")]
     NoPairs {
@@ -91,6 +110,11 @@ impl CompareError {
             Self::Twice { .. } => Some("each run can be on one side, once"),
             Self::NoTrend { .. } => Some("give two as BEFORE and AFTER, or at least three"),
             Self::TooShort { .. } => Some("its steady window must be at least 40 s long; a soak is hours"),
+            Self::Session(error) => error.hint(),
+            Self::RecordingAfter { .. } => Some("give the recording first, and then runs that sent it again"),
+            Self::OtherSession { .. } => {
+                Some("give the session under the path, or at least the name, that the run was given")
+            }
             Self::NoPairs { .. } => Some("leave --paired out, or give as many runs on each side"),
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! The repeat is the unit ([`repeats`]), noise that all endpoints share is taken out ([`common`]), and words are given
 //! only to what holds ([`mod@judge`]). How well intervals keep their promise is measured on worlds whose truth is known
-//! (`worlds.rs`, docs/comparing.md). Not here yet: what the answers say.
+//! (`worlds.rs`, docs/comparing.md). What the answers say is compared in [`answers`], by [`rules`].
 
+pub mod answers;
 pub mod common;
 pub mod error;
 pub mod judge;
@@ -12,8 +13,10 @@ pub mod looks;
 pub mod moderate;
 pub mod outcomes;
 pub mod over_time;
+mod recording;
 pub mod repeats;
 pub mod rest;
+pub mod rules;
 pub mod sensitivity;
 pub mod side;
 pub mod slope;
@@ -76,23 +79,10 @@ pub fn compare(
     if asked.design == Design::Paired && before.len() != after.len() {
         return Err(CompareError::NoPairs { before: before.len(), after: after.len() });
     }
-    let read = |paths: &[PathBuf]| -> Result<(Vec<Run>, Endpoints), CompareError> {
-        let mut endpoints = Endpoints::default();
-        let mut runs =
-            paths.iter().map(|path| Run::read(path, &mut endpoints)).collect::<Result<Vec<_>, CompareError>>()?;
-        // Pairs were made one after the other, whatever their directories are called.
-        runs.sort_by(|a, b| a.result.started_at.cmp(&b.result.started_at));
-        Ok((runs, endpoints))
-    };
-    // Nearly all of the time goes into reading.
-    let (before, after) = std::thread::scope(|scope| {
-        let after = scope.spawn(|| read(&after));
-        let before = read(&before);
-        (before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    let ((mut before, mut endpoints), (mut after, others)) = (before?, after?);
-    let numbers = endpoints.take_in(others)?;
-    after.iter_mut().for_each(|run| run.renumber(&numbers));
+    if let Some(path) = after.iter().find(|path| recording::is_session(path)) {
+        return Err(CompareError::RecordingAfter { path: path.clone() });
+    }
+    let (mut before, mut after, endpoints) = sides(&before, &after)?;
     before.iter_mut().chain(&mut after).for_each(|run| run.fill(endpoints.names().len()));
     let judged = judge(&latencies(&before), &latencies(&after), &asked);
     let outcomes = outcomes::changes(&ends(&before), &ends(&after), min_change, &asked);
@@ -119,6 +109,38 @@ pub fn compare(
     })
 }
 
+/// Reads all runs, whose endpoints have the same numbers on both sides; before may be a recording that those after sent again.
+fn sides(before: &[PathBuf], after: &[PathBuf]) -> Result<(Vec<Run>, Vec<Run>, Endpoints), CompareError> {
+    let read = |paths: &[PathBuf]| -> Result<(Vec<Run>, Endpoints), CompareError> {
+        let mut endpoints = Endpoints::default();
+        let mut runs =
+            paths.iter().map(|path| Run::read(path, &mut endpoints)).collect::<Result<Vec<_>, CompareError>>()?;
+        // Pairs were made one after the other, whatever their directories are called.
+        runs.sort_by(|a, b| a.result.started_at.cmp(&b.result.started_at));
+        Ok((runs, endpoints))
+    };
+    if let [path] = before
+        && recording::is_session(path)
+    {
+        let (after, mut endpoints) = read(after)?;
+        let recorded = match after.first() {
+            Some(like) => vec![recording::read(path, like, recording::number(path, like)?, &mut endpoints)?],
+            None => Vec::new(),
+        };
+        return Ok((recorded, after, endpoints));
+    }
+    // Nearly all of the time goes into reading.
+    let (before, after) = std::thread::scope(|scope| {
+        let after = scope.spawn(|| read(after));
+        let before = read(before);
+        (before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let ((before, mut endpoints), (mut after, others)) = (before?, after?);
+    let numbers = endpoints.take_in(others)?;
+    after.iter_mut().for_each(|run| run.renumber(&numbers));
+    Ok((before, after, endpoints))
+}
+
 fn latencies(runs: &[Run]) -> Vec<&RunLatencies> {
     runs.iter().map(|run| &run.latencies).collect()
 }
@@ -142,6 +164,12 @@ type Fact<'a> = &'a dyn Fn(&Run) -> String;
 /// What is odd about the runs, and does not keep them from being compared.
 fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
     let mut notices = Vec::new();
+    if before.iter().any(|run| run.recording.is_some()) {
+        notices.push(
+            "before is a recording: its response times are those of whoever asked then, and there is one of it"
+                .to_owned(),
+        );
+    }
     if before.len() == 1 || after.len() == 1 {
         notices.push("one run a side: run-to-run noise unknown".to_owned());
     }

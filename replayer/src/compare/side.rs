@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::error::CompareError;
 use super::latency::RunLatencies;
+use super::recording;
 use crate::merge;
 use crate::result::RunResult;
 use crate::run_directory::{REQUESTS, RESULT};
@@ -43,6 +44,8 @@ pub struct Run {
     pub shed: u64,
     /// Lines that could not be read, if the log is cut off or damaged.
     pub damaged: Option<String>,
+    /// Of a recording, the number that the runs know it by; it is no run.
+    pub recording: Option<u32>,
 }
 
 /// The endpoints of all runs, numbered alike.
@@ -92,7 +95,7 @@ impl Endpoints {
 /// # Errors
 /// When there is none.
 pub fn runs_of(given: &Path) -> Result<Vec<PathBuf>, CompareError> {
-    if given.join(RESULT).is_file() {
+    if given.join(RESULT).is_file() || recording::is_session(given) {
         return Ok(vec![given.to_owned()]);
     }
     let read = |source| CompareError::Read { path: given.to_owned(), source };
@@ -128,16 +131,22 @@ impl Run {
         })?;
         let decoder = zstd::stream::Decoder::new(file);
         let decoder = decoder.map_err(|source| CompareError::Read { path: log.clone(), source })?;
-        let mut run = Self {
+        let mut run = Self::empty(path, result);
+        run.requests(&log, BufReader::with_capacity(1 << 16, decoder), endpoints)?;
+        Ok(run)
+    }
+
+    /// A run of which nothing is known but its result.
+    pub(super) fn empty(path: &Path, result: RunResult) -> Self {
+        Self {
             path: path.to_owned(),
             result,
             latencies: RunLatencies::default(),
             outcomes: Vec::new(),
             shed: 0,
             damaged: None,
-        };
-        run.requests(&log, BufReader::with_capacity(1 << 16, decoder), endpoints)?;
-        Ok(run)
+            recording: None,
+        }
     }
 
     /// Gives endpoints the numbers that they have elsewhere.
@@ -193,30 +202,42 @@ impl Run {
             self.shed += 1;
             return Ok(());
         };
+        let since_start_ns = line.due_ns.saturating_sub(from_ns);
+        let since_ns = if self.result.loop_model == "open" { line.due_ns } else { line.released_ns };
+        let word = match (&line.error, line.status) {
+            (Some(kind), _) => Cow::Borrowed(&**kind),
+            (None, Some(status)) => Cow::Owned(status.to_string()),
+            (None, None) => Cow::Borrowed("no answer"),
+        };
+        let name = line.endpoint.as_deref().unwrap_or("(unknown)");
+        self.count(name, since_start_ns, done_ns.saturating_sub(since_ns), &word, endpoints)
+    }
+
+    /// Counts a request that took so long, and what became of it.
+    pub(super) fn count(
+        &mut self,
+        endpoint: &str,
+        since_start_ns: u64,
+        took_ns: u64,
+        outcome: &str,
+        endpoints: &mut Endpoints,
+    ) -> Result<(), CompareError> {
         endpoints.requests += 1;
         if endpoints.requests > REQUESTS_MAX {
             return Err(CompareError::TooMany { what: "requests", limit: REQUESTS_MAX });
         }
-        let name = line.endpoint.as_deref().unwrap_or("(unknown)");
-        let Some(number) = endpoints.number(name) else {
+        let Some(number) = endpoints.number(endpoint) else {
             return Err(CompareError::TooMany { what: "endpoints", limit: ENDPOINTS_MAX as u64 });
         };
         self.fill(number + 1);
-        let window = line.due_ns.saturating_sub(from_ns) / WINDOW_NS;
-        let from_ns = if self.result.loop_model == "open" { line.due_ns } else { line.released_ns };
         if let Some(series) = self.latencies.endpoints.get_mut(number) {
-            series.push(done_ns.saturating_sub(from_ns), window);
+            series.push(took_ns, since_start_ns / WINDOW_NS);
         }
         if let Some(outcomes) = self.outcomes.get_mut(number) {
-            let word = match (&line.error, line.status) {
-                (Some(kind), _) => Cow::Borrowed(&**kind),
-                (None, Some(status)) => Cow::Owned(status.to_string()),
-                (None, None) => Cow::Borrowed("no answer"),
-            };
-            match outcomes.get_mut(&*word) {
+            match outcomes.get_mut(outcome) {
                 Some(count) => *count += 1,
                 None => {
-                    outcomes.insert(word.into_owned(), 1);
+                    outcomes.insert(outcome.to_owned(), 1);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Comparison;
+use super::answers::{self, Answers};
 use super::judge::{Answer, Row};
 use super::over_time::OverTime;
 use super::repeats::{Design, Estimate};
@@ -11,9 +12,9 @@ use super::side::Run;
 /// Version of this layout.
 const SCHEMA: u32 = 1;
 
-/// All of it; times are microseconds, changes are relative (0.05: 5 % more).
+/// All of it, with what the answers say if they were compared; times are microseconds, changes are relative (0.05: 5 % more).
 #[must_use]
-pub fn json(of: &Comparison) -> Value {
+pub fn json(of: &Comparison, answers: Option<&Answers>) -> Value {
     let confidence = of.asked.confidence;
     let row = |row: &Row| self::row(row, confidence);
     let endpoint = |(number, name): (usize, &String)| {
@@ -49,6 +50,7 @@ pub fn json(of: &Comparison) -> Value {
         "system": of.judged.system.iter().map(row).collect::<Vec<_>>(),
         "endpoints": of.endpoints.iter().enumerate().map(endpoint).collect::<Vec<_>>(),
         "outcomes": outcomes.collect::<Vec<_>>(),
+        "answers": answers.map(answers::json),
         "throughput": of.throughput.as_ref().map(|estimate| change(estimate, confidence)),
     })
 }

@@ -28,6 +28,7 @@ pub use summary::{EndpointPlan, Mean, Summary, Traces};
 use std::path::{Path, PathBuf};
 
 use store::Store;
+pub(crate) use store::nameless;
 
 /// A plan's requests.
 pub struct Spool {

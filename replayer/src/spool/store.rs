@@ -108,7 +108,7 @@ impl Store {
 }
 
 /// A file that is gone with its last descriptor, also after a kill.
-pub(super) fn nameless(directory: &Path) -> io::Result<File> {
+pub(crate) fn nameless(directory: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     match open(directory, flags, Mode::RUSR | Mode::WUSR) {

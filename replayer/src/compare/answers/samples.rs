@@ -1,0 +1,86 @@
+//! A few pairs of answers that show a cause: always the same ones, whatever the order in which they come.
+
+use std::hash::BuildHasher as _;
+
+use formats::trace::recorded;
+
+use super::causes::Pair;
+use super::source::Key;
+use crate::differ::{Answer, Difference};
+
+/// Samples of a cause.
+pub const SAMPLES_MAX: usize = 3;
+/// Bytes of a request's head in a sample.
+const HEAD_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a value in a sample.
+const VALUE_BYTES_MAX: usize = 300;
+
+/// One pair of answers that differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Which request.
+    pub key: Key,
+    /// Numbers of the runs, those before first.
+    pub runs: (u16, u16),
+    /// The value before, as it stood there; cut.
+    pub before: Vec<u8>,
+    /// The value after.
+    pub after: Vec<u8>,
+    /// Statuses of both answers; 0 for none.
+    pub status: (u16, u16),
+    /// The head of the request that was sent after.
+    pub request_head: Vec<u8>,
+    /// Its body, if all of it is here.
+    pub request_body: Option<Vec<u8>>,
+    /// Trace ids of both requests, where they had one.
+    pub traces: (Option<[u8; 16]>, Option<[u8; 16]>),
+}
+
+impl Sample {
+    pub(super) fn of(of: &Difference<'_>, key: Key, pair: Pair, before: &Answer, after: &Answer) -> Self {
+        let cut = |bytes: &[u8], most: usize| bytes.get(..most).unwrap_or(bytes).to_vec();
+        let trace = |answer: &Answer| recorded(answer.request_head()).context.map(|context| context.trace_id);
+        let (body, is_whole) = after.request_body();
+        Self {
+            key,
+            runs: pair.runs,
+            before: cut(of.before, VALUE_BYTES_MAX),
+            after: cut(of.after, VALUE_BYTES_MAX),
+            status: (before.status, after.status),
+            request_head: cut(after.request_head(), HEAD_BYTES_MAX),
+            request_body: is_whole.then(|| body.to_vec()),
+            traces: (trace(before), trace(after)),
+        }
+    }
+}
+
+/// The samples of a cause: those across sides whose keys have the smallest hashes; within a side only while there are none.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    kept: Vec<((bool, u64), Sample)>,
+}
+
+impl Samples {
+    fn rank(key: Key, pair: Pair) -> (bool, u64) {
+        (!pair.across, foldhash::quality::FixedState::default().hash_one((key, pair.number)))
+    }
+
+    pub(super) fn wants(&self, key: Key, pair: Pair) -> bool {
+        self.kept.len() < SAMPLES_MAX || self.kept.last().is_some_and(|(rank, _)| Self::rank(key, pair) < *rank)
+    }
+
+    pub(super) fn keep(&mut self, key: Key, pair: Pair, sample: Sample) {
+        let rank = Self::rank(key, pair);
+        let at = self.kept.partition_point(|(kept, _)| *kept < rank);
+        self.kept.insert(at, (rank, sample));
+        self.kept.truncate(SAMPLES_MAX);
+    }
+
+    pub(super) fn first(&self) -> Option<&Sample> {
+        self.kept.first().map(|(_, sample)| sample)
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Sample> {
+        std::mem::take(&mut self.kept).into_iter().map(|(_, sample)| sample).collect()
+    }
+}
