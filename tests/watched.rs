@@ -108,12 +108,10 @@ fn a_signal_restores_the_terminal_and_the_keyboard_sends_one_too() {
         let folder = folder();
         let to = url(target(ok));
         let pid = inside(&folder, "pid");
-        let command = format!(
-            "echo $$ > {}; exec {}",
-            text(&pid),
-            command(&steady(folder.path(), 30), &to, &inside(&folder, "run"), "")
-        );
-        let terminal = Terminal::start(folder.path(), 80, 50, &format!("({command})"));
+        let replay = command(&steady(folder.path(), 30), &to, &inside(&folder, "run"), "");
+        // A shell of its own, so that the number is that of the replay.
+        let command = format!("sh -c 'echo $$ > {}; exec {replay}'", text(&pid));
+        let terminal = Terminal::start(folder.path(), 80, 50, &command);
         terminal.wait_for(&["RUNNING", "of 50/s planned"]);
         if by_key {
             terminal.press("C-c");

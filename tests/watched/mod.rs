@@ -17,8 +17,9 @@ impl Terminal {
     pub(crate) fn start(folder: &Path, columns: u16, rows: u16, command: &str) -> Self {
         let terminal = Self { socket: folder.join("tmux") };
         let script = folder.join("script");
-        // The prompt of nothing: what is typed after the end comes to a program that shows it.
-        std::fs::write(&script, format!("{command}\necho \"ended with $?\"\nstty -a\ncat\n")).unwrap();
+        // The keyboard interrupts the command, not the script. The prompt of nothing: what is typed after the end comes to
+        // a program that shows it.
+        std::fs::write(&script, format!("trap : INT\n{command}\necho \"ended with $?\"\nstty -a\ncat\n")).unwrap();
         let (columns, rows) = (columns.to_string(), rows.to_string());
         let shell = format!("sh {}", text(&script));
         let arguments = ["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &rows, &shell];
