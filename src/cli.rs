@@ -33,9 +33,8 @@ pub(crate) use record::{
 };
 #[cfg(feature = "replay")]
 pub(crate) use replay::{
-    Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, OutputForm, Progress, ReplayArgs, Requests,
-    TraceArgs,
-    WhenBusy,
+    Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, OutputForm, Progress, ReplayArgs,
+    Requests, TraceArgs, WhenBusy,
 };
 
 /// Records real traffic and makes it happen again, larger, with a fresh trace for every request.

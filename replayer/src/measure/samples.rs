@@ -287,3 +287,86 @@ fn micros(nanos: u64) -> f64 {
 fn nanos(us: f64) -> u64 {
     (us * 1_000.0).round() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::ErrorKind;
+    use crate::job::tests::job;
+    use crate::result::Endpoint;
+
+    const REQUESTS: u64 = 400;
+
+    /// A request of this place in the plan: every third fails, every fourth is answered with 404, as every eighth was.
+    fn take(samples: &mut Samples, position: u64) {
+        let mut job = job(position * 1_000, 0, b"GET / HTTP/1.1\r\n\r\n");
+        (job.facts.position, job.facts.endpoint) = (position, u32::try_from(position % 2).unwrap());
+        job.facts.status = Some(if position.is_multiple_of(8) { 404 } else { 200 });
+        job.progress.done_ns = position * 1_000 + 7;
+        job.fresh.is_sampled = position.is_multiple_of(5);
+        match position {
+            position if position.is_multiple_of(3) => job.progress.error = Some(ErrorKind::Timeout),
+            position if position.is_multiple_of(4) => job.progress.status = Some(404),
+            _ => job.progress.status = Some(200),
+        }
+        // Many take as long as others.
+        samples.take(&job, position % 37 * 1_000, Some(position));
+    }
+
+    fn result(samples: &Samples) -> RunResult {
+        let row = |index: u32| Endpoint { index, endpoint: format!("GET /{index}"), ..Endpoint::default() };
+        let mut result = RunResult { endpoints: vec![row(0), row(1)], ..RunResult::default() };
+        samples.fill(&["GET /0".to_owned(), "GET /1".to_owned()], &mut result);
+        result
+    }
+
+    #[test]
+    fn whatever_the_order_and_the_parts_the_same_are_named() {
+        let mut whole = Samples::new(2);
+        (0..REQUESTS).for_each(|position| take(&mut whole, position));
+        let (mut early, mut late) = (Samples::new(2), Samples::new(2));
+        (0..REQUESTS).rev().for_each(|position| take(if position % 7 < 3 { &mut early } else { &mut late }, position));
+        let mut read = Samples::of(&result(&late), 2).unwrap();
+        read.add(&Samples::of(&result(&early), 2).unwrap());
+        assert_eq!(read, whole);
+        let result = result(&whole);
+        assert_eq!((result.slowest.len(), result.endpoints[1].slowest.len()), (SLOWEST_MAX, SLOWEST_OF_ENDPOINT_MAX));
+        assert!(result.slowest.iter().is_sorted_by(|a, b| a.response_us >= b.response_us));
+        let failed = |kind: &str| {
+            let of = &result.error_samples[kind];
+            (of.count, of.samples.len(), of.first_ns, of.last_ns)
+        };
+        assert_eq!(failed("timeout"), (134, FAILURES_OF_KIND_MAX, 7, 399_007));
+        // Of the answers with 404 those that the recording has, too, are no failures.
+        let unexpected = (0..REQUESTS).filter(|at| !at.is_multiple_of(3) && at % 8 == 4);
+        assert_eq!(failed("404").0, unexpected.count() as u64);
+    }
+
+    #[test]
+    fn what_is_kept_at_its_end_leads_to_a_trace() {
+        let mut samples = Samples::new(2);
+        (0..REQUESTS).for_each(|position| take(&mut samples, position));
+        let sampled = |samples: &Samples, position| {
+            let result = result(samples);
+            result.slowest.iter().find(|sample| sample.position == position).map(|sample| sample.sampled)
+        };
+        assert_eq!(sampled(&samples, 36), Some(false));
+        samples.kept_at_end(36);
+        assert_eq!((sampled(&samples, 36), sampled(&samples, 73)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn what_nothing_here_writes_is_not_taken_over() {
+        let mut whole = Samples::new(2);
+        (0..REQUESTS).for_each(|position| take(&mut whole, position));
+        let with = |change: fn(&mut RunResult)| {
+            let mut result = result(&whole);
+            change(&mut result);
+            Samples::of(&result, 2)
+        };
+        assert!(with(|result| result.slowest[0].trace_id = "é".repeat(16)).is_none());
+        assert!(with(|result| result.slowest[0].span_id.truncate(15)).is_none());
+        assert!(with(|result| result.slowest[0].endpoint = "GET /other".into()).is_none());
+        assert!(with(|result| result.slowest[0].response_us = f64::NAN).is_some());
+    }
+}
