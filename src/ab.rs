@@ -65,6 +65,9 @@ fn refuse(args: &AbArgs) -> Result<(), Failure> {
         (!load.map.is_empty(), "--map", "the targets are --before and --after"),
         (load.shard != "1/1", "--shard", "an experiment runs on one machine"),
         (args.replay.start_at.is_some(), "--start-at", "repeats begin one after the other"),
+        (args.replay.live.json_stream.is_some(), "--json-stream", "it is of one run, and an experiment has many"),
+        (!args.replay.thresholds.fail_if.is_empty(), "--fail-if", "repeats are held against each other (--fail-on)"),
+        (args.replay.thresholds.budgets.is_some(), "--budgets", "repeats are held against each other (--fail-on)"),
         (args.replay.reuse_spool, "--reuse-spool", "an experiment plans once by itself"),
     ];
     match given.iter().find(|(is_given, ..)| *is_given) {

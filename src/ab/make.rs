@@ -95,9 +95,6 @@ impl Maker {
         let reset = args.reset.as_ref().map(|text| text.parse::<Hook>());
         let reset = reset.transpose().map_err(|error| Failure::of(&error).hint(error.hint()))?;
         let mut replay = args.replay.clone();
-        if replay.live.json_stream.is_some() {
-            return Err(Failure::new("--json-stream is of one run, and an experiment has many"));
-        }
         let spool = Spool::create(replay.load.spool.as_deref())?;
         (replay.load.spool, replay.reuse_spool) = (Some(spool.0.clone()), true);
         let mut facts = None;

@@ -303,7 +303,7 @@ mod tests {
         (job.facts.position, job.facts.endpoint) = (position, u32::try_from(position % 2).unwrap());
         job.facts.status = Some(if position.is_multiple_of(8) { 404 } else { 200 });
         job.progress.done_ns = position * 1_000 + 7;
-        job.fresh.is_sampled = position % 5 == 0;
+        job.fresh.is_sampled = position.is_multiple_of(5);
         match position {
             position if position.is_multiple_of(3) => job.progress.error = Some(ErrorKind::Timeout),
             position if position.is_multiple_of(4) => job.progress.status = Some(404),
@@ -338,7 +338,7 @@ mod tests {
         };
         assert_eq!(failed("timeout"), (134, FAILURES_OF_KIND_MAX, 7, 399_007));
         // Of the answers with 404 those that the recording has, too, are no failures.
-        let unexpected = (0..REQUESTS).filter(|at| at % 3 != 0 && at % 8 == 4);
+        let unexpected = (0..REQUESTS).filter(|at| !at.is_multiple_of(3) && at % 8 == 4);
         assert_eq!(failed("404").0, unexpected.count() as u64);
     }
 

@@ -83,8 +83,8 @@ pub fn recount(directory: &Path, why: &str, rules: &[Budget]) -> Result<RunResul
     result.duration_s = nanos(counted.last.done);
     let sent_s = nanos(counted.last.dispatched);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = |requests: u64, over_s: f64| if over_s > 0.0 { requests as f64 / over_s } else { 0.0 };
-    result.rate.achieved = rate(result.dispatched, sent_s);
+    let dispatched = result.dispatched as f64;
+    result.rate.achieved = if sent_s > 0.0 { dispatched / sent_s } else { 0.0 };
     result.interrupted = result.settled < result.planned;
     notices.append(&mut result.notices);
     result.notices = notices;

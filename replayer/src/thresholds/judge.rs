@@ -127,7 +127,7 @@ impl Rule {
         let row = endpoint.map(|_| row.unwrap_or(&none));
         let shed: u64 = tally.shed.values().sum();
         let errors = row.map_or_else(|| tally.errors.values().sum(), |row| row.errors);
-        let ended = row.map_or_else(|| tally.settled.saturating_sub(shed), |row| ended(row));
+        let ended = row.map_or_else(|| tally.settled.saturating_sub(shed), ended);
         let with_status = |statuses: Statuses| {
             let codes: &BTreeMap<u16, u64> = row.map_or(&tally.status, |row| &row.status);
             codes.iter().filter(|(code, _)| statuses.contains(**code)).map(|(_, count)| count).sum::<u64>()
