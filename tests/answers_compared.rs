@@ -51,7 +51,7 @@ fn compare(before: &Path, after: &Path, more: &[&str]) -> Said {
 /// What is said with this word, as `part where kind: endpoints`.
 fn said(before: &Path, after: &Path, word: &str, more: &[&str]) -> Vec<String> {
     let said = compare(before, after, &[&["--json"], more].concat());
-    let json: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let json: Value = serde_json::from_str(&said.out).unwrap();
     let findings = json["answers"]["findings"].as_array().unwrap().iter().filter(|one| one["word"] == word);
     let name = |value: &Value| value.as_str().unwrap().to_owned();
     let mut found: Vec<String> = findings

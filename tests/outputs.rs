@@ -1,5 +1,5 @@
 //! What a run leaves for other programs, read by their own parsers.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod peers;
 mod scripted;

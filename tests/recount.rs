@@ -1,5 +1,4 @@
 //! A run that was killed: what it left is shown, with what is missing, and with the exit code of loss.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;

@@ -1,5 +1,5 @@
 //! The report as a person has it: opened in headless Chromium, read with the keyboard alone, checked by axe-core.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;

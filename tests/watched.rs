@@ -1,5 +1,4 @@
 //! A run that is watched, from outside: on a terminal, as lines, as a stream of JSON, by Prometheus.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 #[path = "watched/mod.rs"]
 mod instruments;
