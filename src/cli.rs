@@ -19,6 +19,8 @@ mod load;
 mod record;
 #[cfg(feature = "replay")]
 mod replay;
+#[cfg(feature = "replay")]
+mod report;
 
 #[cfg(feature = "replay")]
 pub(crate) use ab::{AbArgs, EndWhen};
@@ -36,6 +38,8 @@ pub(crate) use replay::{
     Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, OutputForm, Progress, ReplayArgs,
     Requests, TraceArgs, WhenBusy,
 };
+#[cfg(feature = "replay")]
+pub(crate) use report::ReportArgs;
 
 /// Records real traffic and makes it happen again, larger, with a fresh trace for every request.
 #[derive(Debug, Parser)]
@@ -124,44 +128,6 @@ pub(crate) struct DemoArgs {
     /// Where session and run are kept [default: a new folder in the system's temporary folder]
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  reenact report runs/monday-3x                                  (writes its report.html again)
-  reenact report runs/monday-3x --trace-url 'https://jaeger.example/trace/{trace_id}'
-  reenact report runs/shard-1 runs/shard-2 --out runs/whole      (run.json and report.html of the whole plan)
-  reenact report runs/monday-3x --budgets budgets.toml --output markdown,junit
-  reenact report runs/monday-3x --fail-if 'p99(GET /cart) > 300ms'   (judges a run that is over by other rules)
-
-Exit codes: 0 done, 1 a threshold failed, 2 directories that do not fit together, 3 merged with shards missing
-(--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid.")]
-pub(crate) struct ReportArgs {
-    /// Run directories: one run, or the shards of one plan
-    #[arg(required = true, value_name = "RUN")]
-    pub(crate) runs: Vec<PathBuf>,
-    /// New directory for the result of the whole plan
-    #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Merge although shards are missing, and say so (exit code 3)
-    #[arg(long, env = "REENACT_PARTIAL")]
-    pub(crate) partial: bool,
-    /// Where a trace opens from the page: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms} [default:
-    /// the run's]
-    #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE")]
-    pub(crate) trace_url: Option<replayer::report::TraceUrl>,
-    #[command(flatten)]
-    pub(crate) thresholds: crate::thresholds::ThresholdArgs,
-    /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds in any case
-    #[arg(long, env = "REENACT_OUTPUT", value_enum, value_name = "FORM", value_delimiter = ',')]
-    pub(crate) output: Vec<OutputForm>,
-    /// Print the result (run.json) instead of the summary
-    #[arg(long, env = "REENACT_JSON")]
-    pub(crate) json: bool,
-    /// TOML file whose table `report` has these flags as its keys
-    #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
