@@ -25,7 +25,7 @@ pub(crate) struct CompareArgs {
     /// three and more, in the order in which they were started, show a trend; one long run shows what changes during it
     #[arg(required_unless_present = "print_rules", value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// TOML file with these options, as the table [compare]
+    /// TOML file with these options, as the table `compare`
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The runs of both sides belong together in pairs, in the order in which they were started
@@ -52,7 +52,7 @@ pub(crate) struct JudgeArgs {
     /// What makes the exit code 1
     #[arg(long, env = "REENACT_FAIL_ON", value_enum, value_name = "WHAT", value_delimiter = ',', default_values_t = [FailOn::Slower, FailOn::Status])]
     pub(crate) fail_on: Vec<FailOn>,
-    /// Differences between answers that mean nothing, as a TOML file of [[rule]] tables (docs/comparing.md)
+    /// Differences between answers that mean nothing, as a TOML file of `rule` tables (docs/comparing.md)
     #[arg(long, env = "REENACT_RULES", value_name = "FILE", help_heading = "Answers")]
     pub(crate) rules: Option<PathBuf>,
     /// Endpoints that are shown; findings always are

@@ -57,7 +57,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, env = "REENACT_TOKEN", value_name = "REF", help_heading = "Traces")]
     pub(crate) token: Option<Reference>,
     /// Where a trace opens from the report: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms}, as in
-    /// https://jaeger.example/trace/{trace_id} [default: the backend's, where it needs no account]
+    /// `https://jaeger.example/trace/{trace_id}` [default: the backend's, where it needs no account]
     #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE", help_heading = "Traces")]
     pub(crate) trace_url: Option<TraceUrl>,
     /// Name of the environment under test, for the spans' deployment.environment.name
