@@ -33,6 +33,7 @@ mod report;
 mod secret;
 mod show;
 mod signals;
+mod sockets;
 mod terminal;
 #[cfg(feature = "replay")]
 mod thresholds;

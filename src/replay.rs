@@ -23,6 +23,7 @@ use replayer::error::ReplayError;
 use replayer::health::{Demand, Machine, Preflight, preflight};
 use replayer::job::RunFacts;
 use replayer::measure::{self, Window};
+use replayer::metrics::MetricsExport;
 use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
@@ -90,6 +91,7 @@ pub(crate) struct Replay {
     targets: Vec<Target>,
     planned: Planned,
     export: Option<ExportOptions>,
+    export_metrics: Option<MetricsExport>,
     collect: Option<CollectOptions>,
     dial: DialOptions,
     safety: Safety,
@@ -117,6 +119,7 @@ impl Replay {
                 .hint("name the directory in which spools are kept; whoever keeps them removes them"));
         }
         let export = export::export(&args.traces)?;
+        let export_metrics = export::metrics(&args.traces, export.as_ref())?;
         let redaction_key = secret::redaction_key(args.results.redact_key.as_ref())?;
         let safety = Safety::check(&args)?;
         let budgets = thresholds::check(&args.thresholds)?;
@@ -155,6 +158,7 @@ impl Replay {
             targets,
             planned,
             export,
+            export_metrics,
             collect,
             dial,
             safety,
@@ -228,6 +232,7 @@ impl Replay {
             send: send_options(args),
             dial: self.dial,
             export: self.export,
+            export_metrics: self.export_metrics,
             collect: self.collect,
             log_requests: args.results.requests == Requests::All,
             redaction_key: self.redaction_key,

@@ -21,6 +21,7 @@ use crate::send::{SlotNews, Stop};
 use crate::spans::HeadBudget;
 use crate::spool::{DueEntry, DueReader, Record, Spool};
 use crate::target::{Proxy, Target};
+use crate::tempo::{Tempo, View};
 
 /// How far ahead of their due instants requests are made ready.
 const AHEAD_NS: u64 = 1_000_000_000;
@@ -74,6 +75,9 @@ pub struct Feed {
     budget: Option<HeadBudget>,
     /// Since due instant 0, where due instants are ignored.
     now_ns: Option<u64>,
+    tempo: Arc<Tempo>,
+    /// How the time of the plan goes, in whose instants everything here is reckoned.
+    view: View,
 }
 
 /// Client, copy, session, connection.
@@ -137,6 +141,8 @@ impl Feed {
             loads: 0,
             budget: None,
             now_ns: None,
+            tempo: Arc::default(),
+            view: View::default(),
         }
     }
 
@@ -144,6 +150,12 @@ impl Feed {
     #[must_use]
     pub fn within(self, budget: Option<HeadBudget>) -> Self {
         Self { budget, ..self }
+    }
+
+    /// The same feed, in a time that goes like this.
+    #[must_use]
+    pub fn at(self, tempo: Arc<Tempo>) -> Self {
+        Self { tempo, ..self }
     }
 
     /// Feeds everything, or until the run is stopped.
@@ -238,7 +250,7 @@ impl Feed {
             generation: record.trace_generation,
             first_in_trace: record.first_in_trace,
         });
-        let at_ns = self.now_ns.unwrap_or(due_ns);
+        let at_ns = self.now_ns.unwrap_or_else(|| self.view.run_ns_at_best(due_ns, 0));
         let mut budgeted = Budgeted::Not;
         if fresh.is_sampled
             && let Some(budget) = &mut self.budget
@@ -346,7 +358,8 @@ impl Feed {
     /// Waits until a request that is due then may be handed over; false when the run is stopped.
     fn wait_for_room(&mut self, due_ns: u64, start: &Start, stop: &Stop) -> bool {
         loop {
-            let now = start.clock.now_ns().saturating_sub(start.at_ns);
+            self.view.follow(&self.tempo);
+            let now = self.view.plan_ns(start.clock.now_ns().saturating_sub(start.at_ns));
             // What no budget is left for is shed without a wait.
             let at_once = start.at_once || stop.is_spent();
             while let Some((due, bytes)) = self.ahead.front().copied()
@@ -355,7 +368,7 @@ impl Feed {
                 self.ahead.pop_front();
                 self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes);
             }
-            let far = !at_once && due_ns > now.saturating_add(AHEAD_NS);
+            let far = !at_once && due_ns > now.saturating_add(self.ahead_ns());
             if !far && self.ahead_bytes <= AHEAD_BYTES_MAX {
                 return true;
             }
@@ -364,6 +377,11 @@ impl Feed {
             }
             start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
         }
+    }
+
+    /// How far ahead on the plan's time: time that goes faster is fed as long ahead by the clock.
+    fn ahead_ns(&self) -> u64 {
+        AHEAD_NS.saturating_mul(self.view.millionths().div_ceil(1_000_000).max(1))
     }
 
     /// Hands a request to its engine, waiting for room; false when the run is stopped or the engine is gone.

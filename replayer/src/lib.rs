@@ -35,6 +35,7 @@ pub mod spans;
 pub mod spool;
 pub mod survey;
 pub mod target;
+pub mod tempo;
 pub mod thresholds;
 mod turns;
 pub mod verdict;

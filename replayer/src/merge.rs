@@ -149,6 +149,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
             result.thresholds.push(threshold.clone());
         }
     }
+    // Each shard was changed by itself, and its notices say how.
+    result.changes.clear();
     if shards.len() > 1 && shards.iter().any(|shard| shard.result.services.is_some()) {
         // Each shard kept its own sample; shares of time of different samples do not add up.
         result.services = None;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::health::Generator;
+use crate::tempo::Change;
 use crate::verdict::Verdict;
 use crate::watched::Watched;
 
@@ -66,6 +67,9 @@ pub struct RunResult {
     /// Why the run stopped itself (`--abort-if`, the kill file), if it did.
     #[serde(default)]
     pub aborted: Option<String>,
+    /// How the plan's time was changed while the run went on; empty for merged runs.
+    #[serde(default)]
+    pub changes: Vec<Change>,
     /// Whether the generator kept up, with reasons.
     pub verdict: Verdict,
     /// What came of each threshold (`--fail-if`, `--budgets`); empty without any.

@@ -1,8 +1,6 @@
 //! The address for whoever operates a recorder: HTTP/1.1 on hyper, away from the traffic. What is answered is in `routes`.
 
 use std::convert::Infallible;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,24 +77,17 @@ pub(super) fn bind(endpoint: &Endpoint, events: &Events) -> Result<Admin, Failur
             listener.set_nonblocking(true).map_err(failed)?;
             Listener::Tcp(TcpListener::from_std(listener).map_err(failed)?)
         }
-        Endpoint::Unix(path) => Listener::Unix(bind_unix(path).map_err(failed)?),
+        Endpoint::Unix(path) => {
+            let listener = crate::sockets::bind_unix(path).map_err(failed)?;
+            listener.set_nonblocking(true).map_err(failed)?;
+            Listener::Unix(UnixListener::from_std(listener).map_err(failed)?)
+        }
     };
     let at = match &listener {
         Listener::Tcp(listener) => format!("http://{}", listener.local_addr().map_err(failed)?),
         Listener::Unix(_) => endpoint.to_string(),
     };
     Ok(Admin { listener, at })
-}
-
-/// A path that a process before left behind is taken; one on which somebody listens is not.
-fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
 impl Admin {

@@ -1,5 +1,6 @@
 //! Where spans go, from flags, presets and the environment.
 
+mod metrics;
 mod variables;
 
 #[cfg(test)]
@@ -22,7 +23,8 @@ use crate::cli::TraceArgs;
 use crate::logging::say;
 use crate::outcome::Failure;
 use crate::secret::Reference;
-use variables::{Setting, Variable, Variables};
+pub(super) use metrics::metrics;
+use variables::{Setting, Signal, Variable, Variables};
 
 /// For one attempt, as the specification has it.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,10 +39,11 @@ pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure>
     let backend = backend::choose(args, args.otlp_endpoint.is_some())?;
     let destination = match &args.otlp_file {
         Some(path) => Some(Destination::File(path.clone())),
-        None => otlp(args, backend.as_ref(), &Variables::of(std::env::vars_os())?)?
+        None => otlp(args, backend.as_ref(), &Variables::of(Signal::Traces, std::env::vars_os())?)?
             .map(|otlp| Destination::Otlp(Box::new(otlp))),
     };
     if destination.is_none()
+        && args.otlp_metrics_endpoint.is_none()
         && let Some(flag) = about_nothing(args)
     {
         return Err(Failure::new(format!("{flag} says nothing without an endpoint"))
@@ -93,18 +96,29 @@ fn otlp(args: &TraceArgs, backend: Option<&Chosen>, variables: &Variables) -> Re
     let (given, rule) = match (&args.otlp_endpoint, preset, &of_variable) {
         (Some(given), ..) => (given.as_str(), PathRule::AppendToNone),
         (None, Some(preset), _) => (preset, PathRule::Append),
-        (None, None, Some(Variable { value, is_of_traces: true, .. })) => (*value, PathRule::AsGiven),
+        (None, None, Some(Variable { value, is_of_signal: true, .. })) => (*value, PathRule::AsGiven),
         (None, None, Some(Variable { value, .. })) => (*value, PathRule::Append),
         (None, None, None) => return Ok(None),
     };
     let protocol = protocol(args, backend, variables)?;
-    Ok(Some(OtlpOptions {
-        endpoint: Endpoint::new(given, protocol, rule, is_insecure(variables)?)?,
+    let endpoint = Endpoint::new(given, protocol, rule, is_insecure(variables)?)?;
+    spoken_to(endpoint, args, backend, variables).map(Some)
+}
+
+/// How whoever is at that endpoint is spoken to.
+fn spoken_to(
+    endpoint: Endpoint,
+    args: &TraceArgs,
+    backend: Option<&Chosen>,
+    variables: &Variables,
+) -> Result<OtlpOptions, Failure> {
+    Ok(OtlpOptions {
+        endpoint,
         headers: headers(args, backend, variables)?,
         compression: compression(args, variables)?,
         timeout: timeout(args, variables)?,
         tls: tls(args, variables)?,
-    }))
+    })
 }
 
 /// The value of a flag, or else of a variable, with the name of where it stands.

@@ -4,6 +4,7 @@
 //! All of it happens on the main thread, from one snapshot a second that the run makes anyway; whoever is slow to look
 //! slows nothing. Results are not here: they go to standard output when the run is over.
 
+mod control;
 mod dashboard;
 mod facts;
 mod line;
@@ -16,13 +17,15 @@ use std::time::Duration;
 
 use log::Level;
 use replayer::result::RunResult;
-use replayer::run::{Live, Running};
+use replayer::run::{Control, Live, Running};
 use replayer::send::Stop;
+use replayer::tempo::{Asked, ChangeKind};
 
 use crate::cli::{LiveArgs, Progress};
 use crate::logging::{self, say};
 use crate::outcome::Failure;
 use crate::signals::Signals;
+use control::Socket;
 use dashboard::{Dashboard, Wish};
 pub(super) use facts::Facts;
 use line::Lines;
@@ -35,6 +38,7 @@ pub(super) struct Watchers {
     every: Duration,
     stream: Option<Stream>,
     exposition: Option<Exposition>,
+    socket: Option<Socket>,
 }
 
 impl Watchers {
@@ -57,6 +61,7 @@ impl Watchers {
             every: args.progress_every,
             stream: args.json_stream.as_deref().map(Stream::open).transpose()?,
             exposition: args.prometheus.map(Exposition::bind).transpose()?,
+            socket: args.control.as_deref().map(Socket::bind).transpose()?,
         })
     }
 
@@ -72,14 +77,17 @@ impl Watchers {
         if let Some(stream) = &mut self.stream {
             stream.begin(&facts);
         }
-        let stop = running.stop();
+        let control = running.control();
         let watched = runtime.block_on(async {
             let shown = match self.progress {
                 Progress::Dashboard => Shown::on_screen(facts.clone(), self.every),
                 Progress::Line => Shown::Lines(Lines::new(self.every)),
                 Progress::None | Progress::Auto => Shown::Nothing,
             };
-            watch(&running, &stop, &facts, shown, &mut self.stream, self.exposition).await
+            if let Some(socket) = &self.socket {
+                socket.serve(&control, &running.live())?;
+            }
+            watch(&running, &control, &facts, shown, &mut self.stream, self.exposition).await
         });
         let result = match watched {
             Ok(()) => running.join().map_err(Failure::from),
@@ -125,6 +133,13 @@ impl Shown {
         }
     }
 
+    /// Says what came of a wish.
+    fn tell(&mut self, what: &str) {
+        if let Self::Screen(dashboard) = self {
+            dashboard.tell(what.to_owned());
+        }
+    }
+
     /// What somebody who looks asks for.
     async fn wish(&mut self) -> Wish {
         match self {
@@ -136,12 +151,13 @@ impl Shown {
 
 async fn watch(
     running: &Running,
-    stop: &Stop,
+    control: &Control,
     facts: &Facts,
     mut shown: Shown,
     stream: &mut Option<Stream>,
     exposition: Option<Exposition>,
 ) -> Result<(), Failure> {
+    let stop = control.stop();
     let mut signals = Signals::listen()?;
     let mut live = running.live();
     if let Some(exposition) = exposition {
@@ -164,9 +180,38 @@ async fn watch(
                 Wish::Interrupt => interrupt(stop),
                 Wish::Drain => stop.drain(),
                 Wish::Quit => stop.abort(),
+                Wish::Change(asked) => shown.tell(&change(control, asked)),
             }
         }
     }
+}
+
+/// Changes the plan, and says what came of it.
+fn change(control: &Control, asked: Asked) -> String {
+    match control.change(asked, "key", false) {
+        Ok(change) => match change.kind {
+            ChangeKind::Pause => "paused: answers under way still come".to_owned(),
+            ChangeKind::Resume => "the plan goes on".to_owned(),
+            ChangeKind::Scale => format!("at {} times the plan's speed", control.speed().1),
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What a run does, in a word.
+fn state(live: &Live) -> &'static str {
+    match live {
+        Live { is_over: true, .. } => "over",
+        Live { is_draining: true, .. } => "draining",
+        Live { waiting_ns: 1.., .. } => "waiting",
+        Live { is_paused: true, .. } => "paused",
+        _ => "running",
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a run to the nanosecond are far below 2^53")]
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }
 
 /// The first time sends nothing more, the second time waits for nothing more.

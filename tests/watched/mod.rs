@@ -91,10 +91,17 @@ impl Drop for Terminal {
 
 /// Runs one of these tests' Python programs, of tests/watched, with the packages of tests/requirements.txt.
 pub(crate) fn python(program: &str, arguments: &[&str]) -> Said {
+    run(&mut python_command(program, arguments))
+}
+
+/// The same, to be started.
+pub(crate) fn python_command(program: &str, arguments: &[&str]) -> Command {
     let target =
         Path::new(env!("CARGO_BIN_EXE_reenact")).parent().and_then(Path::parent).expect("target/debug/reenact");
     let python = target.join("test-venv/bin/python");
     assert!(python.exists(), "no {}: run `tools/setup test`", python.display());
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/watched").join(program);
-    run(Command::new(python).arg(program).args(arguments).stdin(Stdio::null()))
+    let mut command = Command::new(python);
+    command.arg(program).args(arguments).stdin(Stdio::null());
+    command
 }

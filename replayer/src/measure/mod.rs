@@ -11,6 +11,7 @@ mod distribution;
 mod executed;
 mod heat;
 mod log;
+mod retime;
 mod samples;
 mod so_far;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use distribution::{Distribution, VALUE_NS_MAX};
 pub use executed::{Moved, Moves};
 pub use heat::{Heat, bucket_ns};
 pub use log::{LogLine, LogReader, LogWriter};
+pub use retime::PlannedSeconds;
 pub use samples::Samples;
 pub use so_far::{EndpointSoFar, SecondSoFar, SoFar, Totals};
 pub use timeline::{ROWS_MAX, Timeline};
@@ -129,6 +131,9 @@ pub struct Closed {
 /// Everything that is counted during a run.
 pub struct Measure {
     options: MeasureOptions,
+    /// The steady window on the plan's time.
+    planned_steady: Window,
+    planned_until_ns: u64,
     /// What is due in the steady window; what is due outside it. Each request is counted in one of the two.
     steady: Tally,
     outside: Tally,
@@ -152,6 +157,8 @@ impl Measure {
         let open_ns = options.timeout_ns.saturating_add(OPEN_SECONDS_MARGIN * SECOND_NS);
         Self {
             options,
+            planned_steady: options.steady,
+            planned_until_ns: 0,
             steady: Tally::new(options.endpoints),
             outside: Tally::new(options.endpoints),
             planned: vec![PlannedEndpoint::default(); options.endpoints],
@@ -184,7 +191,7 @@ impl Measure {
 
     /// Notes the last due instant of the plan.
     pub fn planned_until(&mut self, due_ns: u64) {
-        self.last.due = self.last.due.max(due_ns);
+        self.planned_until_ns = self.planned_until_ns.max(due_ns);
     }
 
     /// Counts an outcome.
@@ -274,9 +281,10 @@ impl Measure {
     /// Everything, after [`Self::close`] at the end.
     #[must_use]
     pub fn finish(self) -> Counted {
-        let Self { options, steady, mut outside, .. } = self;
+        let Self { options, steady, mut outside, mut last, .. } = self;
+        last.due = last.due.max(self.planned_until_ns);
         outside.add(&steady);
-        let end_ns = options.steady.to_ns.min(self.last.due.saturating_add(1));
+        let end_ns = options.steady.to_ns.min(last.due.saturating_add(1));
         Counted {
             whole: outside,
             steady,
@@ -284,7 +292,7 @@ impl Measure {
             planned: self.planned,
             recorded_2xx: self.recorded_2xx,
             turned_away: self.turned_away,
-            last: self.last,
+            last,
             timeline: self.timeline,
             heat: self.heat,
             samples: self.samples,

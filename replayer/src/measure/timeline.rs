@@ -77,6 +77,14 @@ impl Timeline {
         }
     }
 
+    /// Plans all rows anew, up to the one of `until_s`; `before` says how many requests are due before the start of a second.
+    pub fn plan(&mut self, until_s: u64, before: impl Fn(u64) -> u64) {
+        self.row(until_s);
+        for row in &mut self.rows {
+            row.planned = before(row.t_s.saturating_add(self.width_s)).saturating_sub(before(row.t_s));
+        }
+    }
+
     /// Forgets the quantiles, to take them anew.
     pub fn clear_quantiles(&mut self) {
         for row in &mut self.rows {

@@ -5,21 +5,23 @@
 //! exports them keeps as long as it likes. Counting a request allocates nothing but the first of its series, of which there
 //! are at most [`SERIES_MAX`].
 
+mod export;
 mod histogram;
 mod instruments;
+mod otlp;
 mod prometheus;
 #[cfg(test)]
 mod tests;
 
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use foldhash::{HashMap, HashMapExt as _};
 
+pub use export::{MetricsExport, MetricsSink};
 pub use histogram::{DURATION_BOUNDS_S, Histogram, LAG_BOUNDS_S};
 pub use instruments::{INSTRUMENTS, Instrument, Kind};
+pub use otlp::Temporality;
 pub use prometheus::{Format, text};
 
 use crate::job::{ErrorKind, Job, RunFacts};
@@ -31,6 +33,8 @@ use instruments::attribute as key;
 /// Series of `http.client.request.duration`; what would be one more counts into one that is marked
 /// `otel.metric.overflow`.
 pub const SERIES_MAX: usize = 2_000;
+
+const SPANS: &str = "reenact.replay.spans";
 
 /// What is counted of a run besides what is known of it anyway.
 pub struct Metrics {
@@ -135,6 +139,18 @@ pub enum Value {
     Histogram(Box<Histogram>),
 }
 
+impl Reading {
+    /// The same at a later instant, with what became of spans in the end.
+    #[must_use]
+    pub fn with_spans(mut self, now_ns: u64, spans: SpansSoFar) -> Self {
+        self.at_ns = now_ns;
+        for family in self.families.iter_mut().filter(|family| family.instrument.name == SPANS) {
+            family.points = fates(spans);
+        }
+        self
+    }
+}
+
 impl Metrics {
     /// Nothing counted yet. `known_methods` replaces the conventions' list; `is_open_loop`: response times count from the
     /// due instant, and not from the release.
@@ -204,16 +220,7 @@ impl Metrics {
             "reenact.replay.network.io" => {
                 each(key::DIRECTION, [(&"transmit", &totals.bytes.sent), (&"receive", &totals.bytes.received)])
             }
-            "reenact.replay.spans" => {
-                let spans = state.spans;
-                let fates = [
-                    (&"exported", &spans.exported),
-                    (&"rejected", &spans.rejected),
-                    (&"dropped", &spans.dropped),
-                    (&"sampled_out", &spans.sampled_out),
-                ];
-                each(key::SPAN_FATE, fates)
-            }
+            SPANS => fates(state.spans),
             "reenact.replay.multiplier" => one(Value::Number(state.multiplier)),
             "reenact.replay.speed" => one(Value::Number(state.speed)),
             _ => Vec::new(),
@@ -276,6 +283,16 @@ impl Server {
     }
 }
 
+fn fates(spans: SpansSoFar) -> Vec<Point> {
+    let fates = [
+        (&"exported", &spans.exported),
+        (&"rejected", &spans.rejected),
+        (&"dropped", &spans.dropped),
+        (&"sampled_out", &spans.sampled_out),
+    ];
+    each(key::SPAN_FATE, fates)
+}
+
 fn each<'a, N: AsRef<str> + 'a>(
     attribute: &'static str,
     counts: impl IntoIterator<Item = (&'a N, &'a u64)>,
@@ -285,10 +302,4 @@ fn each<'a, N: AsRef<str> + 'a>(
         value: Value::Count(*count),
     };
     counts.into_iter().map(point).collect()
-}
-
-/// The same for the same attributes, for whoever looks a series up again.
-#[must_use]
-pub fn fingerprint(attributes: &[(&'static str, Attribute)]) -> u64 {
-    FixedState::default().hash_one(attributes)
 }

@@ -53,6 +53,13 @@ fn full() -> RunResult {
             traces: vec!["00112233445566778899aabbccddeeff".into()],
             ..Threshold::default()
         }],
+        changes: vec![Change {
+            at_ns: 2,
+            plan_ns: 1,
+            kind: crate::tempo::ChangeKind::Scale,
+            factor: 1.5,
+            by: "key".into(),
+        }],
         left_out: counts(),
         shed: counts(),
         errors: counts(),

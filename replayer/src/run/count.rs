@@ -13,12 +13,13 @@ use crate::collect::Collector;
 use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
-use crate::measure::{Closed, Counted, Measure, MeasureOptions};
-use crate::metrics::Metrics;
+use crate::measure::{Closed, Counted, Measure, MeasureOptions, PlannedSeconds};
+use crate::metrics::{Metrics, MetricsSink, Reading};
 use crate::result::Answers;
 use crate::result::services::Services;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
 use crate::spans::SpanSink;
+use crate::tempo::View;
 use crate::thresholds::{self, Series};
 
 /// How often a helper that has nothing to do looks again.
@@ -38,6 +39,9 @@ pub(super) struct Ended {
     pub(super) seen: Vec<thresholds::Seen>,
     /// Why the run stopped itself.
     pub(super) aborted: Option<String>,
+    /// To be finished when it is known what became of the spans.
+    pub(super) metrics_sink: Option<MetricsSink>,
+    pub(super) last_reading: Option<Arc<Reading>>,
 }
 
 /// Counts outcomes until the engines are gone.
@@ -47,6 +51,8 @@ pub(super) struct Count {
     viewer: Viewer,
     live: Arc<Sender<Arc<Live>>>,
     metrics: Option<Metrics>,
+    metrics_sink: Option<MetricsSink>,
+    last_reading: Option<Arc<Reading>>,
 }
 
 impl Count {
@@ -56,8 +62,9 @@ impl Count {
         viewer: Viewer,
         live: Arc<Sender<Arc<Live>>>,
         metrics: Option<Metrics>,
+        metrics_sink: Option<MetricsSink>,
     ) -> Self {
-        Self { clock, start_ns, viewer, live, metrics }
+        Self { clock, start_ns, viewer, live, metrics, metrics_sink, last_reading: None }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the composition root hands each part over once")]
@@ -85,8 +92,15 @@ impl Count {
         };
         let (mut live_at, mut second_at) = (0, 0);
         let at_once = self.viewer.at_once();
+        let mut view = View::default();
         loop {
             let over = outcomes.iter().all(Consumer::is_abandoned);
+            // Before any outcome that a change concerns: it takes effect a little later.
+            if self.viewer.follow(&mut view) && !at_once {
+                let summary = self.viewer.summary();
+                measure.retime(&view, &PlannedSeconds::new(&summary.seconds, summary.last_due_ns));
+                series.retime(measure.steady());
+            }
             for queue in &mut outcomes {
                 while let Ok(mut job) = queue.pop() {
                     if at_once {
@@ -129,7 +143,7 @@ impl Count {
             if now >= live_at || over {
                 live_at = self.viewer.next_ns(now);
                 write_closed(measure.close(now.saturating_sub(self.start_ns)), &mut failed);
-                self.show(now, &measure, &spans, &sampler, over);
+                self.show(now, &measure, &spans, &sampler, &view, over);
             }
             if over {
                 break;
@@ -159,7 +173,8 @@ impl Count {
             }
             None => {
                 let (seen, generator, aborted) = (series.finish(), sampler.generator(), watch.finish());
-                Ok(Ended { counted, spans, services, answers, generator, seen, aborted })
+                let (metrics_sink, last_reading) = (self.metrics_sink, self.last_reading);
+                Ok(Ended { counted, spans, services, answers, generator, seen, aborted, metrics_sink, last_reading })
             }
         }
     }
@@ -179,8 +194,21 @@ impl Count {
     }
 
     /// Tells whoever looks; nobody is waited for.
-    fn show(&mut self, now_ns: u64, measure: &Measure, spans: &SpanSink, sampler: &Sampler, is_over: bool) {
-        let seen = Seen { measure, spans, moment: sampler.latest(), metrics: self.metrics.as_ref() };
-        self.live.send_replace(Arc::new(self.viewer.view(now_ns, &seen, is_over)));
+    fn show(
+        &mut self,
+        now_ns: u64,
+        measure: &Measure,
+        spans: &SpanSink,
+        sampler: &Sampler,
+        view: &View,
+        is_over: bool,
+    ) {
+        let seen = Seen { measure, spans, moment: sampler.latest(), metrics: self.metrics.as_ref(), view };
+        let live = self.viewer.view(now_ns, &seen, is_over);
+        if let (Some(sink), Some(reading)) = (&self.metrics_sink, &live.metrics) {
+            sink.offer(Arc::clone(reading));
+            self.last_reading = Some(Arc::clone(reading));
+        }
+        self.live.send_replace(Arc::new(live));
     }
 }

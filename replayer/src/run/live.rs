@@ -14,6 +14,7 @@ use crate::result::Quantiles;
 use crate::send::{Counters, Stop};
 use crate::spans::{SpanSink, SpansSoFar};
 use crate::spool::Summary;
+use crate::tempo::{Tempo, View};
 
 /// Endpoints of a snapshot: those with most requests.
 pub const LIVE_ENDPOINTS_MAX: usize = 20;
@@ -31,7 +32,7 @@ pub struct Live {
     pub waiting_ns: u64,
     /// Since due instant 0.
     pub elapsed_ns: u64,
-    /// From due instant 0 to the last one of the plan; 0 where due instants are ignored.
+    /// From due instant 0 to the last one of the plan, as far as is known; 0 where due instants are ignored.
     pub length_ns: u64,
     /// Requests in the plan.
     pub planned: u64,
@@ -61,6 +62,10 @@ pub struct Live {
     pub cpu: f64,
     /// Resident memory.
     pub rss_bytes: u64,
+    /// The plan's time stands still.
+    pub is_paused: bool,
+    /// How fast the plan's time goes, outside pauses: 1 as planned.
+    pub speed: f64,
     /// Nothing more is sent.
     pub is_draining: bool,
     /// Everything is counted; spans may still be on their way.
@@ -86,6 +91,7 @@ pub(super) struct Viewer {
     at_once: bool,
     counters: Arc<Counters>,
     stop: Arc<Stop>,
+    tempo: Arc<Tempo>,
     number: u64,
     /// Of the snapshot before.
     dispatched: u64,
@@ -97,6 +103,8 @@ pub(super) struct Seen<'a> {
     pub(super) spans: &'a SpanSink,
     pub(super) moment: &'a Moment,
     pub(super) metrics: Option<&'a Metrics>,
+    /// How the plan's time goes.
+    pub(super) view: &'a View,
 }
 
 impl Viewer {
@@ -108,8 +116,14 @@ impl Viewer {
         at_once: bool,
         counters: Arc<Counters>,
         stop: Arc<Stop>,
+        tempo: Arc<Tempo>,
     ) -> Self {
-        Self { summary, facts, start_ns, at_once, counters, stop, number: 0, dispatched: 0 }
+        Self { summary, facts, start_ns, at_once, counters, stop, tempo, number: 0, dispatched: 0 }
+    }
+
+    /// Takes note of changes of how the plan's time goes; true if there were some.
+    pub(super) fn follow(&self, view: &mut View) -> bool {
+        view.follow(&self.tempo)
     }
 
     /// What is planned.
@@ -130,7 +144,7 @@ impl Viewer {
     /// A snapshot.
     pub(super) fn view(&mut self, now_ns: u64, seen: &Seen<'_>, is_over: bool) -> Live {
         self.number += 1;
-        let Seen { measure, spans, moment, metrics } = *seen;
+        let Seen { measure, spans, moment, metrics, view } = *seen;
         let elapsed_ns = now_ns.saturating_sub(self.start_ns);
         let so_far = measure.so_far();
         // What waits for its answer has not been counted, but has left.
@@ -143,9 +157,9 @@ impl Viewer {
             number: self.number,
             waiting_ns: self.start_ns.saturating_sub(now_ns),
             elapsed_ns,
-            length_ns: if self.at_once { 0 } else { self.summary.last_due_ns },
+            length_ns: if self.at_once { 0 } else { view.run_ns_at_best(self.summary.last_due_ns, elapsed_ns) },
             planned: self.summary.requests,
-            due: self.due(elapsed_ns, so_far.totals.settled, is_over),
+            due: self.due(view.plan_ns(elapsed_ns), so_far.totals.settled, is_over),
             totals: so_far.totals,
             response_us: so_far.response_us,
             lag_us: so_far.lag_us,
@@ -158,6 +172,8 @@ impl Viewer {
             spans: spans.so_far(),
             cpu: moment.cpu,
             rss_bytes: moment.rss_bytes,
+            is_paused: view.is_paused(elapsed_ns),
+            speed: self.tempo.speed().1,
             is_draining: self.stop.is_draining(),
             is_over,
             metrics: None,
@@ -176,19 +192,19 @@ impl Viewer {
             connections: live.connections,
             spans: live.spans,
             multiplier: self.facts.multiplier,
-            speed: 1.0,
+            speed: if live.is_paused { 0.0 } else { live.speed },
         }
     }
 
-    /// Requests due so far, by whole seconds.
-    fn due(&self, elapsed_ns: u64, settled: u64, is_over: bool) -> u64 {
+    /// Requests due so far, by whole seconds of the plan.
+    fn due(&self, plan_ns: u64, settled: u64, is_over: bool) -> u64 {
         if self.at_once {
             return settled;
         }
         if is_over && !self.stop.is_draining() {
             return self.summary.requests;
         }
-        let seconds = usize::try_from(elapsed_ns / SECOND_NS).unwrap_or(usize::MAX);
+        let seconds = usize::try_from(plan_ns / SECOND_NS).unwrap_or(usize::MAX);
         self.summary.seconds.iter().take(seconds).sum()
     }
 

@@ -7,6 +7,8 @@
 //! This is the composition root of a run: it starts the threads, gives each what it needs, and puts the result together
 //! when they are over. What each does is its own.
 
+mod changed;
+mod control;
 mod count;
 mod live;
 mod watch;
@@ -27,8 +29,8 @@ use crate::feed::{Feed, Lane, Start};
 use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
-use crate::metrics::Metrics;
-use crate::plan::{Client, Plan};
+use crate::metrics::{Metrics, MetricsExport, MetricsSink};
+use crate::plan::{Client, Plan, Step};
 use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
@@ -36,10 +38,13 @@ use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::{EndpointPlan, Spool, Summary};
+use crate::tempo::{Change, Tempo};
 use crate::thresholds::{self, Applied, Series, SeriesOptions};
 use crate::verdict::{self, LagLimit, Verdict};
 use crate::watched;
 
+use changed::{in_run, in_run_ns, said_of};
+pub use control::Control;
 use count::{Count, Ended};
 use live::Viewer;
 pub use live::{LIVE_ENDPOINTS_MAX, Live, LiveEndpoint};
@@ -98,8 +103,10 @@ pub struct RunOptions {
     pub abort_if: Vec<AbortRule>,
     /// When to stop by somebody else's decision.
     pub kill_file: Option<KillFile>,
-    /// Whether metrics are counted, for whoever serves or exports them.
+    /// Whether metrics are counted, for whoever serves them.
     pub metrics: bool,
+    /// Where metrics go over OTLP; `None`: nowhere.
+    pub export_metrics: Option<MetricsExport>,
     /// What fails the run, applied to its endpoints.
     pub thresholds: Vec<Applied>,
     /// What was found out about this machine.
@@ -111,7 +118,7 @@ pub struct RunOptions {
 /// A run that goes on.
 pub struct Running {
     live: Receiver<Arc<Live>>,
-    stop: Arc<Stop>,
+    control: Control,
     thread: std::thread::JoinHandle<Result<RunResult, ReplayError>>,
 }
 
@@ -122,10 +129,10 @@ impl Running {
         self.live.clone()
     }
 
-    /// With this the run can be stopped early.
+    /// With this the run can be changed and stopped early.
     #[must_use]
-    pub fn stop(&self) -> Arc<Stop> {
-        Arc::clone(&self.stop)
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Waits for the end and returns the result, which is also in the run directory.
@@ -160,6 +167,7 @@ pub fn start(
     directory.write_begun(&begun(&result, &facts, &summary, &options, clock.wall(start_ns)))?;
     let stop = Arc::new(Stop::default());
     let counters = Arc::new(Counters::default());
+    let tempo = Arc::new(Tempo::default());
     let (live_in, live) = channel(Arc::<Live>::default());
     let live_in = Arc::new(live_in);
 
@@ -209,8 +217,8 @@ pub fn start(
         lanes.push(Lane { jobs: jobs_in, news: news_in });
         outcomes.push(outcomes_out);
         let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
-        let (options, outcomes) = (options.send, outcomes_in);
-        let parts = EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop };
+        let (options, outcomes, tempo) = (options.send, outcomes_in, Arc::clone(&tempo));
+        let parts = EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop, tempo };
         let name = if threads == 1 { "send".to_owned() } else { format!("send-{index}") };
         // Made on its own thread: what it asks of the kernel is for the thread that asks.
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);
@@ -219,7 +227,8 @@ pub fn start(
     let feed = {
         let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
         let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
-        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes).within(budget);
+        let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
+        let feed = feed.within(budget).at(Arc::clone(&tempo));
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
             let failed = |source| ReplayError::Spool { doing: "read", directory, source };
@@ -233,16 +242,30 @@ pub fn start(
         loop_model: options.loop_model,
         limits: options.limits,
     };
-    let metrics = options.metrics.then(|| {
+    let metrics_sink = match options.export_metrics {
+        Some(export) => Some(MetricsSink::start(export, &facts, clock, start_ns)?),
+        None => None,
+    };
+    let metrics = (options.metrics || metrics_sink.is_some()).then(|| {
         let known = options.export.as_ref().and_then(|export| export.spans.known_methods.as_deref());
         Metrics::new(&facts, known, options.loop_model == LoopModel::Open)
     });
-    let viewer = Viewer::new(summary, Arc::clone(&facts), start_ns, at_once, Arc::clone(&counters), Arc::clone(&stop));
-    let count = Count::new(clock, start_ns, viewer, Arc::clone(&live_in), metrics);
+    let viewer = Viewer::new(
+        summary,
+        Arc::clone(&facts),
+        start_ns,
+        at_once,
+        Arc::clone(&counters),
+        Arc::clone(&stop),
+        Arc::clone(&tempo),
+    );
+    let count = Count::new(clock, start_ns, viewer, Arc::clone(&live_in), metrics, metrics_sink);
     let followed =
         SeriesOptions { loop_model: measure.loop_model, steady: measure.steady, timeout_ns: measure.timeout_ns };
     let series = Series::new(&options.thresholds, followed);
     let steady = (options.steady.from_ns, options.steady.to_ns);
+    let is_shard = result.shard.is_some();
+    let control = Control { tempo: Arc::clone(&tempo), stop: Arc::clone(&stop), clock, start_ns, at_once, is_shard };
     let known = Known {
         result,
         facts,
@@ -262,16 +285,25 @@ pub fn start(
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
             let fed = joined(feed);
             let known = Known { watched: target.finish(), ..known };
-            let (mut result, spans) = complete(known, ended?, &counters, &dials, clock.wall(start_ns), &stop);
+            let mut ended = ended?;
+            let (metrics, last) = (ended.metrics_sink.take(), ended.last_reading.take());
+            let (mut result, spans) =
+                complete(known, ended, &counters, &dials, clock.wall(start_ns), &stop, tempo.changes());
+            let view = tempo.view();
+            let steps: Vec<Step> = steps.into_iter().map(|step| in_run(step, &view)).collect();
+            let steady = (in_run_ns(steady.0, &view), in_run_ns(steady.1, &view));
             let spans = spans.finish(Some(&RunEnd { result: &result, steps: &steps, steady }));
             add_spans(&mut result, spans, &counters);
+            if let Some(metrics) = metrics {
+                result.notices.extend(metrics.finish(last.as_deref(), &result.spans, clock.now_ns()));
+            }
             directory.write_result(&result)?;
             // Who watches waits for this.
             drop(live_in);
             sent.and(fed).map(|()| result)
         })?
     };
-    Ok(Running { live, stop, thread })
+    Ok(Running { live, control, thread })
 }
 
 fn spawn<T: Send + 'static>(
@@ -349,11 +381,13 @@ fn complete(
     dials: &[Arc<DialCounters>],
     started: SystemTime,
     stop: &Stop,
+    changes: Vec<Change>,
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { counted, spans, services, answers, mut generator, seen, aborted } = ended;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted, .. } = ended;
     let mut notices = known.notices.clone();
+    notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
     if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
@@ -417,6 +451,7 @@ fn complete(
         loop_model: loop_model.name().to_owned(),
         interrupted: stop.is_draining() && aborted.is_none(),
         aborted,
+        changes,
         notices,
         connections: Connections {
             opened: counters.opened.load(Relaxed),

@@ -222,7 +222,7 @@ impl Engine {
 
     fn hand_over(&mut self, mut job: Box<Job>) {
         job.progress.done_ns = self.of_run(self.now);
-        self.lives.ended(&job, self.now);
+        self.lives.ended(&job, self.plan_now());
         if let Err(PushError::Full(job)) = self.outcomes.push(job) {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
             self.counters.spans_lost.fetch_add(u64::from(job.progress.shed.is_none()), Ordering::Relaxed);
@@ -233,7 +233,8 @@ impl Engine {
     pub(super) fn shed_waiting(&mut self, reason: Shed) {
         let under_way = reason != Shed::Budget;
         let parked = self.lives.drain();
-        for job in parked {
+        for mut job in parked {
+            self.leave_plan(&mut job);
             self.shed(job, reason);
         }
         for waiting in self.slots.drain(under_way) {

@@ -33,7 +33,7 @@ impl Engine {
             self.take_ahead();
         }
         for _ in 0..most {
-            let held = self.lives.next_ns().filter(|at| *at <= self.now);
+            let held = self.next_held_ns().filter(|at| *at <= self.now);
             let due = if ahead { None } else { self.next_due_ns().filter(|at| *at <= self.now) };
             let due = due.filter(|_| !self.must_stall());
             match (due, held) {
@@ -43,7 +43,7 @@ impl Engine {
                     }
                 }
                 (_, Some(_)) => {
-                    if let Some(job) = self.lives.next(self.now) {
+                    if let Some(job) = self.lives.next(self.plan_now()) {
                         self.go(job, false);
                     }
                 }
@@ -62,18 +62,19 @@ impl Engine {
     }
 
     fn send_max(&mut self, most: usize) {
-        if self.now < self.start_ns {
+        if self.now < self.start_ns || self.is_paused() {
             return;
         }
         for _ in 0..most {
             if !self.bounds.has_room() || self.counting_is_behind() || self.bounds.rate_at(self.now) > self.now {
                 return;
             }
-            if self.lives.next_ns().is_some_and(|at| at <= self.now) {
-                if let Some(job) = self.lives.next(self.now) {
+            let plan_now = self.plan_now();
+            if self.lives.next_ns().is_some_and(|at| at <= plan_now) {
+                if let Some(job) = self.lives.next(plan_now) {
                     let life = job.life;
                     if self.go(job, false) {
-                        self.lives.poke(life, self.now);
+                        self.lives.poke(life, plan_now);
                     }
                 }
             } else if self.jobs.is_empty() || self.must_stall() {
@@ -99,10 +100,10 @@ impl Engine {
         self.taken_due_ns = job.due_ns;
         self.lives.pass(job.due_ns);
         if self.options.loop_model == LoopModel::Open && self.options.pace == Pace::Recorded {
-            return self.lives.arrive(job, self.now);
+            return self.lives.arrive(job, self.plan_now());
         }
         let (slot, target, next) = (job.slot, job.target, self.next_in_slot(&job));
-        let free = self.lives.arrive(job, self.now);
+        let free = self.lives.arrive(job, self.plan_now());
         if free.is_none() {
             self.slots.hold(slot, target, next);
         }
@@ -110,7 +111,9 @@ impl Engine {
     }
 
     fn next_in_slot(&self, job: &Job) -> Option<u64> {
-        job.next_in_slot_ns.map(|due| self.start_ns.saturating_add(due))
+        // In a pause nobody knows; a connection that is made too early idles.
+        let in_run = |due| self.view.run_ns_at_best(due, self.of_run(self.now));
+        job.next_in_slot_ns.map(|due| self.start_ns.saturating_add(in_run(due)))
     }
 
     /// Sends a request that may leave, or finds out what it waits for; false when it was put back. `fresh`: it comes
@@ -118,11 +121,12 @@ impl Engine {
     fn go(&mut self, mut job: Box<Job>, fresh: bool) -> bool {
         let behind = job.pipelined && self.takes_behind(job.slot);
         let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind);
+        if route == Route::NotNow {
+            self.lives.put_back(job);
+            return false;
+        }
+        self.leave_plan(&mut job);
         match route {
-            Route::NotNow => {
-                self.lives.put_back(job);
-                return false;
-            }
             Route::Queue => {
                 job.progress.was_busy = true;
                 self.slots.wait(job, route);
@@ -139,7 +143,7 @@ impl Engine {
                 return true;
             }
             Route::Behind(_) | Route::Join | Route::Dial { extra: true } => job.progress.was_busy = true,
-            Route::Idle(_) | Route::Await | Route::Dial { extra: false } => {}
+            Route::Idle(_) | Route::Await | Route::Dial { extra: false } | Route::NotNow => {}
         }
         if let Err(reason) = self.bounds.enter(self.now) {
             if let Route::Idle(at) = route {
@@ -164,6 +168,39 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// From here on a request has instants of the run, and not of the plan.
+    pub(super) fn leave_plan(&self, job: &mut Job) {
+        if self.view.is_plain() {
+            return;
+        }
+        let in_run = |plan_ns| self.view.run_ns_at_best(plan_ns, self.of_run(self.now));
+        job.due_ns = in_run(job.due_ns);
+        job.progress.released_ns = in_run(job.progress.released_ns);
+    }
+
+    /// The clock as the plan's time goes: what stands still with it waits in `lives`.
+    #[inline]
+    pub(super) fn plan_now(&self) -> u64 {
+        match self.now.checked_sub(self.start_ns) {
+            Some(since) if !self.view.is_plain() => self.start_ns.saturating_add(self.view.plan_ns(since)),
+            _ => self.now,
+        }
+    }
+
+    /// When the next held request may leave, by the clock; `None` also while its time stands still before that.
+    pub(super) fn next_held_ns(&self) -> Option<u64> {
+        let plan_ns = self.lives.next_ns()?;
+        match plan_ns.checked_sub(self.start_ns) {
+            Some(since) => self.view.run_ns(since).map(|since| self.start_ns.saturating_add(since)),
+            None => Some(plan_ns),
+        }
+    }
+
+    /// Whether time stands still.
+    pub(super) fn is_paused(&self) -> bool {
+        !self.view.is_plain() && self.view.is_paused(self.of_run(self.now))
     }
 
     fn takes_behind(&mut self, slot: u64) -> bool {

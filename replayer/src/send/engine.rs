@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::dial::DialHandle;
 use crate::error::ReplayError;
 use crate::job::{Job, Shed};
+use crate::tempo::{Tempo, View};
 
 /// Longest wait in one go, so that a stop is noticed.
 const WAIT_MAX_NS: u64 = 20_000_000;
@@ -64,6 +65,8 @@ pub struct EngineParts {
     pub counters: Arc<Counters>,
     /// Shared by all engines.
     pub stop: Arc<Stop>,
+    /// How the time of the plan goes; the same for all engines.
+    pub tempo: Arc<Tempo>,
 }
 
 /// Sends the jobs of one ring on the connections of its slots.
@@ -77,6 +80,9 @@ pub struct Engine {
     pub(super) dial: DialHandle,
     pub(super) counters: Arc<Counters>,
     stop: Arc<Stop>,
+    tempo: Arc<Tempo>,
+    /// How the time of the plan goes: jobs in the ring and in `lives` have its instants, all others those of the run.
+    pub(super) view: View,
     pub(super) poll: Poll,
     pub(super) table: Table,
     pub(super) slots: Slots,
@@ -109,7 +115,7 @@ impl Engine {
     /// # Errors
     /// When the kernel lacks what it needs.
     pub fn new(parts: EngineParts) -> Result<Self, ReplayError> {
-        let EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop } = parts;
+        let EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop, tempo } = parts;
         let poll = Poll::new()?;
         let failed = |errno: rustix::io::Errno| ReplayError::System { doing: "watch the dialer", source: errno.into() };
         poll.add(dial.wake(), DIALER).map_err(failed)?;
@@ -129,6 +135,8 @@ impl Engine {
             bounds: Bounds::new(options, Arc::clone(&counters), start_ns, index),
             counters,
             stop,
+            view: tempo.view(),
+            tempo,
             poll,
             table: Table::default(),
             slots: Slots::new(policy),
@@ -159,6 +167,7 @@ impl Engine {
         let mut events = Events::new();
         loop {
             self.tick();
+            self.view.follow(&self.tempo);
             self.send_due(DISPATCH_BATCH);
             self.look_after();
             if self.is_over() {
@@ -217,7 +226,8 @@ impl Engine {
     /// When the next request of the ring is due.
     #[inline]
     pub(super) fn next_due_ns(&self) -> Option<u64> {
-        self.jobs.peek().ok().map(|job| self.start_ns.saturating_add(job.due_ns))
+        let due_ns = self.view.run_ns(self.jobs.peek().ok()?.due_ns)?;
+        Some(self.start_ns.saturating_add(due_ns))
     }
 
     /// Whether as many requests wait as may.
@@ -236,10 +246,10 @@ impl Engine {
         if self.closing.is_some() {
             return None;
         }
-        let held = self.lives.next_ns();
+        let held = self.next_held_ns();
         if self.options.pace == Pace::Max {
             let any = held.is_some() || !self.jobs.is_empty();
-            if !any || !self.bounds.has_room() {
+            if !any || !self.bounds.has_room() || self.is_paused() {
                 return None;
             }
             if self.counting_is_behind() {
@@ -361,7 +371,8 @@ impl Engine {
     fn opens_at_ns(&self, news: &SlotNews) -> Option<u64> {
         match news {
             SlotNews::Begins { due_ns, .. } => {
-                Some(self.start_ns.saturating_add(*due_ns).saturating_sub(OPEN_AHEAD_NS))
+                let due_ns = self.view.run_ns(*due_ns)?;
+                Some(self.start_ns.saturating_add(due_ns).saturating_sub(OPEN_AHEAD_NS))
             }
             SlotNews::Ends { .. } => None,
         }
@@ -415,7 +426,8 @@ impl Engine {
             if self.outcomes.is_full() {
                 return;
             }
-            let Ok(job) = self.jobs.pop() else { return };
+            let Ok(mut job) = self.jobs.pop() else { return };
+            self.leave_plan(&mut job);
             self.shed(job, reason);
         }
     }

@@ -86,7 +86,7 @@ impl Engine {
                             self.shed(job, reason);
                             continue;
                         }
-                        self.lives.unblock(&job, self.now);
+                        self.lives.unblock(&job, self.plan_now());
                         self.put(at, job);
                         any = true;
                     }

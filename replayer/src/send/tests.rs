@@ -5,6 +5,7 @@ mod busy;
 mod hostile;
 mod loops;
 mod stops;
+mod tempo;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,6 +21,7 @@ use crate::dial::{DialOptions, Dialer, TlsOptions};
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Shed};
 use crate::target::Target;
+use crate::tempo::Tempo;
 
 const MS: u64 = 1_000_000;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -116,6 +118,7 @@ struct Rig {
     outcomes: rtrb::Consumer<Box<Job>>,
     counters: Arc<Counters>,
     stop: Arc<Stop>,
+    tempo: Arc<Tempo>,
 }
 
 fn rig(options: SendOptions, address: SocketAddr) -> (Rig, Producer<Box<Job>>, Producer<SlotNews>) {
@@ -131,13 +134,13 @@ fn rigs(
     let clock = Clock::start();
     let mut dial = DialOptions::new(clock);
     change(&mut dial);
-    let (counters, stop) = (Arc::new(Counters::default()), Arc::new(Stop::default()));
+    let (counters, stop, tempo) = (Arc::new(Counters::default()), Arc::new(Stop::default()), Arc::<Tempo>::default());
     let handles = Dialer::start(targets, dial, options.threads.get()).unwrap();
     let one = |(index, dial)| {
         let (jobs_in, jobs) = RingBuffer::new(10_000);
         let (news_in, news) = RingBuffer::new(10_000);
         let (outcomes_in, outcomes) = RingBuffer::new(10_000);
-        let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
+        let (counters, stop, tempo) = (Arc::clone(&counters), Arc::clone(&stop), Arc::clone(&tempo));
         let parts = EngineParts {
             index,
             clock,
@@ -149,8 +152,9 @@ fn rigs(
             dial,
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
+            tempo: Arc::clone(&tempo),
         };
-        (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop }, jobs_in, news_in)
+        (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop, tempo }, jobs_in, news_in)
     };
     handles.into_iter().enumerate().map(one).collect()
 }

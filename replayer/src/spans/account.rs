@@ -11,7 +11,7 @@ const OTHER_MESSAGES: &str = "(other messages)";
 
 /// What became of a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// Taken, but for `rejected` of its spans; with what the backend said about it, if anything.
     Exported { rejected: u64, said: String },
     /// Refused as a whole.

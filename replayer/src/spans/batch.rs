@@ -34,12 +34,12 @@ pub(super) enum Encoding {
     Json,
 }
 
-/// A whole `ExportTraceServiceRequest`.
+/// A whole `ExportTraceServiceRequest`, or one of metrics.
 #[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub(super) bytes: Bytes,
-    /// How many spans are in it.
-    pub(super) spans: u64,
+pub(crate) struct Message {
+    pub(crate) bytes: Bytes,
+    /// How many spans, or points, are in it.
+    pub(crate) spans: u64,
 }
 
 /// What became of a span that was put into a batch.

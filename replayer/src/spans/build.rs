@@ -31,8 +31,9 @@ use crate::dial::Peer;
 use crate::job::{Budgeted, Job, Progress, RunFacts};
 use crate::target::{Place, Target};
 
+pub(crate) use keys::SCHEMA_URL;
 pub(crate) use method::{Methods, OTHER as OTHER_METHOD};
-pub(super) use resource::resource;
+pub(crate) use resource::resource;
 pub use resource::resource_attributes;
 pub use run::RunEnd;
 pub(super) use run::spans as run_spans;

@@ -18,7 +18,7 @@ use crate::error::ReplayError;
 const DELIVERY_NS_MAX: u64 = 60_000_000_000;
 
 /// Delivers batches to one collector.
-pub(super) struct Courier {
+pub(crate) struct Courier {
     transport: Transport,
     headers: LiveHeaders,
     complaints: Complaints,
@@ -30,7 +30,7 @@ pub(super) struct Courier {
 }
 
 impl Courier {
-    pub(super) fn new(options: OtlpOptions, clock: Clock) -> Result<Self, ReplayError> {
+    pub(crate) fn new(options: OtlpOptions, clock: Clock) -> Result<Self, ReplayError> {
         let headers = LiveHeaders::new(&options.headers, clock);
         let complaints = Complaints::new(options.endpoint.to_string(), clock);
         let transport = Transport::new(options, clock)?;
@@ -50,7 +50,7 @@ impl Courier {
     }
 
     /// Tries until it is known what becomes of the batch.
-    pub(super) async fn deliver(&self, message: Message) -> Fate {
+    pub(crate) async fn deliver(&self, message: Message) -> Fate {
         let fate = self.attempt_all(&message).await;
         self.complaints.note(message.spans, &fate);
         fate

@@ -10,6 +10,9 @@ use crate::error::ReplayError;
 const TRACES_PATH: &str = "v1/traces";
 /// The method of the trace service.
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// The same of metrics.
+const METRICS_PATH: &str = "v1/metrics";
+const METRICS_GRPC_PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// How a path is made of what was given; gRPC has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,24 @@ impl Endpoint {
     /// # Errors
     /// When it is no address of this protocol; the error shows neither its query nor a user.
     pub fn new(given: &str, protocol: Protocol, rule: PathRule, insecure: bool) -> Result<Self, ReplayError> {
+        Self::of(given, protocol, rule, insecure, (TRACES_PATH, GRPC_PATH))
+    }
+
+    /// The same, for metrics.
+    ///
+    /// # Errors
+    /// As those of [`Self::new`].
+    pub fn for_metrics(given: &str, protocol: Protocol, rule: PathRule, insecure: bool) -> Result<Self, ReplayError> {
+        Self::of(given, protocol, rule, insecure, (METRICS_PATH, METRICS_GRPC_PATH))
+    }
+
+    fn of(
+        given: &str,
+        protocol: Protocol,
+        rule: PathRule,
+        insecure: bool,
+        (path, grpc_path): (&str, &str),
+    ) -> Result<Self, ReplayError> {
         let has_scheme = given.contains("://");
         let url = match protocol {
             Protocol::Grpc if !has_scheme && given.contains(':') => {
@@ -63,18 +84,36 @@ impl Endpoint {
             (Protocol::Grpc, _) if has_path || url.query().is_some() => {
                 return bad(before_query, "gRPC has no path; --otlp-protocol http/protobuf has");
             }
-            (Protocol::Grpc, _) => url.set_path(GRPC_PATH),
-            (_, PathRule::Append) => url.set_path(&format!("{}/{TRACES_PATH}", url.path().trim_end_matches('/'))),
-            (_, PathRule::AppendToNone) if !has_path => url.set_path(TRACES_PATH),
+            (Protocol::Grpc, _) => url.set_path(grpc_path),
+            (_, PathRule::Append) => url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/'))),
+            (_, PathRule::AppendToNone) if !has_path => url.set_path(path),
             _ => {}
         }
         let Ok(uri) = url.as_str().parse() else { return bad(before_query, "it is no URL of HTTP") };
         url.set_query(None);
         let shown = match protocol {
-            Protocol::Grpc => url.as_str().trim_end_matches(GRPC_PATH).to_owned(),
+            Protocol::Grpc => url.as_str().trim_end_matches(grpc_path).to_owned(),
             _ => url.as_str().to_owned(),
         };
         Ok(Self { uri, protocol, shown })
+    }
+
+    /// Where the same collector has its metrics; `None` where its address of traces does not tell.
+    #[must_use]
+    pub fn of_its_metrics(&self) -> Option<Self> {
+        let (traces, metrics) = match self.protocol {
+            Protocol::Grpc => (GRPC_PATH, METRICS_GRPC_PATH),
+            Protocol::HttpProtobuf | Protocol::HttpJson => (TRACES_PATH, METRICS_PATH),
+        };
+        let before = self.uri.path().strip_suffix(traces)?;
+        let query = self.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(format!("{before}{metrics}{query}").parse().ok()?);
+        let shown = match self.shown.strip_suffix(traces) {
+            Some(before) => format!("{before}{metrics}"),
+            None => self.shown.clone(),
+        };
+        Some(Self { uri: Uri::from_parts(parts).ok()?, protocol: self.protocol, shown })
     }
 
     /// What is spoken there.
@@ -135,6 +174,24 @@ mod tests {
             assert!(of("http://a:4317/v1/traces", Grpc, rule).unwrap_err().contains("gRPC has no path"));
         }
         assert_eq!(Endpoint::new("a:1", Grpc, PathRule::Append, false).unwrap().to_string(), "https://a:1");
+    }
+
+    #[test]
+    fn metrics_go_beside_traces_where_that_can_be_told() {
+        use Protocol::{Grpc, HttpJson, HttpProtobuf};
+        for (given, protocol, expected) in [
+            ("http://a:4317", Grpc, Some(format!("http://a:4317{METRICS_GRPC_PATH}"))),
+            ("http://a:4318", HttpProtobuf, Some("http://a:4318/v1/metrics".to_owned())),
+            ("https://a/mine/v1/traces?key=1", HttpJson, Some("https://a/mine/v1/metrics?key=1".to_owned())),
+            ("https://a/mine", HttpJson, None),
+        ] {
+            let traces = Endpoint::new(given, protocol, PathRule::AppendToNone, true).unwrap();
+            let metrics = traces.of_its_metrics();
+            assert_eq!(metrics.as_ref().map(|one| one.uri.to_string()), expected, "{given}");
+            assert!(metrics.is_none_or(|one| !one.to_string().contains("key") && !one.to_string().contains("Service")));
+        }
+        let metrics = Endpoint::for_metrics("http://a:4318", HttpProtobuf, PathRule::AppendToNone, true).unwrap();
+        assert_eq!(metrics.to_string(), "http://a:4318/v1/metrics");
     }
 
     #[test]

@@ -60,7 +60,8 @@ fn partial_of_json(value: &Value) -> Option<Option<ExportTracePartialSuccess>> {
         None | Some(Value::Null) => return Some(None),
         Some(partial) => partial.as_object()?,
     };
-    let rejected_spans = match partial.get("rejectedSpans") {
+    let rejected = partial.get("rejectedSpans").or_else(|| partial.get("rejectedDataPoints"));
+    let rejected_spans = match rejected {
         None | Some(Value::Null) => 0,
         Some(Value::String(text)) => text.parse().ok()?,
         Some(number) => number.as_i64()?,

@@ -37,9 +37,12 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SpanData;
 use rtrb::{Producer, RingBuffer};
 
+pub(crate) use account::Fate;
+pub(crate) use batch::Message;
 pub use budget::{HeadBudget, SpanBudget};
-pub(crate) use build::{Methods, OTHER_METHOD, scheme};
+pub(crate) use build::{Methods, OTHER_METHOD, SCHEMA_URL, resource, scheme};
 pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
+pub(crate) use deliver::Courier;
 pub use endpoint::{Endpoint, PathRule};
 pub use headers::{ExportHeader, parse_list};
 pub use options::{
@@ -52,9 +55,8 @@ use crate::job::{Budgeted, Job, RunFacts};
 use crate::result::Spans;
 use account::{Account, Sums};
 use batch::{Batch, Encoding};
-use build::{RunBase, resource, run_spans};
+use build::{RunBase, run_spans};
 use choose::Chooser;
-use deliver::Courier;
 use export::{Export, Way};
 use file::LineFile;
 

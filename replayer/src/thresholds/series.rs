@@ -106,6 +106,11 @@ impl Series {
         Self { options, rules, everywhere, by_endpoint, last_due_ns: 0, last_done_ns: 0 }
     }
 
+    /// The steady window is another one from now on, since the plan's time goes another way.
+    pub fn retime(&mut self, steady: measure::Window) {
+        self.options.steady = steady;
+    }
+
     /// Takes an outcome.
     pub fn take(&mut self, job: &Job) {
         if self.rules.is_empty() {

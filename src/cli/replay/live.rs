@@ -24,6 +24,9 @@ pub(crate) struct LiveArgs {
     /// Serve the run's metrics for Prometheus here, at /metrics; PORT alone is on loopback, port 0 is any that is free
     #[arg(long, env = "REENACT_PROMETHEUS", value_name = "[ADDR:]PORT", value_parser = address, help_heading = "Watching")]
     pub(crate) prometheus: Option<SocketAddr>,
+    /// Take orders on this Unix socket, which only its owner may use: pause, resume, scale FACTOR, drain, quit, status
+    #[arg(long, env = "REENACT_CONTROL", value_name = "SOCKET", help_heading = "Watching")]
+    pub(crate) control: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

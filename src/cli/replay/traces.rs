@@ -47,6 +47,19 @@ pub(crate) struct TraceArgs {
     /// How long exports may go on when the run has ended; what is left then is dropped, and counted
     #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::duration, help_heading = "Traces")]
     pub(crate) otlp_flush: Duration,
+    /// Export the run's metrics, too, where the spans go, and the last ones always
+    #[arg(long, env = "REENACT_OTLP_METRICS", help_heading = "Traces")]
+    pub(crate) otlp_metrics: bool,
+    /// The same to another address, as in http://127.0.0.1:4318; over HTTP, /v1/metrics is added where there is no path
+    /// (also OTEL_EXPORTER_OTLP_METRICS_ENDPOINT)
+    #[arg(long, env = "REENACT_OTLP_METRICS_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+    pub(crate) otlp_metrics_endpoint: Option<String>,
+    /// Between two exports of metrics [default: OTEL_METRIC_EXPORT_INTERVAL, else 60s]
+    #[arg(long, env = "REENACT_OTLP_METRICS_EVERY", value_name = "DURATION", value_parser = units::duration, help_heading = "Traces")]
+    pub(crate) otlp_metrics_every: Option<Duration>,
+    /// cumulative, delta or lowmemory [default: OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, else cumulative]
+    #[arg(long, env = "REENACT_OTLP_METRICS_TEMPORALITY", value_name = "NAME", help_heading = "Traces")]
+    pub(crate) otlp_metrics_temporality: Option<String>,
     /// Preset of endpoint, protocol and headers; docs/backends has a page for each
     #[arg(long, env = "REENACT_BACKEND", value_enum, help_heading = "Traces")]
     pub(crate) backend: Option<Backend>,

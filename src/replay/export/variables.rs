@@ -1,4 +1,4 @@
-//! The standard variables of the OTLP exporter, `OTEL_EXPORTER_OTLP_*`: the traces' own come first, empty ones are unset.
+//! The standard variables of the OTLP exporter, `OTEL_EXPORTER_OTLP_*`: a signal's own come first, empty ones are unset.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,10 +6,27 @@ use std::ffi::OsString;
 use crate::outcome::Failure;
 
 const PREFIX: &str = "OTEL_EXPORTER_OTLP_";
-/// After the prefix, in a variable for traces alone.
-const TRACES: &str = "TRACES_";
-/// Variables of other signals say nothing about spans.
-const OTHER_SIGNALS: [&str; 3] = ["METRICS_", "LOGS_", "PROFILES_"];
+/// Variables of these signals say nothing about ours.
+const OTHER_SIGNALS: [&str; 2] = ["LOGS_", "PROFILES_"];
+/// What is defined for metrics alone.
+const OF_METRICS: [&str; 2] = ["TEMPORALITY_PREFERENCE", "DEFAULT_HISTOGRAM_AGGREGATION"];
+
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
+
+impl Signal {
+    /// After the prefix, in a variable for it alone.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES_",
+            Self::Metrics => "METRICS_",
+        }
+    }
+}
 
 /// What the specification defines, by what follows the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,45 +65,60 @@ impl Setting {
 pub(super) struct Variable<'a> {
     pub(super) name: String,
     pub(super) value: &'a str,
-    /// It is for traces alone.
-    pub(super) is_of_traces: bool,
+    /// It is for this signal alone.
+    pub(super) is_of_signal: bool,
 }
 
 /// The variables that are set.
-#[derive(Default)]
-pub(super) struct Variables(BTreeMap<String, String>);
+pub(super) struct Variables {
+    signal: Signal,
+    values: BTreeMap<String, String>,
+}
 
 impl Variables {
-    /// Keeps what is about OTLP.
+    /// Keeps what is about OTLP, for this signal.
     ///
     /// # Errors
     /// When one of them is no text, or is not one that the specification defines.
-    pub(super) fn of(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Failure> {
-        let mut variables = BTreeMap::new();
+    pub(super) fn of(
+        signal: Signal,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Failure> {
+        let mut values = BTreeMap::new();
         for (name, value) in environment {
             let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
             if value.is_empty() || OTHER_SIGNALS.iter().any(|signal| rest.starts_with(signal)) {
                 continue;
             }
-            if !Setting::named(rest.strip_prefix(TRACES).unwrap_or(rest)) {
+            let of_metrics = rest.strip_prefix(Signal::Metrics.prefix());
+            let own = of_metrics.or_else(|| rest.strip_prefix(Signal::Traces.prefix()));
+            let is_known =
+                Setting::named(own.unwrap_or(rest)) || of_metrics.is_some_and(|name| OF_METRICS.contains(&name));
+            if !is_known {
                 return Err(Failure::new(format!("the variable {PREFIX}{rest} cannot be honoured: nobody defines it"))
                     .hint("unset it, or see docs/traces.md for those that there are"));
             }
             let value = value.into_string();
             let value = value.map_err(|_| Failure::new(format!("the variable {PREFIX}{rest} is no text")))?;
-            variables.insert(rest.to_owned(), value);
+            values.insert(rest.to_owned(), value);
         }
-        Ok(Self(variables))
+        Ok(Self { signal, values })
     }
 
     /// The variable of that setting, if it is set.
     pub(super) fn get(&self, setting: Setting) -> Option<Variable<'_>> {
         let (_, name) = Setting::ALL.into_iter().find(|(known, _)| *known == setting)?;
-        [true, false].into_iter().find_map(|is_of_traces| {
-            let name = if is_of_traces { format!("{TRACES}{name}") } else { name.to_owned() };
-            let value = self.0.get(&name)?.trim();
-            Some(Variable { name: format!("{PREFIX}{name}"), value, is_of_traces })
+        [true, false].into_iter().find_map(|is_of_signal| {
+            let name = if is_of_signal { format!("{}{name}", self.signal.prefix()) } else { name.to_owned() };
+            let value = self.values.get(&name)?.trim();
+            Some(Variable { name: format!("{PREFIX}{name}"), value, is_of_signal })
         })
+    }
+
+    /// One that is defined for metrics alone, by what follows their prefix.
+    pub(super) fn of_metrics(&self, name: &str) -> Option<(String, &str)> {
+        let name = format!("{}{name}", Signal::Metrics.prefix());
+        self.values.get(&name).map(|value| (format!("{PREFIX}{name}"), value.trim()))
     }
 }
 
@@ -96,7 +128,21 @@ mod tests {
 
     fn of(rows: &[(&str, &str)]) -> Result<Variables, String> {
         let rows = rows.iter().map(|(name, value)| (OsString::from(*name), OsString::from(*value)));
-        Variables::of(rows).map_err(|failure| failure.to_string())
+        Variables::of(Signal::Traces, rows).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn those_of_metrics_are_for_metrics() {
+        let rows = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", " delta "),
+        ];
+        let rows = rows.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let variables = Variables::of(Signal::Metrics, rows).ok().unwrap();
+        assert_eq!(variables.get(Setting::Endpoint).unwrap().value, "http://c");
+        assert_eq!(variables.of_metrics("TEMPORALITY_PREFERENCE").unwrap().1, "delta");
     }
 
     #[test]
@@ -119,7 +165,12 @@ mod tests {
 
     #[test]
     fn what_nobody_defines_is_refused_by_name() {
-        for name in ["OTEL_EXPORTER_OTLP_SPAN_INSECURE", "OTEL_EXPORTER_OTLP_TRACES_COLOUR"] {
+        for name in [
+            "OTEL_EXPORTER_OTLP_SPAN_INSECURE",
+            "OTEL_EXPORTER_OTLP_TRACES_COLOUR",
+            "OTEL_EXPORTER_OTLP_TRACES_TEMPORALITY_PREFERENCE",
+            "OTEL_EXPORTER_OTLP_METRICS_COLOUR",
+        ] {
             let said = of(&[(name, "hush")]).map(|_| ()).unwrap_err();
             assert!(said.contains(name) && !said.contains("hush"), "{said}");
         }

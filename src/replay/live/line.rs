@@ -45,7 +45,12 @@ impl Lines {
 
 fn line(live: &Live) -> String {
     let second = &live.second;
-    let state = if live.is_draining { "  waiting for answers" } else { "" };
+    let state = match live {
+        Live { is_draining: true, .. } => "  waiting for answers".to_owned(),
+        Live { is_paused: true, .. } => "  paused".to_owned(),
+        Live { speed, .. } if (speed - 1.0).abs() > f64::EPSILON => format!("  at {speed} times the plan's speed"),
+        _ => String::new(),
+    };
     format!(
         "{:>4} s{}  {} of {} sent  {}/s of {}/s  in flight {}  response p50 {} p99 {}  lag p99 {}  errors {}{state}",
         live.elapsed_ns / 1_000_000_000,
@@ -74,6 +79,7 @@ mod tests {
             waiting_ns: waiting_s * 1_000_000_000,
             length_ns: 59_500_000_000,
             planned: 1_000,
+            speed: 1.0,
             ..Live::default()
         };
         assert_eq!(lines.line(&at(0, 60)).as_deref(), Some("begins in 60 s"));

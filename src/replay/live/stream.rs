@@ -19,7 +19,7 @@ use replayer::result::{Bytes, Quantiles, RunResult};
 use replayer::run::Live;
 use serde::Serialize;
 
-use super::Facts;
+use super::{Facts, seconds, state};
 use crate::logging::say;
 use crate::outcome::Failure;
 
@@ -57,6 +57,7 @@ struct Second<'a> {
     r#type: &'static str,
     number: u64,
     state: &'static str,
+    speed: f64,
     waiting_s: f64,
     elapsed_s: f64,
     length_s: f64,
@@ -250,6 +251,7 @@ fn second(live: &Live, lost: u64) -> Second<'_> {
         r#type: "second",
         number: live.number,
         state: state(live),
+        speed: if live.is_paused { 0.0 } else { live.speed },
         waiting_s: seconds(live.waiting_ns),
         elapsed_s: seconds(live.elapsed_ns),
         length_s: seconds(live.length_ns),
@@ -290,16 +292,6 @@ fn second(live: &Live, lost: u64) -> Second<'_> {
         cpu: live.cpu,
         rss_bytes: live.rss_bytes,
         lost,
-    }
-}
-
-/// The word for what a run does.
-fn state(live: &Live) -> &'static str {
-    match live {
-        Live { is_over: true, .. } => "over",
-        Live { is_draining: true, .. } => "draining",
-        Live { waiting_ns: 1.., .. } => "waiting",
-        _ => "running",
     }
 }
 
@@ -358,9 +350,4 @@ fn end<'a>(result: Result<&'a RunResult, &Failure>, facts: &'a Facts, lost: u64)
             ..nothing
         },
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds of a run to the nanosecond are far below 2^53")]
-fn seconds(nanos: u64) -> f64 {
-    nanos as f64 / 1e9
 }

@@ -68,7 +68,7 @@ fn measure(name: &str, options: SendOptions, count: u64, interval_ns: u64, slots
     drop((jobs_in, news_in));
     let parts = EngineParts {
         index: 0, clock, start_ns: clock.now_ns() + 100 * MS, options, jobs, news, outcomes: outcomes_in, dial,
-        counters: Arc::clone(&counters), stop,
+        counters: Arc::clone(&counters), stop, tempo: Arc::default(),
     };
     let engine = Engine::new(parts).unwrap();
     let thread = std::thread::spawn(move || {

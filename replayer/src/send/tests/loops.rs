@@ -6,7 +6,7 @@ use super::*;
 use crate::job::After;
 
 /// Makes `jobs[later]` depend on `jobs[earlier]`, `pause_ms` after its end.
-fn depends(jobs: &mut [Box<Job>], later: usize, earlier: usize, pause_ms: u64) {
+pub(super) fn depends(jobs: &mut [Box<Job>], later: usize, earlier: usize, pause_ms: u64) {
     let recorded_end_ns = jobs[later].due_ns.saturating_sub(pause_ms * MS);
     jobs[earlier].recorded_end_ns = recorded_end_ns;
     let (number, seq) = (jobs[earlier].number, 100 + earlier as u64);
@@ -14,7 +14,7 @@ fn depends(jobs: &mut [Box<Job>], later: usize, earlier: usize, pause_ms: u64) {
 }
 
 /// Requests of one life, each on a slot of its own.
-fn life(all: &[(u64, &str)]) -> Vec<Box<Job>> {
+pub(super) fn life(all: &[(u64, &str)]) -> Vec<Box<Job>> {
     let mut jobs = requests(&(0..).zip(all).map(|(slot, (due, path))| (*due, slot, *path)).collect::<Vec<_>>());
     for (number, job) in (0..).zip(&mut jobs) {
         (job.life, job.number) = (7, number);

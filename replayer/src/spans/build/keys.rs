@@ -3,7 +3,7 @@
 //! A test holds every name and type that is exported against the conventions' registry.
 
 /// The version of the semantic conventions that the names are of.
-pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
 
 pub(super) const ERROR_TYPE: &str = "error.type";
 pub(super) const METHOD: &str = "http.request.method";
@@ -61,4 +61,6 @@ pub(super) const ABORTED: &str = "reenact.aborted";
 pub(super) const PHASE: &str = "reenact.phase.name";
 pub(super) const FACTOR_FROM: &str = "reenact.phase.factor_from";
 pub(super) const FACTOR_TO: &str = "reenact.phase.factor_to";
+pub(super) const CHANGE_FACTOR: &str = "reenact.change.factor";
+pub(super) const CHANGE_BY: &str = "reenact.change.by";
 pub(super) const STEPS_MERGED: &str = "reenact.phase.steps_merged";

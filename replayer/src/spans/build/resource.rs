@@ -16,7 +16,7 @@ const ENVIRONMENT: &str = "deployment.environment.name";
 /// Where Linux has the host's name.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
-pub(in crate::spans) fn resource(options: &SpanOptions, environment: Option<&str>, run: &RunFacts) -> Resource {
+pub(crate) fn resource(options: &SpanOptions, environment: Option<&str>, run: &RunFacts) -> Resource {
     let run_id = run.contexts.run_id();
     let mut ours = vec![
         KeyValue::new(SERVICE_NAME, "reenact"),

@@ -1,6 +1,6 @@
 //! The span of the run, which every request links to, and those of its phases, its children.
 
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
+use opentelemetry::trace::{Event, SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
@@ -12,6 +12,8 @@ use crate::verdict::Trust;
 
 /// Sessions, targets and reasons that are named; how many sessions there are is said besides.
 const NAMED_MAX: usize = 32;
+/// Changes of the plan that become events.
+const CHANGES_MAX: usize = 128;
 
 /// What a run came to, for its span.
 pub struct RunEnd<'a> {
@@ -36,6 +38,7 @@ pub(in crate::spans) fn spans(base: &RunBase, end: Option<&RunEnd<'_>>) -> Vec<S
     root.attributes.extend(asked(end.result));
     root.attributes.extend(came_to(end.result));
     root.status = status(end.result);
+    root.events = changes(base, end.result);
     let timeline = Timeline {
         lead_ns: base.start_ns,
         steady_from_ns: end.steady.0,
@@ -46,6 +49,26 @@ pub(in crate::spans) fn spans(base: &RunBase, end: Option<&RunEnd<'_>>) -> Vec<S
     let phases = timeline.phases(end.steps).into_iter().zip(1..);
     let phases: Vec<_> = phases.map(|(phase, at)| of_phase(base, &phase, at)).collect();
     std::iter::once(root).chain(phases).collect()
+}
+
+/// Changes of the plan, as events.
+fn changes(base: &RunBase, result: &RunResult) -> SpanEvents {
+    let mut events = SpanEvents::default();
+    events.events = result
+        .changes
+        .iter()
+        .take(CHANGES_MAX)
+        .map(|change| {
+            let at = base.clock.wall(base.start_ns.saturating_add(change.at_ns));
+            let attributes = vec![
+                KeyValue::new(keys::CHANGE_FACTOR, change.factor),
+                text(keys::CHANGE_BY, StringValue::from(change.by.clone())),
+            ];
+            Event::new(format!("reenact.{}", change.kind.name()), at, attributes, 0)
+        })
+        .collect();
+    events.dropped_count = u32::try_from(result.changes.len().saturating_sub(CHANGES_MAX)).unwrap_or(u32::MAX);
+    events
 }
 
 fn of_phase(base: &RunBase, phase: &Phase, at: u64) -> SpanData {

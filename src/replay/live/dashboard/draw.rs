@@ -43,6 +43,8 @@ pub(super) struct View<'a> {
 pub(super) enum Asking {
     /// Whether to wait for nothing.
     Quit,
+    /// How many times as fast as planned; what was typed so far.
+    Factor(String),
 }
 
 /// What a text is, and so how it looks.
@@ -158,11 +160,17 @@ fn footer<'a>(view: &View<'a>, rows: u16) -> Vec<Line<'a>> {
         Some(Asking::Quit) => {
             Line::from(view.span(Role::Doubtful, "Quit, and give up the answers under way? y: yes, any other key: no"))
         }
+        Some(Asking::Factor(typed)) => Line::from(vec![
+            view.span(Role::Doubtful, "Times the plan's speed: "),
+            view.span(Role::Strong, format!("{typed}_")),
+            view.span(Role::Remark, "   return: do it, escape: do not"),
+        ]),
         None => {
-            let keys = [("d", "drain"), ("q", "quit")];
+            let space = if view.live.is_paused { "go on" } else { "pause" };
+            let keys = [("space", space), ("+ -", "speed"), ("s", "type it"), ("d", "drain"), ("q", "quit")];
             let spans = keys
                 .into_iter()
-                .flat_map(|(key, what)| [view.span(Role::Strong, key), view.span(Role::Remark, format!(" {what}   "))]);
+                .flat_map(|(key, what)| [view.span(Role::Strong, key), view.span(Role::Remark, format!(" {what}  "))]);
             Line::from_iter(spans)
         }
     };

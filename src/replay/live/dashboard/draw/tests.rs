@@ -57,6 +57,7 @@ fn live(t_s: u64) -> Live {
         spans: SpansSoFar { is_exporting: true, exported: 7_000, ..SpansSoFar::default() },
         cpu: 0.35,
         rss_bytes: 50 << 20,
+        speed: 1.0,
         ..Live::default()
     }
 }
@@ -94,7 +95,7 @@ fn everything_is_there_on_a_usual_terminal() {
         "GET /item/{id}",
         "1,203",
         "a word",
-        "d drain   q quit",
+        "space pause  + - speed  s type it  d drain  q quit",
     ] {
         assert!(shown.contains(part), "no `{part}`:\n{shown}");
     }

@@ -25,6 +25,7 @@ pub(super) fn state(live: &Live) -> (Role, &'static str) {
         Live { is_over: true, .. } => (Role::Good, "FINISHING"),
         Live { is_draining: true, .. } => (Role::Doubtful, "DRAINING"),
         Live { number: 0, .. } | Live { waiting_ns: 1.., .. } => (Role::Doubtful, "WAITING"),
+        Live { is_paused: true, .. } => (Role::Doubtful, "PAUSED"),
         _ => (Role::Good, "RUNNING"),
     }
 }
@@ -63,6 +64,7 @@ fn said(live: &Live) -> String {
         _ if live.is_over => "exporting what is left".to_owned(),
         _ if live.is_draining => "waiting for answers".to_owned(),
         0 => format!("{} of {}, {}", units::count(live.totals.settled), units::count(live.planned), clock(elapsed)),
+        _ if live.is_paused => format!("{} of the plan to go", clock(length.saturating_sub(elapsed))),
         _ if elapsed >= length => "waiting for answers".to_owned(),
         _ => format!("{} of {}, {} to go", clock(elapsed), clock(length), clock(length - elapsed)),
     }
@@ -81,6 +83,8 @@ pub(super) fn fact_lines<'a>(view: &View<'a>, columns: u16) -> Vec<Line<'a>> {
     let is_behind = live.length_ns > 0 && !live.is_over && second.dispatched * 100 < second.planned * BEHIND_PERCENT;
     let count = units::count;
     let zero_is_good = |count: u64| if count > 0 { Role::Bad } else { Role::Value };
+    let is_changed = live.number > 0 && (live.speed - 1.0).abs() > f64::EPSILON;
+    let speed = if is_changed { format!("at {} times the plan's speed", live.speed) } else { String::new() };
     let mut lines = vec![
         line(
             view,
@@ -94,6 +98,7 @@ pub(super) fn fact_lines<'a>(view: &View<'a>, columns: u16) -> Vec<Line<'a>> {
                         _ => format!("of {}/s planned", count(second.planned)),
                     },
                 ),
+                (Role::Doubtful, speed),
             ],
         ),
         line(
