@@ -66,6 +66,7 @@ fn refuse(args: &AbArgs) -> Result<(), Failure> {
         (load.shard != "1/1", "--shard", "an experiment runs on one machine"),
         (args.replay.start_at.is_some(), "--start-at", "repeats begin one after the other"),
         (args.replay.live.json_stream.is_some(), "--json-stream", "it is of one run, and an experiment has many"),
+        (args.replay.live.control.is_some(), "--control", "both systems get the same plan, which nobody changes"),
         (!args.replay.thresholds.fail_if.is_empty(), "--fail-if", "repeats are held against each other (--fail-on)"),
         (args.replay.thresholds.budgets.is_some(), "--budgets", "repeats are held against each other (--fail-on)"),
         (args.replay.reuse_spool, "--reuse-spool", "an experiment plans once by itself"),

@@ -182,6 +182,7 @@ fn what_cannot_be_an_experiment_is_refused_before_anything_is_sent() {
     check(&["--target", "http://127.0.0.1:1"], &["ab has no --target"]);
     check(&["--fail-if", "p99 > 1s"], &["ab has no --fail-if"]);
     check(&["--json-stream", "x"], &["ab has no --json-stream"]);
+    check(&["--control", "x"], &["ab has no --control"]);
     check(&["--pairs", "1"], &["is no number of pairs"]);
     check(&["--pairs", "9..4"], &["is no number of pairs"]);
     check(&["--budget", "2s"], &["--budget 2s is too short: 16 repeats of"]);

@@ -1,5 +1,5 @@
 //! A run whose plan is changed while it goes on, from outside: at the keyboard and on a socket, seen at the target.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "watched/mod.rs"]
 mod instruments;

@@ -191,6 +191,9 @@ impl Maker {
         if result.verdict.outcome == Trust::Invalid {
             return Some(Ended::Invalid(format!("{at}: {}", result.verdict.reasons.join("; "))));
         }
+        if !result.changes.is_empty() {
+            return Some(Ended::Invalid(format!("{at}: the plan was changed while it was sent")));
+        }
         if result.plan_hash != self.plan_hash {
             return Some(Ended::Failed(format!("{at}: the plan is another one: what it is made of was changed")));
         }
