@@ -22,6 +22,9 @@ use support::{Process, folder, inside, reenact, reenact_says, run_json, text, wa
 /// Requests of the plan, one every so many milliseconds.
 const EVERY_MS: u64 = 20;
 
+/// A pause that is longer than a busy machine makes anybody wait.
+const PAUSED: Duration = Duration::from_secs(3);
+
 /// When requests came to the target.
 #[derive(Clone, Default)]
 struct Came(Arc<Mutex<Vec<Instant>>>);
@@ -105,7 +108,7 @@ fn arrivals_stop_in_a_pause_go_on_after_it_and_the_result_is_exact_against_the_c
     let paused = caller.say("pause");
     assert_eq!((&paused["ok"], &paused["factor"]), (&true.into(), &0.0.into()), "{paused}");
     wait_for("a pause", || (caller.say("status")["state"] == "paused").then_some(()));
-    assert_eq!((came.within(Duration::from_millis(700)), caller.say("pause")["ok"].as_bool()), (0, Some(false)));
+    assert_eq!((came.within(PAUSED), caller.say("pause")["ok"].as_bool()), (0, Some(false)));
     assert_eq!(caller.say("resume")["factor"], 1.0);
     came.wait_for_more(20);
     assert_eq!(caller.say("scale 3")["factor"], 3.0);
@@ -121,20 +124,22 @@ fn arrivals_stop_in_a_pause_go_on_after_it_and_the_result_is_exact_against_the_c
     let at = |number: usize, name: &str| changes[number][name].as_u64().unwrap();
     assert_eq!(at(0, "plan_ns"), at(1, "plan_ns"));
     let paused_ns = at(1, "at_ns") - at(0, "at_ns");
-    assert!(paused_ns > 700_000_000, "{paused_ns}");
+    assert!(u128::from(paused_ns) > PAUSED.as_nanos(), "{paused_ns}");
     // The last request is due at 5,980 ms of the plan, the rest after the scale in a third of its time.
     let last_due = at(2, "at_ns") + (299 * EVERY_MS * 1_000_000 - at(2, "plan_ns")) / 3;
     assert!(result["last_ns"]["due"].as_u64().unwrap().abs_diff(last_due) < 1_000_000, "{last_due}: {result}");
     // A wait by choice is neither lag nor response time, and what was planned is what was sent, second by second.
     for time in ["lag_us", "response_us"] {
-        assert!(result[time]["max"].as_f64().unwrap() < 600_000.0, "{time}: {result}");
+        let most = result[time]["max"].as_f64().unwrap();
+        assert!(most < PAUSED.as_secs_f64() * 1e6, "{time}: {most} µs");
     }
     let rows = result["timeline"].as_array().unwrap();
     let sum = |name: &str| rows.iter().map(|row| row[name].as_u64().unwrap()).sum::<u64>();
     assert_eq!((sum("planned"), sum("sent")), (300, 300), "{rows:?}");
     let off: u64 =
         rows.iter().map(|row| row["planned"].as_u64().unwrap().abs_diff(row["sent"].as_u64().unwrap())).sum();
-    assert!(off <= 40, "{off} in other seconds than planned: {rows:?}");
+    // Without a plan that follows it would be nearly all.
+    assert!(off <= 100, "{off} in other seconds than planned: {rows:?}");
     let notice = result["notices"].as_array().unwrap().iter().find(|one| one.as_str().unwrap().contains("was changed"));
     assert!(notice.is_some_and(|one| one.as_str().unwrap().contains("paused at ")), "{result}");
 }
@@ -190,7 +195,7 @@ fn nonsense_on_the_socket_is_answered_and_harms_nobody() {
     drop(UnixStream::connect(&socket).unwrap());
     // Those who say nothing keep nobody out for ever, and nothing from the run.
     let silent: Vec<_> = (0..20).map(|_| UnixStream::connect(&socket).unwrap()).collect();
-    assert_eq!(caller.say("status")["state"], "running");
+    wait_for("a status", || (caller.say("status")["state"] == "running").then_some(()));
     drop(silent);
     // Taken by somebody who lives.
     let said = reenact_says([

@@ -107,7 +107,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     if endpoints.height >= ENDPOINT_ROWS_MIN {
         draw_endpoints(frame, view, endpoints);
     }
-    frame.render_widget(Paragraph::new(footer(view, foot.height)), foot);
+    frame.render_widget(Paragraph::new(footer(view, foot.width, foot.height)), foot);
 }
 
 /// Rows from above: head, progress, a gap, facts, curves, a gap, endpoints, foot.
@@ -155,10 +155,11 @@ fn header<'a>(view: &View<'a>, columns: u16) -> Line<'a> {
 }
 
 /// The last message, and the keys or what is asked.
-fn footer<'a>(view: &View<'a>, rows: u16) -> Vec<Line<'a>> {
+fn footer<'a>(view: &View<'a>, columns: u16, rows: u16) -> Vec<Line<'a>> {
     let keys = match view.asking {
         Some(Asking::Quit) => {
-            Line::from(view.span(Role::Doubtful, "Quit, and give up the answers under way? y: yes, any other key: no"))
+            let why = if columns >= 66 { ", and give up the answers under way" } else { "" };
+            Line::from(view.span(Role::Doubtful, format!("Quit{why}? y: yes, any other key: no")))
         }
         Some(Asking::Factor(typed)) => Line::from(vec![
             view.span(Role::Doubtful, "Times the plan's speed: "),
@@ -167,10 +168,12 @@ fn footer<'a>(view: &View<'a>, rows: u16) -> Vec<Line<'a>> {
         ]),
         None => {
             let space = if view.live.is_paused { "go on" } else { "pause" };
-            let keys = [("space", space), ("+ -", "speed"), ("s", "type it"), ("d", "drain"), ("q", "quit")];
-            let spans = keys
-                .into_iter()
-                .flat_map(|(key, what)| [view.span(Role::Strong, key), view.span(Role::Remark, format!(" {what}  "))]);
+            // With the least number of columns that each is shown in; those that are not shown work all the same.
+            let keys =
+                [(28, "space", space), (38, "+-", "speed"), (50, "s", "type it"), (0, "d", "drain"), (0, "q", "quit")];
+            let spans = keys.into_iter().filter(|(least, ..)| columns >= *least).flat_map(|(_, key, what)| {
+                [view.span(Role::Strong, key), view.span(Role::Remark, format!(" {what}  "))]
+            });
             Line::from_iter(spans)
         }
     };

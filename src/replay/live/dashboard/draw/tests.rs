@@ -95,7 +95,7 @@ fn everything_is_there_on_a_usual_terminal() {
         "GET /item/{id}",
         "1,203",
         "a word",
-        "space pause  + - speed  s type it  d drain  q quit",
+        "space pause  +- speed  s type it  d drain  q quit",
     ] {
         assert!(shown.contains(part), "no `{part}`:\n{shown}");
     }
@@ -112,8 +112,18 @@ fn what_matters_most_stays_on_a_small_terminal() {
         assert!(shown.contains(part), "no `{part}`:\n{shown}");
     }
     assert!(!shown.contains("GET /item"), "{shown}");
-    let asked = screen(60, 4, false, Some(&Asking::Quit));
-    assert!(asked.contains("Quit, and give up"), "{asked}");
+    for (columns, asked) in
+        [(60, "Quit? y: yes, any other key: no"), (80, "Quit, and give up the answers under way? y")]
+    {
+        let shown = screen(columns, 4, false, Some(&Asking::Quit));
+        assert!(shown.contains(asked), "{shown}");
+    }
+    for (columns, keys) in
+        [(38, "space pause  +- speed  d drain  q quit"), (28, "space pause  d drain  q quit"), (27, "d drain  q quit")]
+    {
+        let shown = screen(columns, 6, true, None);
+        assert!(shown.contains(keys), "no `{keys}`:\n{shown}");
+    }
 }
 
 #[test]
