@@ -198,11 +198,12 @@ fn nonsense_on_the_socket_is_answered_and_harms_nobody() {
     wait_for("a status", || (caller.say("status")["state"] == "running").then_some(()));
     drop(silent);
     // Taken by somebody who lives.
+    let to = format!("http://{}", target(scripted::ok));
     let said = reenact_says([
         "replay",
         &text(&inside(&folder, "s")),
         "--target",
-        "http://127.0.0.1:1",
+        &to,
         "--out",
         &text(&inside(&folder, "other")),
         "--control",
