@@ -73,7 +73,7 @@ pub fn recount(directory: &Path, why: &str, rules: &[Budget]) -> Result<RunResul
         notices.push(format!("the recording's response times are those of {HISTOGRAMS}"));
     }
     notices.push(
-        "what nobody knows any more: connections, spans, the generator's health, what services said, and how many requests were turned away".to_owned(),
+        "what nobody knows any more: connections, spans, the generator's health, what services said, what the recording answered, and who was turned away".to_owned(),
     );
     let mut result = begun.result;
     let planned = result.planned;

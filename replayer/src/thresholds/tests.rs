@@ -263,7 +263,8 @@ fn rolling_windows_are_judged_by_their_worst() {
     check("p90 in any 5s > 90ms", &requests, Judged::Held, &["was 80 ms in the worst 5s"]);
     check("p50 in any 7s > 1ms", &requests, Judged::CannotTell, &["no stretch of 7s"]);
     check("p99.9 in any 2s > 1ms", &requests, Judged::CannotTell, &["no stretch of 2s had the 1000 values"]);
-    check("throughput in any 2s < 99/s", &requests, Judged::Held, &["/s in the worst 2s (limit 99/s)"]);
+    // The slow ones of the end are answered when nothing is due any more.
+    check("throughput in any 2s < 95/s", &requests, Judged::Held, &["was 96/s in the worst 2s (limit 95/s)"]);
     let with_a_hole: Vec<Request> = requests.iter().copied().filter(|one| !(S..2 * S).contains(&one.0)).collect();
     let said = ["throughput was 1/s in the worst 1s, 98 % below the limit of 50/s; first in the window from 1 s on"];
     check("throughput in any 1s < 50/s", &with_a_hole, Judged::Failed, &said);
