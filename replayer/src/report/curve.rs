@@ -11,6 +11,9 @@ use crate::result::drawn::Curves;
 const ID: &str = "curve";
 const TITLE: &str = "Percentiles, nine by nine";
 
+/// Points of a line that are drawn: more than any run has.
+const POINTS_MAX: usize = 300;
+
 /// One line: its name, the class of its look, and its points.
 type Line<'a> = (&'static str, &'static str, &'a [[f64; 2]]);
 
@@ -21,6 +24,7 @@ fn lines(curves: &Curves) -> [Line<'_>; 4] {
         ("recorded response", "recorded", &curves.recorded_response_us),
         ("lag of the generator", "max", &curves.lag_us),
     ]
+    .map(|(name, class, points)| (name, class, points.get(..POINTS_MAX.min(points.len())).unwrap_or_default()))
 }
 
 /// The chart.

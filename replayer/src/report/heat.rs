@@ -28,7 +28,8 @@ pub(super) fn draw(map: &HeatMap, timeline: &Timeline) -> String {
     let largest = map.columns.iter().flat_map(|column| &column.counts).copied().max().unwrap_or(0);
     let place = Places::of(timeline);
     let scale = Scale::logarithmic(us(least), us(most + 1));
-    let (requests, width) = (map.columns.iter().flat_map(|column| &column.counts).sum(), span(map.width_s));
+    let counts = map.columns.iter().flat_map(|column| &column.counts);
+    let (requests, width) = (counts.fold(0, |sum: u64, count| sum.saturating_add(*count)), span(map.width_s));
     let described = format!(
         "A map of {} requests by the time at which they ended, in columns of {width}, and by their response time, from {} to {}. At most {} are in one field.",
         count(requests),
@@ -91,10 +92,14 @@ fn fields(map: &HeatMap, largest: u64, scale: &Scale, place: &Places) -> String 
     for column in &map.columns {
         let left = WIDTH * place.share(column.t_s);
         let wide = WIDTH * place.share(column.t_s.saturating_add(map.width_s)) - left;
-        for (bucket, count) in (column.first..).zip(&column.counts).filter(|(_, count)| **count > 0) {
-            let [bottom, top] = [bucket, bucket + 1].map(|bucket| HEIGHT * (1.0 - scale.share(us(bucket))));
-            *paths.entry(level(*count, largest)).or_default() +=
-                &format!("M{left:.1} {top:.1}h{wide:.1}V{bottom:.1}h-{wide:.1}z");
+        let counts: Vec<(u64, u64)> = (column.first..).zip(column.counts.iter().copied()).collect();
+        // Neighbours of one colour are one field.
+        let colour = |count: u64| (count > 0).then(|| level(count, largest));
+        for run in counts.chunk_by(|(_, one), (_, other)| colour(*one) == colour(*other)) {
+            let (Some((first, count)), Some((last, _))) = (run.first(), run.last()) else { continue };
+            let Some(colour) = colour(*count) else { continue };
+            let [bottom, top] = [*first, last + 1].map(|bucket| HEIGHT * (1.0 - scale.share(us(bucket))));
+            *paths.entry(colour).or_default() += &format!("M{left:.1} {top:.1}h{wide:.1}V{bottom:.1}h-{wide:.1}z");
         }
     }
     paths.iter().map(|(level, path)| format!(r#"<path class="field h{level}" d="{path}"/>"#)).collect()

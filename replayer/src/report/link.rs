@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::result::samples::Sample;
 
 /// Longest template that is taken.
-const LENGTH_MAX: usize = 2_000;
+const LENGTH_MAX: usize = 1_000;
 /// Around a request in `{start_ms}` and `{end_ms}`: clocks differ, and services finish spans late.
 const MARGIN: Duration = Duration::from_mins(1);
 

@@ -30,6 +30,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::measure::Heat;
 use crate::result::RunResult;
 use charts::charts;
 pub use link::{TRACE_URL_PLACES, TraceUrl, TraceUrlError};
@@ -59,22 +60,28 @@ pub fn html(result: &RunResult) -> String {
     let timeline = Timeline::of(result);
     let charts = charts(&timeline);
     let [rate, response, lag, health] = charts.each_ref().map(|chart| chart.draw(&timeline));
+    // In the order in which they have room for links.
     let links = Links::of(result);
+    let slowest = samples::slowest(result, &links);
+    let failures = samples::failures(result, &links);
+    let endpoints = table::endpoints(&result.endpoints, &links);
     let shape = result.shape.as_ref();
+    // A result may come from anywhere: what no run writes is not drawn.
+    let heat_map = Heat::of(&result.heat_map).unwrap_or_default().map();
     let data = json!({
         "charts": charts.iter().map(|chart| chart.data(&timeline)).collect::<Vec<_>>(),
         "curves": [curve::data(&result.curves), shape::data(shape)],
-        "heat": heat::data(&result.heat_map, &timeline),
+        "heat": heat::data(&heat_map, &timeline),
     });
     let parts = [
         thresholds::thresholds(result),
         rate,
-        heat::draw(&result.heat_map, &timeline),
+        heat::draw(&heat_map, &timeline),
         response,
         curve::draw(&result.curves),
-        table::endpoints(&result.endpoints, &links),
-        samples::slowest(result, &links),
-        samples::failures(result, &links),
+        endpoints,
+        slowest,
+        failures,
         windows::windows(result),
         services::services(result.services.as_ref()),
         lag,

@@ -1,10 +1,17 @@
 //! Requests by name: the slowest, and some of each kind of failure, each with the way to its trace.
 
+use std::cell::Cell;
+
 use super::link::TraceUrl;
 use super::text::{NOTHING, attribute, count, escape, float, rate, time};
 use crate::result::RunResult;
 use crate::result::samples::{ErrorSamples, Sample};
 
+/// Room for all links together; beyond it rows have the id of their trace.
+const LINKS_BYTES_MAX: usize = 400_000;
+/// Requests that are shown of the slowest, and of each kind of failure: as many as a run names.
+const ROWS_MAX: usize = 50;
+const ROWS_OF_KIND_MAX: usize = 5;
 /// Kinds of failure that are shown, most frequent first; `run.json` has them all.
 const KINDS_MAX: usize = 20;
 
@@ -12,13 +19,15 @@ const KINDS_MAX: usize = 20;
 pub(super) struct Links<'a> {
     template: Option<TraceUrl>,
     started_at: &'a str,
+    /// Bytes that are left.
+    room: Cell<usize>,
 }
 
 impl<'a> Links<'a> {
     /// What is no template of a URL leads nowhere: then ids are shown as text.
     pub(super) fn of(result: &'a RunResult) -> Self {
         let template = result.trace_url.as_deref().and_then(|template| template.parse().ok());
-        Self { template, started_at: &result.started_at }
+        Self { template, started_at: &result.started_at, room: Cell::new(LINKS_BYTES_MAX) }
     }
 
     /// Whether there are any.
@@ -26,17 +35,23 @@ impl<'a> Links<'a> {
         self.template.is_some()
     }
 
+    fn has_room(&self, url: &str) -> bool {
+        let left = self.room.get().checked_sub(url.len());
+        self.room.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
     /// A link whose text is `said`, or the id of the trace; of a trace that is not sampled only the id.
     pub(super) fn to(&self, sample: &Sample, said: Option<&str>) -> String {
         let url = self.template.as_ref().filter(|_| sample.sampled).and_then(|url| url.of(sample, self.started_at));
+        let url = url.map(|url| attribute(&url)).filter(|url| self.has_room(url));
         let id = escape(&sample.trace_id);
         match (url, said) {
             (Some(url), Some(said)) => {
-                let (url, label) = (attribute(&url), format!("Trace of the request that took {said}"));
+                let label = format!("Trace of the request that took {said}");
                 format!(r#"<a href="{url}" target="_blank" rel="noopener noreferrer" aria-label="{label}">{said}</a>"#)
             }
             (Some(url), None) => {
-                let url = attribute(&url);
                 format!(r#"<a class="id" href="{url}" target="_blank" rel="noopener noreferrer">{id}</a>"#)
             }
             (None, _) if sample.sampled => format!(r#"<code class="id">{id}</code>"#),
@@ -50,9 +65,9 @@ pub(super) fn slowest(result: &RunResult, links: &Links<'_>) -> String {
     if result.slowest.is_empty() {
         return String::new();
     }
-    let body: String = result.slowest.iter().map(|sample| row(sample, links, true)).collect();
+    let body: String = result.slowest.iter().take(ROWS_MAX).map(|sample| row(sample, links, true)).collect();
     let head = head(true);
-    let number = count(result.slowest.len() as u64);
+    let number = count(result.slowest.len().min(ROWS_MAX) as u64);
     format!(
         r#"<section id="slowest" aria-labelledby="slowest-h"><h2 id="slowest-h">Slowest requests</h2><div class="scroll tall" role="region" aria-label="Table of the slowest requests" tabindex="0"><table class="sortable named"><caption><span>The {number} slowest of the run, failed ones at their full age. {}</span></caption>{head}<tbody>{body}</tbody></table></div></section>"#,
         said(result, links)
@@ -97,7 +112,7 @@ pub(super) fn failures(result: &RunResult, links: &Links<'_>) -> String {
 fn kind(name: &str, of: &ErrorSamples, links: &Links<'_>) -> String {
     let what = if name.bytes().all(|byte| byte.is_ascii_digit()) { "status " } else { "" };
     let from_to = format!("from {} s to {} s", seconds(of.first_ns), seconds(of.last_ns));
-    let rows: String = of.samples.iter().map(|sample| row(sample, links, false)).collect();
+    let rows: String = of.samples.iter().take(ROWS_OF_KIND_MAX).map(|sample| row(sample, links, false)).collect();
     format!(
         r#"<tbody><tr class="kind"><th scope="rowgroup" colspan="8"><b>▲ {what}{}</b> <span>{}, {from_to}</span></th></tr>{rows}</tbody>"#,
         escape(name),

@@ -4,6 +4,10 @@
 const LOG_FROM: f64 = 50.0;
 /// Marks of a linear axis of values, about.
 const MARKS: f64 = 4.0;
+/// What is not below does not stretch an axis.
+const VALUE_MAX: f64 = 1e18;
+/// More than there ever are on an axis whose ends are numbers.
+const MARKS_MAX: usize = 20;
 /// Decades up to which 2 and 5 are marked too.
 const FINE_DECADES_MAX: f64 = 3.1;
 /// Decades from which on only every third is marked: 1 µs, 1 ms, 1 s.
@@ -26,8 +30,9 @@ pub(super) struct Scale {
 impl Scale {
     /// The axis on which all of `values` stand; logarithmic only if it may be and if they differ enough.
     pub(super) fn of(values: impl Iterator<Item = f64> + Clone, may_be_log: bool) -> Self {
-        let most = values.clone().filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let least = values.filter(|value| value.is_finite() && *value > 0.0).fold(f64::INFINITY, f64::min);
+        let values = values.filter(|value| *value < VALUE_MAX);
+        let most = values.clone().fold(0.0, f64::max);
+        let least = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
         if may_be_log && least.is_finite() && most / least >= LOG_FROM {
             return Self { from: round_down(least), to: round_up(most), step: 1.0, log: true };
         }
@@ -37,6 +42,7 @@ impl Scale {
 
     /// A logarithmic axis from about `least` to about `most`, both above 0.
     pub(super) fn logarithmic(least: f64, most: f64) -> Self {
+        let [least, most] = [least, most].map(|end| end.clamp(VALUE_MAX.recip(), VALUE_MAX));
         let (from, to) = (round_down(least), round_up(most));
         // An axis of a single value has room around it.
         let (from, to) = if from < to { (from, to) } else { (from / 2.0, to * 2.0) };
@@ -57,7 +63,7 @@ impl Scale {
     pub(super) fn marks(&self) -> Vec<f64> {
         if !self.log {
             let marks = std::iter::successors(Some(0.0), |mark: &f64| Some(mark + 1.0)).map(|mark| mark * self.step);
-            return marks.take_while(|mark| *mark <= self.to + self.step / 2.0).collect();
+            return marks.take_while(|mark| *mark <= self.to + self.step / 2.0).take(MARKS_MAX).collect();
         }
         let fine = self.decades() <= FINE_DECADES_MAX;
         let every = if self.decades() >= COARSE_DECADES_MIN { 3 } else { 1 };

@@ -8,8 +8,8 @@ use crate::result::{Endpoint, Quantiles, RunResult};
 
 /// Endpoints that are shown; `run.json` has them all.
 pub(super) const ENDPOINTS_MAX: usize = 500;
-/// Room for links to the slowest requests of endpoints: those with most requests come first.
-const LINKS_BYTES_MAX: usize = 600_000;
+/// Slowest requests of an endpoint that are linked.
+const SLOWEST_MAX: usize = 3;
 /// Status codes of an endpoint that are shown, most frequent first.
 const CODES_MAX: usize = 5;
 
@@ -22,8 +22,7 @@ const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">End
 
 /// One row for each endpoint.
 pub(super) fn endpoints(rows: &[Endpoint], links: &Links<'_>) -> String {
-    let mut room = LINKS_BYTES_MAX;
-    let body: String = rows.iter().take(ENDPOINTS_MAX).map(|row| endpoint(row, links, &mut room)).collect();
+    let body: String = rows.iter().take(ENDPOINTS_MAX).map(|row| endpoint(row, links)).collect();
     let body = if body.is_empty() {
         r#"<tr><td class="none" colspan="14">The plan has no endpoints.</td></tr>"#.to_owned()
     } else {
@@ -88,7 +87,7 @@ fn statuses(result: &RunResult) -> String {
     )
 }
 
-fn endpoint(row: &Endpoint, links: &Links<'_>, room: &mut usize) -> String {
+fn endpoint(row: &Endpoint, links: &Links<'_>) -> String {
     let number = |value: u64, class: &str| format!(r#"<td class="{class}" data-value="{value}">{}</td>"#, count(value));
     let (now, service, then) = (&row.response_us, &row.service_us, &row.recorded_response_us);
     let errors = match row.errors {
@@ -113,7 +112,7 @@ fn endpoint(row: &Endpoint, links: &Links<'_>, room: &mut usize) -> String {
         cell(then, then.p50, "first"),
         cell(then, then.p99, ""),
         if links.lead_somewhere() {
-            format!(r#"<td class="traces">{}</td>"#, slowest(row, links, room))
+            format!(r#"<td class="traces">{}</td>"#, slowest(row, links))
         } else {
             String::new()
         },
@@ -121,18 +120,11 @@ fn endpoint(row: &Endpoint, links: &Links<'_>, room: &mut usize) -> String {
     format!(r#"<tr><th scope="row">{}</th>{}</tr>"#, escape(&row.endpoint), cells.concat())
 }
 
-/// Links to the slowest requests, as long as there is room.
-fn slowest(row: &Endpoint, links: &Links<'_>, room: &mut usize) -> String {
-    let all = row.slowest.iter().map(|sample| links.to(sample, Some(&time(sample.response_us))));
+/// Links to the slowest requests.
+fn slowest(row: &Endpoint, links: &Links<'_>) -> String {
+    let all = row.slowest.iter().take(SLOWEST_MAX).map(|sample| links.to(sample, Some(&time(sample.response_us))));
     let leading: Vec<String> = all.filter(|said| said.starts_with("<a ")).collect();
-    let leading = leading.join(" ");
-    match room.checked_sub(leading.len()) {
-        Some(left) if !leading.is_empty() => {
-            *room = left;
-            leading
-        }
-        _ => super::text::NOTHING.to_owned(),
-    }
+    if leading.is_empty() { super::text::NOTHING.to_owned() } else { leading.join(" ") }
 }
 
 fn cell(of: &Quantiles, value: f64, class: &str) -> String {

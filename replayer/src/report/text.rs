@@ -9,7 +9,7 @@ use crate::result::Quantiles;
 /// What stands where nothing was counted.
 pub(super) const NOTHING: &str = "–";
 /// Characters of a foreign text that are shown; what is longer ends in an ellipsis.
-pub(super) const SHOWN_CHARS_MAX: usize = 250;
+pub(super) const SHOWN_CHARS_MAX: usize = 200;
 
 /// Text from traffic, made harmless for HTML text and attributes, and of a bounded length.
 pub(super) fn escape(text: &str) -> String {
