@@ -99,7 +99,8 @@ mod tests {
         tempo.change(Asked::Resume, 5 * S, "test").unwrap();
         assert_eq!(rows(&mut measure), [10, 20, 0, 0, 0, 30, 40]);
         tempo.change(Asked::Scale(2.0), 5 * S + S / 2, "test").unwrap();
-        assert_eq!(rows(&mut measure), [10, 20, 0, 0, 0, 35, 35]);
+        // Half a second at the plan's rate, half a second at twice as much, and the rest.
+        assert_eq!(rows(&mut measure), [10, 20, 0, 0, 0, 15 + 15 + 20, 20]);
         assert_eq!(measure.options.steady, Window { from_ns: S, to_ns: 5 * S + 3 * S / 4 });
         assert_eq!(measure.planned_until_ns, 6 * S + S / 4 - 1);
     }
