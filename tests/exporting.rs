@@ -141,7 +141,10 @@ fn a_token_is_rotated_without_a_restart_and_is_never_shown() {
         let more = ["--otlp-protocol", protocol, "--otlp-header", &header, "--log-level", "debug"];
         // The source is rotated while the collector refuses the old value.
         let run = Exported::start(&folder, &collector.url(), &[&more[..], &["--start-at", &exported::soon()]].concat());
-        std::fs::write(&ours, "new-s3cret\n").unwrap();
+        // At once, as whoever rotates secrets does: a file that is written over is empty for a moment.
+        let next = inside(&folder, "next-token");
+        std::fs::write(&next, "new-s3cret\n").unwrap();
+        std::fs::rename(&next, &ours).unwrap();
         let run = run.finish();
         run.check(&[("exported", run.requests)]);
         run.shows_nothing_of("s3cret");

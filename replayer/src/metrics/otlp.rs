@@ -85,7 +85,7 @@ impl Frame {
         let instrument = family.instrument;
         let is_delta = self.temporality.is_delta(instrument.kind);
         let before = before.filter(|_| is_delta).and_then(|reading| {
-            reading.families.iter().find(|one| std::ptr::eq(one.instrument, instrument)).map(|one| &one.points)
+            reading.families.iter().find(|one| one.instrument.name == instrument.name).map(|one| &one.points)
         });
         let start_ns = if is_delta { span.before_ns } else { span.began_ns };
         let of_before = |point: &Point| {
