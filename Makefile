@@ -12,10 +12,20 @@ test:
 bench:
 	tools/setup bench
 	cargo build --release
-	python3 tests/bench/recorder.py
+	python3 tests/bench/recorder.py cpu
+	python3 tests/bench/recorder.py latency
+	python3 tests/bench/recorder.py memory
 	python3 tests/bench/sessions.py
 	python3 tests/bench/lag.py
 	python3 tests/bench/shape.py bursty
+	python3 tests/bench/maximum.py
+	python3 tests/bench/spans.py
+	python3 tests/bench/dashboard.py
+	python3 tests/bench/endurance.py throughput
+	python3 tests/bench/report.py
+	python3 tests/bench/compare.py
+	python3 tests/bench/rehearsal.py
+	cargo bench --workspace
 
 setup:
 	tools/setup test

@@ -13,11 +13,12 @@ use replayer::compare::judge;
 use replayer::compare::looks::Looks;
 use replayer::compare::repeats::Design;
 use replayer::compare::{Comparison, json};
+use replayer::compared::{Compared, Output, Sides};
 use replayer::run_directory::RunDirectory;
 use serde_json::Value;
 
 use crate::cli::{AbArgs, EndWhen};
-use crate::compare;
+use crate::compare::{self, Written, options};
 use crate::outcome::{self, Failure, Outcome};
 use crate::units;
 use log::{Asked, Log, Look};
@@ -29,6 +30,7 @@ pub(crate) fn run(mut args: AbArgs) -> Result<Outcome, Failure> {
     // A file that has no rules is refused before anything is sent.
     compare::rules(&args.judge)?;
     refuse(&args)?;
+    let outputs = outputs(&mut args);
     let out = args.replay.results.out.take().unwrap_or_else(default_out);
     let (maker, facts) = Maker::check(&args, &out)?;
     let asked = Asked {
@@ -52,7 +54,7 @@ pub(crate) fn run(mut args: AbArgs) -> Result<Outcome, Failure> {
         log.write(&out)?;
         log
     };
-    let mut experiment = Experiment { args: &args, out: &out, maker, log, repeat_s: facts.seconds };
+    let mut experiment = Experiment { args: &args, out: &out, outputs, maker, log, repeat_s: facts.seconds };
     let ended = experiment.make()?;
     experiment.end(&ended)
 }
@@ -75,6 +77,14 @@ fn refuse(args: &AbArgs) -> Result<(), Failure> {
         Some((_, option, why)) => Err(Failure::new(format!("ab has no {option}: {why}")).hint("leave it out")),
         None => Ok(()),
     }
+}
+
+/// What is written of the comparison, the page in any case; what is of each repeat stays with the repeats.
+fn outputs(args: &mut AbArgs) -> Vec<Output> {
+    let asked = &mut args.replay.results.output;
+    let outputs = asked.iter().filter_map(|form| form.of_comparison()).chain([Output::Page]).collect();
+    asked.retain(|form| form.of_comparison().is_none());
+    outputs
 }
 
 fn default_out() -> PathBuf {
@@ -102,6 +112,8 @@ fn check_budget(args: &AbArgs, repeat_s: f64) -> Result<(), Failure> {
 struct Experiment<'a> {
     args: &'a AbArgs,
     out: &'a Path,
+    /// What the comparison is written as.
+    outputs: Vec<Output>,
     maker: Maker,
     log: Log,
     /// What one repeat takes, by the plan or by the last pair.
@@ -164,7 +176,8 @@ impl Experiment<'_> {
         let asked = self.looks().next(pairs as usize, false);
         let compared = self.compare(Phase::Pairs, asked)?;
         let undecided = compared.judged.undecided();
-        let found = compare::verdict(&compared, None, &self.args.judge.fail_on) != Outcome::Done;
+        let sides = Compared::Sides(Sides { of: &compared, answers: None });
+        let found = compare::verdict(sides, &self.args.judge) != Outcome::Done;
         text::look(pairs, *self.args.pairs.end(), undecided, found);
         self.log.looks.push(Look { pairs, confidence: asked.confidence, undecided, found });
         self.log.write(self.out)?;
@@ -186,7 +199,7 @@ impl Experiment<'_> {
 
     fn compare(&self, phase: Phase, asked: judge::Asked) -> Result<Comparison, Failure> {
         let [before, after] = phase.folders(self.out);
-        let compared = replayer::compare::compare(&[before], &[after], asked, self.args.judge.min_change);
+        let compared = replayer::compare::compare(&[before], &[after], asked, self.args.judge.min_change, None);
         compared.map_err(|error| compare::failure(&error))
     }
 
@@ -223,6 +236,7 @@ impl Experiment<'_> {
         let rules = compare::rules(&self.args.judge)?;
         let answers = compare::compare_answers(&mut compared, rules, self.args.replay.load.spool.as_deref())?;
         compared.notices.insert(0, text::ended(ended, pairs, &self.log));
+        let sides = Sides { of: &compared, answers: answers.as_ref() };
         if self.args.replay.results.json {
             let mut value = json(&compared, answers.as_ref());
             if let Some(object) = value.as_object_mut() {
@@ -231,10 +245,12 @@ impl Experiment<'_> {
             }
             outcome::print(&format!("{value}\n"));
         } else {
-            compare::say(&compared, answers.as_ref(), &self.args.judge, None);
+            compare::say(sides, &self.args.judge, None);
             outcome::print(&format!("\n  experiment {}\n", self.out.display()));
         }
-        let verdict = compare::verdict(&compared, answers.as_ref(), &self.args.judge.fail_on);
+        let written = Written::of_experiment(self.out, self.outputs, self.args)?;
+        written.write(Compared::Sides(sides), options::of_ab(self.args))?;
+        let verdict = compare::verdict(Compared::Sides(sides), &self.args.judge);
         Ok(match ended.outcome() {
             Some(outcome @ (Outcome::Interrupted | Outcome::Invalid)) => outcome,
             Some(outcome) if verdict == Outcome::Done => outcome,

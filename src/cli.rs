@@ -7,6 +7,7 @@ use formats::endpoint::Template;
 use formats::filter::Filter;
 
 use crate::secret::Reference;
+use crate::units;
 
 #[cfg(feature = "replay")]
 mod ab;
@@ -240,4 +241,10 @@ pub(crate) struct ImportArgs {
     /// Leave out lines that cannot be read, and say so (exit code 3)
     #[arg(long)]
     pub(crate) lenient: bool,
+    /// Bytes of exchanges that are compressed together, and that a reader holds in memory [default: 2MiB]
+    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", value_parser = units::block_size)]
+    pub(crate) block_size: Option<u64>,
+    /// Level of zstd, from 1 (fast) to 22 (small) [default: 1]
+    #[arg(long, env = "REENACT_LEVEL", value_name = "N", value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: Option<i32>,
 }

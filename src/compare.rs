@@ -1,24 +1,31 @@
 //! `reenact compare`: what changed between the runs of two sides, and whether that is real.
 
 mod answers;
-mod curl;
 mod learned;
 mod text;
 mod trend;
+mod written;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::Arc;
 
-use replayer::compare::answers::findings::{Finding, Part, Word};
 use replayer::compare::answers::{Answers, Asked as AnswersAsked, compare as answers_of};
 use replayer::compare::error::CompareError;
-use replayer::compare::judge::{Answer, Asked};
+use replayer::compare::judge::Asked;
 use replayer::compare::repeats::Design;
 use replayer::compare::rules::{self, Rules};
-use replayer::compare::{Comparison, compare, json, over_time, over_time_json};
+use replayer::compare::{Comparison, compare, is_session, json, over_time, over_time_json};
+use replayer::compared::links::Links;
+use replayer::compared::questions::{Concern, fails};
+use replayer::compared::{Compared, Sides};
+use replayer::report::TraceUrl;
 
 use crate::cli::{CompareArgs, FailOn, JudgeArgs};
 use crate::outcome::{self, Failure, Outcome};
+use crate::read;
+
+pub(crate) use written::{Written, options};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
     if args.answers.print_rules {
@@ -26,29 +33,41 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     check(&args.judge, args.runs.len())?;
-    let [before, after] = args.runs.as_slice() else {
-        return over_time(args);
+    let written = Written::check(args)?;
+    let Some((before, after)) = sides(&args.runs) else {
+        return over_time(args, written.as_ref());
     };
+    let identities = read::identities(args.answers.identity.as_ref())?.map(Arc::new);
     let rules = rules(&args.judge)?;
     let learned = args.answers.learn.as_deref().map(learned::create).transpose()?;
     let design = if args.paired { Design::Paired } else { Design::Unpaired };
     let asked = Asked { min_effect: args.judge.min_effect, design, ..Asked::default() };
-    let (before, after) = (slice::from_ref(before), slice::from_ref(after));
-    let mut compared = compare(before, after, asked, args.judge.min_change).map_err(|error| failure(&error))?;
+    let compared = compare(before, after, asked, args.judge.min_change, identities.as_ref());
+    let mut compared = compared.map_err(|error| failure(&error))?;
     let answers = compare_answers(&mut compared, rules, args.answers.spool.as_deref())?;
+    let sides = Sides { of: &compared, answers: answers.as_ref() };
     if args.json {
         outcome::print(&format!("{}\n", json(&compared, answers.as_ref())));
     } else {
-        say(&compared, answers.as_ref(), &args.judge, args.answers.trace_url.as_deref());
+        say(sides, &args.judge, args.answers.trace_url.as_ref());
     }
+    let asked = options::of_compare(args);
+    written.as_ref().map_or(Ok(()), |written| written.write(Compared::Sides(sides), asked))?;
     match (learned, &answers) {
         (Some(file), Some(answers)) => {
             file.write(&answers.learned)?;
             Ok(Outcome::Done)
         }
         (Some(file), None) => Err(file.nothing()),
-        (None, _) => Ok(verdict(&compared, answers.as_ref(), &args.judge.fail_on)),
+        (None, _) => Ok(verdict(Compared::Sides(sides), &args.judge)),
     }
+}
+
+/// Before and after: two, or the sessions that a run sent together and the run.
+fn sides(given: &[PathBuf]) -> Option<(&[PathBuf], &[PathBuf])> {
+    let (after, before) = given.split_last()?;
+    let are_recorded = || before.iter().all(|path| is_session(path)) && !is_session(after);
+    (before.len() == 1 || (before.len() > 1 && are_recorded())).then_some((before, slice::from_ref(after)))
 }
 
 /// The rules that hold.
@@ -77,13 +96,13 @@ pub(crate) fn compare_answers(
 }
 
 /// One run, or three and more.
-fn over_time(args: &CompareArgs) -> Result<Outcome, Failure> {
+fn over_time(args: &CompareArgs, written: Option<&Written>) -> Result<Outcome, Failure> {
     if args.paired {
         return Err(Failure::new("--paired needs two sides").hint("give a folder of runs for each, or leave it out"));
     }
     let about_answers = args.judge.fail_on.iter().any(|what| matches!(what, FailOn::Body | FailOn::Header));
-    if about_answers || args.answers.learn.is_some() || args.judge.rules.is_some() {
-        return Err(Failure::new("--rules, --learn and --fail-on body,header need two sides")
+    if about_answers || args.answers.learn.is_some() || args.judge.rules.is_some() || args.answers.identity.is_some() {
+        return Err(Failure::new("--rules, --learn, --identity and --fail-on body,header need two sides")
             .hint("answers are held against those of another side: give two, or leave these out"));
     }
     let asked = Asked { min_effect: args.judge.min_effect, ..Asked::default() };
@@ -93,14 +112,8 @@ fn over_time(args: &CompareArgs) -> Result<Outcome, Failure> {
     } else {
         outcome::print(&trend::text(&found, args.judge.top));
     }
-    let fails = |what: &FailOn| match what {
-        FailOn::Slower => found.rises(),
-        FailOn::Status => found.trend.errors.is_some_and(|estimate| estimate.mean > 0.0),
-        FailOn::Target => found.target_rises(),
-        // One side, or many of them: answers have nothing to be held against.
-        FailOn::Body | FailOn::Header | FailOn::None => false,
-    };
-    Ok(if args.judge.fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done })
+    written.map_or(Ok(()), |written| written.write(Compared::OverTime(&found), options::of_compare(args)))?;
+    Ok(verdict(Compared::OverTime(&found), &args.judge))
 }
 
 /// What contradicts itself.
@@ -115,9 +128,9 @@ pub(crate) fn check(args: &JudgeArgs, sides: usize) -> Result<(), Failure> {
 }
 
 /// Prints it for a person.
-pub(crate) fn say(compared: &Comparison, answers: Option<&Answers>, args: &JudgeArgs, trace_url: Option<&str>) {
-    let said = answers.map(|answers| answers::text(answers, trace_url, args.top));
-    outcome::print(&text::text(compared, said, args.top));
+pub(crate) fn say(sides: Sides<'_>, args: &JudgeArgs, trace_url: Option<&TraceUrl>) {
+    let links = Links::of(&sides.of.before, &sides.of.after, trace_url);
+    outcome::print(&text::text(&sides, &links, args.top));
 }
 
 pub(crate) fn failure(error: &CompareError) -> Failure {
@@ -132,23 +145,11 @@ pub(crate) fn failure(error: &CompareError) -> Failure {
 }
 
 /// Whether something is there that `--fail-on` names.
-pub(crate) fn verdict(of: &Comparison, answers: Option<&Answers>, fail_on: &[FailOn]) -> Outcome {
-    let findings = || answers.iter().flat_map(|answers| &answers.findings);
-    // Without a noise floor there are only rules to tell noise by: what they leave counts.
-    let differs = |parts: &[Part]| {
-        findings().any(|one| parts.contains(&one.part()) && matches!(one.word, Word::Changed | Word::Differs))
-    };
-    let rows = || of.judged.system.iter().chain(of.judged.endpoints.iter().flatten());
-    let fails = |what: &FailOn| match what {
-        FailOn::Slower => rows().any(|row| row.answer == Answer::Slower),
-        FailOn::Status => {
-            let is_status = |one: &Finding| one.part() == Part::Status && one.word == Word::Changed;
-            !of.outcomes.is_empty() || findings().any(is_status)
-        }
-        FailOn::Body => differs(&[Part::Body, Part::Trailer]),
-        FailOn::Header => differs(&[Part::Header]),
-        // Of two sides nothing is said about it.
-        FailOn::Target | FailOn::None => false,
-    };
-    if fail_on.iter().any(fails) { Outcome::Failed } else { Outcome::Done }
+pub(crate) fn verdict(of: Compared<'_>, args: &JudgeArgs) -> Outcome {
+    if fails(of, &concerns(args)) { Outcome::Failed } else { Outcome::Done }
+}
+
+/// What `--fail-on` names.
+pub(crate) fn concerns(args: &JudgeArgs) -> Vec<Concern> {
+    args.fail_on.iter().filter_map(|what| what.concern()).collect()
 }

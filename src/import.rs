@@ -29,15 +29,26 @@ pub(crate) fn run(args: &ImportArgs) -> Result<Outcome, Failure> {
     for path in &args.files {
         inputs.push((name(path), open(path)?));
     }
-    let mut import = Import { args, reader: Reader::new(), writer: None, skipped: 0, gaps: 0 };
+    let mut import = Import { args, options: options(args), reader: Reader::new(), writer: None, skipped: 0, gaps: 0 };
     for (name, input) in inputs {
         import.read(&name, input)?;
     }
     import.finish()
 }
 
+fn options(args: &ImportArgs) -> WriterOptions {
+    let default = WriterOptions::default();
+    let block_bytes = args.block_size.and_then(|bytes| usize::try_from(bytes).ok());
+    WriterOptions {
+        level: args.level.unwrap_or(default.level),
+        block_bytes: block_bytes.unwrap_or(default.block_bytes),
+        ..default
+    }
+}
+
 struct Import<'a> {
     args: &'a ImportArgs,
+    options: WriterOptions,
     reader: Reader,
     writer: Option<SessionWriter>,
     skipped: u64,
@@ -108,7 +119,7 @@ impl Import<'_> {
     fn create(&mut self, header: SessionHeader) -> Result<(), Failure> {
         let created_by = format!("reenact {} import", env!("CARGO_PKG_VERSION"));
         let header = SessionHeader { created_by, ..header };
-        self.writer = Some(SessionWriter::create(&self.args.out, header, WriterOptions::default())?);
+        self.writer = Some(SessionWriter::create(&self.args.out, header, self.options)?);
         Ok(())
     }
 

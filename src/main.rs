@@ -46,6 +46,11 @@ use cli::Command;
 use command_line::{CommandLine, Unread};
 use outcome::{Failure, Outcome};
 
+/// Most of what one thread makes another one lets go of, for which glibc's allocator makes them wait for each other, and musl's
+/// all threads (docs/adr/0010).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     if !cfg!(target_os = "linux") {
         eprintln!("error: reenact runs on Linux only, not on {}", std::env::consts::OS);

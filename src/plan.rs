@@ -8,6 +8,7 @@ use replayer::job::RunFacts;
 use replayer::plan::Part;
 use replayer::report::plan_svg;
 use replayer::shape::{ShapeCheck, ShapeRow};
+use replayer::spool::EndpointPlan;
 use serde_json::json;
 
 use crate::cli::PlanArgs;
@@ -109,14 +110,16 @@ impl Planned {
             },
             "block_edges_ns": plan.block_edges_ns(),
             "block_trends": plan.block_trends(),
+            "block_levels": plan.block_levels().collect::<Vec<_>>(),
             "pool_block_edges_ns": plan.pool_block_edges_ns(),
             "pool_block_trends": plan.pool_block_trends(),
+            "pool_block_levels": plan.pool_block_levels().collect::<Vec<_>>(),
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.found.undecided,
             "sealed_exchanges": summary.sealed,
             "traces": self.traces_json(),
-            "endpoints": self.endpoints().into_iter().map(|(name, count)| json!({"endpoint": name, "requests": count})).collect::<Vec<_>>(),
+            "endpoints": self.endpoints().into_iter().map(|(index, row)| json!({"index": index, "endpoint": row.name, "requests": row.planned})).collect::<Vec<_>>(),
         })
     }
 
@@ -206,13 +209,16 @@ impl Planned {
             line("sealed", notice);
         }
         line("traces", self.traces_text());
+        if let Some(notice) = self.endpoints_notice() {
+            line("endpoints", notice);
+        }
         line("rate", format!("▕{}▏", units::sparkline(&columns(&analysis.rates.plan))));
         line("plan hash", self.found.hash.clone());
         out += &self.shape_text(&analysis.shape);
         out += &format!("\n  {:<56} {:>10}\n", "endpoint", "requests");
         let endpoints = self.endpoints();
-        for (name, count) in endpoints.iter().take(ENDPOINTS_SHOWN) {
-            out += &format!("  {name:<56} {:>10}\n", units::count(*count));
+        for (_, row) in endpoints.iter().take(ENDPOINTS_SHOWN) {
+            out += &format!("  {:<56} {:>10}\n", row.name, units::count(row.planned));
         }
         if endpoints.len() > ENDPOINTS_SHOWN {
             out += &format!("  … and {} more (--json has all)\n", endpoints.len() - ENDPOINTS_SHOWN);
@@ -273,10 +279,10 @@ impl Planned {
         plan_svg(&rates.recording, &rates.plan, span_ns, shape)
     }
 
-    fn endpoints(&self) -> Vec<(&str, u64)> {
-        let rows = self.spool.summary.endpoints.iter().map(|row| (row.name.as_str(), row.planned));
-        let mut rows: Vec<_> = rows.filter(|row| row.1 > 0).collect();
-        rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    /// With their indexes, by which histograms are called; most requests first.
+    fn endpoints(&self) -> Vec<(u32, &EndpointPlan)> {
+        let mut rows: Vec<_> = (0..).zip(&self.spool.summary.endpoints).filter(|(_, row)| row.planned > 0).collect();
+        rows.sort_by(|(_, a), (_, b)| b.planned.cmp(&a.planned).then_with(|| a.name.cmp(&b.name)));
         rows
     }
 }

@@ -1,6 +1,7 @@
 //! From arguments to a plan and its spool, for `plan` and `replay` alike.
 
 mod asked;
+mod endpoints;
 mod kept;
 mod sealed;
 mod select;

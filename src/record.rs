@@ -51,28 +51,27 @@ pub(crate) fn run(args: RecordArgs, values: Values) -> Result<Outcome, Failure> 
     let mut events = Events::listen()?;
     let mut reload = Reload::new(&args, values)?;
     let config = Config::check(args)?;
-    for warning in config.pairs.iter().flat_map(pairs::Pair::warnings) {
-        say(Level::Warn, &format!("warning: {warning}"));
-    }
     let (admin, handover) = (config.admin.clone(), config.handover.clone());
     let (mut drain, mut drain_max) = (config.drain, config.drain_max);
-    let admin = admin.map(|endpoint| admin::bind(&endpoint, &events)).transpose()?;
+    let admin = admin.iter().map(|endpoint| admin::bind(endpoint, &events)).collect::<Result<Vec<_>, _>>()?;
+    let offer = handover.as_deref().map(|path| handover::prepare(path, &events)).transpose()?;
     let before = handover.as_deref().map(handover::take).transpose()?.flatten();
     let (inherited, before) = match before {
         Some((sockets, before)) => (sockets, Some(before)),
         None => (systemd::sockets()?, None),
     };
     let mut recording = Recording::start(config, inherited, before.is_some())?;
+    recording.warnings().iter().for_each(|warning| say(Level::Warn, &format!("warning: {warning}")));
     recording.greeting().lines().for_each(|line| say(Level::Info, line));
-    if let Some(admin) = admin {
+    for admin in admin {
         say(Level::Info, &admin.greeting());
         admin.serve(&events);
     }
     if let Some(before) = before {
         before.accepted();
     }
-    if let Some(path) = &handover {
-        handover::offer(path, &events)?;
+    if let Some(offer) = offer {
+        offer.make();
     }
     systemd::ready();
     let mut phase = Phase::Running;

@@ -276,7 +276,7 @@ impl Replay {
         };
         self.safety.tell_end(&end_facts);
         let result = result?;
-        let asked: Vec<Output> = args.results.output.iter().map(|form| (*form).into()).collect();
+        let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
         outputs::write(&out, &result, &asked)?;
         Ok(Replayed { result, out, sessions: whole })
     }
@@ -321,6 +321,7 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
         },
         timeout_ns: units::nanos(args.timeout),
         spin_ns: units::nanos(args.spin),
+        real_time: !args.no_real_time,
         in_flight_max: args.max_in_flight.unwrap_or(if at_once { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX }),
         connections_max: args.max_connections.map(|most| most as u64),
         rate_max: args.max_rate,

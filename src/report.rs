@@ -9,7 +9,7 @@ use replayer::outputs::{self, Output};
 use replayer::recount::{self, RecountError};
 use replayer::result::RunResult;
 use replayer::result::thresholds::Judged;
-use replayer::run_directory::{self, RunDirectory};
+use replayer::run_directory::{self, RESULT, RunDirectory};
 use replayer::thresholds::{Budget, judge};
 use replayer::verdict::Trust;
 
@@ -21,13 +21,24 @@ use crate::thresholds;
 
 pub(crate) fn run(args: &ReportArgs) -> Result<Outcome, Failure> {
     let budgets = thresholds::check(&args.thresholds)?;
-    match (args.runs.as_slice(), &args.out) {
+    let runs: Vec<PathBuf> = args.runs.iter().map(|run| directory(run).to_owned()).collect();
+    match (runs.as_slice(), &args.out) {
         ([run], None) if !args.partial => again(args, run, &budgets),
-        (_, Some(out)) => merged(args, out, budgets),
+        (_, Some(out)) => merged(args, &runs, out, budgets),
         ([_], None) => Err(Failure::new("--partial says nothing without --out")
             .hint("give the directory for the result of the whole plan, as in --out runs/whole")),
         (_, None) => Err(Failure::new("several runs are merged into a new directory, which is missing")
             .hint("name it with --out, as in --out runs/whole")),
+    }
+}
+
+/// The directory of a run: also of its `run.json`, if that is what was given.
+fn directory(run: &Path) -> &Path {
+    let is_result = run.file_name().is_some_and(|name| name == RESULT) && !run.is_dir();
+    match run.parent().filter(|_| is_result) {
+        Some(parent) if parent == Path::new("") => Path::new("."),
+        Some(parent) => parent,
+        None => run,
     }
 }
 
@@ -70,12 +81,12 @@ fn unfinished(args: &ReportArgs, run: &Path, error: &MergeError, budgets: &[Budg
     Ok(Outcome::Loss)
 }
 
-fn merged(args: &ReportArgs, out: &Path, budgets: Vec<Budget>) -> Result<Outcome, Failure> {
-    let (result, counted) = merge::merge_counted(&args.runs, args.partial)?;
+fn merged(args: &ReportArgs, runs: &[PathBuf], out: &Path, budgets: Vec<Budget>) -> Result<Outcome, Failure> {
+    let (result, counted) = merge::merge_counted(runs, args.partial)?;
     let mut result = with_links(result, args);
     let budgets = if budgets.is_empty() { thresholds::of(&result)? } else { budgets };
     result.thresholds.clear();
-    let directories: Vec<&Path> = args.runs.iter().map(PathBuf::as_path).collect();
+    let directories: Vec<&Path> = runs.iter().map(PathBuf::as_path).collect();
     judged(&mut result, &counted, &directories, &budgets)?;
     let directory = RunDirectory::create(out)?;
     directory.write_result(&result)?;
@@ -113,5 +124,5 @@ fn judged(result: &mut RunResult, counted: &Counted, directories: &[&Path], budg
 }
 
 fn asked(args: &ReportArgs) -> Vec<Output> {
-    args.output.iter().map(|form| (*form).into()).collect()
+    args.output.iter().filter_map(|form| form.of_run()).collect()
 }

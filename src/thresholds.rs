@@ -45,7 +45,9 @@ pub(crate) fn check(args: &ThresholdArgs) -> Result<Vec<Budget>, Failure> {
         let listed = budgets(&text).map_err(|error| {
             Failure::new(format!("{shown}, {error}")).hint("docs/thresholds.md has the form of the file")
         })?;
-        all.extend(listed);
+        // Where a rule stands is said also of what only the sessions tell, such as an endpoint that is not there.
+        let place = |line: String| format!("{shown}, {line}");
+        all.extend(listed.into_iter().map(|one| Budget { place: one.place.map(place), ..one }));
     }
     Ok(all)
 }
@@ -67,7 +69,7 @@ pub(crate) fn of(result: &RunResult) -> Result<Vec<Budget>, Failure> {
             .rule
             .parse::<Rule>()
             .map_err(|error| Failure::new(format!("run.json has a threshold of another version: {error}")))?;
-        let budget = Budget { rule, name: one.name.clone(), why: one.why.clone(), link: one.link.clone() };
+        let budget = Budget { rule, name: one.name.clone(), why: one.why.clone(), link: one.link.clone(), place: None };
         // A rule about each endpoint stands there once for each.
         if !budgets.contains(&budget) {
             budgets.push(budget);

@@ -30,6 +30,14 @@ pub(crate) fn body_size(text: &str) -> Result<u64, String> {
     if bytes > most { Err(too_large()) } else { Ok(bytes) }
 }
 
+/// A size that a block of a session may have.
+pub(crate) fn block_size(text: &str) -> Result<u64, String> {
+    let (least, most) = (formats::session::BLOCK_BYTES_MIN, formats::session::BLOCK_BYTES_MAX);
+    let bytes = size(text)?;
+    let bad = || format!("a block has from {} to {}", self::bytes(least), self::bytes(most));
+    if (least..=most).contains(&bytes) { Ok(bytes) } else { Err(bad()) }
+}
+
 /// `30s`, `1h30m`, `250ms`, `0s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

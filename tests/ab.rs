@@ -113,7 +113,7 @@ fn an_experiment_finds_what_is_slower_and_ends_when_it_knows() {
     let names = std::fs::read_dir(&ab.out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
     names.sort();
-    assert_eq!(names, ["aa", "after", "before", "experiment.json"]);
+    assert_eq!(names, ["aa", "after", "before", "experiment.json", "report.html"]);
 }
 
 #[test]

@@ -311,7 +311,7 @@ fn recorders_that_cannot_start() {
     let below = text(&below_a_file.join("s"));
     let record = |listen: &str, upstream: &str, out: &str, more: &[&str], says: &[&str]| {
         let arguments = ["record", "--listen", listen, "--upstream", upstream, "--out", out];
-        check(&[&arguments[..], more].concat(), 2, says);
+        check(&[&arguments[..], more].concat(), 2, says)
     };
     record(&taken, &upstream, &out, &[], &["cannot listen on", &taken, "in use", "--listen"]);
     record(&free, &format!("http://{free}"), &out, &[], &["own listener"]);
@@ -329,7 +329,30 @@ fn recorders_that_cannot_start() {
     record(&free, &upstream, &out, &["--mode", "x"], &["`x` is no mode"]);
     record(&free, &upstream, &out, &["--seal", "age1"], &["--seal", "no age recipient"]);
     record("nonsense", &upstream, &out, &[], &["nonsense", "--listen"]);
-    assert!(!inside(&folder, "s").join("00000001.reenact").exists(), "nothing was left behind");
+    record(&free, "http://127.0.0.1:0", &out, &[], &["127.0.0.1:0", "no valid port"]);
+    for (flag, value, why) in [
+        ("--threads", "0", "from 1 to 256"),
+        ("--threads", "100000", "from 1 to 256"),
+        ("--queue-bytes", "0", "above zero"),
+        ("--backlog-bytes", "0", "above zero"),
+        ("--max-exchanges", "0", "above zero"),
+        ("--max-size", "0", "above zero"),
+        ("--duration", "0s", "above zero"),
+        ("--keep-for", "0s", "above zero"),
+        ("--rotate-every", "0s", "above zero"),
+        ("--rotate-size", "0", "above zero"),
+        ("--flush-interval", "1ns", "at least 10ms"),
+        ("--keep-size", "1MiB", "less than one segment"),
+    ] {
+        record(&free, &upstream, &out, &[flag, value], &[flag, why, "hint: "]);
+    }
+    let (nowhere, a_folder) = (text(&inside(&folder, "no/x.sock")), text(folder.path()));
+    for path in [&nowhere, &a_folder, &text(&below_a_file)] {
+        let said = record(&free, &upstream, &out, &["--handover", path], &["--handover", path, "hint: "]);
+        assert!(!said.err.contains("listening on"), "{said:?}");
+    }
+    assert!(!inside(&folder, "s").exists(), "no session was begun");
+    assert_eq!(support::files(folder.path()), [below_a_file], "nothing was left behind");
 }
 
 #[test]
@@ -390,6 +413,23 @@ fn what_is_not_built_is_refused_by_name() {
 }
 
 #[test]
+fn an_import_makes_blocks_of_the_size_and_level_that_were_asked_for() {
+    let folder = folder();
+    let file = inside(&folder, "good.jsonl");
+    let lines: Vec<String> = (0..2_000).map(|at| line(at * 1_000, at % 7, "GET", &format!("/page/{at}"))).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let size = |name: &str, options: &[&str]| {
+        let (file, out) = (text(&file), inside(&folder, name));
+        check(&[&["import", "--format", "jsonl", &file, "-o", &text(&out)], options].concat(), 0, &[]);
+        std::fs::metadata(out.join("00000001.reenact")).unwrap().len()
+    };
+    let (small, default) = (size("small", &["--block-size", "4KiB"]), size("default", &[]));
+    assert!(small > default * 5 / 4, "{small} and {default} bytes");
+    let high = size("high", &["--level", "19"]);
+    assert!(high < default, "{high} and {default} bytes");
+}
+
+#[test]
 fn lines_that_cannot_be_imported_are_named() {
     let folder = folder();
     let (good, file) = (line(0, 1, "GET", "/"), inside(&folder, "bad.jsonl"));
@@ -404,6 +444,11 @@ fn lines_that_cannot_be_imported_are_named() {
         &["line 3", "1 lines were left out"],
     );
     assert_eq!(support::exchanges(Path::new(&lenient)).len(), 2);
+    for (option, value, said) in
+        [("--block-size", "1KiB", "a block has from 4.0 KiB to 32.0 MiB"), ("--level", "23", "1..=22")]
+    {
+        check(&[&import[..], &["--lenient", option, value]].concat(), 2, &[said]);
+    }
     check(&["import", "--format", "jsonl", "/no/such/file", "-o", &out], 2, &["/no/such/file"]);
     check(&["import", "--format", "jsonl", folder.path().to_str().unwrap(), "-o", &out], 2, &["cannot open"]);
 }

@@ -142,12 +142,26 @@ fn arrivals_stop_in_a_pause_go_on_after_it_and_the_result_is_exact_against_the_c
     assert!(off <= 100, "{off} in other seconds than planned: {rows:?}");
     let notice = result["notices"].as_array().unwrap().iter().find(|one| one.as_str().unwrap().contains("was changed"));
     assert!(notice.is_some_and(|one| one.as_str().unwrap().contains("paused at ")), "{result}");
+    marked(&out, &["paused", "resumed", "3× speed"]);
+}
+
+/// Every chart over time shows a line at each of these instants, and says them to those who do not see it.
+fn marked(run: &Path, what: &[&str]) {
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for id in ["rate", "heat", "response", "lag", "health"] {
+        let chart = page.split_once(&format!("<figure id=\"{id}\"")).unwrap().1.split_once("</figure>").unwrap().0;
+        let described = chart.split_once("<desc").unwrap().1.split_once("</desc>").unwrap().0;
+        assert_eq!(chart.matches("<line class=\"mark\"").count(), what.len(), "{id}: {described}");
+        for what in what {
+            assert!(described.contains(&format!("{what} at ")), "{id}, {what}: {described}");
+        }
+    }
 }
 
 #[test]
 fn the_rate_at_the_target_is_that_of_the_scaled_plan() {
     let (folder, came) = (folder(), Came::default());
-    let (replay, _, socket) = controlled(&folder, &came, 20, &[]);
+    let (replay, out, socket) = controlled(&folder, &came, 20, &[]);
     let mut caller = Caller::connect(&socket);
     let planned = came.wait_for_more(50);
     caller.say("scale 4");
@@ -160,6 +174,7 @@ fn the_rate_at_the_target_is_that_of_the_scaled_plan() {
     assert!(came.within(Duration::from_secs(1)) < 12);
     assert_eq!(caller.say("drain")["ok"], true);
     assert_eq!(replay.finish().code, 130);
+    marked(&out, &["4× speed", "0.1× speed", "stopped"]);
 }
 
 #[test]

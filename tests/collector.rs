@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use peers::{Receiver, client, venv};
-use scripted::gets;
-use serde_json::Value;
-use support::{folder, inside, reenact_says, run, text};
+use scripted::{line, session};
+use serde_json::{Value, json};
+use support::{folder, inside, reenact, run, text};
 
 fn collector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/collector").join(name)
@@ -23,7 +23,7 @@ fn configurations() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(collector("")).unwrap().map(|entry| entry.unwrap().path());
     let mut configurations: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
     configurations.sort();
-    assert_eq!(configurations.len(), 7, "{configurations:?}");
+    assert_eq!(configurations.len(), 8, "{configurations:?}");
     configurations
 }
 
@@ -45,6 +45,7 @@ fn pipelines_fit_together_and_use_what_is_documented() {
     for (from, to, said) in [
         ("error_mode: ignore", "eror_mode: ignore", "settings that are not known: {'eror_mode'}"),
         ("receivers: [otlp]", "receivers: [oltp]", "uses oltp, which receivers does not define"),
+        ("pipelines: [traces/replays]", "pipelines: [traces/replay]", "take from it"),
         ("default_pipelines: [traces/production]", "default_pipelines: [traces/replays]", "take from it"),
     ] {
         let broken = inside(&folder, "broken.yaml");
@@ -59,10 +60,19 @@ fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
     const OF_THE_RUN: usize = 4;
     const REQUESTS: usize = 12;
     let folder = folder();
-    let session = gets(folder.path(), "s", REQUESTS as u64);
+    let browsed = |at: u64| {
+        let mut line: Value = serde_json::from_str(&line(at * 5, at % 7 + 1, "GET", "/item")).unwrap();
+        line["request"]["headers"].as_array_mut().unwrap().push(json!(["User-Agent", "Mozilla/5.0"]));
+        line.to_string()
+    };
+    let session = session(folder.path(), "s", &(0..REQUESTS as u64).map(browsed).collect::<Vec<_>>());
     let ours = Receiver::start("otlp.py", inside(&folder, "ours"));
     let shop = Receiver::start("traced.py", inside(&folder, "shop"));
-    let (endpoint, target) = (format!("http://{}", ours.address), format!("http://{}", shop.address));
+    // Reads no context that is sent, and names attributes as today's conventions do.
+    let alone = [("OTEL_PROPAGATORS", "b3"), ("OTEL_SEMCONV_STABILITY_OPT_IN", "http")];
+    let alone = Receiver::start_in("traced.py", &alone, inside(&folder, "alone"));
+    let endpoint = format!("http://{}", ours.address);
+    let [target, other] = [&shop, &alone].map(|one| format!("http://{}", one.address));
 
     // Others use the service too: without any trace, and with one of another tool that has its own state and baggage.
     let traced = [
@@ -72,26 +82,24 @@ fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
     ];
     client("curl", &["--silent", &target]);
     client("curl", &["--silent", "-H", traced[0], "-H", traced[1], "-H", traced[2], &target]);
-    let production = shop.received(4);
+    client("curl", &["--silent", &other]);
+    let mut production = shop.received(4);
+    production.extend(alone.received(2));
     let out = inside(&folder, "run");
-    let said = reenact_says([
-        "replay",
-        &text(&session),
-        "--target",
-        &target,
-        "--otlp-endpoint",
-        &endpoint,
-        "--environment",
-        "tests",
-        "--out",
-        &text(&out),
-    ]);
-    assert_eq!(said.code, 0, "{said:?}");
+    for (target, out) in [(&target, &out), (&other, &inside(&folder, "second"))] {
+        let arguments =
+            ["replay", &text(&session), "--target", target, "--otlp-endpoint", &endpoint, "--environment", "tests"];
+        let said = run(reenact(arguments).args(["--out", &text(out)]).env("OTEL_SERVICE_NAME", "nightly"));
+        assert_eq!(said.code, 0, "{said:?}");
+    }
     let mut replays = shop.received(4 + 2 * REQUESTS).split_off(4);
-    replays.extend(ours.received(REQUESTS + OF_THE_RUN));
+    replays.extend(ours.received(2 * (REQUESTS + OF_THE_RUN)));
+    // Without context nothing is known of what is below the server's spans.
+    let behind = alone.received(2 + 2 * REQUESTS).split_off(2);
+    replays.extend(behind.into_iter().filter(|span| span["kind"] == "SERVER"));
     // What services do under a replay has the id of the run, by way of tracestate and of baggage.
     let run_id = &support::run_json(&out)["run_id"];
-    for span in replays.iter().filter(|span| span["resource"]["service.name"] == "shop") {
+    for span in replays.iter().filter(|span| span["resource"]["service.name"] == "shop" && span["trace_state"] != "") {
         assert_eq!(span["attributes"]["reenact.run_id"], *run_id, "{span}");
         assert_eq!(span["trace_state"], format!("reenact={}", run_id.as_str().unwrap()), "{span}");
     }
@@ -111,7 +119,8 @@ fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
     for (from, to, said) in [
         ("synthetic_request", "synthetic", "no span of a replay has attributes[\"synthetic\"]"),
         ("IsMatch(trace_state[\"reenact\"], \".+\")", "trace_state[\"reenact\"] != nil", "catches what is no replay's"),
-        ("        - resource.attributes[\"service.name\"] == \"reenact\"\n", "", "taken for production's"),
+        ("        - resource.attributes[\"reenact.run_id\"] != nil\n", "", "taken for production's"),
+        ("        - IsMatch(attributes[\"user_agent.original\"], \"(^| )reenact/\")\n", "", "taken for production's"),
     ] {
         let broken = inside(&folder, "broken.yaml");
         std::fs::write(&broken, whole.replace(from, to)).unwrap();

@@ -1,56 +1,15 @@
 //! `reenact compare` from outside: real runs against targets of which one is slower and fails at one endpoint.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test that cannot go on fails; a target takes its time"
-)]
 
+mod compared;
 mod scripted;
 mod support;
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use scripted::{OK, line, read_head, session, target};
-use serde_json::{Value, json};
+use compared::{four_endpoints, runs, shop, soak};
+use serde_json::Value;
 use support::{folder, inside, reenact_says, text};
-
-/// Requests of four endpoints, one every 5 ms.
-fn four_endpoints(folder: &Path) -> PathBuf {
-    let lines: Vec<String> =
-        (0..320_u64).map(|n| line(n * 5, n % 8, "GET", ["/list", "/item", "/cart", "/help"][n as usize % 4])).collect();
-    session(folder, "s", &lines)
-}
-
-/// Every answer takes 4 ms; of `/cart`, so much more. `fails` is answered with 500.
-fn shop(slower: Duration, fails: Option<&'static str>) -> SocketAddr {
-    target(move |mut socket| {
-        while let Some(head) = read_head(&mut socket) {
-            let is = |path: &str| head.starts_with(format!("GET {path} ").as_bytes());
-            std::thread::sleep(Duration::from_millis(4) + if is("/cart") { slower } else { Duration::ZERO });
-            let answer: &[u8] = match fails {
-                Some(path) if is(path) => b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
-                _ => OK,
-            };
-            if socket.write_all(answer).is_err() {
-                break;
-            }
-        }
-    })
-}
-
-#[track_caller]
-fn runs(session: &Path, to: SocketAddr, out: &Path, count: usize) {
-    for number in 0..count {
-        let (session, to, out) = (text(session), format!("http://{to}"), text(&out.join(number.to_string())));
-        let said =
-            reenact_says(["replay", &session, "--target", &to, "--out", &out, "--lag-limit", "strained=1s,invalid=2s"]);
-        assert_eq!(said.code, 0, "{said:?}");
-    }
-}
 
 #[test]
 fn what_is_slower_and_what_fails_is_found_and_nothing_else() {
@@ -64,7 +23,8 @@ fn what_is_slower_and_what_fails_is_found_and_nothing_else() {
     let said = reenact_says(["compare", &text(&before), &text(&after), "--min-effect", "50%"]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.out.contains("SLOWER  GET /cart: p50 +") && said.out.contains("relative to the rest"), "{}", said.out);
-    assert!(said.out.contains("STATUS  GET /help: 500 in 100 % of its requests, 0 % before"), "{}", said.out);
+    assert!(said.out.contains("STATUS  GET /help: 500 instead of 200 in 100 % of 320 pairs"), "{}", said.out);
+    assert_eq!(said.out.matches("STATUS  ").count(), 1, "one change is said once: {}", said.out);
     let wrong = ["SLOWER  GET /list", "SLOWER  GET /item", "FASTER", "STATUS  GET /cart"];
     assert!(!wrong.iter().any(|wrong| said.out.contains(wrong)), "{}", said.out);
 
@@ -116,50 +76,6 @@ fn what_is_slower_and_what_fails_is_found_and_nothing_else() {
         std::fs::read_to_string(&result).unwrap().replace("\"outcome\": \"valid\"", "\"outcome\": \"invalid\"");
     std::fs::write(&result, invalid).unwrap();
     check(&[&text(&before.join("2")), &other], 4, "is an invalid run");
-}
-
-/// What a run of two minutes would have written: of each of two endpoints a request every 40 ms, of which `/cart` takes
-/// longer and longer, by `by` at the end, and fails more and more often if it is to.
-fn soak(run: &Path, by: f64, fails: bool) {
-    let log = run.join("requests.jsonl.zst");
-    let lines = String::from_utf8(zstd::decode_all(std::fs::File::open(&log).unwrap()).unwrap()).unwrap();
-    let one: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    let mut out = zstd::stream::Encoder::new(std::fs::File::create(&log).unwrap(), 1).unwrap();
-    const REQUESTS: u64 = 6_000;
-    for number in 0..REQUESTS {
-        let (due, is_cart) = (number * 20_000_000, number % 2 == 1);
-        // Noise without a generator: the golden ratio's multiples are spread evenly.
-        let noise = (number as f64 * 0.618_034).fract();
-        let slower = if is_cart { 1.0 + by * number as f64 / REQUESTS as f64 } else { 1.0 };
-        let mut line = one.clone();
-        line["due_ns"] = due.into();
-        line["released_ns"] = due.into();
-        line["done_ns"] = (due + (5e6 * slower * (0.8 + 0.4 * noise)) as u64).into();
-        line["endpoint"] = if is_cart { "GET /cart" } else { "GET /list" }.into();
-        writeln!(out, "{line}").unwrap();
-    }
-    out.finish().unwrap();
-    let path = run.join("run.json");
-    let mut result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    result["steady"]["to_ns"] = 121_000_000_000_u64.into();
-    let row = result["timeline"][0].clone();
-    let second = |t_s: u64| {
-        let failed = if fails { t_s / 12 } else { 0 };
-        let mut row = row.clone();
-        (row["t_s"], row["errors"], row["completed"]) = (t_s.into(), failed.into(), (50 - failed).into());
-        row
-    };
-    result["timeline"] = (0..120).map(second).collect();
-    // A process whose memory leaks as its answers get slower.
-    let moment = |t_s: u64| {
-        let bytes = 5e7 * (1.0 + by * t_s as f64 / 120.0) + (t_s * 7 % 5) as f64 * 1e5;
-        json!({"t_s": t_s, "cpu": 0.5 + (t_s * 3 % 7) as f64 * 0.01, "rss_bytes": bytes as u64})
-    };
-    result["watched"] = json!([{
-        "source": "process 7 (shop)", "looks": 120, "missed": 0, "why": null, "cpu_s": 60.0, "cpu_busiest": 0.6,
-        "rss_peak_bytes": 6e7 as u64, "timeline_s": 1, "timeline": (0..120).map(moment).collect::<Vec<_>>(),
-    }]);
-    std::fs::write(&path, result.to_string()).unwrap();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use operated::{Client, service};
 use serde_json::Value;
-use support::{PATIENCE, Process, exchanges, folder, inside, reenact, run, text, wait_for};
+use support::{PATIENCE, Process, exchanges, folder, inside, reenact, run, set_up, text, wait_for};
 
 const MANIFESTS: [&str; 2] = ["kubernetes/sidecar.yaml", "kubernetes/transparent.yaml"];
 
@@ -25,11 +25,7 @@ fn read(name: &str) -> String {
 
 /// Python with what `tools/setup test` installs.
 fn python() -> Command {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    let path = target.join("test-venv/bin/python");
-    assert!(path.exists(), "{} is missing: `make test` (tools/setup test) installs it", path.display());
-    Command::new(path)
+    Command::new(set_up("test", "test-venv/bin/python"))
 }
 
 /// The documents of a YAML file.

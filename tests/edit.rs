@@ -328,7 +328,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     check(&[&one, "-o", &out, "--split-by", "time:1us"], "more than 64 parts");
     check(&[&one, "-o", &out, "--split-by", "client-hash:65"], "no number of parts");
     check(&[&one, "-o", &out, "--split-by", "time:1s", "--compact"], "--compact");
-    check(&[&one, "-o", &out, "--block-size", "1"], "--block-size is from");
+    check(&[&one, "-o", &out, "--block-size", "1"], "a block has from 4.0 KiB to 32.0 MiB");
     check(&[&one, "-o", &out, "--level", "23"], "1..=22");
     check(&[&one, "-o", &out, "--sample", "0%"], "no share");
     check(&[&one, "-o", &out, "--drop-bodies", "images"], "names no bodies");

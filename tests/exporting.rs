@@ -7,6 +7,7 @@ mod scripted;
 mod support;
 
 use exported::{Collector, Exported, replay, replay_fails};
+use peers::rotel::Rotel;
 use serde_json::Value;
 use support::{folder, inside, text};
 
@@ -241,6 +242,11 @@ fn what_cannot_be_honoured_is_refused_by_name() {
         (&["--otlp-endpoint", url], &[("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")], &["OTEL_EXPORTER_OTLP_TIMEOUT", "soon"]),
         (&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense")], &["nonsense", "is no URL"]),
         (
+            &[],
+            &[("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_ENDPOINT", url)],
+            &["OTEL_TRACES_EXPORTER", "zipkin", "otlp and none"],
+        ),
+        (
             &["--otlp-endpoint", "https://127.0.0.1:1"],
             &[("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem")],
             &["/nowhere.pem"],
@@ -256,11 +262,35 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[test]
+fn an_environment_that_turns_spans_off_goes_before_its_own_endpoint_and_behind_a_flag() {
+    let folder = folder();
+    let collector = Collector::start(&folder, "grpc", &["ok"]);
+    let url = collector.url();
+    let of_environment = ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str());
+    for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
+        let run = Exported::start_with(&folder, None, &[], &[of_environment, off]).finish();
+        assert_eq!(collector.requests().len(), 0, "{off:?}: {:?}", run.said);
+        assert!(!run.said.err.contains("warning"), "{off:?}: {:?}", run.said);
+    }
+    // What is for other programs concerns no run that names its own place, nor one that exports nothing.
+    for url in [None, Some(url.as_str())] {
+        let run = Exported::start_with(&folder, url, &[], &[("OTEL_TRACES_EXPORTER", "console")]).finish();
+        assert!(!run.said.err.contains("warning"), "{:?}", run.said);
+    }
+    let variables = [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_SAMPLER", "always_off")];
+    let run = Exported::start_with(&folder, Some(&url), &[], &variables).finish();
+    run.check(&[("exported", run.requests)]);
+    for warning in ["OTEL_SDK_DISABLED=true, and spans are exported all the same", "OTEL_TRACES_SAMPLER is not used"] {
+        assert!(run.said.err.contains(warning), "{:?}", run.said);
+    }
+}
+
+#[test]
 fn a_collector_that_is_not_ours_has_every_span_with_its_parents_and_links() {
     let folder = folder();
     for (protocol, port) in [("grpc", 0), ("http/protobuf", 1), ("http/json", 1)] {
         let behind = Collector::start(&folder, "grpc", &["ok"]);
-        let rotel = exported::rotel(&folder, &behind.url());
+        let rotel = Rotel::start(folder.path(), &behind.url());
         let more = ["--otlp-protocol", protocol, "--otlp-compression", "gzip"];
         let run = replay(&folder, &rotel.urls[port], &more);
         run.check(&[("exported", run.requests)]);

@@ -131,7 +131,7 @@ fn lines_fit_a_terminal_of_any_width() {
 fn segments(folder: &tempfile::TempDir, killed: bool) -> std::path::PathBuf {
     let out = inside(folder, "segments");
     let options =
-        WriterOptions { block_bytes: 4_000, segment_bytes_max: 8_000, sync: false, ..WriterOptions::default() };
+        WriterOptions { block_bytes: 4_000, segment_bytes_max: 5_000, sync: false, ..WriterOptions::default() };
     let mut writer = SessionWriter::create(&out, SessionHeader::default(), options).unwrap();
     for number in 0..2_000 {
         writer.append(&mut exchange(number)).unwrap();

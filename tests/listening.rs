@@ -219,6 +219,9 @@ fn what_cannot_work_is_refused_before_anybody_is_accepted() {
     let own = free.local_addr().unwrap().to_string();
     drop(free);
     let (to_own, path) = (format!("http://{own}"), format!("unix:{}", text(&inside(&folder, "s.sock"))));
+    let unspecified = to_own.replace("127.0.0.1", "0.0.0.0");
+    std::os::unix::fs::symlink(inside(&folder, "s.sock"), inside(&folder, "linked.sock")).unwrap();
+    let linked = format!("unix:{}", text(&inside(&folder, "linked.sock")));
     let long = format!("unix:/{}", "x".repeat(120));
     let plain = ["--listen", "127.0.0.1:0", "--upstream", "http://192.0.2.1"];
     let https = ["--listen", "127.0.0.1:0", "--upstream", "https://192.0.2.1"];
@@ -247,7 +250,9 @@ fn what_cannot_work_is_refused_before_anybody_is_accepted() {
         ),
         (with(&[], &["--listen", &own, "--upstream", &to_own]), vec!["own listener"]),
         (with(&[], &["--listen", &own.replace("127.0.0.1", "0.0.0.0"), "--upstream", &to_own]), vec!["own listener"]),
+        (with(&[], &["--listen", &own, "--upstream", &unspecified]), vec!["own listener"]),
         (with(&[], &["--listen", &path, "--upstream", &path]), vec!["own listener"]),
+        (with(&[], &["--listen", &path, "--upstream", &linked]), vec!["own listener"]),
         (with(&[], &["--listen", &long, "--upstream", "http://192.0.2.1"]), vec!["cannot listen on"]),
         (with(&[], &["--listen", "127.0.0.1:0", "--upstream", &long]), vec!["cannot be connected to as a Unix socket"]),
         (with(&[], &["--listen", &path, "--transparent"]), vec!["gets no redirected connections"]),
@@ -269,6 +274,65 @@ fn what_cannot_work_is_refused_before_anybody_is_accepted() {
         let said = front::refused(&folder, &["--config", &text(&config)]);
         assert!(said.err.contains(says), "{toml}: {}", said.err);
     }
+}
+
+#[test]
+fn an_upstream_that_resolves_to_loopback_is_warned_of_however_it_is_written() {
+    let folder = folder();
+    let nginx = Nginx::start(folder.path(), |_| {});
+    for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
+        let upstream = format!("http://{host}:{}", nginx.port());
+        let mut recorder = Recorder::start(&folder, &["--upstream", &upstream]);
+        assert!(recorder.err().contains("--proxy-protocol-out"), "{host}: {}", recorder.err());
+        recorder.end();
+    }
+    let mut recorder = Recorder::start(&folder, &["--upstream", "http://192.0.2.1"]);
+    assert!(!recorder.err().contains("--proxy-protocol-out"), "{}", recorder.err());
+    recorder.end();
+}
+
+#[test]
+fn a_pair_may_lead_to_another_one_that_goes_elsewhere() {
+    let folder = folder();
+    let nginx = Nginx::start(folder.path(), |_| {});
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = free.local_addr().unwrap().to_string();
+    drop(free);
+    let config = inside(&folder, "reenact.toml");
+    let pairs = |upstream: &str| {
+        let pair = format!("[[pair]]\nlisten = \"{second}\"\nupstream = \"http://{upstream}\"\n");
+        std::fs::write(&config, pair).unwrap();
+    };
+    pairs(&nginx.address);
+    let (to_second, file) = (format!("http://{second}"), text(&config));
+    let mut recorder = Recorder::start(&folder, &["--upstream", &to_second, "--config", &file]);
+    assert_eq!(curl(&format!("http://{}", recorder.address), folder.path(), &["/page"]), b"one page\n");
+    let summary = recorder.end();
+    assert_eq!((&summary["connections"], &summary["loops_refused"]), (&2.into(), &0.into()), "{summary}");
+    assert_eq!(exchanges(&recorder.session).len(), 2);
+    // The same where the second leads to the first.
+    pairs(&recorder.address);
+    let said = front::refused(
+        &folder,
+        &["--listen", &recorder.address, "--upstream", &to_second, "--config", &file, "--capture", "off"],
+    );
+    assert!(said.err.contains("own listener"), "{}", said.err);
+}
+
+#[test]
+#[ignore = "needs root and a network namespace: cargo nextest run --run-ignored only comes_back"]
+fn what_comes_back_by_an_address_that_was_not_there_at_the_start_is_closed() {
+    let folder = folder();
+    let mut command = front::installed("unshare");
+    command.args(["-n", "sh", "tests/front/loop.sh", env!("CARGO_BIN_EXE_reenact"), &text(folder.path())]);
+    let said = support::run(command.current_dir(env!("CARGO_MANIFEST_DIR")));
+    let err = std::fs::read_to_string(inside(&folder, "err")).unwrap_or_default();
+    assert_eq!(said.code, 0, "{}{}{err}", said.out, said.err);
+    assert!(err.contains("it leads back here"), "{err}");
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(inside(&folder, "summary.json")).unwrap()).unwrap();
+    let [connections, refused] = ["connections", "loops_refused"].map(|key| summary[key].as_u64().unwrap());
+    assert!(refused >= 20 && connections <= 2 * 20 + 20, "{summary}");
 }
 
 #[test]

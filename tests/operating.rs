@@ -6,7 +6,6 @@ mod operated;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use formats::model::GapReason;
 use operated::{Client, Operated, curl, service};
 use serde_json::Value;
-use support::{Process, cat, exchanges, folder, inside, reenact, text, wait_for};
+use support::{Process, cat, exchanges, files, folder, inside, reenact, text, wait_for};
 
 /// The page that names everything.
 const PAGE: &str = include_str!("../docs/operating.md");
@@ -61,22 +60,24 @@ fn a_recorder_that_ends_is_alive_and_not_ready() {
 #[test]
 fn recording_is_for_this_machine_and_for_no_page() {
     let folder = folder();
-    let recorder = Operated::start_at("127.0.0.1:0", "0.0.0.0:0", service(), &inside(&folder, "s"), &[]);
+    let mut recorder = Operated::start(service(), &inside(&folder, "s"), &["--admin", "0.0.0.0:0"]);
     let local = format!("http://127.0.0.1:{}", recorder.admin_port());
+    let open = recorder.process.wait_for_err("operated at http://0.0.0.0:");
+    assert!(!open.contains("/recording"), "{open}");
+    let open_port = open.split("0.0.0.0:").nth(1).unwrap().split(':').next().unwrap();
     let stop = |base: &str, more: &[&str]| curl(&format!("{base}/recording/stop"), &[&["-X", "POST"], more].concat()).0;
     assert_eq!(stop(&local, &["-H", "Origin: http://evil.example"]), 403);
     assert_eq!(curl(&format!("{local}/recording"), &["-H", "Origin: null"]).0, 403);
-    // The address by which this machine would reach another; without one there is nothing to be refused.
-    let outside = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
-        socket.connect("203.0.113.1:9")?;
-        socket.local_addr()
-    });
-    if let Ok(address) = outside {
-        let base = format!("http://{}:{}", address.ip(), recorder.admin_port());
-        assert_eq!(stop(&base, &[]), 403);
-        assert_eq!(curl(&format!("{base}/recording"), &[]).0, 403);
-        assert_eq!(curl(&format!("{base}/readyz"), &[]).0, 200);
-    }
+    // A page whose name was made to resolve to loopback.
+    assert_eq!(stop(&local, &["-H", "Host: evil.example"]), 403);
+    assert_eq!(curl(&format!("{local}/recording"), &["-H", "Host: evil.example"]).0, 403);
+    // Where others can connect, also a caller on this machine may be somebody's proxy.
+    let open = format!("http://127.0.0.1:{open_port}");
+    assert_eq!(stop(&open, &[]), 403);
+    let (status, why) = curl(&format!("{open}/recording"), &[]);
+    assert!(status == 403 && why.contains("second --admin"), "{status} {why}");
+    assert_eq!(curl(&format!("{open}/readyz"), &[]).0, 200);
+    assert_eq!(curl(&format!("{local}/recording"), &["-H", "Host: localhost"]).0, 200);
     assert_eq!(curl(&format!("{local}/recording"), &[]).0, 200);
     assert_eq!(stop(&local, &[]), 200);
     recorder.process.signal("TERM");
@@ -205,6 +206,11 @@ fn two_handovers_in_a_row_refuse_nobody_and_cut_nothing() {
     let said = support::run(refused.args(["--handover", &handover, "--out"]).arg(&out));
     assert!(said.code == 2 && said.err.contains("--admin"), "{said:?}");
     assert_eq!(first.get("/readyz"), "ready\n");
+    // So does one whose successor could not ask it.
+    let mut refused = reenact(["record", "--listen", &address, "--upstream", &upstream]);
+    let said = support::run(refused.args(["--handover", "/nonexistent/x.sock", "--out"]).arg(&out));
+    assert!(said.code == 2 && said.err.contains("--handover"), "{said:?}");
+    assert_eq!(first.get("/readyz"), "ready\n");
     let mut second = start(&address);
     first.process.wait_for_err("another process has taken over");
     assert_eq!(first.ask("/readyz", &[]).0, 503);
@@ -218,6 +224,7 @@ fn two_handovers_in_a_row_refuse_nobody_and_cut_nothing() {
     drop(kept);
     assert_eq!(first.process.wait().code(), Some(0));
     third.end();
+    assert!(!files(folder.path()).iter().any(|file| text(file).contains("handover.sock.")), "it was moved");
     let recorded = |name: &str| exchanges(&inside(&folder, name)).len();
     assert_eq!(recorded("s") + recorded("s-2") + recorded("s-3"), visits + 2, "every request is in one session");
     assert!(recorded("s-3") > 0);

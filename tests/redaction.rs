@@ -345,6 +345,31 @@ fn recorders_with_one_key_agree_and_with_their_own_do_not() {
 }
 
 #[test]
+fn recorders_with_one_key_keep_the_same_clients_and_without_one_it_is_said() {
+    let folder = folder();
+    let key = inside(&folder, "key");
+    std::fs::write(&key, KEY).unwrap();
+    let reference = format!("file:{}", text(&key));
+    let kept = |name: &str, key: &[&str]| {
+        let session = inside(&folder, name);
+        let requests =
+            (0..60).map(|user| (post(&format!("/{user}"), "text/plain", &format!("X-User: {user}\r\n"), b"x"), 9));
+        let more = [&["--client-key", "header:X-User", "--sample", "50%"][..], key].concat();
+        let said = record(&session, &more, requests);
+        let targets = exchanges(&session).iter().map(|one| one["request"]["target"].to_string()).collect::<Vec<_>>();
+        assert!((1..60).contains(&targets.len()), "{targets:?}");
+        (targets, said.err.contains("--sample without --redact-key"))
+    };
+    let one = ["--redact-key", &reference];
+    let (first, second) = (kept("a", &one), kept("b", &one));
+    assert_eq!(first, second);
+    assert!(!first.1, "nothing is to be said");
+    let (first, second) = (kept("c", &[]), kept("d", &[]));
+    assert_ne!(first.0, second.0);
+    assert!(first.1 && second.1);
+}
+
+#[test]
 fn own_rules_are_followed_and_explained_without_values() {
     let folder = folder();
     let (session, config) = (inside(&folder, "s"), inside(&folder, "reenact.toml"));

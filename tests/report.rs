@@ -85,6 +85,74 @@ fn shards_are_merged_or_refused_by_name() {
     check(&["report", &one, &two, "--out", &out("other")], 2, &["are runs of different plans"]);
 }
 
+/// Bytes of a result that no run writes.
+const TOO_LARGE: u64 = 129 << 20;
+/// Data that `report` may take for a result of 20 MB: without anything between the file and the result.
+const DATA_KIB_MAX: u64 = 100 << 10;
+
+#[test]
+fn a_result_is_read_as_what_it_is_and_one_that_no_run_writes_is_refused_by_name() {
+    let folder = folder();
+    let run = runs(&folder, &["run"]).remove(0);
+    let (path, log) = (run.join("run.json"), run.join("requests.jsonl.zst"));
+    let good = std::fs::read(&path).unwrap();
+    // As many endpoints as nobody plans: a page of it is as small as any, and it says what is left out.
+    let many = |endpoints: u32| {
+        edit(&run, |run| {
+            let row = run["endpoints"][0].clone();
+            let rows = (0..endpoints).map(|index| {
+                let mut row = row.clone();
+                row["index"] = index.into();
+                row["endpoint"] = format!("GET /{index}").into();
+                row
+            });
+            run["endpoints"] = rows.collect();
+        });
+        std::fs::metadata(&path).unwrap().len()
+    };
+    let bytes = many(15_000);
+    assert!(bytes > 20_000_000, "{bytes}");
+    let limited = format!("ulimit -d {DATA_KIB_MAX}; exec {} report {}", env!("CARGO_BIN_EXE_reenact"), text(&run));
+    let said = support::run(std::process::Command::new("sh").args(["-c", &limited]));
+    assert_eq!(said.code, 0, "{said:?}");
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(
+        page.len() < 3_000_000 && page.contains("The 14,500 endpoints with the fewest requests are left out here"),
+        "{} bytes",
+        page.len()
+    );
+
+    // Judging needs a place for each endpoint.
+    std::fs::write(&path, &good).unwrap();
+    edit(&run, |run| run["endpoints"][0]["index"] = 100_000.into());
+    let judged = ["report", &text(&run), "--fail-if", "p99 > 1s"];
+    check(&judged, 2, &["counts an endpoint with the number 100000, and at most 100000 endpoints are read", "hint: "]);
+
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(TOO_LARGE).unwrap();
+    let says = ["run.json has 135266304 bytes, and at most 134217728 are read", "hint: "];
+    check(&["report", &text(&run)], 2, &says);
+    let other = inside(&folder, "other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("run.json"), &good).unwrap();
+    std::fs::copy(&log, other.join("requests.jsonl.zst")).unwrap();
+    check(&["compare", &text(&run), &text(&other)], 2, &says);
+
+    // A log of more endpoints than are told apart.
+    std::fs::write(&path, &good).unwrap();
+    let line = |number: u64| {
+        format!(
+            "{{\"seq\":{number},\"due_ns\":0,\"released_ns\":0,\"done_ns\":1,\"status\":200,\"error\":null,\"shed\":null,\"endpoint\":\"GET /{number}\"}}\n"
+        )
+    };
+    let lines: String = (0..=100_000).map(line).collect();
+    std::fs::write(&log, zstd::encode_all(lines.as_bytes(), 1).unwrap()).unwrap();
+    check(
+        &["compare", &text(&run), &text(&other)],
+        2,
+        &["there are more than 100000 endpoints in these runs", "hint: "],
+    );
+}
+
 /// A run of 20 requests, every fifth of which the target answers with 503 and every seventh not at all.
 #[test]
 fn the_slowest_and_failures_of_each_kind_are_named_with_their_traces() {
@@ -185,6 +253,9 @@ fn a_template_of_links_is_checked_before_anything_is_sent_and_may_be_given_later
         assert!(!inside(&folder, "refused").exists());
         check(&["report", &text(&run), "--trace-url", template], 2, &[said]);
     }
+    // The result itself names its run as well as the directory does.
+    check(&["report", &text(&run.join("run.json"))], 0, &[]);
+    check(&["report", &text(&folder.path().join("none").join("run.json"))], 2, &["none/run.json: No such file"]);
     let id = run_json(&run)["slowest"][0]["trace_id"].as_str().unwrap().to_owned();
     assert!(!page().contains(&format!("/{id}")), "no template, no links");
     check(&["report", &text(&run), "--trace-url", "https://jaeger.example/trace/{trace_id}"], 0, &[]);

@@ -1,21 +1,18 @@
 //! The report as a person has it: opened in headless Chromium, read with the keyboard alone, checked by axe-core.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod page;
 mod scripted;
 mod support;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use page::{HOSTILE, every_chart_is_read_with_the_keyboard, every_column_sorts, look, nothing_is_wrong};
 use scripted::{OK, line, read_head, session, target};
 use serde_json::{Value, json};
-use support::{folder, inside, reenact_says, run, run_json, text};
-
-/// What could become markup, an attribute or a script.
-const HOSTILE: &str = r#"<img src=x onerror=alert(1)>"><script>alert(2)</script>'&<!--"#;
+use support::{folder, inside, reenact_says, run_json, text};
 
 /// Answers with 200, with 503 where the path says so, and not at all where it says so.
 fn moody(mut socket: TcpStream) {
@@ -77,24 +74,16 @@ fn poison(run: &Path) {
     result["error_samples"][HOSTILE] = failures;
     result["slowest"][0]["endpoint"] = HOSTILE.into();
     result["asked"][HOSTILE] = HOSTILE.into();
+    let change = |at_ms: u64, kind: &str, factor: f64| json!({"at_ns": at_ms * 1_000_000, "plan_ns": 0, "kind": kind, "factor": factor, "by": HOSTILE});
+    result["changes"] = json!([
+        change(1_000, "pause", 0.0),
+        change(1_100, "resume", 1.0),
+        change(2_200, "scale", 2.5),
+        change(2_300, "scale", 1e300)
+    ]);
     std::fs::write(run.join("run.json"), result.to_string()).unwrap();
     let said = reenact_says(["report", &text(run)]);
     assert_eq!(said.code, 0, "{said:?}");
-}
-
-/// What `look.js` found.
-fn look(page: &Path) -> Value {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let axe = built.join("test-page/node_modules/axe-core/axe.min.js");
-    assert!(axe.exists(), "{} is missing: `make test` (tools/setup test) installs it", axe.display());
-    let mut command = Command::new("node");
-    command.arg(root.join("tests/page/look.js")).arg(page).arg(axe);
-    // For whoever wants to see it.
-    command.args(std::env::var_os("REENACT_PICTURES"));
-    let said = run(&mut command);
-    assert_eq!(said.code, 0, "{said:?}");
-    serde_json::from_str(&said.out).unwrap()
 }
 
 #[test]
@@ -103,15 +92,7 @@ fn a_browser_finds_nothing_wrong_with_the_page() {
     let run = eventful(&folder);
     poison(&run);
     let said = look(&run.join("report.html"));
-    assert_eq!((&said["errors"], &said["requests"]), (&json!([]), &json!([])), "errors, and requests that it made");
-    for (screen, found) in said["axe"].as_object().unwrap() {
-        assert_eq!(found, &json!([]), "axe-core, {screen}");
-    }
-    for (screen, pixels) in said["overflow"].as_object().unwrap() {
-        assert_eq!(pixels, 0, "the page is wider than its window: {screen}");
-    }
-    assert_eq!(said["scripts"], 2, "the data and the page's own");
-    assert!(said["print_pages"].as_u64().unwrap() >= 1);
+    nothing_is_wrong(&said);
 
     let names: Vec<&str> = said["named"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(
@@ -122,56 +103,9 @@ fn a_browser_finds_nothing_wrong_with_the_page() {
     assert!(links.len() > 20, "{links:?}");
     assert!(links.iter().all(|link| link.starts_with("https://traces.invalid/t/")), "{links:?}");
 
-    every_chart_is_read_with_the_keyboard(&said);
-    every_column_sorts(&said);
-}
-
-fn every_chart_is_read_with_the_keyboard(said: &Value) {
-    let charts: BTreeSet<&str> = said["charts"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(
-        ["rate", "heat", "response", "curve", "lag", "health", "shape"].iter().all(|id| charts.contains(id)),
-        "{charts:?}"
-    );
-    for chart in charts {
-        let values: Vec<&str> = said["reads"][chart].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(values.iter().all(|value| value.ends_with("| visible")), "{chart}: {values:?}");
-        assert!(values.iter().all(|value| value.contains(": ")), "{chart}: {values:?}");
-        assert_ne!(values[0], values[1], "{chart}: End leads to another value");
-        assert_eq!(values[0].split(": ").next(), values[4].split(": ").next(), "{chart}: Home leads back");
-    }
-    let reached = said["reached"].as_array().unwrap();
-    assert_eq!(
-        reached[0],
-        json!({"tag": "a", "role": null, "figure": null, "outlined": true}),
-        "the way past the head"
-    );
-    assert!(reached.iter().all(|one| one["outlined"] == true), "what has the focus is seen: {reached:?}");
-}
-
-fn every_column_sorts(said: &Value) {
-    let tables = said["tables"].as_array().unwrap();
-    assert_eq!(tables.len(), 3, "endpoints, slowest, statuses");
-    for table in tables {
-        for column in table["columns"].as_array().unwrap() {
-            let orders: Vec<(&str, Vec<String>)> = column["orders"].as_array().unwrap().iter().map(order).collect();
-            let directions: BTreeSet<&str> = orders.iter().map(|(direction, _)| *direction).collect();
-            assert_eq!(directions, BTreeSet::from(["ascending", "descending"]), "{column}");
-            let numbers = |keys: &[String]| keys.iter().map(|key| key.parse::<f64>()).collect::<Result<Vec<_>, _>>();
-            for (direction, keys) in orders {
-                let Ok(mut keys) = numbers(&keys) else { continue };
-                if direction == "descending" {
-                    keys.reverse();
-                }
-                assert!(keys.is_sorted(), "{column}");
-            }
-        }
-    }
-}
-
-fn order(order: &Value) -> (&str, Vec<String>) {
-    let keys = order[1].as_array().unwrap().iter();
-    let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-    (order[0].as_str().unwrap(), keys.map(text).collect())
+    every_chart_is_read_with_the_keyboard(&said, &["rate", "heat", "response", "curve", "lag", "health", "shape"]);
+    // Endpoints, slowest, statuses.
+    every_column_sorts(&said, 3);
 }
 
 #[test]

@@ -6,13 +6,13 @@ mod scripted;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use scripted::{OK, gets, line, read_head, session, target};
 use serde_json::{Value, json};
-use support::{Said, folder, inside, reenact, run, text, wait_for};
+use support::{Said, folder, inside, reenact, run, set_up, text, wait_for};
 
 const UNAUTHORIZED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
 
@@ -26,11 +26,7 @@ struct Store {
 
 impl Store {
     fn start() -> Self {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-        let python = target.join("test-venv/bin/python");
-        assert!(python.exists(), "{} is missing: tools/setup test installs it", python.display());
-        let mut command = Command::new(python);
+        let mut command = Command::new(set_up("test", "test-venv/bin/python"));
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/secret_store/store.py"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

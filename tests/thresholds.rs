@@ -94,6 +94,8 @@ fn a_threshold_that_fails_is_exit_code_1_and_says_what_and_where() {
         "error_rate in any 1s > 50%",
         "--fail-if",
         "p99.9 > 1ms",
+        "--trace-url",
+        "https://traces.example/{trace_id}?at={start_ms}",
     ];
     let said = replay(&session, &to, &out, 1, &rules);
     for part in [
@@ -124,6 +126,12 @@ fn a_threshold_that_fails_is_exit_code_1_and_says_what_and_where() {
     assert!(page.contains("Thresholds</h2>") && page.contains("2 of 4 held"), "{page}");
     assert!(summary.starts_with("### ❌ Replay failed: 1 of 4 thresholds did not hold\n"), "{summary}");
     assert!(summary.contains("status\\_rate(5xx, GET /cart) was 100 %, 100 times the limit of 1 %"), "{summary}");
+    // And both lead to the trace.
+    let table = page.split("<table class=\"thresholds\">").nth(1).unwrap().split("</table>").next().unwrap();
+    let link = format!("href=\"https://traces.example/{trace}?at=");
+    assert!(table.contains(&link) && !table.contains("<code class=\"id\">"), "no `{link}`: {table}");
+    let link = format!("[`{trace}`](<https://traces.example/{trace}?at=");
+    assert_eq!(summary.matches(&link).count(), 2, "beside the sentence and in the table: {summary}");
     assert!(junit.contains("tests=\"5\" errors=\"0\" skipped=\"1\" failures=\"1\""), "{junit}");
     assert!(junit.contains("<testcase classname=\"reenact.thresholds\" name=\"status_rate(5xx, GET /cart) &gt; 1%\""));
     assert!(!out.join("endpoints.csv").exists());
@@ -184,6 +192,11 @@ fn rules_that_mean_nothing_are_refused_before_anything_is_sent() {
     };
     with("[[budget]]\nfail_if = \"p99 > 5\"\n", "budgets.toml, line 2: the rule `p99 > 5` is wrong at column 7");
     with("", "budgets.toml, line 1: there is no budget in it");
+    // What only the session tells has its place, too.
+    with(
+        "[endpoint.\"GET /cart\"]\nfail_if = \"p99 > 5s\"\n\n[endpoint.\"GET /carts\"]\nname = \"x\"\nfail_if = \"p99 > 5s\"\n",
+        "budgets.toml, line 6: the rule `p99(GET /carts) > 5s` is about an endpoint that is not there: `GET /carts`\nhint: names like",
+    );
     with("[endpoint.\"GET /basket\"]\nfail_if = \"p99 > 5s\"\n", "`GET /basket`\nhint: names like it: ");
     let said = replay(&session, &to, &out, 2, &["--budgets", "/nowhere/b.toml"]);
     assert!(said.err.contains("cannot read the budgets /nowhere/b.toml"), "{said:?}");

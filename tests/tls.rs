@@ -245,14 +245,60 @@ fn an_upstream_that_cannot_be_verified_is_not_spoken_to() {
     ];
     for (nginx, flags, passes) in cases {
         let upstream = format!("https://{}", nginx.address);
+        if !passes {
+            let arguments = [&["--listen", "127.0.0.1:0", "--upstream", &upstream][..], flags].concat();
+            let said = front::refused(&folder, &arguments);
+            for part in ["cannot be verified", &nginx.address, "--upstream-ca", "--upstream-sni"] {
+                assert!(said.err.contains(part), "{flags:?}: {}", said.err);
+            }
+            assert!(!inside(&folder, "refused").exists() && !said.err.contains("listening on"), "{}", said.err);
+            continue;
+        }
         let mut recorder = Recorder::start(&folder, &[&["--upstream", &upstream][..], flags].concat());
         let loud = recorder.err().contains("IS NOT VERIFIED");
         assert_eq!(loud, flags.contains(&"--upstream-insecure"));
         let said = front::curl_says(&format!("http://{}", recorder.address), &ours.file, &["/host"]);
-        assert_eq!(said.is_ok(), passes, "{flags:?}: {said:?}");
+        assert!(said.is_ok(), "{flags:?}: {said:?}");
         let summary = recorder.end();
-        assert_eq!(summary["upstream_tls_failures"], u64::from(!passes), "{flags:?}: {summary}");
+        assert_eq!(summary["upstream_tls_failures"], 0, "{flags:?}: {summary}");
     }
+    // One that is down at the start may come up later, and is then looked at as closely.
+    let port = expired.port();
+    drop(expired);
+    let upstream = format!("https://127.0.0.1:{port}");
+    let mut recorder = Recorder::start(&folder, &["--upstream", &upstream, "--upstream-ca", &ours_ca, sni[0], sni[1]]);
+    assert!(recorder.err().contains("taken to come up later"), "{}", recorder.err());
+    let at = format!("http://{}", recorder.address);
+    let bad = Nginx::start_at(port, folder.path(), |conf| conf.tls_until(&ours, "shop.test", "ssl", -DAY));
+    curl_fails(&at, &ours.file, &["/host"]);
+    drop(bad);
+    let _good = Nginx::start_at(port, folder.path(), |conf| conf.tls(&ours, "shop.test", "ssl"));
+    assert!(!curl(&at, &ours.file, &["/host"]).is_empty());
+    let summary = recorder.end();
+    assert_eq!(summary["upstream_tls_failures"], 1, "{summary}");
+}
+
+#[test]
+fn an_upstream_that_answers_in_clear_text_to_tls_is_refused_at_the_start() {
+    let folder = folder();
+    let nginx = Nginx::start(folder.path(), |_| {});
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let site = authority.issue(&folder, "site.test");
+    let (upstream, ca) = (format!("https://{}", nginx.address), text(&authority.file));
+    let one = ["--listen", "127.0.0.1:0", "--upstream", &upstream, "--upstream-ca", &ca];
+    for more in [&[][..], &["--tls-cert", &site.chain, "--tls-key", &site.key]] {
+        let said = front::refused(&folder, &[&one[..], more].concat());
+        for part in ["answers, but not in TLS", &nginx.address, "http://"] {
+            assert!(said.err.contains(part), "{more:?}: {}", said.err);
+        }
+        assert!(!inside(&folder, "refused").exists() && !said.err.contains("listening on"), "{}", said.err);
+    }
+    // One that says nothing at all may only be slow.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("https://{}", silent.local_addr().unwrap());
+    let mut recorder = Recorder::start(&folder, &["--upstream", &upstream, "--upstream-ca", &ca]);
+    assert!(recorder.err().contains("taken to come up later"), "{}", recorder.err());
+    recorder.end();
 }
 
 #[test]

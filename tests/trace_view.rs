@@ -7,6 +7,7 @@ mod scripted;
 mod services;
 mod support;
 
+use peers::rotel::Rotel;
 use scripted::{line, nobody, ok, session, target};
 use serde_json::Value;
 use services::Services;
@@ -31,25 +32,35 @@ fn share(endpoint: &Value, band: &str, service: &str, operation: &str) -> f64 {
     step.map_or(0.0, |step| step[format!("{band}_share")].as_f64().unwrap())
 }
 
-#[test]
-fn the_slow_hop_of_three_services_is_named_in_the_tail_and_not_at_the_median() {
-    let folder = folder();
-    let collector = nobody().to_string();
-    let services = Services::start(&collector);
+/// Requests of [`carts_and_items`].
+const REQUESTS: usize = 160;
+/// Of each of them: the front's server and client, the back's server and client, and the database.
+const SPANS: usize = 5;
+
+/// A session of as many requests for `/cart`, which may be slow, as for `/items`.
+fn carts_and_items(folder: &tempfile::TempDir) -> String {
     let requests = |at: u64| {
         let path = if at.is_multiple_of(2) { "/cart" } else { "/items" };
         line(at * 100, at % 20 + 1, "GET", path)
     };
-    let session = text(&session(folder.path(), "s", &(0..160).map(requests).collect::<Vec<_>>()));
+    text(&session(folder.path(), "s", &(0..REQUESTS as u64).map(requests).collect::<Vec<_>>()))
+}
+
+#[test]
+fn the_slow_hop_of_three_services_is_named_in_the_tail_and_not_at_the_median() {
+    let folder = folder();
+    let collector = nobody().to_string();
+    let url = format!("http://{collector}");
+    let services = Services::start(&url, &url);
+    let session = carts_and_items(&folder);
     let (target, out) = (format!("http://{}", services.address), text(&inside(&folder, "run")));
     let said = collecting(&session, &target, &out, &collector, "3s");
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.err.contains(&format!("collecting the services' spans on {collector}")), "{said:?}");
     let result = run_json(&inside(&folder, "run"));
     let of = &result["services"];
-    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&160.into(), &0.into()), "{of}");
-    // The front's server and client, the back's server and client, and the database.
-    assert_eq!((&of["spans"]["kept"], &of["requests"]["orphans"]), (&800.into(), &0.into()), "{of}");
+    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&REQUESTS.into(), &0.into()), "{of}");
+    assert_eq!((&of["spans"]["kept"], &of["requests"]["orphans"]), (&(SPANS * REQUESTS).into(), &0.into()), "{of}");
     let (cart, items) = (endpoint(&result, "GET /cart"), endpoint(&result, "GET /items"));
     let slow = |band| share(cart, band, "database", "SELECT prices");
     assert!(slow("tail") > 0.6 && slow("median") < 0.5 && slow("median") > 0.0, "{cart}");
@@ -65,6 +76,30 @@ fn the_slow_hop_of_three_services_is_named_in_the_tail_and_not_at_the_median() {
     assert!(summary.contains("% in database `SELECT prices`, at the median"), "{summary}");
     let report = std::fs::read_to_string(inside(&folder, "run/report.html")).unwrap();
     assert!(report.contains("Whose time it was") && report.contains("SELECT prices"));
+}
+
+#[test]
+fn by_way_of_a_collector_the_slow_hop_is_named_too() {
+    let folder = folder();
+    let view = nobody().to_string();
+    let rotel = Rotel::start(folder.path(), &format!("http://{view}"));
+    let [grpc, http] = &rotel.urls;
+    let services = Services::start(grpc, http);
+    let (session, target) = (carts_and_items(&folder), format!("http://{}", services.address));
+    let out = text(&inside(&folder, "run"));
+    // The run's own spans go the same way, and so come back to it.
+    let arguments = ["replay", &session, "--target", &target, "--out", &out, "--otlp-endpoint", grpc];
+    let said = reenact_says([&arguments[..], &["--collect", &view, "--collect-wait", "8s"]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = run_json(&inside(&folder, "run"));
+    let of = &result["services"];
+    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&REQUESTS.into(), &0.into()), "{of}");
+    assert_eq!((&of["spans"]["kept"], &of["requests"]["orphans"]), (&(SPANS * REQUESTS).into(), &0.into()), "{of}");
+    assert!(of["spans"]["own"].as_u64().unwrap() > 0, "{of}");
+    let cart = endpoint(&result, "GET /cart");
+    let slowest = (&cart["steps"][0]["service"], &cart["steps"][0]["operation"]);
+    assert_eq!(slowest, (&"database".into(), &"SELECT prices".into()), "{cart}");
+    assert!(share(cart, "tail", "database", "SELECT prices") > 0.6, "{cart}");
 }
 
 #[test]

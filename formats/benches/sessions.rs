@@ -2,7 +2,7 @@
 //! processor time.
 //!
 //! ```sh
-//! cargo bench -p formats --bench sessions -- LINES.jsonl
+//! cargo bench -p formats --bench sessions -- LINES.jsonl [BLOCK_BYTES LEVEL]
 //! ```
 //!
 //! `LINES.jsonl` is what `reenact cat` prints; tests/bench/sessions.py makes such files. Each step is the fastest of
@@ -45,8 +45,8 @@ fn parse(lines: &[u8], mut take: impl FnMut(Exchange)) {
     }
 }
 
-fn write(directory: &Path, exchanges: &mut [Exchange]) -> u64 {
-    let mut writer = SessionWriter::create(directory, SessionHeader::default(), WriterOptions::default()).unwrap();
+fn write(directory: &Path, options: WriterOptions, exchanges: &mut [Exchange]) -> u64 {
+    let mut writer = SessionWriter::create(directory, SessionHeader::default(), options).unwrap();
     for exchange in exchanges {
         writer.append(exchange).unwrap();
     }
@@ -83,8 +83,15 @@ fn step<T>(name: &str, raw: usize, mut run: impl FnMut(usize) -> T) -> T {
 }
 
 fn main() {
-    let path = std::env::args().skip(1).find(|argument| argument != "--bench");
-    let Some(path) = path else { panic!("give a file that `reenact cat` printed") };
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let Some(path) = arguments.next() else { panic!("give a file that `reenact cat` printed") };
+    let mut options = WriterOptions::default();
+    if let Some(block_bytes) = arguments.next() {
+        options.block_bytes = block_bytes.parse().unwrap();
+    }
+    if let Some(level) = arguments.next() {
+        options.level = level.parse().unwrap();
+    }
     let lines = std::fs::read(path).unwrap();
     let mut exchanges = Vec::new();
     parse(&lines, |exchange| exchanges.push(exchange));
@@ -92,7 +99,7 @@ fn main() {
     println!("{} exchanges, {raw} raw bytes", exchanges.len());
     let folder = tempfile::tempdir().unwrap();
     let session = |round: usize| folder.path().join(round.to_string());
-    let size = step("write", raw, |round| write(&session(round), &mut exchanges));
+    let size = step("write", raw, |round| write(&session(round), options, &mut exchanges));
     println!("{size} bytes of session");
     assert_eq!(step("read", raw, |_| read(&session(0))), exchanges.len());
     step("print", raw, |_| print(&exchanges));

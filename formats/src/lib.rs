@@ -9,6 +9,7 @@ pub mod coding;
 pub mod endpoint;
 pub mod filter;
 pub mod head;
+pub mod json_string;
 pub mod jsonl;
 pub mod model;
 pub mod redact;

@@ -18,6 +18,7 @@ mod json_text;
 mod key;
 mod keys;
 mod kind;
+mod known;
 mod lines;
 mod multipart;
 mod names;
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use crate::model::{Exchange, Message};
 use crate::seal::Sealer;
 use crate::stars::Pattern;
+use known::KnownLines;
 use names::Names;
 use pass::{Compiled, Has, Pass};
 use recent::Recent;
@@ -95,6 +97,7 @@ impl Redactor {
             has: Has::default(),
             detectors: Vec::new(),
             recent: Recent::default(),
+            known_lines: KnownLines::default(),
         };
         Self { key_id: key.key_id(), rules: Arc::new(rules) }
     }
@@ -125,6 +128,7 @@ impl Redactor {
     fn changed(&mut self) -> &mut Compiled {
         let rules = Arc::make_mut(&mut self.rules);
         rules.recent = Recent::default();
+        rules.known_lines = KnownLines::default();
         rules
     }
 

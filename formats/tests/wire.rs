@@ -42,6 +42,7 @@ fn body() -> impl Strategy<Value = (String, Vec<u8>)> {
             "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
             "Content-Length: +3\r\n",
             "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length:  \r\n",
             "Content-Length: 3, 3\r\n",
             "Content-Length: 0x3\r\n",
             "Content-Length:\r\n",

@@ -25,7 +25,13 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the clock itself")]
     pub fn now_ns(&self) -> u64 {
-        u64::try_from(Instant::now().duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+        self.at_ns(Instant::now())
+    }
+
+    /// Nanoseconds from the origin to an instant that was read already.
+    #[must_use]
+    pub fn at_ns(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Wall-clock time of the origin, nanoseconds since 1970.

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use formats::wire::{Direction, Ending};
@@ -55,20 +55,18 @@ pub(crate) async fn relay<C: Duplex, U: Duplex>(
 ) -> RelayEnd {
     let mut requests = Pump::new(Direction::Request);
     let mut responses = Pump::new(Direction::Response);
-    let mut idle = idle_max.map(Idle::new);
+    // Boxed: rarely looked at, and a connection that waits is to be small.
+    let mut idle = idle_max.map(|longest| Box::new(Idle::new(longest)));
     std::future::poll_fn(|cx| {
         let up = requests.poll(cx, client, upstream, tap, passed, responses.receiver_reset);
         let down = responses.poll(cx, upstream, client, tap, passed, requests.receiver_reset);
         match (up, down) {
             // A peer that reset its connection takes nothing more either: the other direction has nowhere to go.
             (Over::Reset, _) | (_, Over::Reset) | (Over::Yes, Over::Yes) => Poll::Ready(end(&requests, &responses)),
-            _ => {
-                let moved = std::mem::take(&mut requests.moved) | std::mem::take(&mut responses.moved);
-                match &mut idle {
-                    Some(idle) => idle.poll(cx, moved).map(|()| RelayEnd::Idle),
-                    None => Poll::Pending,
-                }
-            }
+            _ => match &mut idle {
+                Some(idle) => idle.poll(cx, requests.moved_at.max(responses.moved_at)).map(|()| RelayEnd::Idle),
+                None => Poll::Pending,
+            },
         }
     })
     .await
@@ -87,28 +85,31 @@ fn end(requests: &Pump, responses: &Pump) -> RelayEnd {
 /// Fires when nothing moved for so long. The timer is set again only when it fires, not with every byte.
 struct Idle {
     longest: Duration,
-    last: Instant,
+    began: Instant,
     timer: Pin<Box<Sleep>>,
+    /// Whom the timer wakes. It is asked again only when it has fired, or for somebody else.
+    wakes: Option<Waker>,
 }
 
 impl Idle {
     fn new(longest: Duration) -> Self {
-        let last = Instant::now();
-        Self { longest, last, timer: Box::pin(tokio::time::sleep_until(last + longest)) }
+        let began = Instant::now();
+        Self { longest, began, timer: Box::pin(tokio::time::sleep_until(began + longest)), wakes: None }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
-        if moved {
-            self.last = Instant::now();
+    fn poll(&mut self, cx: &mut Context<'_>, moved_at: Option<Instant>) -> Poll<()> {
+        if !self.timer.is_elapsed() && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
         }
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let due = self.last + self.longest;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let due = moved_at.unwrap_or(self.began) + self.longest;
             if due <= self.timer.deadline() {
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(due);
         }
+        self.wakes = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -137,8 +138,8 @@ struct Pump {
     flush: bool,
     /// When what is not taken yet was read.
     read_at: Option<Instant>,
-    /// Bytes were read or written since this was last looked at.
-    moved: bool,
+    /// When bytes were last read or written.
+    moved_at: Option<Instant>,
     /// The sender is done, and how.
     ended: Option<Ending>,
     /// TCP said so, while reading; an error of TLS is none.
@@ -156,7 +157,7 @@ impl Pump {
             taken: 0,
             flush: false,
             read_at: None,
-            moved: false,
+            moved_at: None,
             ended: None,
             sender_reset: false,
             receiver_reset: false,
@@ -219,7 +220,7 @@ impl Pump {
             match ready!(Pin::new(&mut *writer).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 taken => {
-                    self.moved = true;
+                    self.moved_at = Some(Instant::now());
                     self.taken += taken;
                 }
             }
@@ -261,14 +262,14 @@ impl Pump {
                 }
                 return Poll::Ready(Ok(()));
             }
-            self.read_at = Some(Instant::now());
+            let now = Instant::now();
+            (self.read_at, self.moved_at) = (Some(now), Some(now));
             if let Some(tap) = tap {
-                tap.bytes(self.from, bytes);
+                tap.bytes_read(self.from, now.into_std(), bytes);
             }
             let counter = if self.from == Direction::Request { &passed.requests } else { &passed.responses };
             counter.fetch_add(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
             self.flush = true;
-            self.moved = true;
             while !bytes.is_empty() {
                 match Pin::new(&mut *writer).poll_write(cx, bytes) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

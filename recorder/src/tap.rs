@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
@@ -16,6 +17,9 @@ use formats::wire::{Direction, Ending};
 
 use crate::clock::Clock;
 use crate::losses::Losses;
+use blocks::copy;
+
+mod blocks;
 
 /// Bounds of the queue between relay and capture.
 #[derive(Debug, Clone, Copy)]
@@ -298,6 +302,15 @@ impl ConnectionTap {
     }
 
     pub(crate) fn bytes(&self, from: Direction, bytes: &[u8]) {
+        self.bytes_at(from, self.tap.clock.now_ns(), bytes);
+    }
+
+    /// The same for who has read the clock already.
+    pub(crate) fn bytes_read(&self, from: Direction, read_at: Instant, bytes: &[u8]) {
+        self.bytes_at(from, self.tap.clock.at_ns(read_at), bytes);
+    }
+
+    fn bytes_at(&self, from: Direction, at_ns: u64, bytes: &[u8]) {
         let len = bytes.len() as u64;
         let state = self.tap.state.load(Ordering::Acquire);
         match capturing(state) {
@@ -323,12 +336,12 @@ impl ConnectionTap {
             self.state.lost.store(false, Ordering::Release);
         }
         if wanted == Wanted::Lengths {
-            if !self.push(What::Passed(from, len)) {
+            if !self.push_at(at_ns, What::Passed(from, len)) {
                 self.tap.losses.add_bytes(GapReason::QueueFull, len);
             }
         } else if !self.tap.reserve(bytes.len()) {
             self.lose(GapReason::QueueFull, len);
-        } else if !self.push(What::Bytes(from, Bytes::copy_from_slice(bytes))) {
+        } else if !self.push_at(at_ns, What::Bytes(from, copy(bytes))) {
             self.tap.queued_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
             self.tap.losses.add_bytes(GapReason::QueueFull, len);
         }
@@ -367,7 +380,11 @@ impl ConnectionTap {
 
     /// Whether there was room; if not, the connection is lost.
     fn push(&self, what: What) -> bool {
-        let event = Event { connection: self.connection, at_ns: self.tap.clock.now_ns(), what };
+        self.push_at(self.tap.clock.now_ns(), what)
+    }
+
+    fn push_at(&self, at_ns: u64, what: What) -> bool {
+        let event = Event { connection: self.connection, at_ns, what };
         let fits = self.tap.queue.push(event).is_ok();
         if !fits {
             self.lose(GapReason::QueueFull, 0);

@@ -7,6 +7,8 @@ use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
+use crate::clock::Clock;
+
 /// The relay works for some microseconds at a time. Linux 6.12 and later take a turn's length from the thread, and a thread
 /// that wakes up with a shorter one goes before one in the middle of a longer one: without it a chunk waits until the reader's
 /// or the store's turn of some milliseconds is over (`docs/adr/0005` has the measurement for the replayer). It is the
@@ -18,6 +20,35 @@ const TURN: Duration = Duration::from_micros(100);
 pub(crate) fn go_first() {
     static REFUSED: Once = Once::new();
     say_once(&REFUSED, "the relay's threads take turns as all others do", ask_for_turns_of(TURN));
+}
+
+/// The turn of a thread that captures: in the middle of its work whoever waits for this processor goes first.
+///
+/// When the relay wakes up having just had its share, it does not go first, short turns or not, and the kernel looks again at
+/// its next tick: up to four milliseconds later, or when somebody gives way. That goes to whoever waits, for as long as its
+/// own turn is: a thread that always gave way beside a busy application would have fallen behind for good.
+pub(crate) struct Polite {
+    clock: Clock,
+    until_ns: u64,
+}
+
+impl Polite {
+    /// Who has been at it for so long is late, and gives way to nobody until its next turn.
+    const LATE_NS: u64 = 10_000_000;
+
+    pub(crate) fn begin(clock: Clock) -> Self {
+        Self { clock, until_ns: clock.now_ns() + Self::LATE_NS }
+    }
+
+    pub(crate) fn give_way(&self) {
+        if !self.is_late() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.clock.now_ns() >= self.until_ns
+    }
 }
 
 fn say_once(refused: &Once, consequence: &str, result: io::Result<()>) {
@@ -58,6 +89,15 @@ mod tests {
     #[test]
     fn turns_are_asked_for_in_a_form_that_the_kernel_takes() {
         in_a_thread(|| ask_for_turns_of(TURN)).unwrap();
+    }
+
+    #[test]
+    fn who_is_late_gives_way_to_nobody() {
+        let clock = Clock::start();
+        let turn = Polite::begin(clock);
+        assert!(!turn.is_late());
+        clock.sleep_until(turn.until_ns);
+        assert!(turn.is_late());
     }
 
     #[test]

@@ -25,6 +25,10 @@ use replayer::spool::{Builder, Spool, SpoolOptions};
 use replayer::survey::{Selection, Survey};
 use sha2::{Digest, Sha256};
 
+/// The one of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Clients that are there at once, one after the other.
 const AT_ONCE: u64 = 1_000;
 /// From one request to the next.

@@ -138,6 +138,11 @@ impl AnswerSink {
         Ok(Self { keep: options.keep, queue: Some(queue), thread: Some(thread), lost })
     }
 
+    /// The share of the queue, in percent, that is not written yet.
+    pub(crate) fn behind_percent(&self) -> usize {
+        self.queue.as_ref().map_or(0, crate::turns::full_percent)
+    }
+
     /// Takes what is to be kept out of an outcome; never waits.
     pub fn take(&mut self, job: &mut Job) {
         let (Some(queue), Some(dispatched_ns)) = (&mut self.queue, job.progress.dispatched_ns) else { return };

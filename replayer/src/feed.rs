@@ -27,8 +27,8 @@ use crate::tempo::{Tempo, View};
 const AHEAD_NS: u64 = 1_000_000_000;
 /// Bytes of requests that are made ready and not yet due.
 const AHEAD_BYTES_MAX: usize = 128 << 20;
-/// How often a feed that has nothing to do looks again.
-const POLL_NS: u64 = 1_000_000;
+/// How often a feed that has nothing to do looks again: the more it finds then, the less a request costs.
+const POLL_NS: u64 = 5_000_000;
 /// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
 const COPIED_BODY_BYTES: usize = 4 * 1024;
 /// A connection of a client that is warped is taken for over when it had no request for so long: which of its requests is

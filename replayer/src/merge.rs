@@ -5,6 +5,7 @@
 //! different shards are in no shard. Nothing is sent or measured here.
 
 mod error;
+mod reading;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -16,32 +17,17 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 pub use error::MergeError;
+pub use reading::{RESULT_BYTES_MAX, read};
 use shards::Shard;
 
 use crate::measure::{Counted, LogReader, Moved, Moves, Timeline, add_counts};
 use crate::result::thresholds::Threshold;
-use crate::result::{Answers, Part, Quantiles, RunResult, SCHEMA, ShardOf};
-use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES, RESULT};
+use crate::result::{Answers, Part, Quantiles, RunResult, ShardOf};
+use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES};
 use crate::verdict::{self, Trust};
 
 /// Longest line of `moves.jsonl` that is read: a second has 100 buckets.
 const MOVES_LINE_BYTES_MAX: u64 = 1 << 16;
-
-/// Reads the result of a run.
-///
-/// # Errors
-/// When it cannot be read, is no result, or one of another version.
-pub fn read(directory: &Path) -> Result<RunResult, MergeError> {
-    let path = directory.join(RESULT);
-    let bytes = std::fs::read(&path).map_err(|source| MergeError::Read { path: path.clone(), source })?;
-    let json = |source| MergeError::Json { path: path.clone(), source };
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
-    let schema = value.get("schema").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    if schema != u64::from(SCHEMA) {
-        return Err(MergeError::Schema { path, found: schema, known: SCHEMA });
-    }
-    serde_json::from_value(value).map_err(json)
-}
 
 /// Merges the runs of the shards of one plan; `partial` allows that some are missing, which the result then says.
 ///
@@ -91,8 +77,7 @@ pub fn merge_counted(directories: &[PathBuf], partial: bool) -> Result<(RunResul
 pub fn counted(directory: &Path, result: &RunResult) -> Result<Counted, MergeError> {
     let many = result.endpoints.iter().map(|row| row.index).max().map_or(0, |last| last.saturating_add(1));
     if many > shards::ENDPOINTS_MAX {
-        let what = format!("endpoint {}", many - 1);
-        return Err(MergeError::Differs { what, path: directory.to_owned() });
+        return Err(shards::too_many(directory, many - 1));
     }
     shards::counted(result, directory, many as usize)
 }

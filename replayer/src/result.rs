@@ -14,6 +14,7 @@ use crate::verdict::Verdict;
 use crate::watched::Watched;
 
 pub mod drawn;
+pub mod recounted;
 pub mod samples;
 pub mod services;
 pub mod shape;
@@ -64,6 +65,9 @@ pub struct RunResult {
     pub shards: Vec<Part>,
     /// Whether the run was interrupted before its plan ended.
     pub interrupted: bool,
+    /// What this was counted again from, where the run left no result of its own; `None` in a `run.json`.
+    #[serde(default)]
+    pub recounted: Option<recounted::Recounted>,
     /// Why the run stopped itself (`--abort-if`, the kill file), if it did.
     #[serde(default)]
     pub aborted: Option<String>,

@@ -6,11 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use formats::head;
-
-use crate::contexts::append_hex;
 use crate::error::ReplayError;
-use crate::job::Job;
 use crate::measure::{Closed, Counted, LogWriter};
 use crate::report;
 use crate::result::RunResult;
@@ -29,9 +25,6 @@ pub const RESULT: &str = "run.json";
 pub const PLAN: &str = "plan.json";
 /// What is known of a run that goes on; gone when its result is there.
 pub const BEGUN: &str = "begun.json";
-
-/// Level of the request log: it is written while the run goes on.
-const LOG_LEVEL: i32 = 1;
 
 /// A directory that is being filled.
 pub struct RunDirectory {
@@ -191,115 +184,4 @@ fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
     bytes.push(b'\n');
     bytes
-}
-
-/// `requests.jsonl.zst`: one line for each planned request, in the order in which they ended.
-pub struct RequestLog {
-    out: zstd::stream::Encoder<'static, BufWriter<File>>,
-    /// Endpoints as JSON strings.
-    endpoints: Vec<String>,
-    line: Vec<u8>,
-}
-
-impl RequestLog {
-    /// Begins the log of a run with these endpoints.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn create(directory: &RunDirectory, endpoints: &[String]) -> Result<Self, ReplayError> {
-        let file = directory.file(REQUESTS)?;
-        let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
-        let out = out.map_err(|source| directory.failed(REQUESTS, source))?;
-        let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new() })
-    }
-
-    /// Adds one line.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn write(&mut self, job: &Job) -> std::io::Result<()> {
-        let (facts, outcome) = (&job.facts, &job.progress);
-        let endpoint = self.endpoints.get(facts.endpoint as usize).map_or("null", String::as_str);
-        let method = head::request_line(&job.head).map_or(&b""[..], |line| line.method);
-        // A method is a token (RFC 9110 §5.6.2), which needs no escaping; anything else is not repeated.
-        let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        let method = if method.iter().all(is_plain) { method } else { b"" };
-        let mut line = Line(&mut self.line);
-        line.0.clear();
-        line.text(b"{\"seq\":").number(Some(facts.seq));
-        line.text(b",\"session\":").number(Some(facts.session.into()));
-        line.text(b",\"client\":\"").text(facts.client.source.name().as_bytes());
-        line.text(b"-").hex(&facts.client.id.to_be_bytes());
-        line.text(b"\",\"copy\":").number(Some(facts.copy.into()));
-        line.text(b",\"due_ns\":").number(Some(job.due_ns));
-        line.text(b",\"released_ns\":").number(Some(outcome.released_ns));
-        line.text(b",\"held_by_seq\":").number(outcome.held_by_seq);
-        line.text(b",\"busy_ns\":").number(Some(outcome.busy_ns));
-        line.text(b",\"dispatched_ns\":").number(outcome.dispatched_ns);
-        line.text(b",\"written_ns\":").number(outcome.written_ns);
-        line.text(b",\"first_byte_ns\":").number(outcome.first_byte_ns);
-        line.text(b",\"done_ns\":").number(outcome.shed.is_none().then_some(outcome.done_ns));
-        line.text(b",\"status\":").number(outcome.status.map(u64::from));
-        line.text(b",\"error\":").word(outcome.error.map(|kind| kind.name().as_bytes()));
-        line.text(b",\"shed\":").word(outcome.shed.map(|reason| reason.name().as_bytes()));
-        line.text(b",\"method\":").word(Some(method));
-        line.text(b",\"endpoint\":").text(endpoint.as_bytes());
-        line.text(b",\"bytes_in\":").number(Some(outcome.bytes_in));
-        line.text(b",\"bytes_out\":").number(Some(outcome.bytes_out));
-        line.text(b",\"trace_id\":\"").hex(&job.fresh.trace_id);
-        line.text(b"\",\"span_id\":\"").hex(&job.fresh.span_id);
-        line.text(b"\",\"recorded_trace_id\":");
-        match facts.trace {
-            Some(trace) => line.text(b"\"").hex(&trace.trace_id).text(b"\"}\n"),
-            None => line.text(b"null}\n"),
-        };
-        self.out.write_all(&self.line)
-    }
-
-    /// Hands everything so far to the system, so that a killed run loses little.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
-
-    /// Ends the log.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn finish(self) -> std::io::Result<()> {
-        self.out.finish()?.flush()
-    }
-}
-
-/// A line of JSON, written without the machinery of formatting, which costs about as much as counting.
-struct Line<'a>(&'a mut Vec<u8>);
-
-impl Line<'_> {
-    fn text(&mut self, text: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(text);
-        self
-    }
-
-    fn number(&mut self, number: Option<u64>) -> &mut Self {
-        match number {
-            Some(number) => self.text(itoa::Buffer::new().format(number).as_bytes()),
-            None => self.text(b"null"),
-        }
-    }
-
-    /// A word that needs no escaping.
-    fn word(&mut self, word: Option<&[u8]>) -> &mut Self {
-        match word {
-            Some(word) => self.text(b"\"").text(word).text(b"\""),
-            None => self.text(b"null"),
-        }
-    }
-
-    fn hex(&mut self, bytes: &[u8]) -> &mut Self {
-        append_hex(bytes, self.0);
-        self
-    }
 }

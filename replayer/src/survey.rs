@@ -10,7 +10,7 @@ use foldhash::HashMap;
 use formats::endpoint::Templates;
 use formats::filter::{Context, Filter};
 use formats::model::{ClientKey, Exchange, KeySource};
-use formats::session::{ClientEntry, Event, Index, Session, SessionHeader};
+use formats::session::{ClientEntry, Event, Index, Session, SessionHeader, Wanted};
 
 use crate::error::ReplayError;
 use crate::plan::Client;
@@ -41,6 +41,14 @@ impl Selection {
         self.from_ns.is_none_or(|from| from <= at_ns)
             && self.to_ns.is_none_or(|to| at_ns < to)
             && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, &context()))
+    }
+
+    /// What is read of a session that began so long after the recording's start: everything that may be chosen by its time.
+    /// What else lies in the same blocks is there, too.
+    #[must_use]
+    pub fn wanted(&self, shift_ns: u64) -> Wanted {
+        let own = |at_ns: u64| at_ns.saturating_sub(shift_ns);
+        Wanted { from_ns: self.from_ns.map(own), to_ns: self.to_ns.map(own), ..Wanted::default() }
     }
 
     fn is_whole(&self) -> bool {
@@ -164,7 +172,7 @@ impl Gather<'_, '_> {
     fn scan(&mut self, session: &Session, number: u32, shift_ns: u64) -> Result<(), ReplayError> {
         // Segment by segment, as their own indexes would have counted.
         let mut segment = Index::default();
-        for event in session.events() {
+        for event in session.wanted(self.selection.wanted(shift_ns)) {
             match event? {
                 Event::Exchange(exchange) => {
                     if self.selection.has(session.header(), shift_ns, &exchange) {

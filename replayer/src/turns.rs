@@ -2,35 +2,177 @@
 //!
 //! Nothing here decides what a thread does; a system that refuses any of it still runs everything right, only later.
 
+use std::io;
 use std::time::Duration;
 
 /// A sending thread works for some microseconds at a time. Linux 6.12 and later take a turn's length from the thread, and a
 /// thread that wakes up with a shorter one goes before one in the middle of a longer one: without it a helper is left alone
 /// until its turn of three milliseconds is over (`docs/adr/0005`). The shortest turn that the kernel grants.
 const TURN: Duration = Duration::from_micros(100);
+/// The lowest of the real-time priorities: above all that have none, below everything that somebody placed there on purpose.
+const PRIORITY: u32 = 1;
+/// How often a sending thread looks whether the others keep up, in its own turns.
+const LOOK_EVERY: u32 = 64;
 
-/// Lets this thread go first whenever it wakes up.
-pub(crate) fn go_first() {
-    let attributes = libc::sched_attr {
-        size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0),
-        sched_policy: libc::SCHED_OTHER.unsigned_abs(),
-        sched_flags: 0,
-        // As it is: a lower value is not everybody's to ask for.
-        sched_nice: rustix::process::getpriority_process(None).unwrap_or(0),
-        sched_priority: 0,
-        sched_runtime: u64::try_from(TURN.as_nanos()).unwrap_or(u64::MAX),
-        sched_deadline: 0,
-        sched_period: 0,
-    };
-    let (this_thread, no_flags): (libc::pid_t, libc::c_uint) = (0, 0);
-    #[expect(unsafe_code, reason = "no crate has this call; measured: late p99 0.98 ms without it, 0.20 ms with it")]
-    // SAFETY: sched_setattr(2) reads `size` bytes behind the pointer, which is to a whole structure of that size that lives
-    // until the call is over, and keeps nothing of it. Kernels that do not know the length of a turn ignore the field.
-    let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, no_flags) };
+/// The turns of a sending thread: real-time ones where the system allows them, short ones elsewhere.
+///
+/// A short turn only goes first while the thread has had less than its share of the processor, which the kernel looks at when
+/// it wakes up and then not for milliseconds. A thread with a real-time priority goes first whatever it has had; so it
+/// gives way when those who take its results fall behind, until they have caught up.
+pub(crate) struct Turns {
+    kind: Kind,
+    until_look: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    RealTime,
+    /// For as long as the others need.
+    GaveWay,
+    Short,
+}
+
+impl Turns {
+    /// Of the thread that calls it: real-time where that is wanted and allowed.
+    pub(crate) fn first(want_real_time: bool) -> Self {
+        let kind = if want_real_time && ask_for(Policy::RealTime).is_ok() { Kind::RealTime } else { Kind::Short };
+        if kind == Kind::Short {
+            let _ = ask_for(Policy::ShortTurns);
+        }
+        Self { kind, until_look: LOOK_EVERY }
+    }
+
+    pub(crate) fn is_real_time(&self) -> bool {
+        self.kind != Kind::Short
+    }
+
+    /// Gives way, or goes first again. `full` tells the share of its results, in percent, that nobody has taken yet. True
+    /// when it gave way.
+    #[inline]
+    pub(crate) fn keep(&mut self, full: impl FnOnce() -> usize) -> bool {
+        if self.kind == Kind::Short {
+            return false;
+        }
+        self.until_look -= 1;
+        if self.until_look > 0 {
+            return false;
+        }
+        self.until_look = LOOK_EVERY;
+        let (kind, policy) = match (self.kind, full()) {
+            (Kind::RealTime, 25..) => (Kind::GaveWay, Policy::ShortTurns),
+            (Kind::GaveWay, ..5) => (Kind::RealTime, Policy::RealTime),
+            _ => return false,
+        };
+        if ask_for(policy).is_ok() {
+            self.kind = kind;
+        }
+        kind == Kind::GaveWay
+    }
+}
+
+/// How much of a ring nobody has taken yet, in percent.
+pub(crate) fn full_percent<T>(ring: &rtrb::Producer<T>) -> usize {
+    let room = ring.buffer().capacity();
+    room.saturating_sub(ring.slots()) * 100 / room.max(1)
 }
 
 /// For a thread that looks at what has been sent. A little behind, no more: at 50,000/s on one processor the requests' p99 of
 /// lateness is 0.44 ms like this and 1.5 ms with helpers at nice 15, which then fall behind and fill memory.
 pub(crate) fn go_last() {
     let _ = rustix::process::nice(5);
+}
+
+#[derive(Clone, Copy)]
+enum Policy {
+    RealTime,
+    ShortTurns,
+}
+
+fn ask_for(policy: Policy) -> io::Result<()> {
+    let (sched_policy, sched_priority, turn) = match policy {
+        Policy::RealTime => (libc::SCHED_FIFO, PRIORITY, Duration::ZERO),
+        Policy::ShortTurns => (libc::SCHED_OTHER, 0, TURN),
+    };
+    let attributes = libc::sched_attr {
+        size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0),
+        sched_policy: sched_policy.unsigned_abs(),
+        sched_flags: 0,
+        // As it is: a lower value is not everybody's to ask for.
+        sched_nice: rustix::process::getpriority_process(None).unwrap_or(0),
+        sched_priority,
+        sched_runtime: u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX),
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    let (this_thread, no_flags): (libc::pid_t, libc::c_uint) = (0, 0);
+    #[expect(unsafe_code, reason = "no crate has this call; measured: docs/adr/0005")]
+    // SAFETY: sched_setattr(2) reads `size` bytes behind the pointer, which is to a whole structure of that size that lives
+    // until the call is over, and keeps nothing of it. Kernels that do not know the length of a turn ignore the field.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, no_flags) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a thread of its own: what is asked for stays.
+    fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        std::thread::spawn(work).join().unwrap()
+    }
+
+    /// As proc(5) has it: 0 for ordinary turns, 1 for `SCHED_FIFO`.
+    fn policy() -> String {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, behind_name) = stat.rsplit_once(')').unwrap();
+        behind_name.split_whitespace().nth(38).unwrap().to_owned()
+    }
+
+    /// Calls until it is looked at the queues once.
+    fn keep(turns: &mut Turns, full: usize) -> bool {
+        (0..LOOK_EVERY).filter(|_| turns.keep(|| full)).count() == 1
+    }
+
+    #[test]
+    fn a_real_time_thread_gives_way_until_the_queues_are_empty() {
+        let is_allowed = in_a_thread(|| ask_for(Policy::RealTime).is_ok());
+        in_a_thread(move || {
+            let mut turns = Turns::first(true);
+            assert_eq!(turns.is_real_time(), is_allowed);
+            let real_time = if is_allowed { "1" } else { "0" };
+            let mut seen = Vec::new();
+            for full in [0, 24, 25, 100, 24, 5, 4, 0, 80] {
+                seen.push((full, keep(&mut turns, full), policy()));
+            }
+            let gave_way = [false, false, is_allowed, false, false, false, false, false, is_allowed];
+            let policies = [real_time, real_time, "0", "0", "0", "0", real_time, real_time, "0"];
+            let expected: Vec<_> = [0, 24, 25, 100, 24, 5, 4, 0, 80]
+                .into_iter()
+                .zip(gave_way)
+                .zip(policies)
+                .map(|((full, gave_way), policy)| (full, gave_way, policy.to_owned()))
+                .collect();
+            assert_eq!(seen, expected);
+        });
+    }
+
+    #[test]
+    fn who_does_not_want_real_time_turns_has_short_ones() {
+        in_a_thread(|| {
+            let mut turns = Turns::first(false);
+            assert!(!turns.is_real_time() && !keep(&mut turns, 100));
+            assert_eq!(policy(), "0");
+            ask_for(Policy::ShortTurns).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_ring_is_as_full_as_nobody_took() {
+        let (mut ring, mut taken) = rtrb::RingBuffer::new(8);
+        assert_eq!(full_percent(&ring), 0);
+        (0..6).for_each(|n| ring.push(n).unwrap());
+        assert_eq!(full_percent(&ring), 75);
+        taken.pop().unwrap();
+        assert_eq!(full_percent(&ring), 62);
+    }
 }

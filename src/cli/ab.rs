@@ -20,6 +20,7 @@ const PAIRS_MAX: u32 = 1_000;
     mut_arg("reuse_spool", |argument| argument.hide(true)),
     mut_arg("answers", |argument| argument.default_value("all")),
     mut_arg("out", |argument| argument.help("New directory for the experiment; with --resume, the one to go on in [default: experiments/TIME]")),
+    mut_arg("output", |argument| argument.help("Beside the page of the comparison (report.html), write it as summary.md (markdown) and junit.xml (junit); csv and openmetrics are of each repeat")),
     mut_arg("json", |argument| argument.help("Print the comparison and what became of the experiment as JSON")),
     after_help = "Every option of `replay` is an option of `ab`; each repeat is such a replay (see docs/ab.md).
 

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use replayer::compared::Output;
+use replayer::compared::questions::Concern;
+use replayer::report::TraceUrl;
 
+use crate::secret::Reference;
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -15,14 +19,17 @@ use crate::units;
   reenact compare runs/soak                          (does it get slower while it runs?)
   reenact compare runs/before runs/after --min-effect 10% --fail-on slower --json
   reenact compare sessions/monday runs/monday        (a run and the recording that it sent again)
+  reenact compare sessions/eu sessions/us runs/both --identity file:key.txt     (of several sessions, also encrypted ones)
   reenact compare --learn rules.toml runs/one runs/same-again
   reenact compare runs/before runs/after --rules rules.toml --fail-on body,header,status
+  reenact compare runs/before runs/after --out compared --output html,markdown,junit
 
 Exit codes: 0 nothing that --fail-on names, 1 something of it, 2 runs that cannot be compared, 4 one of them is an
 invalid run (the machine that sent was the limit).")]
 pub(crate) struct CompareArgs {
-    /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded);
-    /// three and more, in the order in which they were started, show a trend; one long run shows what changes during it
+    /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded, or
+    /// all sessions that the run sent together); three and more, in the order in which they were started, show a trend; one
+    /// long run shows what changes during it
     #[arg(required_unless_present = "print_rules", value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// TOML file with these options, as the table `compare`
@@ -35,9 +42,41 @@ pub(crate) struct CompareArgs {
     pub(crate) judge: JudgeArgs,
     #[command(flatten)]
     pub(crate) answers: AnswersArgs,
-    /// Print everything as JSON
-    #[arg(long, env = "REENACT_JSON")]
+    /// Directory for the page of the comparison (report.html), and for what --output names; files of an earlier comparison
+    /// are replaced
+    #[arg(long, env = "REENACT_OUT", value_name = "DIR", help_heading = "Results")]
+    pub(crate) out: Option<PathBuf>,
+    /// What is written into --out: report.html (html), summary.md for a pull request (markdown), junit.xml with a test for
+    /// each question (junit) [default: html]
+    #[arg(
+        long,
+        env = "REENACT_OUTPUT",
+        value_enum,
+        value_name = "FORM",
+        value_delimiter = ',',
+        help_heading = "Results"
+    )]
+    pub(crate) output: Vec<ComparisonForm>,
+    /// Print everything as JSON (docs/compare.schema.json)
+    #[arg(long, env = "REENACT_JSON", help_heading = "Results")]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComparisonForm {
+    Html,
+    Markdown,
+    Junit,
+}
+
+impl From<ComparisonForm> for Output {
+    fn from(form: ComparisonForm) -> Self {
+        match form {
+            ComparisonForm::Html => Self::Page,
+            ComparisonForm::Markdown => Self::Markdown,
+            ComparisonForm::Junit => Self::Junit,
+        }
+    }
 }
 
 /// What counts, and what of it is said.
@@ -69,19 +108,15 @@ pub(crate) struct AnswersArgs {
     /// Both sides are the same system: propose rules for what differs all the same, in a new file
     #[arg(long, env = "REENACT_LEARN", value_name = "FILE", help_heading = "Answers")]
     pub(crate) learn: Option<PathBuf>,
-    /// Links of traces: a URL with {trace_id} in it
-    #[arg(long, env = "REENACT_TRACE_URL", value_name = "URL", value_parser = trace_url, help_heading = "Answers")]
-    pub(crate) trace_url: Option<String>,
+    /// age identities that open encrypted sessions, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID
+    #[arg(long, env = "REENACT_IDENTITY", value_name = "REF", help_heading = "Answers")]
+    pub(crate) identity: Option<Reference>,
+    /// Where traces open: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms} [default: what each run says]
+    #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE", help_heading = "Answers")]
+    pub(crate) trace_url: Option<TraceUrl>,
     /// Directory for answers that do not fit into memory [default: the system's temporary folder]
     #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Answers")]
     pub(crate) spool: Option<PathBuf>,
-}
-
-fn trace_url(text: &str) -> Result<String, String> {
-    match text.contains("{trace_id}") {
-        true => Ok(text.to_owned()),
-        false => Err("it has no {trace_id} in it".to_owned()),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -98,4 +133,17 @@ pub(crate) enum FailOn {
     Header,
     /// Nothing
     None,
+}
+
+impl FailOn {
+    pub(crate) const fn concern(self) -> Option<Concern> {
+        match self {
+            Self::Slower => Some(Concern::Slower),
+            Self::Status => Some(Concern::Status),
+            Self::Target => Some(Concern::Target),
+            Self::Body => Some(Concern::Body),
+            Self::Header => Some(Concern::Header),
+            Self::None => None,
+        }
+    }
 }

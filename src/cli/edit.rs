@@ -96,7 +96,7 @@ pub(crate) struct EditArgs {
     #[arg(long, env = "REENACT_COMPACT", help_heading = "Files")]
     pub(crate) compact: bool,
     /// Bytes of exchanges that are compressed together, and that a reader holds in memory [default: 2MiB]
-    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", value_parser = units::size, help_heading = "Files")]
+    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", value_parser = units::block_size, help_heading = "Files")]
     pub(crate) block_size: Option<u64>,
     /// Level of zstd, from 1 (fast) to 22 (small) [default: 1]
     #[arg(long, env = "REENACT_LEVEL", value_name = "N", value_parser = clap::value_parser!(i32).range(1..=22), help_heading = "Files")]

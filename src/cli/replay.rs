@@ -81,6 +81,9 @@ pub(crate) struct ReplayArgs {
     /// The last so much before a due instant is spun away instead of slept (costs CPU)
     #[arg(long, env = "REENACT_SPIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) spin: Duration,
+    /// Do not give sending threads a real-time priority, which they take where the system allows it (CAP_SYS_NICE or RLIMIT_RTPRIO)
+    #[arg(long, env = "REENACT_NO_REAL_TIME", help_heading = "Pace")]
+    pub(crate) no_real_time: bool,
     /// Lateness that makes a run strained or invalid, as in strained=10ms,invalid=100ms
     #[arg(long, env = "REENACT_LAG_LIMIT", value_name = "LIMITS", help_heading = "Pace")]
     pub(crate) lag_limit: Option<String>,

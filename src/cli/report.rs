@@ -19,7 +19,7 @@ use crate::thresholds::ThresholdArgs;
 Exit codes: 0 done, 1 a threshold failed, 2 directories that do not fit together, 3 merged with shards missing
 (--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid.")]
 pub(crate) struct ReportArgs {
-    /// Run directories: one run, or the shards of one plan
+    /// Run directories, or the run.json in them: one run, or the shards of one plan
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// New directory for the result of the whole plan
@@ -35,7 +35,7 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) thresholds: ThresholdArgs,
     /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds in any case
+    /// (openmetrics); the first two are written with thresholds, and report.html (html) always, in any case
     #[arg(long, env = "REENACT_OUTPUT", value_enum, value_name = "FORM", value_delimiter = ',')]
     pub(crate) output: Vec<OutputForm>,
     /// Print the result (run.json) instead of the summary

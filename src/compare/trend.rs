@@ -1,10 +1,11 @@
-//! Runs over time for a person: what rises and falls in sentences, then the figures behind them.
+//! Runs over time for a person on a terminal: what rises and falls in sentences, then the figures behind them.
 
-use replayer::compare::judge::{Answer, Row};
+use replayer::compare::judge::Row;
 use replayer::compare::over_time::OverTime;
+use replayer::compared::words::{marked, percent, rises, whole_percent};
 
-use super::text::{Figures, change, marked, name, percent, signed, table};
-use crate::units::{count, micros, seconds};
+use super::text::{Figures, table};
+use crate::units::{count, seconds};
 
 pub(super) fn text(of: &OverTime, top: usize) -> String {
     let mut out: String = of.notices.iter().map(|notice| format!("NOTE: {notice}\n")).collect();
@@ -21,12 +22,14 @@ pub(super) fn text(of: &OverTime, top: usize) -> String {
         out += &format!("  runs       {}, {requests} requests;", of.trend.points);
     }
     out += &format!(
-        " intervals of {} %, changes below {} do not matter\n\n",
-        (of.asked.confidence * 1e4).round() / 1e2,
+        " intervals of {}, changes below {} do not matter\n\n",
+        whole_percent(of.asked.confidence),
         percent(of.asked.min_effect)
     );
-    for sentence in findings(of) {
-        out += &format!("{sentence}\n");
+    let said = rises(of);
+    said.iter().for_each(|sentence| out += &format!("{sentence}\n"));
+    if said.is_empty() {
+        out += "Nothing rises or falls that can be told from noise.\n";
     }
     let figures = Figures {
         endpoints: &of.endpoints,
@@ -40,50 +43,4 @@ pub(super) fn text(of: &OverTime, top: usize) -> String {
         out += &format!("  {what}  {}\n", cell(row));
     }
     out
-}
-
-fn findings(of: &OverTime) -> Vec<String> {
-    let whole = if of.is_one_run() { "during the run" } else { "from the first run to the last" };
-    let mut said = Vec::new();
-    let mut row = |thing: &str, row: &Row| {
-        let word = match row.answer {
-            Answer::Slower => "RISES",
-            Answer::Faster => "FALLS",
-            _ => return,
-        };
-        let Some(estimate) = &row.relative else { return };
-        let between = match (row.before, row.after) {
-            (Some(from), Some(to)) => {
-                let [from, to] = [from, to].map(|logarithm| micros(logarithm.exp() / 1e3));
-                format!(" ({from} to {to})")
-            }
-            _ => String::new(),
-        };
-        let by = change(estimate, of.asked.confidence);
-        said.push(format!("{word}  {thing}: {} {by} {whole}{between}", name(row.quantile)));
-    };
-    of.trend.system.iter().for_each(|one| row("the whole system", one));
-    for (endpoint, rows) in of.endpoints.iter().zip(&of.trend.endpoints) {
-        rows.iter().for_each(|one| row(endpoint, one));
-    }
-    for (what, row) in &of.trend.target {
-        let word = match row.answer {
-            Answer::Slower => "RISES",
-            Answer::Faster => "FALLS",
-            _ => continue,
-        };
-        if let Some(estimate) = &row.relative {
-            said.push(format!("{word}  {what}: {} {whole}", change(estimate, of.asked.confidence)));
-        }
-    }
-    if let Some(errors) = &of.trend.errors {
-        let (low, high) = errors.interval(of.asked.confidence);
-        let word = if errors.mean > 0.0 { "RISES" } else { "FALLS" };
-        let by = format!("{} of all requests [{}..{}]", signed(errors.mean), signed(low), signed(high));
-        said.push(format!("{word}  errors: {by} {whole}"));
-    }
-    if said.is_empty() {
-        said.push("Nothing rises or falls that can be told from noise.".to_owned());
-    }
-    said
 }

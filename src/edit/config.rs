@@ -8,7 +8,7 @@ use formats::filter::Filter;
 use formats::redact::Redactor;
 use formats::sample::Sample;
 use formats::seal::{Recipients, Sealing};
-use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Session, WriterOptions};
+use formats::session::{Session, WriterOptions};
 
 use super::rewriting::Rewriting;
 use super::words::{DropBodies, Shift, SplitBy};
@@ -206,10 +206,6 @@ fn writer(args: &EditArgs) -> Result<WriterOptions, Failure> {
         false => (default.level, default.block_bytes as u64),
     };
     let block_bytes = args.block_size.unwrap_or(block_bytes);
-    if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block_bytes) {
-        let (least, most) = (units::bytes(BLOCK_BYTES_MIN), units::bytes(BLOCK_BYTES_MAX));
-        return Err(Failure::new(format!("--block-size is from {least} to {most}")));
-    }
     Ok(WriterOptions {
         level: args.level.unwrap_or(level),
         block_bytes: usize::try_from(block_bytes).unwrap_or(default.block_bytes),

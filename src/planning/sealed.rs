@@ -34,7 +34,8 @@ fn failure(what: &str, error: &SealError) -> Failure {
 impl Planned {
     /// What a reader of the result must know first.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
-        self.found.unused.iter().cloned().chain(self.sealed_notice()).chain(self.traces_notice())
+        let found = self.sealed_notice().into_iter().chain(self.traces_notice()).chain(self.endpoints_notice());
+        self.found.unused.iter().cloned().chain(found)
     }
 
     /// Sealed values that are not opened, or an identity that opens nothing.

@@ -10,6 +10,8 @@ use super::pairs::{self, Pair};
 use crate::cli::RecordArgs;
 use crate::outcome::Failure;
 
+/// More than any machine has processors for beside what it serves.
+const THREADS_MAX: usize = 256;
 /// Longer than any connection lives.
 const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -17,8 +19,10 @@ const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 pub(crate) struct Config {
     pub(super) relay: RelayConfig,
     pub(super) pairs: Vec<Pair>,
+    /// What whoever starts this should know, beside what its pairs say.
+    pub(super) warnings: Vec<String>,
     pub(super) keep: Option<Keep>,
-    pub(super) admin: Option<Endpoint>,
+    pub(super) admin: Vec<Endpoint>,
     pub(super) handover: Option<PathBuf>,
     pub(super) drain: Option<Duration>,
     pub(super) drain_max: Duration,
@@ -28,11 +32,24 @@ impl Config {
     /// Everything that can be refused is refused here, before a connection is accepted.
     pub(crate) fn check(args: RecordArgs) -> Result<Self, Failure> {
         let pairs = pairs::all(args.pair, args.config.as_deref())?;
-        if args.threads == 0 || args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
-            return Err(Failure::new("--threads, --handshake-timeout and --connect-timeout must be above zero"));
+        if !(1..=THREADS_MAX).contains(&args.threads) {
+            return Err(Failure::new(format!("--threads {} is not from 1 to {THREADS_MAX}", args.threads)).hint(
+                "one passes tens of thousands of requests a second; more than there are processors help nobody",
+            ));
+        }
+        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
+            return Err(Failure::new("--handshake-timeout and --connect-timeout must be above zero"));
         }
         if args.idle_timeout > IDLE_TIMEOUT_MAX {
             return Err(Failure::new("--idle-timeout is at most 365days").hint("0s never closes an idle connection"));
+        }
+        let mut warnings = Vec::new();
+        if args.keep.sample.is_some() && args.keep.redact_key.is_none() {
+            warnings.push(
+                "--sample without --redact-key keeps other clients in each recorder, and after each start; give all \
+                 recorders of a service one key, as in --redact-key file:PATH"
+                    .to_owned(),
+            );
         }
         let secrecy = Secrecy { seal: &args.seal, encrypt_to: &args.encrypt_to };
         Ok(Self {
@@ -44,6 +61,7 @@ impl Config {
                 idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
             },
             pairs,
+            warnings,
             keep: Keep::check(args.keep, secrecy, args.config.as_deref(), None)?,
             admin: args.operate.admin,
             handover: args.operate.handover,

@@ -7,9 +7,9 @@
 use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::net::sockopt::socket_peercred;
@@ -59,19 +59,26 @@ pub(super) fn take(path: &Path) -> Result<Option<(Vec<OwnedFd>, Before)>, Failur
     Ok(Some((sockets, Before(stream))))
 }
 
-/// Lets a later process take over, through `path`.
-pub(super) fn offer(path: &Path, events: &Events) -> Result<(), Failure> {
+/// A socket for a later process, beside the path at which that will look for it.
+pub(super) struct Offer {
+    path: PathBuf,
+    /// Where it is until it is made; gone with this value if it never is.
+    beside: PathBuf,
+}
+
+/// Listens beside `path`, where the process before may still be: what could fail has then not begun anything.
+pub(super) fn prepare(path: &Path, events: &Events) -> Result<Offer, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(format!("cannot listen on {} for --handover: {error}", path.display()))
-            .hint("give a path in a directory that this user may write")
+            .hint("give a path, free or of a socket, in a directory that this user may write")
     };
-    // What stands there belongs to a process that is gone, or that has handed over to this one.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
+        return Err(failed(std::io::Error::other("it is there, and no socket")));
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let listener = crate::sockets::bind_unix(Path::new(&beside)).map_err(failed)?;
+    let offer = Offer { path: path.to_owned(), beside: beside.into() };
     let sender = events.sender();
     let thread = std::thread::Builder::new().name("handover".into()).spawn(move || {
         for stream in listener.incoming() {
@@ -82,7 +89,24 @@ pub(super) fn offer(path: &Path, events: &Events) -> Result<(), Failure> {
             }
         }
     });
-    thread.map(|_| ()).map_err(failed)
+    thread.map_err(failed)?;
+    Ok(offer)
+}
+
+impl Offer {
+    /// Lets a later process take over, in place of one that is gone or has handed over to this one. This one works by now,
+    /// so that what fails is said and ends nothing.
+    pub(super) fn make(self) {
+        if let Err(error) = std::fs::rename(&self.beside, &self.path) {
+            log::warn!("no later process can take over: cannot listen on {}: {error}", self.path.display());
+        }
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside); // it is not there once the offer was made
+    }
 }
 
 /// Serves one process; whether it has taken over.

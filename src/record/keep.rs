@@ -1,11 +1,12 @@
 //! What is kept of the traffic, checked.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use formats::clients::KeyRule;
 use formats::redact::RedactionKey;
 use formats::seal::Recipients;
-use formats::session::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, WriterOptions};
+use formats::session::WriterOptions;
 use formats::wire::Limits;
 use recorder::breaker::BreakerOptions;
 use recorder::capture::{Budget, DiskOptions, StoreOptions, free_bytes};
@@ -17,6 +18,8 @@ use crate::outcome::Failure;
 use crate::redaction::{self, Redaction};
 use crate::{secret, units};
 
+/// More often, and writing would be all that happens.
+const FLUSH_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Exchanges under way may hold this many times the queue's bytes.
 const PARSER_SHARE: usize = 4;
 
@@ -60,22 +63,14 @@ impl Keep {
         // Checked also where no session may ever begin: who asks for encryption is not to learn of a mistake later.
         let recipients = redaction::recipients("--encrypt-to", secrecy.encrypt_to)?;
         let at_once = args.capture == Switch::On;
-        let out = match args.out {
+        let out = match args.out.clone() {
             Some(out) => out,
             None if at_once => {
                 return Err(Failure::new("a recording needs --out").hint("as in --out sessions/monday"));
             }
             None => return Ok(None),
         };
-        if args.flush_interval.is_zero() || args.rotate_every.is_some_and(|every| every.is_zero()) {
-            return Err(Failure::new("--flush-interval and --rotate-every must be above zero"));
-        }
-        if !(BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&args.block_size) {
-            return Err(Failure::new("--block-size must be from 4KiB to 32MiB"));
-        }
-        if args.rotate_size == 0 {
-            return Err(Failure::new("--rotate-size must be above zero"));
-        }
+        bounds(&args)?;
         if let Some(free) = free_bytes(&out).filter(|free| at_once && *free < args.free_min) {
             let (free, least) = (units::bytes(free), units::bytes(args.free_min));
             let message = format!("only {free} are free for {}, and {least} are to stay free", out.display());
@@ -154,6 +149,37 @@ impl Keep {
         (self.backlog_bytes_max, self.breaker) = (backlog_bytes_max, breaker);
         (self.writer, self.store, self.redaction, self.recipients) = (writer, store, redaction, recipients);
     }
+}
+
+/// Refuses bounds within which nothing can be kept.
+fn bounds(args: &KeepArgs) -> Result<(), Failure> {
+    if args.flush_interval < FLUSH_INTERVAL_MIN {
+        let least = humantime::format_duration(FLUSH_INTERVAL_MIN);
+        return Err(Failure::new(format!("--flush-interval is at least {least}"))
+            .hint("each flush waits for the disk; the default is 1s"));
+    }
+    let is_zero = |duration: Option<Duration>| duration.is_some_and(|duration| duration.is_zero());
+    let zeros = [
+        ("--queue-bytes", args.queue_bytes == 0),
+        ("--backlog-bytes", args.backlog_bytes == 0),
+        ("--rotate-size", args.rotate_size == 0),
+        ("--rotate-every", is_zero(args.rotate_every)),
+        ("--keep-for", is_zero(args.keep_for)),
+        ("--duration", is_zero(args.duration)),
+        ("--max-size", args.max_size == Some(0)),
+        ("--max-exchanges", args.max_exchanges == Some(0)),
+    ];
+    if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
+        return Err(Failure::new(format!("{flag} must be above zero"))
+            .hint("--capture off records nothing; a bound that is not given does not hold"));
+    }
+    if let Some(keep) = args.keep_size.filter(|keep| *keep < args.rotate_size) {
+        let (keep, rotate) = (units::bytes(keep), units::bytes(args.rotate_size));
+        return Err(Failure::new(format!("--keep-size {keep} is less than one segment, --rotate-size {rotate}")).hint(
+            "segments are deleted whole, and the one that is being written never is: give a --rotate-size of a part of it",
+        ));
+    }
+    Ok(())
 }
 
 fn to_usize(number: u64) -> usize {

@@ -105,16 +105,17 @@ impl Pair {
         }
     }
 
-    /// What whoever starts this should know.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    /// What whoever starts this should know. `upstream` is where its traffic goes, as it was resolved.
+    pub(super) fn warnings(&self, upstream: Option<&Endpoint>) -> Vec<String> {
         let mut warnings = Vec::new();
-        let here = match &self.config.forward {
-            Forward::Tcp { host, .. } => {
-                host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        let here = upstream.is_some_and(|upstream| match upstream {
+            // The system takes an unspecified address to connect to for loopback.
+            Endpoint::Tcp(address) => {
+                let ip = address.ip().to_canonical();
+                ip.is_loopback() || ip.is_unspecified()
             }
-            Forward::Unix(_) => true,
-            Forward::OriginalDestination | Forward::Sink => false,
-        };
+            Endpoint::Unix(_) => true,
+        });
         if here && self.config.proxy_out == ProxyOut::Off {
             warnings.push(format!(
                 "the upstream {} sees every client as local; if it limits, logs or trusts by address, give it the \
@@ -234,7 +235,8 @@ fn forward(upstream: &str) -> Result<(Forward, Option<String>), Failure> {
     if host.is_empty() {
         return Err(bad("has no host"));
     }
-    let port = port.map_or(Ok(usual_port), str::parse).map_err(|_| bad("has no valid port"))?;
+    let port = port.map_or(Ok(usual_port), str::parse).ok().filter(|port| *port > 0);
+    let port = port.ok_or_else(|| bad("has no valid port"))?;
     Ok((Forward::Tcp { host: host.to_owned(), port }, tls.then(|| host.to_owned())))
 }
 
@@ -257,6 +259,8 @@ mod tests {
             ("http://", None),
             ("http://:80", None),
             ("http://shop:x", None),
+            ("http://shop:0", None),
+            ("https://[::1]:0", None),
             ("http://[::1]7", None),
             ("shop:80", None),
             ("unix:", None),
@@ -303,15 +307,20 @@ mod tests {
 
     #[test]
     fn local_upstreams_and_unverified_ones_are_warned_of() {
-        let warnings = |args| Pair::check(args).map(|pair| pair.warnings().concat()).unwrap_or_default();
-        assert_eq!(warnings(plain()), "");
-        for local in ["http://127.0.0.1:1", "http://localhost", "http://[::1]", "unix:/x"] {
-            let args = || PairArgs { upstream: Some(local.into()), ..plain() };
-            assert!(warnings(args()).contains("--proxy-protocol-out"), "{local}");
-            let told = PairArgs { proxy_protocol_out: Some(ProxyOutChoice::V2), ..args() };
-            assert_eq!(warnings(told), "", "{local}");
+        let warnings = |args, upstream: &str| {
+            let upstream = upstream.parse().ok();
+            Pair::check(args).map(|pair| pair.warnings(upstream.as_ref()).concat()).unwrap_or_default()
+        };
+        assert_eq!(warnings(plain(), "192.0.2.1:80"), "");
+        assert_eq!(warnings(plain(), "none"), "");
+        for local in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "0.0.0.0:1", "[::]:1", "unix:/x"]
+        {
+            // However it was written: the name alone does not say that it is here.
+            assert!(warnings(plain(), local).contains("--proxy-protocol-out"), "{local}");
+            let told = PairArgs { proxy_protocol_out: Some(ProxyOutChoice::V2), ..plain() };
+            assert_eq!(warnings(told, local), "", "{local}");
         }
         let args = PairArgs { upstream: Some("https://shop".into()), upstream_insecure: true, ..plain() };
-        assert!(warnings(args).contains("NOT VERIFIED"));
+        assert!(warnings(args, "192.0.2.1:443").contains("NOT VERIFIED"));
     }
 }

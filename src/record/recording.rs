@@ -22,6 +22,8 @@ pub(crate) struct Recording {
     sessions: Option<Sessions>,
     /// For each pair, where its traffic goes.
     upstreams: Vec<String>,
+    /// What whoever started it should know.
+    warnings: Vec<String>,
 }
 
 impl Recording {
@@ -29,8 +31,9 @@ impl Recording {
     /// is recorded. With `beside_another`, whose session may have the directory, it takes the next free name.
     pub(crate) fn start(config: Config, inherited: Vec<OwnedFd>, beside_another: bool) -> Result<Self, Failure> {
         let of = |error: RelayError| Failure::of(&error).hint(error.hint());
-        let Config { relay, pairs, keep, .. } = config;
+        let Config { relay, pairs, keep, mut warnings, .. } = config;
         let bound = Relay::bind(&relay, inherited).map_err(of)?;
+        warnings.extend(pairs.iter().zip(bound.upstreams()).flat_map(|(pair, upstream)| pair.warnings(upstream)));
         let upstreams = pairs.iter().map(Pair::destination).collect();
         let clock = Clock::start();
         let mut sessions = keep.map(|keep| {
@@ -43,13 +46,18 @@ impl Recording {
         }
         let tap = sessions.as_ref().map(|sessions| Arc::clone(sessions.tap()));
         let relay = bound.start(tap).map_err(of)?;
-        Ok(Self { relay, clock, sessions, upstreams })
+        Ok(Self { relay, clock, sessions, upstreams, warnings })
     }
 
     /// The first address that it listens on; `None` if it listens on Unix sockets alone.
     #[cfg(feature = "replay")]
     pub(crate) fn address(&self) -> Option<std::net::SocketAddr> {
         self.relay.endpoints().iter().find_map(recorder::listen::Endpoint::as_tcp)
+    }
+
+    /// A line for each.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// A line for each pair.

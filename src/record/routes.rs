@@ -37,9 +37,7 @@ pub(super) fn answer(recording: &mut Recording, asked: &Asking, accepts: bool) -
             body: metrics::text(recording),
         },
         path if path == "/recording" || path.starts_with("/recording/") => {
-            if !asked.is_local {
-                let why =
-                    "/recording is for callers on this machine only: loopback or a Unix socket, and no web page\n";
+            if let Some(why) = asked.refusal {
                 return text(StatusCode::FORBIDDEN, why);
             }
             let action = path.strip_prefix("/recording").unwrap_or_default();
@@ -98,6 +96,14 @@ fn budget(body: &[u8]) -> Result<Option<Budget>, String> {
     let start: Start = serde_json::from_value(Value::Object(start)).map_err(|error| bad(&error))?;
     let duration = start.duration.map(|text| units::duration(&text)).transpose().map_err(|error| bad(&error))?;
     let max_size = start.max_size.map(|text| units::size(&text)).transpose().map_err(|error| bad(&error))?;
+    let zeros = [
+        ("duration", duration.is_some_and(|duration| duration.is_zero())),
+        ("max-size", max_size == Some(0)),
+        ("max-exchanges", start.max_exchanges == Some(0)),
+    ];
+    if let Some((key, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
+        return Err(bad(&format!("{key} must be above zero")));
+    }
     Ok(Some(Budget { elapsed_ns: duration.map(units::nanos), file_bytes: max_size, exchanges: start.max_exchanges }))
 }
 
@@ -145,9 +151,17 @@ mod tests {
         let asked = budget(br#"{"duration": "1s", "max-size": "1KiB", "max-exchanges": 5}"#);
         let expected = Budget { elapsed_ns: Some(1_000_000_000), exchanges: Some(5), file_bytes: Some(1_024) };
         assert_eq!(asked, Ok(Some(expected)));
-        for bad in
-            ["{", "[]", r#"{"duration": 5}"#, r#"{"duration": "soon"}"#, r#"{"max-size": "1 shoe"}"#, r#"{"max": 1}"#]
-        {
+        for bad in [
+            "{",
+            "[]",
+            r#"{"duration": 5}"#,
+            r#"{"duration": "soon"}"#,
+            r#"{"max-size": "1 shoe"}"#,
+            r#"{"max": 1}"#,
+            r#"{"duration": "0s"}"#,
+            r#"{"max-size": "0"}"#,
+            r#"{"max-exchanges": 0}"#,
+        ] {
             assert!(budget(bad.as_bytes()).unwrap_err().contains("max-exchanges"), "{bad}");
         }
     }

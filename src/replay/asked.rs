@@ -25,6 +25,7 @@ pub(super) fn asked(args: &ReplayArgs) -> BTreeMap<String, String> {
         ("start_at", args.start_at.map(|at| humantime::format_rfc3339_millis(at).to_string())),
         ("threads", Some(args.threads.to_string())),
         ("spin", span(args.spin)),
+        ("no_real_time", is_on(args.no_real_time)),
         ("lag_limit", args.lag_limit.clone()),
         ("max_in_flight", number(args.max_in_flight)),
         ("max_connections", number(args.max_connections)),

@@ -24,7 +24,7 @@ use crate::logging::say;
 use crate::outcome::Failure;
 use crate::secret::Reference;
 pub(super) use metrics::metrics;
-use variables::{Setting, Signal, Variable, Variables};
+use variables::{Setting, Signal, Variable, Variables, turned_off, unused};
 
 /// For one attempt, as the specification has it.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,11 +37,20 @@ const METHODS_VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 /// `None` when spans go nowhere.
 pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure> {
     let backend = backend::choose(args, args.otlp_endpoint.is_some())?;
+    let off = || turned_off(|name| std::env::var(name).ok());
     let destination = match &args.otlp_file {
         Some(path) => Some(Destination::File(path.clone())),
-        None => otlp(args, backend.as_ref(), &Variables::of(Signal::Traces, std::env::vars_os())?)?
+        None => otlp(args, backend.as_ref(), &Variables::of(Signal::Traces, std::env::vars_os())?, off)?
             .map(|otlp| Destination::Otlp(Box::new(otlp))),
     };
+    if destination.is_some() {
+        let overruled = off().unwrap_or_default();
+        let overruled = overruled
+            .map(|off| format!("{off}, and spans are exported all the same: somewhere to send them was named"));
+        for text in overruled.into_iter().chain(unused(std::env::vars_os().map(|(name, _)| name))) {
+            say(Level::Warn, &format!("warning: {text}"));
+        }
+    }
     if destination.is_none()
         && args.otlp_metrics_endpoint.is_none()
         && let Some(flag) = about_nothing(args)
@@ -89,13 +98,20 @@ fn about_nothing(args: &TraceArgs) -> Option<&'static str> {
     flags.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
 }
 
-fn otlp(args: &TraceArgs, backend: Option<&Chosen>, variables: &Variables) -> Result<Option<OtlpOptions>, Failure> {
+/// What the environment says about exporters (`off`) decides about the endpoint in it, and about no other.
+fn otlp(
+    args: &TraceArgs,
+    backend: Option<&Chosen>,
+    variables: &Variables,
+    off: impl Fn() -> Result<Option<String>, Failure>,
+) -> Result<Option<OtlpOptions>, Failure> {
     let preset = backend.and_then(|chosen| chosen.endpoint.as_deref());
     let of_variable = variables.get(Setting::Endpoint);
     // A backend that was named goes before a variable that stands for all programs: its token is sent nowhere else.
     let (given, rule) = match (&args.otlp_endpoint, preset, &of_variable) {
         (Some(given), ..) => (given.as_str(), PathRule::AppendToNone),
         (None, Some(preset), _) => (preset, PathRule::Append),
+        (None, None, Some(_)) if off()?.is_some() => return Ok(None),
         (None, None, Some(Variable { value, is_of_signal: true, .. })) => (*value, PathRule::AsGiven),
         (None, None, Some(Variable { value, .. })) => (*value, PathRule::Append),
         (None, None, None) => return Ok(None),

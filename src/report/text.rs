@@ -20,16 +20,24 @@ pub(super) fn say(result: &RunResult, page: &Path, files: &[PathBuf], json: bool
 }
 
 fn summary(result: &RunResult, page: &Path, files: &[PathBuf]) -> String {
-    let mut text: String = result.notices.iter().map(|notice| format!("NOTE: {notice}\n")).collect();
+    let incomplete = result.recounted.iter().map(|one| format!("INCOMPLETE: {}\n", one.said()));
+    let mut text: String = incomplete.collect();
+    text.extend(result.notices.iter().map(|notice| format!("NOTE: {notice}\n")));
     let mut line = |name: &str, value: &str| text += &format!("  {name:<11}{value}\n");
     line("verdict", result.verdict.outcome.name());
     result.verdict.reasons.iter().for_each(|reason| line("", reason));
     if let Some(first) = result.shards.first() {
         line("merged", &format!("{} of {} shards", result.shards.len(), first.shard.of));
     }
-    let [planned, sent, answered] = [result.planned, result.sent, result.completed].map(units::count);
+    // What nobody knows of a run that left no result is a dash: a zero would be a count.
+    let known = |field: &str, said: String| if result.knows(field) { said } else { "–".to_owned() };
+    let [planned, sent, answered] =
+        [("planned", result.planned), ("sent", result.sent), ("completed", result.completed)]
+            .map(|(field, count)| known(field, units::count(count)));
     line("requests", &format!("{planned} planned, {sent} sent, {answered} answered"));
-    line("rate", &format!("{:.1}/s planned, {:.1}/s achieved", result.rate.planned, result.rate.achieved));
+    let [planned, achieved] = [("rate.planned", result.rate.planned), ("rate.achieved", result.rate.achieved)]
+        .map(|(field, per_s)| known(field, format!("{per_s:.1}/s")));
+    line("rate", &format!("{planned} planned, {achieved} achieved"));
     line("response", &quantiles(&result.response_us));
     line("lag", &quantiles(&result.lag_us));
     for (number, said) in thresholds::lines(result).iter().enumerate() {

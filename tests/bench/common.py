@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-REENACT = TARGET / "release" / "reenact"
+REENACT = Path(os.environ.get("REENACT", TARGET / "release" / "reenact"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -69,6 +69,23 @@ def stop(*processes):
 
 def median(values):
     return statistics.median(values)
+
+
+def windows(timed):
+    """p50 and p99 of what was measured in each tenth of a second, given as (instant in ns, value), but for the first
+    three. A machine that is not ours alone stops for some milliseconds now and then, and the p99 of a whole run
+    says how often it did: of nine rounds in a row, directly and with the same load, it was 0.3 to 74 ms."""
+    found = {}
+    for instant, value in timed:
+        found.setdefault(instant // 100_000_000, []).append(value)
+    return [(of[len(of) // 2], of[len(of) * 99 // 100]) for of in (sorted(found[window]) for window in sorted(found)[3:]) if len(of) >= 50]
+
+
+def logged(run, measured):
+    """What the requests of a run were measured as, with their due instants; `None` of a line that has nothing to say."""
+    lines = subprocess.run(["zstd", "-dcq", Path(run) / "requests.jsonl.zst"], capture_output=True, check=True).stdout.splitlines()
+    values = ((line["due_ns"], measured(line)) for line in map(json.loads, lines))
+    return [(due, value) for due, value in values if value is not None]
 
 
 def constant(folder, requests, rate, connections, path=None):

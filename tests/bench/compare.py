@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Time and memory of `reenact compare` on two runs: tests/bench/compare.py [REQUESTS_A_RUN].
+"""Time and memory of `reenact compare` on two runs: tests/bench/compare.py [REQUESTS_A_RUN [answers]].
 
 Makes two run directories as they are documented (docs/run-directory.md): 20 endpoints by Zipf, latencies log-normal, one
 endpoint 10 % slower in the second. Prints what a process of one thread that only reads both logs (zstd -dc) takes, as the
 yardstick. With REENACT_BENCH_DIR the directories are kept there and used again.
+
+With `answers` both runs have kept theirs, too: JSON of about 300 bytes, in the order in which requests ended, of which every
+hundredth has another total after.
 """
 
 import json
@@ -90,6 +93,41 @@ def make(path, requests, slower, seed):
     writer.wait()
 
 
+def answers(path, requests, slower):
+    """What the run got, as the session that `--answers all` writes."""
+    command = [REENACT, "import", "--format", "jsonl", "-", "-o", path / "answers"]
+    process = subprocess.Popen([str(one) for one in command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    gap = SECONDS * 10**9 // requests
+    instants = '"request_start":{0},"request_head":{0},"request_end":{0},"response_start":{1},"response_head":{1},"response_end":{1}'
+    bodies = [
+        f'{{"id":{kind},"items":[{{"sku":"SKU-{kind:06}","name":"Stainless steel bottle","quantity":{kind % 5},"price":{kind / 4}}},'
+        f'{{"sku":"SKU-{kind + 1:06}","name":"Linen towel, grey","quantity":1,"price":12.5}}],"customer":"c-{kind % 977}","total":@}}'
+        for kind in range(1 << 12)
+    ]
+    bodies = [json.dumps(body)[1:-1] for body in bodies]
+    lines = []
+    for number in range(requests):
+        # Neighbours end in another order on each side.
+        seq = min(requests - 1, number ^ (5 if slower else 3))
+        kind = seq * 7919 % len(bodies)
+        body = bodies[kind].replace("@", str(kind * 3 + (slower and seq % 100 == 0)))
+        begun = seq * gap
+        lines.append(
+            f'{{"type":"exchange","client":"peer-{seq % 5000:016x}","connection":1,"instants_ns":{{{instants.format(begun, begun + 1_000_000)}}},'
+            f'"replay_of":{{"session":0,"seq":{seq},"copy":0}},'
+            f'"request":{{"method":"GET","target":"/endpoint/{seq % ENDPOINTS}/{seq}","version":"HTTP/1.1","headers":[["Host","shop.invalid"]]}},'
+            f'"response":{{"version":"HTTP/1.1","status":200,"reason":"OK","headers":[["Content-Type","application/json"]],"framing":"none",'
+            f'"body":{{"text":"{body}"}}}}}}\n'
+        )
+        if len(lines) == 20_000:
+            process.stdin.write("".join(lines).encode())
+            lines.clear()
+    process.stdin.write("".join(lines).encode())
+    process.stdin.close()
+    if process.wait() != 0:
+        sys.exit("import failed")
+
+
 def measured(*command):
     """Seconds, CPU seconds and peak memory of a command, and what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -114,12 +152,15 @@ def measured(*command):
 
 def main():
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    with_answers = sys.argv[2:] == ["answers"]
     kept = os.environ.get("REENACT_BENCH_DIR")
     with tempfile.TemporaryDirectory(prefix="reenact-bench-") as folder:
         base = Path(kept or folder) / f"compare-{requests}"
         for name, slower, seed in [("before", False, 1), ("after", True, 2)]:
             if not (base / name).exists():
                 make(base / name, requests, slower, seed)
+            if with_answers and not (base / name / "answers").exists():
+                answers(base / name, requests, slower)
         logs = [base / name / "requests.jsonl.zst" for name in ("before", "after")]
         seconds, cpu, *_ = measured("sh", "-c", f"zstd -dc {logs[0]} {logs[1]} > /dev/null")
         print(f"two logs of {requests:,} lines, {sum(log.stat().st_size for log in logs) / 1e6:.0f} MB: zstd -dc takes {cpu:.1f} s of CPU")

@@ -3,7 +3,8 @@
 
 Senders: `reenact replay` with contexts on all requests and spans on 1 % and on all (full results), `oha -q`, and the floor,
 a bare pacing loop in C (tests/bench/pace.c). The sender with all its threads on core 0, the sink (tests/bench/sink.c) and
-the span receiver on core 1; 50 connections; lateness is measured against the ideal grid, fitted by its earliest request.
+the span receiver on core 1; 50 connections; lateness is measured against the ideal grid, fitted by its earliest request, in windows
+of a tenth of a second and over whole runs.
 Rounds are interleaved; medians are printed as a Markdown table.
 
     python3 tests/bench/lag.py [RATE[,RATE…]] [SECONDS] [ROUNDS]
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import REENACT, ROOT, TARGET, constant, free_port, median, start, stop, wait_for_port
+from common import REENACT, ROOT, TARGET, constant, free_port, median, start, stop, wait_for_port, windows
 
 RATES = [int(rate) for rate in (sys.argv[1] if len(sys.argv) > 1 else "2000").split(",")]
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
@@ -37,7 +38,9 @@ def judged(folder, sink, rate, command):
     first = min(grid)
     late = sorted((offset - first) / 1e6 for offset in grid)
     quantile = lambda q: late[min(int(len(late) * q), len(late) - 1)]
-    return len(at) / (rate * SECONDS), quantile(0.5), quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024
+    typical = windows((i * 1_000_000_000 // rate, (offset - first) / 1e6) for i, offset in enumerate(grid))
+    p50, p99 = (median([window[at] for window in typical]) for at in range(2))
+    return len(at) / (rate * SECONDS), p50, p99, quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024
 
 
 # Runs a command and prints its CPU seconds and peak RSS in KiB: a process of its own, so that nobody else's count.
@@ -78,11 +81,11 @@ def main():
             for _ in range(ROUNDS):
                 for name, command in senders.items():
                     rows[name].append(judged(folder, sink, rate, command))
-            print(f"| sender, {rate:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | p99.9 ms | CPU µs a request | RSS MB |")
-            print("| --- | --- | --- | --- | --- | --- | --- |")
+            print(f"| sender, {rate:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | of the whole run | p99.9 ms | CPU µs a request | RSS MB |")
+            print("| --- | --- | --- | --- | --- | --- | --- | --- |")
             for name, found in rows.items():
-                delivered, p50, p99, p999, cpu, rss = (median([row[i] for row in found]) for i in range(6))
-                print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {p999:.3f} | {cpu:.1f} | {rss:.0f} |", flush=True)
+                delivered, p50, p99, whole, p999, cpu, rss = (median([row[i] for row in found]) for i in range(7))
+                print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {whole:.3f} | {p999:.3f} | {cpu:.1f} | {rss:.0f} |", flush=True)
             print(flush=True)
         stop(receiver)
 

@@ -6,7 +6,8 @@ upstream nginx on core 1. Answers: `small`, 64 bytes that are never the same; `r
 `different`, 10 KiB of JSON of 4,000 files in turn. Rounds are interleaved; medians are printed as Markdown.
 
     python3 tests/bench/recorder.py cpu [ROUNDS] [SECONDS]       CPU a request, beside `zstd -1` over the same bytes
-    python3 tests/bench/recorder.py latency [ROUNDS] [SECONDS]   added at half of nginx's load, 6,000/s at most, by a constant schedule
+    python3 tests/bench/recorder.py latency [ROUNDS] [SECONDS]   added at half of nginx's load, 6,000/s at most, by a constant schedule:
+                                                                 medians of windows of 0.1 s
     python3 tests/bench/recorder.py memory                       1,000 busy connections; 10,000 idle ones
 """
 
@@ -18,13 +19,14 @@ import resource
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from common import REENACT, ROOT, TARGET, constant, cpu_seconds, free_port, median, start, stop, wait_for_port
+from common import REENACT, ROOT, TARGET, constant, cpu_seconds, free_port, logged, median, start, stop, wait_for_port, windows
 
 CONNECTIONS = 32
 FILES = 4_000
@@ -202,17 +204,20 @@ def latency(folder, processes, rounds, seconds):
             shutil.rmtree(run, ignore_errors=True)
             said = subprocess.run(
                 ["taskset", "-c", "1", REENACT, "replay", session, "--target", f"http://127.0.0.1:{port}", "--out", run,
-                 "--answers", "none", "--requests", "none", "--allow-origin"], capture_output=True, text=True)
-            result = json.loads((run / "run.json").read_text())
-            service = result["service_us"]
-            rows.setdefault(name, []).append((service["p50"], service["p99"], result["rate"]["achieved"]))
+                 "--answers", "none", "--allow-origin"], capture_output=True, text=True)
             assert said.returncode in (0, 4), said.stderr
-    print(f"| through, at {rate:,}/s on {CONNECTIONS} connections | p50 µs | p99 µs | p50 added | p99 added | achieved/s |")
+            rows.setdefault(name, []).extend(windows(logged(run, service_us)))
+    print(f"| through, at {rate:,}/s on {CONNECTIONS} connections | p50 µs | p99 µs | p50 added | p99 added | p99 of a tenth to nine tenths of the windows |")
     print("| --- | --- | --- | --- | --- | --- |")
     of = lambda name, at: median([row[at] for row in rows[name]])
     for name, *_ in made:
         p50, p99 = of(name, 0), of(name, 1)
-        print(f"| {name} | {p50:.0f} | {p99:.0f} | {p50 - of('direct', 0):.0f} | {p99 - of('direct', 1):.0f} | {of(name, 2):,.0f} |")
+        tenths = statistics.quantiles([row[1] for row in rows[name]], n=10)
+        print(f"| {name} | {p50:.0f} | {p99:.0f} | {p50 - of('direct', 0):.0f} | {p99 - of('direct', 1):.0f} | {tenths[0]:.0f}–{tenths[-1]:.0f} |")
+
+
+def service_us(line):
+    return (line["done_ns"] - line["dispatched_ns"]) / 1e3 if line["done_ns"] else None
 
 
 def rss_mib(pid):
@@ -270,4 +275,5 @@ def main():
             stop(*processes)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 `reenact replay` at a constant rate without an exporter and with one for every request, over each protocol and into a file;
 the replayer with all its threads on core 0, the target (tests/bench/sink.c) and the receiver of spans on core 1. A span's
 cost is the processor time of a run with spans less that of the run without in the same round, by its number of spans; lag is
-the run's own (run.json). Rounds are interleaved; medians are printed as a Markdown table, and the span's share of the
+the run's own, in windows of a tenth of a second and as run.json has it. Rounds are interleaved; medians are printed as a Markdown table, and the span's share of the
 replayer's processor time.
 
     python3 tests/bench/spans.py [RATE] [SECONDS] [ROUNDS] [WAY,…]      (ways: see WAYS)
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import REENACT, ROOT, TARGET, constant, free_port, median, start, stop, wait_for_port
+from common import REENACT, ROOT, TARGET, constant, free_port, logged, median, start, stop, wait_for_port, windows
 
 RATE = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
@@ -46,6 +46,10 @@ def replayed(command):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, json.loads(done.stdout)
 
 
+def lag_us(line):
+    return (line["dispatched_ns"] - line["released_ns"] - line["busy_ns"]) / 1e3 if line["dispatched_ns"] else None
+
+
 def main():
     python = TARGET / "test-venv/bin/python"
     with tempfile.TemporaryDirectory() as folder:
@@ -72,14 +76,15 @@ def main():
                 spans = run["spans"]["exported"]
                 lost = sum(run["spans"]["dropped"].values()) + sum(run["spans"]["rejected"].values())
                 each = (cpu - without) * 1e6 / spans if spans else 0.0
-                rows[way].append((run["lag_us"]["p50"], run["lag_us"]["p99"], cpu * 1e6 / run["sent"], each,
+                lag = windows(logged(f"{name}-run", lag_us))
+                rows[way].append((median([p50 for p50, _ in lag]), median([p99 for _, p99 in lag]), run["lag_us"]["p99"], cpu * 1e6 / run["sent"], each,
                                   (cpu - without) / cpu, 0 if way == NONE else lost))
-        print(f"| spans, {RATE:,}/s for {SECONDS} s | lag p50 µs | lag p99 µs | to none | CPU µs a request | µs a span | of the CPU | lost |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print(f"| spans, {RATE:,}/s for {SECONDS} s | lag p50 µs | lag p99 µs | to none | of the whole run | CPU µs a request | µs a span | of the CPU | lost |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         base = median([row[1] for row in rows[NONE]])
         for way, found in rows.items():
-            p50, p99, request, each, share, lost = (median([row[i] for row in found]) for i in range(6))
-            print(f"| {way} | {p50:.0f} | {p99:.0f} | {p99 / base:.2f} | {request:.1f} | {each:.1f} | {share:.0%} | {lost:.0f} |")
+            p50, p99, whole, request, each, share, lost = (median([row[i] for row in found]) for i in range(7))
+            print(f"| {way} | {p50:.0f} | {p99:.0f} | {p99 / base:.2f} | {whole:.0f} | {request:.1f} | {each:.1f} | {share:.0%} | {lost:.0f} |")
         stop(*receivers)
 
 

@@ -1,8 +1,7 @@
 //! Replays whose spans go somewhere, and the collectors that they go to.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::HashSet;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,44 +243,4 @@ pub(crate) fn spans_of_json(line: Value) -> Vec<Value> {
     let resources = each(&line, "resourceSpans");
     let scopes = resources.iter().flat_map(|one| each(one, "scopeSpans")).collect::<Vec<_>>();
     scopes.iter().flat_map(|one| each(one, "spans")).collect()
-}
-
-/// A collector from PyPI that is not ours.
-pub(crate) struct Rotel {
-    /// For gRPC and for HTTP.
-    pub(crate) urls: [String; 2],
-    _process: Process,
-}
-
-/// Ports tried before giving up: another process may take a free one before rotel does.
-const PORTS_MAX: usize = 20;
-
-/// rotel, which passes everything on to `behind`.
-pub(crate) fn rotel(folder: &TempDir, behind: &str) -> Rotel {
-    let library = std::fs::read_dir(venv("python").parent().unwrap().parent().unwrap().join("lib")).unwrap();
-    let python = library.map(|entry| entry.unwrap().path()).find(|path| path.join("site-packages/rotel").is_dir());
-    let program = python.unwrap_or_else(|| panic!("rotel is missing: `make test` (tools/setup test) installs it"));
-    let program = program.join("site-packages/rotel/rotel-agent");
-    for _ in 0..PORTS_MAX {
-        // rotel cannot say which ports it got, so two are looked for that are free; if somebody is quicker, it ends.
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (first, second) = (free(), free());
-        let addresses = [&first, &second].map(|one| one.local_addr().unwrap().to_string());
-        drop((first, second));
-        let files = [inside(folder, &format!("rotel-{}.pid", number())), inside(folder, "rotel.log")];
-        let mut process = Process::start(
-            Command::new(&program)
-                .args(["start", "--otlp-grpc-endpoint", &addresses[0], "--otlp-http-endpoint", &addresses[1]])
-                .args(["--exporter", "otlp", "--otlp-exporter-endpoint", behind, "--otlp-exporter-protocol", "grpc"])
-                .args(["--pid-file", &text(&files[0]), "--log-file", &text(&files[1])]),
-        );
-        let listens = wait_for("rotel", || {
-            let listens = addresses.iter().all(|address| TcpStream::connect(address).is_ok());
-            (listens || !process.is_running()).then_some(listens)
-        });
-        if listens {
-            return Rotel { urls: addresses.map(|address| format!("http://{address}")), _process: process };
-        }
-    }
-    unreachable!("rotel found none of {PORTS_MAX} ports free")
 }

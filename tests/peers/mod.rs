@@ -5,6 +5,7 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this module")]
 
 pub(crate) mod arrivals;
+pub(crate) mod rotel;
 pub(crate) mod sink;
 pub(crate) mod spans;
 
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::{Process, wait_for};
+use crate::support::{Process, set_up, wait_for};
 
 /// How often each thing is there.
 pub(crate) type Multiset = BTreeMap<String, u64>;
@@ -173,6 +174,21 @@ pub(crate) fn httpbin(folder: &Path) -> Server {
     Server { address, log, marks: AtomicU64::new(0), _process: process }
 }
 
+/// hypercorn, from PyPI, with an application of this folder; and its address.
+#[track_caller]
+pub(crate) fn hypercorn(application: &str, more: &[&str]) -> (Process, String) {
+    let application = script(&format!("{application}:app"));
+    let mut command = Command::new(venv("python"));
+    command
+        .args(["-m", "hypercorn", "--bind", "127.0.0.1:0", "--graceful-timeout", "0", "--keep-alive", "1"])
+        .args(more)
+        .arg(application);
+    let mut process = Process::start(&mut command);
+    let line = process.wait_for_err("Running on ");
+    let address = line.split("://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    (process, address)
+}
+
 /// One of the Python peers of this folder; its file has one JSON line for each thing that it received.
 pub(crate) struct Receiver {
     pub(crate) address: String,
@@ -227,11 +243,7 @@ pub(crate) fn script(name: &str) -> PathBuf {
 }
 
 pub(crate) fn venv(program: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    let path = target.join("test-venv/bin").join(program);
-    assert!(path.exists(), "{} is missing: `make test` (tools/setup test) installs it", path.display());
-    path
+    set_up("test", &format!("test-venv/bin/{program}"))
 }
 
 /// A program of the system.

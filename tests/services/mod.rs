@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::peers::venv;
-use crate::support::Process;
+use crate::support::{Process, set_up};
 
 /// The running services.
 pub(crate) struct Services {
@@ -15,22 +15,23 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts them with their spans going to `collector` (`127.0.0.1:PORT`).
-    pub(crate) fn start(collector: &str) -> Self {
-        let mut database = started(Command::new(venv("python")).arg(script("database.py")), collector);
+    /// Starts them with their spans going to one place (`http://127.0.0.1:PORT`) for those of the back, over gRPC, and to one
+    /// for the others', over HTTP.
+    pub(crate) fn start(grpc: &str, http: &str) -> Self {
+        let mut database = started(Command::new(venv("python")).arg(script("database.py")), http);
         let database_at = address(&mut database);
-        let mut back = started(Command::new(venv("python")).arg(script("back.py")).arg(database_at), collector);
+        let mut back = started(Command::new(venv("python")).arg(script("back.py")).arg(database_at), grpc);
         let back_at = address(&mut back);
         let mut front = Command::new("node");
-        front.env("NODE_PATH", node_packages()).arg(script("front.js")).arg(back_at);
-        let mut front = started(&mut front, collector);
+        front.env("NODE_PATH", set_up("test", "test-node/node_modules")).arg(script("front.js")).arg(back_at);
+        let mut front = started(&mut front, http);
         Self { address: address(&mut front), _processes: [database, back, front] }
     }
 }
 
 fn started(command: &mut Command, collector: &str) -> Process {
     let command = command
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
         .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
         .env("OTEL_BSP_SCHEDULE_DELAY", "200");
     Process::start(command)
@@ -43,12 +44,4 @@ fn address(service: &mut Process) -> String {
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name)
-}
-
-fn node_packages() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
-    let path = target.join("test-node/node_modules");
-    assert!(path.exists(), "{} is missing: `make test` (tools/setup test) installs it", path.display());
-    path
 }

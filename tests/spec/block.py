@@ -67,6 +67,7 @@ class Block:
         known += [base + number for base in (page.REQUEST, page.RESPONSE) for number in range(page.DROPPED + 1)]
         self._columns = {number: Column(found.get(number)) for number in known}
         self._tables = {number: found.get(number, b"") for number in range(page.CLIENTS, page.BORROWED + 1)}
+        self._body_templates = Column(found.get(page.BODY_TEMPLATES))
         values = {number - page.VALUES: data for number, data in found.items() if number >= page.VALUES}
         self._heads = Heads(self._tables[page.TEMPLATES], values)
 
@@ -98,10 +99,16 @@ class Block:
 
     def _read_bodies(self):
         lengths, bodies = Cursor(self._tables[page.BODY_LENGTHS]), Cursor(self._tables[page.BODIES])
-        self._bodies, kept = [], []
+        self._bodies, kept, together = [], [], 0
         while lengths.left():
             number = lengths.number()
-            within_limit(self._bodies).append(bodies.take(number // 2))
+            length = number // 2
+            together += length
+            if together > page.BODIES_BYTES_MAX:
+                raise Damaged(f"the bodies of a block have more than {page.BODIES_BYTES_MAX} bytes")
+            template = self._body_templates.u64()
+            body = self._heads.body(template, self._body_templates, length) if template else bodies.take(length)
+            within_limit(self._bodies).append(body)
             if number % 2:
                 kept.append(self._bodies[-1])
         self.kept = kept

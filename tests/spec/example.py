@@ -20,7 +20,8 @@ BEGIN = "## 16 A whole segment, byte by byte"
 KINDS = {1: "header", 2: "block", 3: "gap", 4: "index", 5: "end"}
 COLUMNS = {
     page.CLIENTS: "clients: source 3 (`peer`), identifier 1", page.CONNECTIONS: "connections: signed 14 is 7",
-    page.TEMPLATES: "templates", page.BODY_LENGTHS: "body lengths: 2 · 9, plus 1: kept", page.BODIES: "bodies",
+    page.TEMPLATES: "templates", page.BODY_LENGTHS: "body lengths: 2 · 8, plus 1: kept; twice",
+    page.BODY_TEMPLATES: "body templates: template 3 − 1, twice",
     page.CONNECTION: "connection: both entry 0", page.CLIENT: "client: entry 1 − 1; then that of this connection",
     page.PROTOCOL: "protocol: HTTP/1.1, twice", page.ANSWERED: "answered: both",
     page.REQUEST_START: "request start: the block's earliest; then 1,000,000 ns (signed 2,000,000) after it",
@@ -31,20 +32,21 @@ COLUMNS = {
     page.REQUEST + page.HEAD: "request's head: template 1 − 1; then this client's latest",
     page.RESPONSE + page.HEAD: "response's head: template 2 − 1; then this client's latest",
     page.RESPONSE + page.FRAMING: "response's framing: `length`",
-    page.RESPONSE + page.BODY: "response's body: the first that none named; then body 0 again",
-    page.VALUES: "value column 0: start lines", page.VALUES + 1: "value column 1: hosts"}
+    page.RESPONSE + page.BODY: "response's body: body 0 and body 1",
+    page.VALUES: "value column 0: start lines", page.VALUES + 1: "value column 1: hosts",
+    page.VALUES + 2: "value column 2: of bodies"}
 
 
 def events():
     request = samples.message(b"GET /a HTTP/1.1\r\nhost: shop\r\n\r\n")
     other = samples.message(b"GET /b HTTP/1.1\r\nhost: shop\r\n\r\n")
-    return [samples.exchange(0, request, samples.answer(b"the body\n")),
-            samples.exchange(1, other, samples.answer(b"the body\n"), at=2_000_000, instants={"connected": 999_000}),
+    return [samples.exchange(0, request, samples.answer(b'{"n":10}')),
+            samples.exchange(1, other, samples.answer(b'{"n":11}'), at=2_000_000, instants={"connected": 999_000}),
             samples.gap("queue_full", from_ns=2_000_000, to_ns=3_000_000, connections=1)]
 
 
 def made():
-    return write(events(), Options(references=True, header={"created_by": "by hand", "started_unix_ns": 1_800_000_000}))
+    return write(events(), Options(references=True, body_templates=True, header={"created_by": "by hand", "started_unix_ns": 1_800_000_000}))
 
 
 class Walk:

@@ -1,4 +1,4 @@
-"""Section 6 of docs/SPEC.md, "Heads": templates, their holes, and the value columns that fill them."""
+"""Section 6 of docs/SPEC.md, "Heads" and "Bodies": templates, their holes, and the value columns that fill them."""
 
 import page
 from encoding import Cursor, Damaged
@@ -67,7 +67,21 @@ class Heads:
             raise Damaged("a client's latest template is asked where it has none")
         return self._latest[client, column]
 
-    def text(self, number, client, length):
+    def body(self, number, numbers, length):
+        """The next body, made of the template `number` says, and of those that follow, until it has its length.
+
+        Bodies have no client, and ask before any exchange does."""
+        body = self._body_part(number, length)
+        while len(body) < length:
+            body += self._body_part(numbers.u64(), length - len(body))
+        return body
+
+    def _body_part(self, number, bytes_max):
+        if number == 0:
+            raise Damaged("a body ends before it has its length")
+        return self.text(number - 1, None, None, bytes_max)
+
+    def text(self, number, client, length, bytes_max=page.SECTION_BYTES_MAX):
         """A template with its holes filled; `length` is what hole 1 stands for, None where it may not be."""
         if number >= len(self._templates):
             raise Damaged(f"template {number} is asked where there are {len(self._templates)}")
@@ -76,15 +90,15 @@ class Heads:
             text += literal
             if hole == page.HOLE_LENGTH:
                 if length is None:
-                    raise Damaged("a trailer section or informational head has a hole for a length")
+                    raise Damaged("a trailer section, an informational head or a body has a hole for a length")
                 text += length
             elif hole >= page.HOLE_VALUE:
                 column = self._values.get(hole - page.HOLE_VALUE)
                 if column is None:
                     raise Damaged(f"value column {hole - page.HOLE_VALUE} is asked and not there")
                 text += column.value(client)
-            if len(text) > page.SECTION_BYTES_MAX:
-                raise Damaged(f"a head or trailer section is above {page.SECTION_BYTES_MAX} bytes")
+            if len(text) > bytes_max:
+                raise Damaged(f"a template makes more than {bytes_max} bytes")
         return bytes(text)
 
     def finish(self):

@@ -93,6 +93,19 @@ def browsing():
     return events
 
 
+def numbered():
+    """Bodies with numbers in them and others, some of which come again, in requests, responses and a tunnel."""
+    events = []
+    for turn in range(9):
+        asked = [b'{"id":%d,"of":[1,%d]}' % (turn // 2, turn % 3), b"no digits", b"7"][turn % 3]
+        told = [b'{"id": %d, "note": "%s"}' % (turn, b"x" * turn), b'{"id":4,"of":[1,1]}', b""][turn % 2 if turn < 7 else 2]
+        post = message(b"POST /%d HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (turn, len(asked)), asked)
+        events.append(exchange(turn, post, answer(told), at=1_000_000 * (turn + 1), client=1 + turn % 2))
+    events[8]["exchange"]["tunnel"] = {"to_upstream": flow(3, content=b64(b"frame 1")),
+                                       "to_client": flow(3, content=b64(b"frame 2"))}
+    return events
+
+
 def everything():
     """Every column with a number that is not its default."""
     rows = [[1_000_150, 10], [1_000_120, 20]]

@@ -69,7 +69,7 @@ class Vectors(Directory):
         for vector in vectors.whole():
             columns |= vector.columns
             forms |= vector.forms
-        named = {*range(page.CLIENTS, page.BORROWED + 1), *range(page.CONNECTION, page.TUNNEL + 1),
+        named = {*range(page.CLIENTS, page.BODY_TEMPLATES + 1), *range(page.CONNECTION, page.TUNNEL + 1),
                  *range(page.FLOW_BYTES, page.FLOW_CONTENT + 1), page.VALUES}
         named |= {base + place for base in (page.REQUEST, page.RESPONSE) for place in range(page.DROPPED + 1)}
         self.assertEqual(set(), named - columns)
@@ -83,7 +83,7 @@ class Vectors(Directory):
                           zstandard.ZstdCompressor(write_content_size=False).compress):
                 for size in (1, 3, 100):
                     made = write(events, Options(references=size != 3, unknown=size == 1, frame=frame,
-                                                 exchanges_per_block=size))
+                                                 body_templates=size != 1, exchanges_per_block=size))
                     self.assertEqual(made.events, self.read(*made.segments))
 
 
@@ -273,6 +273,12 @@ class Damage(Directory):
             read = self.read(self.data[:at] + record(page.HEADER, bad) + self.data[end:])
             self.assertEqual({"segment": 0, "at": at, "len": 20 + len(bad), "exchanges": None}, read[0]["damage"])
             self.assertEqual(6, sum("exchange" in event for event in read))
+
+    def test_bodies_have_their_templates_whatever_the_header_says(self):
+        made = write(samples.numbered(), Options(body_templates=True))
+        self.assertIn(b'"features_required": ["body_templates"]', made.segments[0])
+        read = self.read(vectors.flipped(made.segments[0], 50))
+        self.assertEqual(made.events, [event for event in read if "damage" not in event])
 
     def test_an_index_that_does_not_decode_is_damage(self):
         at, end = self.made.records[0][-2][0], self.made.records[0][-1][0]

@@ -14,6 +14,7 @@ import zlib
 import page
 import samples
 from write import Options, file_head, raw_frame, record, save, write
+from write_block import varint
 
 HERE = pathlib.Path(__file__).parent / "vectors"
 # Opens the encrypted vectors. KEY_FILE was made once with rage (PyPI's pyrage 1.4.0): 32 bytes from 0 to 31 for two
@@ -70,6 +71,9 @@ def whole():
         written("extremes", samples.extremes()),
         written("references", samples.browsing(), references=True, exchanges_per_block=5),
         written("references-in-one-block", samples.browsing(), references=True, unknown=True),
+        written("body-templates", samples.numbered(), body_templates=True),
+        written("body-templates-references", samples.numbered(), body_templates=True, references=True, unknown=True,
+                exchanges_per_block=3),
         written("ambiguities", samples.ambiguities(named)),
         written("gaps", [samples.gap(reason, from_ns=1) for reason in sorted(page.GAP_REASONS)]),
         written("segments", samples.segments(), references=True, unknown=True),
@@ -171,6 +175,7 @@ def damaged():
     yield from index_tells()
     yield from several()
     yield from lost_lenders()
+    yield from body_templates()
     yield rest_of_a_block()
     yield bytes_left_in_a_column()
     yield over_segments()
@@ -211,6 +216,61 @@ def rest_of_a_block():
     changed = record(page.BLOCK, payload.replace(column + b"\2\2\2\2", column + b"\2\2\x09\2"))
     return Vector("damage-rest-of-a-block", [made.segments[0][:at] + changed + made.segments[0][end:]],
                   [*made.events[:2], damage(at, end - at, 2), *made.events[4:]])
+
+
+def body_templates():
+    """Blocks whose bodies cannot be put together: none of their exchanges is told."""
+    events = [samples.exchange(turn, samples.get("/"), samples.answer(b'{"n":%d}' % (10 + turn))) for turn in range(4)]
+    made = write(events, Options(body_templates=True))
+    (at, _), (end, _) = made.records[0][1:3]
+    payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
+    content = payload[44:]
+    lengths, templates = bytes([page.BODY_LENGTHS, 4]), bytes([page.BODY_TEMPLATES, 4])
+    values = varint(page.VALUES + 1) + b"\x12\4\1\1\1\1\4\2\2\2\2"
+    body = b"\5" + b'{"n":' + b"\3\1}\0"
+    assert all(content.count(part) == 1 for part in (lengths + b"\x10" * 4, templates + b"\2" * 4, values, body))
+
+    def vector(name, old, new, frame=raw_frame):
+        changed = content.replace(old, new)
+        changed = record(page.BLOCK, len(changed).to_bytes(4, "little") + payload[4:32] + frame(changed))
+        return Vector(f"damage-body-template-{name}", [made.segments[0][:at] + changed + made.segments[0][end:]],
+                      [damage(at, len(changed), 4), *made.events[4:]])
+
+    yield vector("unknown", templates + b"\2\2\2\2", templates + b"\2\2\2\3")
+    yield vector("missing", templates + b"\2\2\2\2", bytes([page.BODY_TEMPLATES, 3]) + b"\2\2\2")
+    yield vector("longer", lengths + b"\x10" * 4, lengths + b"\x10\x10\x10\x0e")
+    yield vector("shorter", lengths + b"\x10" * 4, lengths + b"\x10\x10\x10\x12")
+    yield vector("ended", lengths + b"\x10" * 4 + templates + b"\2\2\2\2",
+                 lengths + b"\x10\x10\x10\x12" + bytes([page.BODY_TEMPLATES, 5]) + b"\2\2\2\2\0")
+    yield vector("without-value", values, varint(page.VALUES + 1) + b"\x11\3\1\1\1\4\2\2\2\2")
+    yield vector("before-none", values, varint(page.VALUES + 1) + b"\x12\4\0\1\1\1\4\2\2\2\2")
+    yield vector("length-hole", body, b"\5" + b'{"n":' + b"\1\1}\0")
+    yield too_long_together()
+
+
+def too_long_together():
+    """Bodies of 1 MiB each by one template, which is stored once: one more than a block may have."""
+    made = write([samples.exchange(0, samples.get("/"), None)], Options(body_templates=True))
+    (at, _), (end, _) = made.records[0][1:3]
+    payload = made.segments[0][at + page.RECORD_HEAD_BYTES:end]
+    content, count, size = payload[44:], (page.BODIES_BYTES_MAX >> 20) + 1, 1 << 20
+    begin = content.index(bytes([page.TEMPLATES]), content.index(bytes([page.CONNECTIONS, 1])))
+    length = content[begin + 1]
+    assert content[begin + 2:begin + 2 + length] == b"\0\2\0\0", "one template of one hole"
+    behind = content[begin + 2 + length:]
+    lengths = varint(2 * size) * count
+    before = content[:begin] + bytes([page.TEMPLATES]) + varint(4 + 3 + size + 1) + b"\0\2\0\0" + varint(size)
+    behind = b"\0" + bytes([page.BODY_LENGTHS]) + varint(len(lengths)) + lengths + bytes([page.BODY_TEMPLATES]) \
+        + varint(count) + b"\2" * count + behind
+    # A frame of three parts: blocks of type 1 are one byte, so many times (RFC 8878, 3.1.1.2).
+    frame = b"\x28\xb5\x2f\xfd\xa0" + (len(before) + size + len(behind)).to_bytes(4, "little")
+    frame += (len(before) << 3).to_bytes(3, "little") + before
+    frame += ((128 << 10) << 3 | 1 << 1).to_bytes(3, "little").join([b"", *[b"a"] * (size >> 17)])
+    frame += (len(behind) << 3 | 1).to_bytes(3, "little") + behind
+    changed = record(page.BLOCK, (len(before) + size + len(behind)).to_bytes(4, "little") + payload[4:32] + frame)
+    return Vector("damage-body-template-too-long-together",
+                  [made.segments[0][:at] + changed + made.segments[0][end:]],
+                  [damage(at, len(changed), 1), *made.events[1:]])
 
 
 def bytes_left_in_a_column():

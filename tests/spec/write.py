@@ -1,6 +1,6 @@
 """Writes a session from conformance JSON, from docs/SPEC.md alone: the simplest, or with every form of reference.
 
-    write.py [--references] [--unknown] [--summary] [--exchanges-per-block N] EVENTS.json DIRECTORY
+    write.py [--references] [--body-templates] [--unknown] [--summary] [--exchanges-per-block N] EVENTS.json DIRECTORY
 
 An `index` event closes a segment, and its content is what the segment's exchanges make it; `unfinished` leaves it open.
 What is written depends on the arguments only: zstd frames are made by hand, of blocks that are not compressed.
@@ -40,6 +40,8 @@ class Options:
     unknown: bool = False
     # Add a summary record; it is empty, since the page does not tell its fields.
     summary: bool = False
+    # Store bodies with digits in them by templates.
+    body_templates: bool = False
     exchanges_per_block: int = 1 << 32
     frame: object = raw_frame
     header: dict = dataclasses.field(default_factory=dict)
@@ -87,6 +89,9 @@ class SegmentWriter:
         self.records = []
         header = {"session_id": "00c0ffee00c0ffee", "created_by": "tests/spec/write.py", "segment": number,
                   "started_unix_ns": ORIGIN_UNIX_NS, **options.header}
+        features = ["body_templates"] if options.body_templates else []
+        if features:
+            header["features_required"] = features
         if options.unknown:
             header["of_tomorrow"] = {"deep": [1]}
         self._chain, self._sealed = None, 0
@@ -94,7 +99,7 @@ class SegmentWriter:
             self._record(page.HEADER, json_of(header))
         else:
             public = {name: header[name] for name in ("session_id", "created_by", "segment")}
-            public |= {"features_required": ["encrypted"],
+            public |= {"features_required": ["encrypted", *features],
                        "encryption": {"version": 1, "key": base64.b64encode(options.key_file).decode()}}
             self._record(page.HEADER, json_of(public))
             self._chain = Chain(options.segment_key, header["session_id"], number)
@@ -250,7 +255,7 @@ def save(segments, directory):
 
 def main():
     usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--references", "--unknown", "--summary"):
+    for name in ("--references", "--body-templates", "--unknown", "--summary"):
         usage.add_argument(name, action="store_true")
     usage.add_argument("--exchanges-per-block", type=int, default=1 << 32, metavar="N")
     usage.add_argument("events", metavar="EVENTS.json")
@@ -259,7 +264,7 @@ def main():
     try:
         events = json.loads(pathlib.Path(asked.events).read_text())
         options = Options(references=asked.references, unknown=asked.unknown, summary=asked.summary,
-                          exchanges_per_block=asked.exchanges_per_block)
+                          body_templates=asked.body_templates, exchanges_per_block=asked.exchanges_per_block)
         save(write(events, options).segments, asked.directory)
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"error: {asked.events}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -245,12 +245,28 @@ class BlockWriter:
                 named.add(place)
         return own
 
+    def _body_templates(self, body):
+        """The numbers that say how a body is stored: parts of it end behind a comma, and what stands between digits becomes a template."""
+        if not self._options.body_templates or not re.search(rb"[0-9]", body):
+            return [0]
+        return [self._body_part(part) + 1 for part in re.findall(rb"[^,]*,|[^,]+", body)]
+
+    def _body_part(self, part):
+        literals, holes = re.split(rb"[0-9]+", part), []
+        for literal, digits in zip(literals, re.findall(rb"[0-9]+", part)):
+            # Apart from those of heads, in whose table they stand.
+            column = self._values.setdefault(("body", literal), ValuesWriter(len(self._values)))
+            column.put(digits, None, self._options.references)
+            holes.append(page.HOLE_VALUE + column.place)
+        return self._templates.place((*zip(literals, holes), (literals[-1], page.HOLE_END)))
+
     def _is_kept(self, body):
         # Short ones are not, so that the place among the kept differs from the place among all.
         return self._options.references and len(body) >= 8
 
     def content(self):
         bodies = self._put_bodies()
+        templates = [self._body_templates(body) for body in bodies]
         self.kept = [body for body in bodies if self._is_kept(body)]
         tables = {
             page.CLIENTS: b"".join(
@@ -261,7 +277,9 @@ class BlockWriter:
             page.TEMPLATES: b"".join(varint(len(literal)) + literal + varint(hole)
                                      for template in self._templates.entries for literal, hole in template),
             page.BODY_LENGTHS: b"".join(varint(2 * len(body) + self._is_kept(body)) for body in bodies),
-            page.BODIES: b"".join(bodies),
+            page.BODIES: b"".join(body for body, numbers in zip(bodies, templates) if numbers == [0]),
+            page.BODY_TEMPLATES: b"".join(varint(number) for numbers in templates for number in numbers)
+                                 if any(map(any, templates)) else b"",
             page.BORROWED: b"".join(varint(number) for entry in self._borrowed.entries for number in entry),
             **self._digests,
         }

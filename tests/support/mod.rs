@@ -18,6 +18,16 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("reenact-test-").tempdir().unwrap()
 }
 
+/// What `tools/setup FOR` has put below the target directory.
+#[track_caller]
+pub(crate) fn set_up(for_what: &str, path: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    let path = target.join(path);
+    assert!(path.exists(), "{} is missing: tools/setup {for_what} installs it", path.display());
+    path
+}
+
 /// `reenact` with these arguments and a clean environment of its own variables.
 pub(crate) fn reenact<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reenact"));

@@ -59,7 +59,8 @@ impl Pass<'_> {
         // A body that was redacted before is decoded already.
         let listed = if body.redacted.is_some() { Ok(Vec::new()) } else { coding::codings(&encoding) };
         let is_coded = !matches!(&listed, Ok(list) if list.is_empty());
-        if Kind::of(content_type, if is_coded { b"" } else { &body.bytes }) == Kind::Binary {
+        let outer = Kind::of(content_type, if is_coded { b"" } else { &body.bytes });
+        if outer == Kind::Binary {
             return;
         }
         if (body.is_truncated() || !whole) && !self.scans() {
@@ -69,7 +70,7 @@ impl Pass<'_> {
         let Some((content, undone)) = decoded(&body.bytes, listed) else {
             return self.drop_body(message, Dropped::Undecodable);
         };
-        let kind = Kind::of(content_type, &content);
+        let kind = if is_coded || !undone.is_empty() { Kind::of(content_type, &content) } else { outer };
         if kind != Kind::Binary && has_wide_charset(content_type) {
             return self.drop_body(message, Dropped::Undecodable);
         }

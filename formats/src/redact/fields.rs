@@ -29,6 +29,30 @@ const ATTRIBUTES: &[&str] = &[
 impl Pass<'_> {
     /// The section with its secrets replaced; `None` when nothing is.
     pub(super) fn section(&mut self, section: &[u8], has_start_line: bool) -> Option<Vec<u8>> {
+        if self.is_clean(section, has_start_line) { None } else { self.rewritten(section, has_start_line) }
+    }
+
+    /// Whether the default rules find nothing in any line, and nobody wants to know of more; false is no statement. A line
+    /// without a redacted name says nothing of the next one, so that each can be known by itself.
+    fn is_clean(&mut self, section: &[u8], has_start_line: bool) -> bool {
+        let rules = self.rules;
+        if !rules.own.is_empty() || self.scans() || self.changes.is_some() {
+            return false;
+        }
+        let mut lines = Lines::new(section);
+        if has_start_line
+            && let Some(line) = lines.next()
+            && (patterns::may_match(line.text) || self.start_line(line.text, false).is_some())
+        {
+            return false;
+        }
+        let mut known = rules.known_lines.open();
+        let search =
+            |line: &[u8]| rules.names.find(line, |name| self.header(name)).is_none() && !patterns::may_match(line);
+        lines.all(|line| line.text.is_empty() || known.is_clean(line.text, search))
+    }
+
+    fn rewritten(&mut self, section: &[u8], has_start_line: bool) -> Option<Vec<u8>> {
         let look_for_patterns = self.has_own_patterns() || patterns::may_match(section);
         let mut lines = Lines::new(section);
         let mut out = Vec::new();

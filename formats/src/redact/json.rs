@@ -9,6 +9,7 @@ use super::json_path::At;
 use super::json_text::{quote, unescaped};
 use super::pass::{Pass, Verdict, WrittenAs};
 use super::rule::{Action, KeyPlace};
+use crate::json_string;
 
 /// Deeper is not read, JSON in strings counted in: no parser takes more than some hundreds, and a stack has an end.
 pub(super) const DEPTH_MAX: usize = 128;
@@ -411,19 +412,10 @@ impl<'a> Walk<'a, '_, '_> {
         if !self.takes(b'"') {
             return Err(Malformed);
         }
-        let begin = self.at;
-        loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let found = memchr::memchr2(b'"', b'\\', rest).ok_or(Malformed)?;
-            self.at += found + 1;
-            if rest.get(found) == Some(&b'"') {
-                return self.text.get(begin..self.at - 1).ok_or(Malformed);
-            }
-            if self.peek().is_none() {
-                return Err(Malformed);
-            }
-            self.at += 1;
-        }
+        let end = json_string::end(self.text, self.at).ok_or(Malformed)?;
+        let text = self.text.get(self.at..end).ok_or(Malformed)?;
+        self.at = end + 1;
+        Ok(text)
     }
 
     fn peek(&self) -> Option<u8> {

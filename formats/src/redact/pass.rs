@@ -9,6 +9,7 @@ use super::explain::Change;
 use super::form::percent_encode;
 use super::json_text::escape;
 use super::keys;
+use super::known::KnownLines;
 use super::names::Names;
 use super::patterns;
 use super::recent::Recent;
@@ -30,6 +31,7 @@ pub(super) struct Compiled {
     pub(super) detectors: Vec<Detector>,
     /// Where these rules found nothing.
     pub(super) recent: Recent,
+    pub(super) known_lines: KnownLines,
 }
 
 /// Which kinds of rules there are, so that nothing is looked for in vain.

@@ -4,6 +4,7 @@ use proptest::sample::select;
 
 use super::*;
 
+mod known;
 mod places;
 mod speed;
 mod ways_past;

@@ -8,7 +8,7 @@ mod values;
 
 pub(super) use bodies::{BORROWED_BYTES_MAX, Lent};
 pub(super) use decode::BlockReader;
-pub(super) use encode::BlockWriter;
+pub(super) use encode::{BlockWriter, Content};
 
 /// Entries of any list of an exchange: chunks, pieces, frames, codings, informational responses.
 pub(super) const LIST_MAX: usize = crate::model::PIECES_MAX;
@@ -16,6 +16,8 @@ pub(super) const LIST_MAX: usize = crate::model::PIECES_MAX;
 pub(super) const TABLE_ENTRIES_MAX: usize = 1 << 22;
 /// Values of the value columns of a block together.
 pub(super) const VALUES_MAX: usize = 1 << 23;
+/// Bodies of a block together, as they were and not as they are stored.
+pub(super) const BODIES_BYTES_MAX: usize = 128 << 20;
 /// Longest head or trailer section.
 pub(super) const HEAD_BYTES_MAX: usize = 8 << 20;
 
@@ -28,6 +30,7 @@ mod id {
     pub(super) const BODY_LENGTHS: u64 = 5;
     pub(super) const BODIES: u64 = 6;
     pub(super) const BORROWED: u64 = 7;
+    pub(super) const BODY_TEMPLATES: u64 = 8;
 
     pub(super) const CONNECTION: usize = 16;
     pub(super) const CLIENT: usize = 17;

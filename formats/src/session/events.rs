@@ -1,12 +1,12 @@
 //! Reading a session: every exchange and gap in the order of the files, and every damage by place.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::block::BlockReader;
 use super::damage::{Damage, Damages};
-use super::frame::{self, FILE_HEAD_LEN, Found, Record, Scanner, kind};
+use super::frame::{self, FILE_HEAD_LEN, Found, Look, Record, Scanner, kind};
 use super::kept::Kept;
 use super::packed;
 use super::reader::{decode_index, index_at_end, io, is_locked, open_segment};
@@ -39,7 +39,9 @@ pub enum Event {
     },
 }
 
-/// Which part of a session is wanted. Blocks that cannot hold any of it are not read.
+/// Which part of a session is wanted. Blocks that cannot hold any of it are not read, and damage inside of them is not met:
+/// where a segment has its index, by that; where it has none, by what stands in front of a block's content, which is believed
+/// only when the block's checksum fits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Requests that began at or after this instant, in nanoseconds since the session's origin.
@@ -53,7 +55,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn may_be_in(&self, block: &BlockEntry) -> bool {
+    /// Whether only time chooses, so that every block that is not read is known by its numbers.
+    fn is_of_time(&self) -> bool {
+        self.seqs.is_none() && self.client.is_none()
+    }
+
+    pub(super) fn may_be_in(&self, block: &BlockEntry) -> bool {
         let last = block.first_seq.saturating_add(block.exchanges.saturating_sub(1));
         self.from_ns.is_none_or(|from_ns| from_ns <= block.to_ns)
             && self.to_ns.is_none_or(|to_ns| block.from_ns < to_ns)
@@ -77,6 +84,8 @@ struct Current {
     scanner: Scanner,
     ended: bool,
     block: Option<Block>,
+    /// By their place, those of a segment of which a part is wanted, if it has its index.
+    known: Option<Arc<HashMap<u64, BlockEntry>>>,
     kept: Kept,
     /// Bad places since the last block.
     damages: Damages,
@@ -104,7 +113,7 @@ impl Iterator for Events {
                 match Current::open(path, self.identities.as_deref(), &self.wanted, &mut self.ready) {
                     Ok((current, segment)) => {
                         // Where not all is read, any number may be the first.
-                        if segment == Some(1) && self.wanted == Wanted::default() {
+                        if segment == Some(1) && self.wanted.is_of_time() {
                             self.next_seq = Some(0);
                         }
                         self.current = Some(current);
@@ -133,13 +142,21 @@ impl Events {
     fn advance(&mut self) -> Result<(), SessionError> {
         let Some(current) = &mut self.current else { return Ok(()) };
         let found = current.scanner.next().map_err(io("read", &current.path))?;
-        if self.wanted != Wanted::default() {
+        if !self.wanted.is_of_time() {
             self.next_seq = None;
         }
         match found {
             Found::Record(record) => {
                 let path = current.path.clone();
                 current.take(record, &mut self.ready, &mut self.next_seq).map_err(io("read", &path))?;
+            }
+            Found::Left(left) => {
+                let entry = current.known_at(left.at).or_else(|| packed::entry(&left.begins, left.at));
+                current.pass(entry, &mut self.ready, &mut self.next_seq);
+            }
+            // What is wrong in a block that nobody wants is not met.
+            Found::Bad(bad) if current.known_at(bad.at).is_some_and(|entry| !self.wanted.may_be_in(&entry)) => {
+                current.pass(current.known_at(bad.at), &mut self.ready, &mut self.next_seq);
             }
             Found::Bad(bad) => {
                 let cut_off = bad.at_end && is_locked(&current.path);
@@ -177,14 +194,31 @@ impl Current {
             let len = FILE_HEAD_LEN as u64;
             ready.push_back(Event::Damage(Damage { path: path.clone(), at: 0, len, what, exchanges: Some(0) }));
         }
+        let mut known = None;
         if *wanted != Wanted::default() {
-            set_skip(&mut scanner, wanted).map_err(io("read", &path))?;
+            known = set_skip(&mut scanner, wanted).map_err(io("read", &path))?;
         }
         // What is bad of its header is found when it is read again.
         let damages = Damages::of(&path);
         let segment = header.map(|header| header.segment);
-        let current = Self { path, scanner, ended: false, block: None, kept: Kept::default(), damages };
+        let current = Self { path, scanner, ended: false, block: None, known, kept: Kept::default(), damages };
         Ok((current, segment))
+    }
+
+    /// What the index says of the block at a place.
+    fn known_at(&self, at: u64) -> Option<BlockEntry> {
+        self.known.as_ref()?.get(&at).copied()
+    }
+
+    /// Goes past a block that is not wanted.
+    fn pass(&mut self, entry: Option<BlockEntry>, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) {
+        let Some(entry) = entry else {
+            *next_seq = None;
+            return;
+        };
+        let (damages, _) = self.damages.jump(entry.offset, *next_seq, entry.first_seq);
+        ready.extend(damages);
+        *next_seq = Some(entry.first_seq.saturating_add(entry.exchanges));
     }
 
     fn take(&mut self, record: Record, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) -> std::io::Result<()> {
@@ -267,9 +301,9 @@ impl Current {
     }
 }
 
-/// Makes a scanner leave out blocks that hold nothing wanted: by what stands before their content, and, where the segment
-/// has its index, by that.
-fn set_skip(scanner: &mut Scanner, wanted: &Wanted) -> std::io::Result<()> {
+/// Makes a scanner leave out blocks that hold nothing wanted, and gives the blocks that the segment's index knows, if it has
+/// one.
+fn set_skip(scanner: &mut Scanner, wanted: &Wanted) -> std::io::Result<Option<Arc<HashMap<u64, BlockEntry>>>> {
     let index = index_at_end(scanner)?;
     let is_encrypted = scanner.is_encrypted();
     let clients = index.as_ref().zip(wanted.client).map(|(index, client)| {
@@ -277,22 +311,22 @@ fn set_skip(scanner: &mut Scanner, wanted: &Wanted) -> std::io::Result<()> {
         let range = blocks.and_then(|(first, last)| index.blocks.get(first as usize..=last as usize));
         range.unwrap_or_default().iter().map(|block| block.offset).collect::<Vec<u64>>()
     });
-    let known: Option<std::collections::HashMap<u64, BlockEntry>> = is_encrypted
-        .then(|| index.map(|index| index.blocks.iter().map(|entry| (entry.offset, *entry)).collect()))
-        .flatten();
-    let wanted = wanted.clone();
-    scanner.set_skip(Box::new(move |kind, at, payload| {
+    let known = index.map(|index| Arc::new(index.blocks.iter().map(|entry| (entry.offset, *entry)).collect()));
+    let (wanted, blocks): (Wanted, Option<Arc<HashMap<u64, BlockEntry>>>) = (wanted.clone(), known.clone());
+    scanner.set_skip(Box::new(move |kind, at, begins| {
         if kind != kind::BLOCK {
-            return false;
+            return Look::Read;
         }
         if clients.as_ref().is_some_and(|offsets| offsets.binary_search(&at).is_err()) {
-            return true;
+            return Look::Pass;
         }
-        let entry = match is_encrypted {
-            true => known.as_ref().and_then(|known| known.get(&at).copied()),
-            false => packed::entry(payload, at),
-        };
-        entry.is_some_and(|entry| !wanted.may_be_in(&entry))
+        let is_unwanted = |entry: BlockEntry| !wanted.may_be_in(&entry);
+        match &blocks {
+            Some(blocks) if blocks.get(&at).copied().is_some_and(is_unwanted) => Look::Pass,
+            // What stands in front of the content is encrypted, too.
+            None if !is_encrypted && packed::entry(begins, at).is_some_and(is_unwanted) => Look::PassIfIntact,
+            _ => Look::Read,
+        }
     }));
-    Ok(())
+    Ok(known)
 }

@@ -84,8 +84,17 @@ pub(super) struct BadBytes {
 
 pub(super) enum Found {
     Record(Record),
+    /// A record that is not wanted.
+    Left(Left),
     Bad(BadBytes),
     End,
+}
+
+/// A record that was passed over.
+pub(super) struct Left {
+    pub(super) at: u64,
+    /// The first bytes of its payload.
+    pub(super) begins: Vec<u8>,
 }
 
 /// What the first bytes of a file are.
@@ -112,8 +121,18 @@ pub(super) struct Scanner {
     head_damaged: bool,
 }
 
-/// Says whether a record is not wanted.
-pub(super) type Skip = Box<dyn Fn(u8, u64, &[u8]) -> bool + Send>;
+/// What is to be done with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Read,
+    /// It is not wanted, whatever it holds.
+    Pass,
+    /// By its first bytes it is not wanted, which counts only where its checksum says that they are what was written.
+    PassIfIntact,
+}
+
+/// Says whether a record is wanted.
+pub(super) type Skip = Box<dyn Fn(u8, u64, &[u8]) -> Look + Send>;
 
 impl Scanner {
     pub(super) fn new(file: File) -> Self {
@@ -211,14 +230,16 @@ impl Scanner {
                 return self.skip_bad(at, if short { "a record head is cut off" } else { "a record head is damaged" });
             };
             let (from, next) = (at + RECORD_HEAD_LEN as u64, at + (RECORD_HEAD_LEN + length) as u64);
-            if let Some(skip) = &self.skip
-                && skip(kind, at, &self.read(from, length.min(SKIP_BYTES))?)
-                && next <= self.file.metadata()?.len()
-            {
-                self.at = next;
-                continue;
+            let mut look = Look::Read;
+            if let Some(skip) = &self.skip {
+                let begins = self.read(from, length.min(SKIP_BYTES))?;
+                look = skip(kind, at, &begins);
+                if look == Look::Pass && next <= self.file.metadata()?.len() {
+                    self.at = next;
+                    return Ok(Found::Left(Left { at, begins }));
+                }
             }
-            let payload = self.read(from, length)?;
+            let mut payload = self.read(from, length)?;
             if payload.len() < length {
                 return self.skip_bad(at, "a record is cut off");
             }
@@ -226,6 +247,10 @@ impl Scanner {
                 return self.skip_bad(at, "the checksum of a record does not fit");
             }
             self.at = next;
+            if look == Look::PassIfIntact {
+                payload.truncate(SKIP_BYTES);
+                return Ok(Found::Left(Left { at, begins: payload }));
+            }
             let is_encrypted = flags & ENCRYPTED != 0;
             let len = (RECORD_HEAD_LEN + length) as u64;
             let bad = |what| Ok(Found::Bad(BadBytes { at, len, what, at_end: false, is_record: true }));

@@ -79,6 +79,9 @@ impl From<Policy> for Redaction {
 }
 
 /// Features that this reader understands.
-pub(super) const FEATURES: [&str; 1] = [ENCRYPTED];
+pub(super) const FEATURES: [&str; 2] = [ENCRYPTED, BODY_TEMPLATES];
 /// The records behind the header are encrypted.
 pub(super) const ENCRYPTED: &str = "encrypted";
+/// Blocks may have bodies that are stored by templates. Who does not know their column would take bytes of other bodies for
+/// theirs. A header stands before the first block, so that it says what the writer does and not what it met.
+pub(super) const BODY_TEMPLATES: &str = "body_templates";

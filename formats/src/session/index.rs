@@ -63,15 +63,26 @@ impl Distinct {
     }
 }
 
+/// What a client shows of itself.
+const SHOWN: [&str; 3] = ["user-agent", "forwarded", "x-forwarded-for"];
+
 impl ClientEntry {
     /// The entry of one exchange.
     #[must_use]
     pub fn of(exchange: &Exchange) -> Self {
         let at_ns = exchange.instants.request_start;
         let mut entry = Self { first_ns: at_ns, last_ns: at_ns, exchanges: 1, ..Self::default() };
-        let head = &exchange.request.head;
-        entry.user_agents.saw(head::value(head, "user-agent"));
-        entry.forwarded.saw(head::value(head, "forwarded").or_else(|| head::value(head, "x-forwarded-for")));
+        // The first of each, in one pass: this is done for every exchange that is written.
+        let mut first = SHOWN.map(|_| None);
+        for (name, value) in head::fields_by_letter(&exchange.request.head, const { head::letters(&SHOWN) }) {
+            let which = SHOWN.iter().position(|shown| name.eq_ignore_ascii_case(shown.as_bytes()));
+            if let Some(first) = which.and_then(|which| first.get_mut(which)) {
+                first.get_or_insert(value);
+            }
+        }
+        let [user_agent, forwarded, forwarded_for] = first;
+        entry.user_agents.saw(user_agent);
+        entry.forwarded.saw(forwarded.or(forwarded_for));
         entry
     }
 

@@ -58,7 +58,7 @@ impl Kept {
 
     fn keep(&mut self, first_seq: u64, block: &BlockReader) {
         // Copies, since a part of a block would hold all of it.
-        let kept: Vec<Bytes> = block.kept().map(|body| Bytes::copy_from_slice(body)).collect();
+        let kept: Vec<Bytes> = block.kept().map(|body| Bytes::copy_from_slice(&body)).collect();
         if kept.is_empty() {
             return;
         }

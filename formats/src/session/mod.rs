@@ -9,6 +9,7 @@
 
 mod block;
 mod cipher;
+mod compress;
 mod damage;
 mod events;
 mod footer;

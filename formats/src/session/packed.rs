@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::block::BlockReader;
+use super::block::{BlockReader, Content};
+use super::compress::Compressor;
 use super::{BlockEntry, PAYLOAD_BYTES_MAX, frame};
 
 /// Bytes before a block's content.
@@ -38,19 +39,14 @@ pub(super) fn open(payload: &[u8]) -> Result<(BlockReader, BlockEntry), String> 
 }
 
 /// The payload of a block record.
-pub(super) fn pack(
-    content: &[u8],
-    entry: &BlockEntry,
-    compressor: &mut zstd::bulk::Compressor<'_>,
-) -> std::io::Result<Vec<u8>> {
-    let frame = compressor.compress(content)?;
-    let mut payload = Vec::with_capacity(HEAD_LEN + frame.len());
-    for word in [content.len() as u64, entry.exchanges] {
+pub(super) fn pack(content: &Content, entry: &BlockEntry, compressor: &mut Compressor) -> std::io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    for word in [content.bytes.len() as u64, entry.exchanges] {
         payload.extend_from_slice(&u32::try_from(word).unwrap_or(u32::MAX).to_le_bytes());
     }
     for long in [entry.first_seq, entry.from_ns, entry.to_ns] {
         payload.extend_from_slice(&long.to_le_bytes());
     }
-    payload.extend_from_slice(&frame);
+    compressor.compress(&content.bytes, &content.cuts, &mut payload)?;
     Ok(payload)
 }

@@ -202,7 +202,7 @@ fn first_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader>>
             }
             Found::Record(record) if (kind::HEADER..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
             Found::Bad(bad) if bad.is_record => return Ok(None),
-            Found::Record(_) | Found::Bad(_) => {}
+            Found::Record(_) | Found::Left(_) | Found::Bad(_) => {}
             Found::End => return Ok(None),
         }
     }
@@ -216,7 +216,7 @@ fn private_header(scanner: &mut Scanner) -> std::io::Result<Option<SessionHeader
                 return Ok(serde_json::from_slice(&payload).ok());
             }
             Found::Record(record) if (kind::BLOCK..=kind::SUMMARY).contains(&record.kind) => return Ok(None),
-            Found::Record(_) | Found::Bad(_) => {}
+            Found::Record(_) | Found::Left(_) | Found::Bad(_) => {}
             Found::End => return Ok(None),
         }
     }

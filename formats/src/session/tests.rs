@@ -11,6 +11,7 @@ mod bodies;
 mod encryption;
 mod footers;
 mod hostile;
+mod seeking;
 
 pub(crate) fn exchange(at: u64, client: u64, body: &[u8]) -> Exchange {
     Exchange {
@@ -117,6 +118,20 @@ fn indexes_are_read_from_the_ends_and_know_what_clients_showed() {
 }
 
 #[test]
+fn a_segment_says_that_its_bodies_may_have_templates() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), SMALL, &mut many());
+    let header = Session::open(folder.path()).unwrap().header().clone();
+    assert_eq!(header.features_required, ["body_templates"]);
+    // A session that is made of this one has it once, and nothing of another writer's.
+    let again = folder.path().join("again");
+    let other =
+        SessionHeader { features_required: vec!["encrypted".to_owned(), "body_templates".to_owned()], ..header };
+    SessionWriter::create(&again, other, SMALL).unwrap().finish().unwrap();
+    assert_eq!(Session::open(&again).unwrap().header().features_required, ["body_templates"]);
+}
+
+#[test]
 fn a_session_being_written_is_readable_up_to_the_last_flush() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SessionWriter::create(folder.path(), SessionHeader::default(), SMALL).unwrap();
@@ -208,11 +223,14 @@ fn what_is_no_session_is_refused_by_name() {
     std::fs::write(&file, newer).unwrap();
     check(&file, "format version 9");
 
-    let header = SessionHeader { features_required: vec!["sealed".into()], ..SessionHeader::default() };
-    let inner = folder.path().join("inner");
-    SessionWriter::create(&inner, header.clone(), SMALL).unwrap().finish().unwrap();
-    check(&inner, "the feature `sealed`");
-    let again = SessionWriter::create(&inner, header, SMALL).err().unwrap();
+    let header =
+        serde_json::to_vec(&SessionHeader { features_required: vec!["sealed".into()], ..SessionHeader::default() });
+    let header = header.unwrap();
+    let head = frame::record_head(frame::kind::HEADER, false, &header);
+    std::fs::write(&file, [&frame::file_head()[..], &head, &header].concat()).unwrap();
+    check(&file, "the feature `sealed`");
+
+    let again = SessionWriter::create(folder.path(), SessionHeader::default(), SMALL).err().unwrap();
     assert!(matches!(again, SessionError::NotEmpty { .. }));
 }
 

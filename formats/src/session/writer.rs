@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::block::{BlockWriter, HEAD_BYTES_MAX, LIST_MAX};
 use super::cipher::{Encryption, Sealer};
+use super::compress::Compressor;
 use super::frame::{self, kind};
-use super::header::ENCRYPTED;
+use super::header::{BODY_TEMPLATES, ENCRYPTED};
 use super::index::{BlockEntry, Index};
 use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer, gap, packed};
 use crate::model::{Exchange, Gap, Message};
@@ -55,7 +56,7 @@ pub struct SessionWriter {
     header: SessionHeader,
     options: WriterOptions,
     recipients: Option<Recipients>,
-    compressor: zstd::bulk::Compressor<'static>,
+    compressor: Compressor,
     /// None when the last one was closed, or failed.
     segment: Option<Segment>,
     block: BlockWriter,
@@ -76,9 +77,6 @@ struct Segment {
     summary: Summary,
     sealer: Option<Sealer>,
 }
-
-/// Power of two of the bytes that compression looks back.
-const WINDOW_LOG: u32 = 22;
 
 impl SessionWriter {
     /// Makes the directory (mode 0700) unless it is there and empty, and the first segment (mode 0600) with its header.
@@ -108,14 +106,13 @@ impl SessionWriter {
         if fs::read_dir(directory).map_err(io("read"))?.next().is_some() {
             return Err(SessionError::NotEmpty { path: directory.to_owned() });
         }
-        let mut compressor = zstd::bulk::Compressor::new(options.level).map_err(io("prepare compression for"))?;
-        // Low levels look back half a megabyte only; what looks alike in a block stands further apart.
-        let window = zstd::zstd_safe::CParameter::WindowLog(WINDOW_LOG);
-        compressor.set_parameter(window).map_err(io("prepare compression for"))?;
+        let compressor = Compressor::new(options.level).map_err(io("prepare compression for"))?;
         let block_bytes_max = usize::try_from(BLOCK_BYTES_MAX).unwrap_or(usize::MAX);
+        // What a reader must know is this writer's to say, whatever the session was made of.
+        let features_required = vec![BODY_TEMPLATES.to_owned()];
         let mut writer = Self {
             directory: directory.to_owned(),
-            header: SessionHeader { segment: 0, ..header },
+            header: SessionHeader { segment: 0, features_required, ..header },
             options: WriterOptions { block_bytes: options.block_bytes.min(block_bytes_max), ..options },
             recipients,
             compressor,
@@ -292,10 +289,12 @@ impl SessionWriter {
 
     fn close_segment(&mut self, is_last: bool) -> Result<(), SessionError> {
         let Some(segment) = &self.segment else { return Ok(()) };
-        let index = self.compressor.compress(&segment.index.encode());
-        let summary = footer::encode(&segment.summary).and_then(|json| self.compressor.compress(&json));
-        let index = index.map_err(|source| self.fail("compress the index of", source))?;
-        let summary = summary.map_err(|source| self.fail("compress the summary of", source))?;
+        let (mut index, mut summary) = (Vec::new(), Vec::new());
+        let (all, json) = (segment.index.encode(), footer::encode(&segment.summary));
+        let packed = self.compressor.compress(&all, &[], &mut index);
+        packed.map_err(|source| self.fail("compress the index of", source))?;
+        let packed = json.and_then(|json| self.compressor.compress(&json, &[], &mut summary));
+        packed.map_err(|source| self.fail("compress the summary of", source))?;
         let index_at = self.write(kind::INDEX, &index)?;
         let summary_at = self.write(kind::SUMMARY, &summary)?;
         let end: Vec<u8> = [index_at, summary_at, u64::from(is_last)].into_iter().flat_map(u64::to_le_bytes).collect();
@@ -387,7 +386,7 @@ impl Segment {
             segment: header.segment,
             created_by: header.created_by.clone(),
             encryption: Some(encryption),
-            features_required: vec![ENCRYPTED.to_owned()],
+            features_required: [&[ENCRYPTED.to_owned()], &header.features_required[..]].concat(),
             ..SessionHeader::default()
         };
         self.write(kind::HEADER, &serde_json::to_vec(&public)?)?;
@@ -415,7 +414,9 @@ impl Segment {
 
 fn latest(exchange: &Exchange) -> u64 {
     let at = &exchange.instants;
-    [at.request_end, at.response_start, at.response_end].into_iter().flatten().fold(at.request_head, u64::max)
+    // Who seeks by time trusts that nothing in a block began later, also where a source knew the start only.
+    let head = at.request_head.max(at.request_start);
+    [at.request_end, at.response_start, at.response_end].into_iter().flatten().fold(head, u64::max)
 }
 
 /// The bytes of heads, trailers and bodies, if no part is larger than it may be.

@@ -72,7 +72,7 @@ pub(crate) fn requests_are_hypers(bytes: &[u8]) -> Result<(), String> {
             _ => Err(format!("hyper refuses, and nothing says why: {ours:#?}")),
         };
     }
-    if theirs.len() > ours.len() && !may_refuse_a_request(blind) {
+    if theirs.len() > ours.len() && !may_refuse_a_request(blind, bytes) {
         return Err(format!("only hyper accepts: {blind:?}, {:#?}", theirs.get(ours.len())));
     }
     Ok(())
@@ -105,7 +105,7 @@ pub(crate) fn a_response_is_hypers(method: &str, bytes: &[u8]) -> Result<(), Str
 }
 
 /// What hyper accepts in a request and we do not.
-fn may_refuse_a_request(blind: Option<Blind>) -> bool {
+fn may_refuse_a_request(blind: Option<Blind>, bytes: &[u8]) -> bool {
     let Some(Blind::NotUnderstood(error)) = blind else { return false };
     match error {
         WireError::Ambiguous(kind) => match kind {
@@ -117,6 +117,8 @@ fn may_refuse_a_request(blind: Option<Blind>) -> bool {
             Ambiguity::BadChunk => true,
             // hyper's trailers may hold a bare LF, and end elsewhere than ours would.
             Ambiguity::BareLf => true,
+            // hyper reads no Content-Length at all beside a Transfer-Encoding.
+            Ambiguity::BadLength => bytes.to_ascii_lowercase().windows(18).any(|name| name == b"transfer-encoding:"),
             _ => false,
         },
         // hyper bounds the extensions of all chunks together, to 16 KiB.

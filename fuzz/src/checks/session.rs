@@ -254,6 +254,8 @@ fn small_session() -> Vec<Exchange> {
             total_len: 20 * text.len() as u64,
             ..Body::default()
         };
+        let json = format!("{{\"number\":{n},\"list\":[{{\"a\":true}},{{\"a\":\"{}\"}}]}}", n / 2 * 1_000);
+        let json = Body { total_len: json.len() as u64, bytes: json.into(), ..Body::default() };
         let head =
             format!("POST /a/{n}?b=c HTTP/1.1\r\nHost: x\r\nUser-Agent: {}\r\nContent-Length: 80\r\n\r\n", n % 2);
         let pieces = vec![Piece { at_ns: n, len: 40 }, Piece { at_ns: n + 2, len: 40 }];
@@ -264,7 +266,11 @@ fn small_session() -> Vec<Exchange> {
                 chunks: vec![30, 50],
                 redacted: n.is_multiple_of(3).then(|| vec!["gzip".to_owned()]),
                 sha256: n.is_multiple_of(4).then_some([7; 32]),
-                ..body(["different", "again"].get((n % 2) as usize).copied().unwrap_or_default())
+                ..match n % 3 {
+                    0 => body("different"),
+                    1 => body("again"),
+                    _ => json.clone(),
+                }
             },
             trailers: "X-Sum: 1\r\n".into(),
             ..Message::default()

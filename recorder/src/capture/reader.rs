@@ -17,11 +17,14 @@ use crate::breaker::{Breaker, BreakerOptions, OBSERVE_INTERVAL_NS};
 use crate::losses::Missing;
 use crate::selection::{Choice, Selection};
 use crate::tap::{ConnectionState, Event, Tap, Wanted, What};
+use crate::turns::Polite;
 
 /// How often the tap is looked at when it was empty.
 const POLL_NS: u64 = 5_000_000;
 /// Events taken in one go.
 const EVENTS_PER_TURN: usize = 4_096;
+/// After so many events others go first.
+const EVENTS_BETWEEN: usize = 8;
 /// How often connections are looked at whose end may have been lost.
 const SWEEP_INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -112,6 +115,7 @@ impl Reader {
 
     /// Takes what is there, and hands over what became of it.
     fn turn(&mut self) -> usize {
+        let polite = Polite::begin(self.tap.clock());
         let mut taken = 0;
         while taken < EVENTS_PER_TURN
             && let Some(event) = self.tap.pop()
@@ -119,6 +123,9 @@ impl Reader {
             self.take(event);
             self.taken += 1;
             taken += 1;
+            if taken.is_multiple_of(EVENTS_BETWEEN) {
+                polite.give_way();
+            }
         }
         let now = self.tap.clock().now_ns();
         if now.saturating_sub(self.swept_ns) >= SWEEP_INTERVAL_NS {

@@ -18,6 +18,7 @@ use super::{Captured, with_sources};
 use crate::clock::Clock;
 use crate::losses::Missing;
 use crate::tap::Tap;
+use crate::turns::Polite;
 pub use budget::Budget;
 pub use disk::{DiskOptions, free_bytes};
 
@@ -134,12 +135,14 @@ impl Store {
         let weigh = |exchange: &Exchange| heads_bytes(exchange) + bodies_bytes(exchange);
         self.batch_left = batch.len() as u64;
         self.batch_bytes = batch.iter().map(weigh).sum();
+        let polite = Polite::begin(self.clock);
         for mut exchange in batch.drain(..) {
             let bytes = weigh(&exchange);
             self.keep(&mut exchange, bytes);
             self.backlog.release(bytes);
             self.batch_left -= 1;
             self.batch_bytes -= bytes;
+            polite.give_way();
         }
         let now = self.clock.now_ns();
         if self.down.is_some() {

@@ -18,11 +18,11 @@ use super::config::ProxyIn;
 use super::counters::{Active, Counting, count};
 use super::endpoint::Endpoint;
 use super::facts::{Facts, Tls};
+use super::loops::{Hop, Hops, is_same_address};
 use super::mirror::{self, MirrorEnd};
 use super::proxied;
 use super::proxy_protocol::Ends;
 use super::reset::{self, OverSocket};
-use super::socket::is_same_address;
 use super::tls_in::TlsServer;
 use super::upstream::{HTTP_1_1, Upstream, UpstreamError, is_about_protocols};
 use crate::clock::Clock;
@@ -46,8 +46,12 @@ pub(super) struct Pair {
     pub(super) mismatch: Notify,
     /// Every listener of this relay.
     pub(super) own: Arc<[Endpoint]>,
-    /// Its number among them, from 1; `None` where there is only one.
-    pub(super) listener: Option<usize>,
+    /// Connections of this relay that could arrive at one of them.
+    pub(super) hops: Option<Arc<Hops>>,
+    /// Its number among them, from 1.
+    pub(super) number: usize,
+    /// There is no other.
+    pub(super) is_alone: bool,
     pub(super) handshake_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) tap: Option<Arc<Tap>>,
@@ -180,7 +184,7 @@ impl Pair {
     /// Begins the connection for whoever records, with what is known of it.
     fn open(&self, connection: u64, from: Origin, tls: Option<Tls<'_>>) -> Option<ConnectionTap> {
         let tap = self.tap.as_ref()?;
-        let facts = Facts { listener: self.listener, proxied: from.proxied, tls };
+        let facts = Facts { listener: (!self.is_alone).then_some(self.number), proxied: from.proxied, tls };
         Some(tap.open(connection, from.peer, facts.text()))
     }
 
@@ -206,13 +210,13 @@ impl Pair {
             self.warn(|| format!("a connection that no firewall rule redirected here is closed ({refused} so far)"));
             return;
         }
-        match Box::pin(upstream.connect(from.destination, from.ends())).await {
+        match Box::pin(self.reach(upstream, client.stream(), from)).await {
             // Reset at once, as a dead upstream would.
             Err(error) => {
                 self.upstream_failed(&error);
                 reset::pass_on(client.stream(), self.clock).await;
             }
-            Ok(stream) => match &upstream.tls {
+            Ok((stream, _hop)) => match &upstream.tls {
                 None => self.relay(client, stream, tap).await,
                 Some(tls) => {
                     let offered = match &alpn {
@@ -230,6 +234,26 @@ impl Pair {
                 }
             },
         }
+    }
+
+    /// A connection to the upstream, which is remembered where it could arrive here; none if the client's has.
+    async fn reach(
+        &self,
+        upstream: &Upstream,
+        client: &Stream,
+        from: Origin,
+    ) -> Result<(Stream, Option<Box<Hop>>), UpstreamError> {
+        let Some(hops) = &self.hops else { return Ok((upstream.connect(from.destination, from.ends()).await?, None)) };
+        // The task that has opened the client's, if it is our own, is to remember it first.
+        tokio::task::yield_now().await;
+        let mut way = hops.way_of(client, from.destination);
+        if way.contains(&self.number) {
+            return Err(UpstreamError::Loop);
+        }
+        way.push(self.number);
+        let stream = upstream.connect(from.destination, from.ends()).await?;
+        let hop = hops.remember(&stream, way).map(Box::new);
+        Ok((stream, hop))
     }
 
     async fn relay<C, U>(&self, mut client: C, mut upstream: U, tap: Option<&ConnectionTap>)
@@ -262,6 +286,10 @@ impl Pair {
     }
 
     fn upstream_failed(&self, error: &UpstreamError) {
+        if matches!(error, UpstreamError::Loop) {
+            let refused = count(&self.counting.loops_refused);
+            return self.warn(|| format!("upstream {}: {error} ({refused} connections so far)", self.name));
+        }
         let failures = count(&self.counting.upstream_failures);
         if error.is_tls() {
             count(&self.counting.upstream_tls_failures);

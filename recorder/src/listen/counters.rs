@@ -55,7 +55,7 @@ counters! {
     alpn_mismatches,
     /// Connections on which nothing passed for too long.
     idle_timeouts,
-    /// Redirected connections whose original destination is unknown or is this relay itself.
+    /// Connections of this relay that came back to it, and those of a transparent pair that nothing redirected here.
     loops_refused,
     /// Mirrored connections that were no HTTP/1 that can be read in exactly one way.
     mirror_failures,
@@ -75,7 +75,7 @@ impl RelayCounters {
             (self.handshake_timeouts, "clients did not finish PROXY header and TLS handshake in time"),
             (self.alpn_mismatches, "connections closed: client and upstream agreed to different protocols (ALPN)"),
             (self.idle_timeouts, "connections closed: nothing passed for --idle-timeout"),
-            (self.loops_refused, "connections closed: no firewall rule redirected them here"),
+            (self.loops_refused, "connections closed: they came back here, or no firewall rule redirected them here"),
             (self.mirror_failures, "mirrored connections were no HTTP/1 that can be read in exactly one way"),
             (self.reload_failures, "changed certificates or keys could not be taken over"),
         ]

@@ -1,6 +1,5 @@
 //! Why a relay cannot start, and what a person can do about it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::endpoint::Endpoint;
@@ -25,11 +24,13 @@ pub enum RelayError {
         /// The resolver's answer.
         source: std::io::Error,
     },
-    /// The upstream is this relay.
-    #[error("the upstream {upstream} is the relay's own listener")]
+    /// What is passed to the upstream comes back.
+    #[error("the upstream {upstream} leads back to the relay's own listener {listener}")]
     Loop {
         /// Its address.
         upstream: Endpoint,
+        /// Where its traffic comes in.
+        listener: Endpoint,
     },
     /// A Unix socket's path cannot be an address.
     #[error("{} cannot be connected to as a Unix socket: {reason}", path.display())]
@@ -37,6 +38,22 @@ pub enum RelayError {
         /// The path.
         path: PathBuf,
         /// Why.
+        reason: String,
+    },
+    /// The upstream answers in something else than TLS.
+    #[error("the upstream {upstream} answers, but not in TLS 1.2 or 1.3: {reason}")]
+    NoTls {
+        /// Its address.
+        upstream: Endpoint,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+    /// The upstream's certificate is not to be trusted.
+    #[error("the certificate of the upstream {upstream} cannot be verified: {reason}")]
+    Unverified {
+        /// Its address.
+        upstream: Endpoint,
+        /// What was wrong with it.
         reason: String,
     },
     /// A redirected connection can only come over the network.
@@ -130,6 +147,12 @@ impl RelayError {
             Self::Resolve { .. } => "check the name, or give an address with --upstream",
             Self::Loop { .. } => "give the address of the service itself with --upstream",
             Self::Path { .. } => "a Unix socket's path has at most 107 bytes",
+            Self::NoTls { .. } => {
+                "write it as http:// (or unix:) in --upstream if it speaks clear text, else give the port on which it speaks TLS"
+            }
+            Self::Unverified { .. } => {
+                "give its authorities with --upstream-ca FILE, and a name that its certificate has with --upstream-sni NAME"
+            }
             Self::Transparent { .. } => "give an address and port with --listen",
             Self::Tls(error) => error.hint(),
             Self::Runtime { .. } => "give fewer --threads",
@@ -151,11 +174,5 @@ impl TlsError {
             Self::Name { .. } => "give the name in the upstream's certificate with --upstream-sni NAME",
             Self::Setup { .. } => "check the certificates and authorities",
         }
-    }
-}
-
-impl RelayError {
-    pub(super) fn is_loop(upstream: SocketAddr) -> Self {
-        Self::Loop { upstream: Endpoint::Tcp(upstream) }
     }
 }

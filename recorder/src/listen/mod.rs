@@ -28,6 +28,8 @@ pub use error::{RelayError, TlsError};
 
 use connection::{App, Pair};
 use counters::Counting;
+use first::Sides;
+use loops::Hops;
 use socket::Socket;
 use tls_in::TlsServer;
 use upstream::{Patience, Upstream};
@@ -42,6 +44,8 @@ mod counters;
 mod endpoint;
 mod error;
 mod facts;
+mod first;
+mod loops;
 mod mirror;
 mod pem;
 mod proxied;
@@ -80,7 +84,8 @@ pub struct Bound {
     config: RelayConfig,
     sockets: Vec<Socket>,
     own: Arc<[Endpoint]>,
-    sides: Vec<(Option<TlsServer>, Option<Upstream>)>,
+    hops: Option<Arc<Hops>>,
+    sides: Vec<Sides>,
     clock: Clock,
 }
 
@@ -91,13 +96,18 @@ impl Bound {
         &self.own
     }
 
+    /// Where their traffic goes, pair by pair, as it was resolved; `None` where there is no one place.
+    pub fn upstreams(&self) -> impl Iterator<Item = Option<&Endpoint>> {
+        self.sides.iter().map(|(_, upstream)| upstream.as_ref()?.address.as_ref())
+    }
+
     /// Accepts, passes traffic on, and shows it to `tap`.
     ///
     /// # Errors
     /// When there are no threads or descriptors for it.
     pub fn start(self, tap: Option<Arc<Tap>>) -> Result<Relay, RelayError> {
         raise_descriptor_limit();
-        let Self { config, sockets, own, sides, clock } = self;
+        let Self { config, sockets, own, hops, sides, clock } = self;
         let clock = tap.as_ref().map_or(clock, |tap| tap.clock());
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder
@@ -119,7 +129,9 @@ impl Bound {
                 alpn: protocols(&pair.alpn),
                 mismatch: Notify::new(),
                 own: Arc::clone(&own),
-                listener: (config.pairs.len() > 1).then_some(number),
+                hops: hops.clone(),
+                number,
+                is_alone: config.pairs.len() == 1,
                 handshake_timeout: config.handshake_timeout,
                 idle_timeout: config.idle_timeout,
                 tap: tap.clone(),
@@ -131,9 +143,8 @@ impl Bound {
             let mut service = service(socket, &state);
             let mut descriptors = Fds::new();
             descriptors.add(key(&socket.endpoint), socket.raw_duplicate().map_err(failed)?);
-            let (watch, first) = (watch.clone(), Arc::clone(&state));
+            let watch = watch.clone();
             accepting.push(runtime.spawn(async move {
-                first.probe_first().await;
                 let descriptors = Arc::new(parking_lot::Mutex::new(descriptors));
                 service.start_service(Some(descriptors), watch, 1).await;
             }));
@@ -150,8 +161,8 @@ impl Relay {
     /// address), and binds the others. Inherited sockets that fit no pair are closed.
     ///
     /// # Errors
-    /// When an address is taken, an upstream does not resolve or is this relay itself, or certificates or keys cannot be
-    /// used.
+    /// When an address is taken, an upstream does not resolve, leads back to this relay or answers in what can never work,
+    /// or certificates or keys cannot be used.
     pub fn bind(config: &RelayConfig, mut inherited: Vec<OwnedFd>) -> Result<Bound, RelayError> {
         for pair in &config.pairs {
             if pair.forward == Forward::OriginalDestination && pair.listen.as_tcp().is_none() {
@@ -166,10 +177,16 @@ impl Relay {
         let sides = config.pairs.iter().map(|pair| {
             let first = Pair::first_offer(&protocols(&pair.alpn));
             let tls_in = pair.tls_in.clone().map(|files| TlsServer::new(files, first)).transpose()?;
-            Ok((tls_in, Upstream::new(pair, &own, patience, clock)?))
+            Ok((tls_in, Upstream::new(pair, patience, clock)?))
         });
-        let sides = sides.collect::<Result<_, RelayError>>()?;
-        Ok(Bound { config: config.clone(), sockets, own, sides, clock })
+        let mut sides = sides.collect::<Result<Vec<_>, RelayError>>()?;
+        let upstreams: Vec<_> =
+            sides.iter().map(|(_, upstream)| upstream.as_ref().and_then(|upstream| upstream.address.clone())).collect();
+        loops::refuse(&own, &upstreams)?;
+        let is_transparent = config.pairs.iter().any(|pair| pair.forward == Forward::OriginalDestination);
+        let hops = Hops::new(&own, &upstreams, is_transparent);
+        ask(config, &mut sides, &own, clock)?;
+        Ok(Bound { config: config.clone(), sockets, own, hops, sides, clock })
     }
 
     /// Where it listens, pair by pair, with the real ports.
@@ -256,6 +273,17 @@ impl Relay {
         self.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         (counters, counters.active)
     }
+}
+
+/// Asks the upstreams that have TLS.
+fn ask(config: &RelayConfig, sides: &mut [Sides], own: &[Endpoint], clock: Clock) -> Result<(), RelayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|source| RelayError::Runtime { source })?.block_on(async {
+        for (pair, sides) in config.pairs.iter().zip(sides) {
+            first::ask(sides, &protocols(&pair.alpn), own, clock).await?;
+        }
+        Ok(())
+    })
 }
 
 fn protocols(names: &[String]) -> Vec<Vec<u8>> {

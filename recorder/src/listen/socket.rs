@@ -1,7 +1,7 @@
 //! Listening sockets: bound here or inherited from the process before us, and paths that are unlinked by who has them last.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::endpoint::Endpoint;
 use super::error::RelayError;
+use super::loops::is_same_path;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -133,20 +134,4 @@ fn is_wanted(wanted: &Endpoint, bound: &Endpoint) -> bool {
         (Endpoint::Unix(wanted), Endpoint::Unix(bound)) => is_same_path(wanted, bound),
         _ => false,
     }
-}
-
-/// Whether two paths are the same file.
-pub(super) fn is_same_path(one: &Path, other: &Path) -> bool {
-    one == other || inode(one).is_ok_and(|one| inode(other).is_ok_and(|other| one == other))
-}
-
-/// Whether connecting to `upstream` would reach the listener at `own`.
-pub(super) fn is_same_address(upstream: SocketAddr, own: SocketAddr) -> bool {
-    let (to, at) = (upstream.ip().to_canonical(), own.ip().to_canonical());
-    upstream.port() == own.port() && (to == at || (at.is_unspecified() && is_of_this_machine(to)))
-}
-
-fn is_of_this_machine(ip: std::net::IpAddr) -> bool {
-    // Only an address of this machine can be bound.
-    ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
 }

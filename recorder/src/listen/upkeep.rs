@@ -13,27 +13,13 @@ use super::upstream::HTTP_1_1;
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// An upstream is asked for its protocols at most this often.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// The first answer is waited for so long before clients are accepted.
-const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Pair {
-    /// Finds out what to offer to the first client. An upstream that is not up yet is asked again by `keep_probing`.
-    pub(super) async fn probe_first(&self) {
-        if !self.is_to_be_probed() {
-            return;
-        }
-        let until = self.clock.deadline_after(FIRST_PROBE_TIMEOUT);
-        if !matches!(tokio::time::timeout_at(until.into(), self.probe()).await, Ok(true)) {
-            log::warn!(
-                "upstream {}: it did not say which protocols it speaks; clients are offered HTTP/1.1",
-                self.name
-            );
+    /// Asks again after each mismatch, and until there is an answer: also now, if there was none at the start.
+    pub(super) async fn keep_probing(self: Arc<Self>) {
+        if self.upstream.as_ref().is_some_and(|upstream| !upstream.has_answered) {
             self.mismatch.notify_one();
         }
-    }
-
-    /// Asks again after each mismatch, and until there is an answer.
-    pub(super) async fn keep_probing(self: Arc<Self>) {
         while self.is_to_be_probed() {
             self.mismatch.notified().await;
             let next = self.clock.deadline_after(PROBE_INTERVAL);

@@ -14,7 +14,6 @@ use super::config::{PairConfig, ProxyOut};
 use super::endpoint::{Endpoint, Forward};
 use super::error::RelayError;
 use super::proxy_protocol::{self, Ends};
-use super::socket::{is_same_address, is_same_path};
 use super::tls_out::TlsClient;
 use crate::clock::Clock;
 
@@ -24,12 +23,16 @@ pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
 /// Where a pair's connections go.
 pub(super) struct Upstream {
     connector: TransportConnector,
+    /// As it was resolved.
+    pub(super) address: Option<Endpoint>,
     /// `None`: to each connection's original destination.
     peer: Option<BasicPeer>,
     connect_timeout: Duration,
     handshake_timeout: Duration,
     proxy: ProxyOut,
     pub(super) tls: Option<TlsClient>,
+    /// It was asked at the start.
+    pub(super) has_answered: bool,
     clock: Clock,
 }
 
@@ -48,6 +51,8 @@ pub(super) enum UpstreamError {
     Protocol,
     #[error("the original destination is unknown")]
     NoDestination,
+    #[error("it leads back here")]
+    Loop,
 }
 
 impl UpstreamError {
@@ -65,28 +70,17 @@ pub(super) struct Patience {
 
 impl Upstream {
     /// Resolves and loads; `None` when traffic goes nowhere.
-    pub(super) fn new(
-        config: &PairConfig,
-        own: &[Endpoint],
-        patience: Patience,
-        clock: Clock,
-    ) -> Result<Option<Self>, RelayError> {
-        let mut peer = match &config.forward {
+    pub(super) fn new(config: &PairConfig, patience: Patience, clock: Clock) -> Result<Option<Self>, RelayError> {
+        let address = match &config.forward {
             Forward::Sink => return Ok(None),
             Forward::OriginalDestination => None,
-            Forward::Tcp { host, port } => {
-                let address = resolve(host, *port)?;
-                let mut own = own.iter().filter_map(Endpoint::as_tcp);
-                if own.any(|own| is_same_address(address, own)) {
-                    return Err(RelayError::is_loop(address));
-                }
-                Some(BasicPeer::new(&address.to_string()))
-            }
-            Forward::Unix(path) => {
-                let is_own = |own: &Endpoint| matches!(own, Endpoint::Unix(own) if is_same_path(own, path));
-                if own.iter().any(is_own) {
-                    return Err(RelayError::Loop { upstream: Endpoint::Unix(path.clone()) });
-                }
+            Forward::Tcp { host, port } => Some(Endpoint::Tcp(resolve(host, *port)?)),
+            Forward::Unix(path) => Some(Endpoint::Unix(path.clone())),
+        };
+        let mut peer = match &address {
+            None => None,
+            Some(Endpoint::Tcp(address)) => Some(BasicPeer::new(&address.to_string())),
+            Some(Endpoint::Unix(path)) => {
                 let failed = |error: Box<pingora_core::Error>| RelayError::Path {
                     path: path.clone(),
                     reason: error.to_string(),
@@ -99,11 +93,13 @@ impl Upstream {
         }
         Ok(Some(Self {
             connector: TransportConnector::new(None),
+            address,
             peer,
             connect_timeout: patience.connect,
             handshake_timeout: patience.handshake,
             proxy: config.proxy_out,
             tls: config.tls_out.clone().map(TlsClient::new).transpose()?,
+            has_answered: false,
             clock,
         }))
     }
@@ -157,19 +153,24 @@ impl Upstream {
 
     /// The protocols that clients can be offered, found by offering them to the upstream.
     pub(super) async fn probe(&self, tls: &TlsClient) -> Result<Vec<Vec<u8>>, UpstreamError> {
-        let chosen = self.choice(tls, &[H2, HTTP_1_1]).await?;
+        let chosen = self.choice(tls, vec![H2.to_vec(), HTTP_1_1.to_vec()]).await?;
         if chosen.as_deref() != Some(H2) {
             return Ok(vec![HTTP_1_1.to_vec()]);
         }
         // Whoever prefers h2 need not speak HTTP/1.1 at all.
-        let also = self.choice(tls, &[HTTP_1_1]).await;
+        let also = self.choice(tls, vec![HTTP_1_1.to_vec()]).await;
         let both = also.is_ok_and(|chosen| chosen.is_none_or(|chosen| chosen == HTTP_1_1));
         Ok(if both { vec![H2.to_vec(), HTTP_1_1.to_vec()] } else { vec![H2.to_vec()] })
     }
 
-    async fn choice(&self, tls: &TlsClient, offered: &[&[u8]]) -> Result<Option<Vec<u8>>, UpstreamError> {
+    /// What it chooses of the offered protocols.
+    pub(super) async fn choice(
+        &self,
+        tls: &TlsClient,
+        offered: Vec<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, UpstreamError> {
         let stream = self.connect(None, None).await?;
-        let mut secured = self.secure(tls, stream, offered.iter().map(|one| one.to_vec()).collect()).await?;
+        let mut secured = self.secure(tls, stream, offered).await?;
         let chosen = secured.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         let _ = secured.shutdown().await; // the answer is known; how the upstream takes the farewell changes nothing
         Ok(chosen)

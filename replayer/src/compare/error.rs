@@ -84,6 +84,20 @@ pub enum CompareError {
         /// Those of the run.
         sessions: String,
     },
+    /// Two that are the same session of the run.
+    #[error("{} and {} are the same session of the run", other.display(), path.display())]
+    SameSession {
+        /// One of them.
+        path: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
+    /// A recording where only runs can be.
+    #[error("{} is a recording, and a trend is one of runs", path.display())]
+    RecordingInTrend {
+        /// What was given.
+        path: PathBuf,
+    },
     /// Pairs of unequal sides.
     #[error("there are {before} runs before and {after} after, which make no pairs")]
     NoPairs {
@@ -114,6 +128,10 @@ impl CompareError {
             Self::RecordingAfter { .. } => Some("give the recording first, and then runs that sent it again"),
             Self::OtherSession { .. } => {
                 Some("give the session under the path, or at least the name, that the run was given")
+            }
+            Self::SameSession { .. } => Some("give each of its sessions once, under the path that the run was given"),
+            Self::RecordingInTrend { .. } => {
+                Some("give the sessions first, and then one run (or a folder of runs) that sent them again")
             }
             Self::NoPairs { .. } => Some("leave --paired out, or give as many runs on each side"),
         }

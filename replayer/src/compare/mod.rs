@@ -27,14 +27,17 @@ mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use error::CompareError;
+use formats::seal::Identities;
 use judge::{Asked, Judged, judge};
 use latency::RunLatencies;
 use outcomes::OutcomeChange;
 use repeats::{Design, Estimate};
 use side::{Endpoints, Run};
 
+pub use recording::{Recording, is_session};
 pub use wire::{json, over_time_json};
 
 /// Runs of both sides, and what can be said of them.
@@ -61,7 +64,7 @@ pub struct Comparison {
     pub notices: Vec<String>,
 }
 
-/// Compares runs.
+/// Compares runs; before may be sessions that those after sent again, which `identities` open where they are encrypted.
 ///
 /// # Errors
 /// When a run cannot be read or must not be compared.
@@ -70,6 +73,7 @@ pub fn compare(
     after: &[PathBuf],
     asked: Asked,
     min_change: f64,
+    identities: Option<&Arc<Identities>>,
 ) -> Result<Comparison, CompareError> {
     let paths = |given: &[PathBuf]| -> Result<Vec<PathBuf>, CompareError> {
         Ok(given.iter().map(|path| side::runs_of(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -79,10 +83,10 @@ pub fn compare(
     if asked.design == Design::Paired && before.len() != after.len() {
         return Err(CompareError::NoPairs { before: before.len(), after: after.len() });
     }
-    if let Some(path) = after.iter().find(|path| recording::is_session(path)) {
+    if let Some(path) = after.iter().find(|path| is_session(path)) {
         return Err(CompareError::RecordingAfter { path: path.clone() });
     }
-    let (mut before, mut after, endpoints) = sides(&before, &after)?;
+    let (mut before, mut after, endpoints) = sides(&before, &after, identities)?;
     before.iter_mut().chain(&mut after).for_each(|run| run.fill(endpoints.names().len()));
     let judged = judge(&latencies(&before), &latencies(&after), &asked);
     let outcomes = outcomes::changes(&ends(&before), &ends(&after), min_change, &asked);
@@ -110,7 +114,11 @@ pub fn compare(
 }
 
 /// Reads all runs, whose endpoints have the same numbers on both sides; before may be a recording that those after sent again.
-fn sides(before: &[PathBuf], after: &[PathBuf]) -> Result<(Vec<Run>, Vec<Run>, Endpoints), CompareError> {
+fn sides(
+    before: &[PathBuf],
+    after: &[PathBuf],
+    identities: Option<&Arc<Identities>>,
+) -> Result<(Vec<Run>, Vec<Run>, Endpoints), CompareError> {
     let read = |paths: &[PathBuf]| -> Result<(Vec<Run>, Endpoints), CompareError> {
         let mut endpoints = Endpoints::default();
         let mut runs =
@@ -119,12 +127,10 @@ fn sides(before: &[PathBuf], after: &[PathBuf]) -> Result<(Vec<Run>, Vec<Run>, E
         runs.sort_by(|a, b| a.result.started_at.cmp(&b.result.started_at));
         Ok((runs, endpoints))
     };
-    if let [path] = before
-        && recording::is_session(path)
-    {
+    if !before.is_empty() && before.iter().all(|path| is_session(path)) {
         let (after, mut endpoints) = read(after)?;
         let recorded = match after.first() {
-            Some(like) => vec![recording::read(path, like, recording::number(path, like)?, &mut endpoints)?],
+            Some(like) => vec![recording::read(before, like, identities, &mut endpoints)?],
             None => Vec::new(),
         };
         return Ok((recorded, after, endpoints));
@@ -164,11 +170,18 @@ type Fact<'a> = &'a dyn Fn(&Run) -> String;
 /// What is odd about the runs, and does not keep them from being compared.
 fn notices(before: &[Run], after: &[Run]) -> Vec<String> {
     let mut notices = Vec::new();
-    if before.iter().any(|run| run.recording.is_some()) {
+    if let Some(recording) = before.iter().find_map(|run| run.recording.as_ref()) {
         notices.push(
             "before is a recording: its response times are those of whoever asked then, and there is one of it"
                 .to_owned(),
         );
+        let missing = after.first().map(|run| recording::missing(recording, run)).unwrap_or_default();
+        if !missing.is_empty() {
+            notices.push(format!(
+                "what was recorded in {} is missing before: its requests are counted after only",
+                missing.join(" and in ")
+            ));
+        }
     }
     if before.len() == 1 || after.len() == 1 {
         notices.push("one run a side: run-to-run noise unknown".to_owned());

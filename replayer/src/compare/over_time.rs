@@ -6,7 +6,7 @@ use super::error::CompareError;
 use super::judge::{Answer, Asked};
 use super::side::{self, Endpoints, Run};
 use super::trend::{Trend, drift, over_runs};
-use super::{differing, refuse_twice};
+use super::{differing, is_session, refuse_twice};
 
 /// Runs that make a trend.
 const RUNS_MIN: usize = 3;
@@ -56,6 +56,9 @@ impl OverTime {
 pub fn over_time(given: &[PathBuf], asked: Asked, min_change: f64) -> Result<OverTime, CompareError> {
     let paths: Vec<PathBuf> =
         given.iter().map(|path| side::runs_of(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    if let Some(path) = paths.iter().find(|path| is_session(path)) {
+        return Err(CompareError::RecordingInTrend { path: path.clone() });
+    }
     refuse_twice(paths.iter())?;
     if paths.len() > 1 && paths.len() < RUNS_MIN {
         return Err(CompareError::NoTrend { runs: paths.len() });

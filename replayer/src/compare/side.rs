@@ -4,18 +4,16 @@
 //! of the directory is not read. Requests outside the steady window, and those that were deliberately not sent, are left
 //! out, and counted.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::error::CompareError;
 use super::latency::RunLatencies;
-use super::recording;
+use super::recording::{self, Recording};
 use crate::merge;
+use crate::request_log::Line;
 use crate::result::RunResult;
 use crate::run_directory::{REQUESTS, RESULT};
 use crate::verdict::Trust;
@@ -44,14 +42,14 @@ pub struct Run {
     pub shed: u64,
     /// Lines that could not be read, if the log is cut off or damaged.
     pub damaged: Option<String>,
-    /// Of a recording, the number that the runs know it by; it is no run.
-    pub recording: Option<u32>,
+    /// Where it is no run: what was recorded.
+    pub recording: Option<Recording>,
 }
 
 /// The endpoints of all runs, numbered alike.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<String, usize, foldhash::fast::RandomState>,
     names: Vec<String>,
     requests: u64,
 }
@@ -137,7 +135,7 @@ impl Run {
     }
 
     /// A run of which nothing is known but its result.
-    pub(super) fn empty(path: &Path, result: RunResult) -> Self {
+    pub(crate) fn empty(path: &Path, result: RunResult) -> Self {
         Self {
             path: path.to_owned(),
             result,
@@ -165,7 +163,7 @@ impl Run {
     }
 
     /// Makes room for so many endpoints.
-    pub(super) fn fill(&mut self, endpoints: usize) {
+    pub(crate) fn fill(&mut self, endpoints: usize) {
         let len = self.outcomes.len().max(endpoints);
         self.outcomes.resize_with(len, BTreeMap::new);
         self.latencies.endpoints.resize_with(len, Default::default);
@@ -178,7 +176,7 @@ impl Run {
             let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes);
             let line = match read {
                 Ok(0) => break,
-                Ok(_) => serde_json::from_slice::<Line<'_>>(&bytes).map_err(|error| error.to_string()),
+                Ok(_) => Line::read(&bytes).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             // What was good before a cut is kept, and the comparison says that it ends there.
@@ -204,13 +202,14 @@ impl Run {
         };
         let since_start_ns = line.due_ns.saturating_sub(from_ns);
         let since_ns = if self.result.loop_model == "open" { line.due_ns } else { line.released_ns };
+        let mut digits = itoa::Buffer::new();
         let word = match (&line.error, line.status) {
-            (Some(kind), _) => Cow::Borrowed(&**kind),
-            (None, Some(status)) => Cow::Owned(status.to_string()),
-            (None, None) => Cow::Borrowed("no answer"),
+            (Some(kind), _) => &**kind,
+            (None, Some(status)) => digits.format(status),
+            (None, None) => "no answer",
         };
         let name = line.endpoint.as_deref().unwrap_or("(unknown)");
-        self.count(name, since_start_ns, done_ns.saturating_sub(since_ns), &word, endpoints)
+        self.count(name, since_start_ns, done_ns.saturating_sub(since_ns), word, endpoints)
     }
 
     /// Counts a request that took so long, and what became of it.
@@ -243,19 +242,4 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// What is read of a line; it has more.
-#[derive(Debug, Deserialize)]
-struct Line<'a> {
-    due_ns: u64,
-    released_ns: u64,
-    done_ns: Option<u64>,
-    status: Option<u16>,
-    #[serde(borrow)]
-    error: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    shed: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    endpoint: Option<Cow<'a, str>>,
 }

@@ -44,6 +44,15 @@ pub fn rise(points: &[f64]) -> Option<Estimate> {
     Some(Estimate { mean: slope * span, error, freedom, spread, repeats })
 }
 
+/// How far a line through so many points may be off, upwards and downwards, at a place between its first point (0) and its
+/// last (1): what is not known of its height and of its slope, which are independent of each other in the middle.
+#[must_use]
+pub fn off(rise: &Estimate, points: usize, along: f64, confidence: f64) -> f64 {
+    let times = (rise.interval(confidence).1 - rise.mean) / rise.error;
+    let (height, slope) = (rise.spread / (points.max(1) as f64).sqrt(), (along - 0.5) * rise.error);
+    times * (height * height + slope * slope).sqrt()
+}
+
 /// Of neighbouring residuals of a line, as it would be in endlessly many.
 fn correlation(residuals: &[f64], left: f64) -> f64 {
     let n = residuals.len() as f64;
@@ -109,6 +118,23 @@ mod tests {
             let missed = misses(n, r);
             println!("{n} points, correlation {r}: {:.1} % of 95 % intervals miss", missed * 100.0);
             assert!(missed <= most, "{n} points, correlation {r}: {missed}");
+        }
+    }
+
+    #[test]
+    fn a_band_holds_the_line_at_both_ends_as_often_as_it_says() {
+        let mut random = Random(7);
+        const TRIALS: usize = 2_000;
+        for (along, truth) in [(0.0, 0.0), (0.5, 1.0), (1.0, 2.0)] {
+            let miss = |_: &usize| {
+                let points = random.points(24, 0.0, 2.0);
+                let found = rise(&points).unwrap();
+                let middle = points.iter().sum::<f64>() / 24.0;
+                let line = middle + (along - 0.5) * found.mean;
+                (line - truth).abs() > off(&found, 24, along, 0.95)
+            };
+            let missed = (0..TRIALS).filter(miss).count() as f64 / TRIALS as f64;
+            assert!((0.02..0.07).contains(&missed), "{along}: {missed}");
         }
     }
 

@@ -19,6 +19,39 @@ const STRETCHES_MAX: usize = 24;
 /// And at least.
 pub const STRETCHES_MIN: usize = 8;
 
+/// Lines that are kept with their points: what was found first, then the endpoints with the most requests.
+const LINES_MAX: usize = 60;
+/// Endpoints whose medians are drawn whatever is found.
+const DRAWN_ENDPOINTS: usize = 12;
+
+/// What a line is laid through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// Response times of the typical endpoint, as logarithms of nanoseconds.
+    System,
+    /// The same of an endpoint.
+    Endpoint(usize),
+    /// A figure of the target's processes, by its number in [`Trend::target`]; logarithms of bytes.
+    Memory(usize),
+    /// Likewise, of CPUs.
+    Cpu(usize),
+    /// Share of requests that failed.
+    Errors,
+}
+
+/// A line with the points that it is laid through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// What the points are.
+    pub of: Measured,
+    /// Which quantile, of response times.
+    pub quantile: f64,
+    /// In order.
+    pub points: Vec<f64>,
+    /// What the line rises by from the first to the last; `None` with too few points.
+    pub rise: Option<Estimate>,
+}
+
 /// What rises and what falls.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trend {
@@ -32,6 +65,8 @@ pub struct Trend {
     pub target: Vec<(String, Row)>,
     /// Share of requests that failed, if it changed by more than the smallest change that matters: what the line rises by.
     pub errors: Option<Estimate>,
+    /// Those lines that are worth drawing.
+    pub lines: Vec<Line>,
 }
 
 /// One long run, cut into stretches of the same length; `None` if it is too short for that.
@@ -55,31 +90,38 @@ pub fn drift(run: &Run, asked: &Asked, min_change: f64) -> Option<Trend> {
     }
     let errors = errors_by_stretch(run, stretches);
     let mut trend = trend(&points.iter().collect::<Vec<_>>(), &errors, asked, min_change);
-    trend.target = target(run, stretches, asked);
+    let (rows, lines) = target(run, stretches, asked);
+    trend.target = rows;
+    trend.lines.extend(lines);
     Some(trend)
 }
 
 /// What rises and falls of the target's processes.
-fn target(run: &Run, stretches: usize, asked: &Asked) -> Vec<(String, Row)> {
-    let mut rows = Vec::new();
+fn target(run: &Run, stretches: usize, asked: &Asked) -> (Vec<(String, Row)>, Vec<Line>) {
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
     for one in &run.result.watched {
         let parts = by_stretch(&one.timeline, |row| row.t_s, run, stretches);
-        let mut add = |what: &str, figure: &dyn Fn(&Moment) -> f64| {
+        let mut add = |what: &str, of: fn(usize) -> Measured, figure: &dyn Fn(&Moment) -> f64| {
             let mean = |rows: &Vec<&Moment>| {
                 (!rows.is_empty()).then(|| rows.iter().map(|row| figure(row)).sum::<f64>() / rows.len() as f64)
             };
             let values: Option<Vec<f64>> = parts.iter().map(mean).collect();
-            let values = values.map(|values| values.iter().map(|value| libm::log(value.max(CPU_MIN))).collect());
+            let values: Option<Vec<f64>> =
+                values.map(|values| values.iter().map(|value| libm::log(value.max(CPU_MIN))).collect());
+            if let Some(points) = values.clone().filter(|_| lines.len() < LINES_MAX) {
+                let rise = rise(&points);
+                lines.push(Line { of: of(rows.len()), quantile: 0.0, points, rise });
+            }
             rows.push((format!("{what} of {}", one.source), row(0.0, values, asked)));
         };
-        add("memory", &|row| row.rss_bytes as f64);
-        add("CPU", &|row| row.cpu);
+        add("memory", Measured::Memory, &|row| row.rss_bytes as f64);
+        add("CPU", Measured::Cpu, &|row| row.cpu);
     }
     // A leak is a smooth line, whose neighbours are as alike as they can be: what 24 points of it are worth is hardly a
     // point. There are few such lines, so that the chance of one interval is enough.
     let asked = Asked { false_share: 1.0 - asked.confidence, ..*asked };
     settle(rows.iter_mut().map(|(_, row)| row), &asked);
-    rows
+    (rows, lines)
 }
 
 /// Rows over time that lie in the steady window, by stretch of it.
@@ -123,8 +165,41 @@ fn trend(points: &[&RunLatencies], errors: &[f64], asked: &Asked, min_change: f6
         let (low, high) = estimate.interval(asked.confidence);
         (low > min_change || high < -min_change) && estimate.chance_beyond(0.0) <= asked.false_share
     };
+    let mut lines = lines(&quantiles, &weights, &rows);
+    if errors.iter().any(|share| *share > 0.0) {
+        lines.push(Line { of: Measured::Errors, quantile: 0.0, points: errors.to_vec(), rise: rise(errors) });
+    }
     let errors = if errors.len() < POINTS_MIN { None } else { rise(errors).filter(is_beyond) };
-    Trend { points: points.len(), system, endpoints: rows, target: Vec::new(), errors }
+    Trend { points: points.len(), system, endpoints: rows, target: Vec::new(), errors, lines }
+}
+
+/// The whole system's lines, those of endpoints that rise or fall, and medians of the endpoints with the most requests.
+fn lines(quantiles: &Quantiles, weights: &[f64], rows: &[Vec<Row>]) -> Vec<Line> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|a, b| weights.get(*b).unwrap_or(&0.0).total_cmp(weights.get(*a).unwrap_or(&0.0)));
+    let is_found = |endpoint: usize, number: usize| {
+        let row = rows.get(endpoint).and_then(|rows| rows.get(number));
+        row.is_some_and(|row| matches!(row.answer, Answer::Slower | Answer::Faster))
+    };
+    let numbers = 0..QUANTILES.len();
+    let found = order.iter().flat_map(|endpoint| numbers.clone().map(|number| (*endpoint, number)));
+    let found = found.filter(|(endpoint, number)| is_found(*endpoint, *number));
+    let medians = order
+        .iter()
+        .take(DRAWN_ENDPOINTS)
+        .map(|endpoint| (*endpoint, 0))
+        .filter(|(endpoint, _)| !is_found(*endpoint, 0));
+    let quantile = |number: usize| QUANTILES.get(number).copied().unwrap_or(0.0);
+    let line = |of: Measured, number: usize, points: Option<Vec<f64>>| {
+        let points = points?;
+        Some(Line { of, quantile: quantile(number), rise: rise(&points), points })
+    };
+    let system =
+        numbers.clone().filter_map(|number| line(Measured::System, number, quantiles.typical(number, &[], weights)));
+    let endpoints = found
+        .chain(medians)
+        .filter_map(|(endpoint, number)| line(Measured::Endpoint(endpoint), number, quantiles.all(endpoint, number)));
+    system.chain(endpoints).take(LINES_MAX).collect()
 }
 
 /// A line through logarithms.

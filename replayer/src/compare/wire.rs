@@ -109,7 +109,8 @@ fn trend_word(answer: Answer) -> &'static str {
 
 fn run(run: &Run) -> Value {
     json!({
-        "path": run.path,
+        // JSON is Unicode, and paths are not.
+        "path": run.path.to_string_lossy(),
         "run_id": run.result.run_id,
         "plan_hash": run.result.plan_hash,
         "target": run.result.target,

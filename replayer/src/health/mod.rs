@@ -41,6 +41,12 @@ pub struct Generator {
     pub threads: Vec<Thread>,
     /// Times that a thread of this process was put off its CPU.
     pub involuntary_switches: u64,
+    /// Sending threads with real-time turns.
+    #[serde(default)]
+    pub real_time_threads: u64,
+    /// How often one of them gave way, since results piled up.
+    #[serde(default)]
+    pub gave_way: u64,
     /// Open files and sockets.
     pub descriptors: Used,
     /// TCP sockets of this network namespace (an upper bound of the ports in use), and ephemeral ports.
@@ -179,6 +185,8 @@ impl Generator {
             own_share_of_busy: self.own_share_of_busy.max(other.own_share_of_busy),
             threads,
             involuntary_switches: self.involuntary_switches + other.involuntary_switches,
+            real_time_threads: self.real_time_threads + other.real_time_threads,
+            gave_way: self.gave_way + other.gave_way,
             descriptors: worse(self.descriptors, other.descriptors),
             ports: worse(self.ports, other.ports),
             rss_bytes: self.rss_bytes + other.rss_bytes,

@@ -38,6 +38,10 @@ impl Answered {
         self.service.add(&other.service);
         self.first_byte.add(&other.first_byte);
     }
+
+    fn share(&mut self) {
+        [&mut self.response, &mut self.service, &mut self.first_byte].into_iter().for_each(Distribution::share);
+    }
 }
 
 /// How long a request waited before it was handed to its socket, by whose doing.
@@ -96,6 +100,14 @@ pub struct Tally {
 impl Tally {
     pub(super) fn new(endpoints: usize) -> Self {
         Self { endpoints: vec![EndpointCount::default(); endpoints], ..Self::default() }
+    }
+
+    /// From now on sums share its memory, as long as neither counts on.
+    pub(super) fn share(&mut self) {
+        let Waited { lag, held, busy } = &mut self.waited;
+        [lag, held, busy].into_iter().for_each(Distribution::share);
+        let endpoints = self.endpoints.iter_mut().map(|row| &mut row.times);
+        std::iter::once(&mut self.times).chain(&mut self.classes).chain(endpoints).for_each(Answered::share);
     }
 
     /// Adds what was counted elsewhere, endpoint by endpoint.

@@ -52,6 +52,11 @@ impl Distribution {
         self.0.remove_all(&other.0);
     }
 
+    /// From now on sums share its memory, as long as neither counts on.
+    pub(super) fn share(&mut self) {
+        self.0.share();
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

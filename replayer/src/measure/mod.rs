@@ -281,8 +281,9 @@ impl Measure {
     /// Everything, after [`Self::close`] at the end.
     #[must_use]
     pub fn finish(self) -> Counted {
-        let Self { options, steady, mut outside, mut last, .. } = self;
+        let Self { options, mut steady, mut outside, mut last, .. } = self;
         last.due = last.due.max(self.planned_until_ns);
+        steady.share();
         outside.add(&steady);
         let end_ns = options.steady.to_ns.min(last.due.saturating_add(1));
         Counted {

@@ -22,6 +22,26 @@ pub enum MergeError {
         /// Where.
         source: serde_json::Error,
     },
+    /// A result that no run writes, by its size.
+    #[error("{} has {bytes} bytes, and at most {limit} are read", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How many it has.
+        bytes: u64,
+        /// How many are read.
+        limit: u64,
+    },
+    /// More endpoints than a plan can name.
+    #[error("{} counts an endpoint with the number {index}, and at most {limit} endpoints are read", path.display())]
+    TooManyEndpoints {
+        /// Which directory.
+        path: PathBuf,
+        /// Its number.
+        index: u32,
+        /// How many are read.
+        limit: u32,
+    },
     /// The result of another version.
     #[error("{} has schema {found}, and this version reads schema {known}", path.display())]
     Schema {
@@ -93,6 +113,9 @@ impl MergeError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Read { .. } | Self::Json { .. } => "give directories that `reenact replay` wrote to their end",
+            Self::TooLarge { .. } | Self::TooManyEndpoints { .. } => {
+                "a run names about 500 endpoints, and its run.json has some megabytes: this was not written by one"
+            }
             Self::Schema { .. } => "use the version of reenact that wrote it",
             Self::NotShard { .. } => "runs that are no shards of one plan are compared, not merged",
             Self::DifferentPlans { .. } => "shards of one plan have the same plan_hash in their run.json",

@@ -102,8 +102,11 @@ pub(super) fn names(shards: &[Shard]) -> Result<Vec<String>, MergeError> {
     let mut names: BTreeMap<u32, &str> = BTreeMap::new();
     for shard in shards {
         for row in &shard.result.endpoints {
+            if row.index >= ENDPOINTS_MAX {
+                return Err(too_many(&shard.directory, row.index));
+            }
             let known = *names.entry(row.index).or_insert(&row.endpoint);
-            if known != row.endpoint || row.index >= ENDPOINTS_MAX {
+            if known != row.endpoint {
                 let what = format!("endpoint {}", row.index);
                 return Err(MergeError::Differs { what, path: shard.directory.clone() });
             }
@@ -111,6 +114,11 @@ pub(super) fn names(shards: &[Shard]) -> Result<Vec<String>, MergeError> {
     }
     let many = names.last_key_value().map_or(0, |(last, _)| last + 1);
     Ok((0..many).map(|index| names.get(&index).copied().unwrap_or_default().to_owned()).collect())
+}
+
+/// That a result has an endpoint with a number beyond those that are read.
+pub(super) fn too_many(directory: &Path, index: u32) -> MergeError {
+    MergeError::TooManyEndpoints { path: directory.to_owned(), index, limit: ENDPOINTS_MAX }
 }
 
 /// What a result counted of one window: [`RunResult`] and [`Steady`] name it alike.

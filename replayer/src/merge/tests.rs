@@ -8,7 +8,8 @@ use super::*;
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Progress, Shed};
 use crate::measure::{Distribution, LoopModel, Measure, MeasureOptions, Window};
-use crate::run_directory::{MeasureLog, RunDirectory};
+use crate::result::SCHEMA;
+use crate::run_directory::{MeasureLog, RESULT, RunDirectory};
 use crate::verdict::LagLimit;
 
 const MS: u64 = 1_000_000;
@@ -223,7 +224,7 @@ fn what_does_not_fit_together_is_refused_by_name() {
     refused(&paths, false, "endpoint ");
     std::fs::write(two.join(RESULT), &before).unwrap();
     edit(&two, |run| run["endpoints"][0]["index"] = u32::MAX.into());
-    refused(&paths, false, "endpoint 4294967295");
+    refused(&paths, false, "an endpoint with the number 4294967295, and at most 100000 endpoints are read");
     std::fs::write(two.join(RESULT), &before).unwrap();
     for (file, said) in [(HISTOGRAMS, "cannot read"), (LATENCY, "cannot read"), (MOVES, "is not what a run writes")] {
         let kept = std::fs::read(two.join(file)).unwrap();
@@ -232,4 +233,29 @@ fn what_does_not_fit_together_is_refused_by_name() {
         std::fs::write(two.join(file), kept).unwrap();
     }
     assert!(merge(&paths, false).is_ok());
+}
+
+#[test]
+fn what_is_wrong_with_a_result_is_its_version_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(RESULT);
+    let check = |text: &str, expected: &str| {
+        std::fs::write(&file, text).unwrap();
+        let said = read(folder.path()).unwrap_err();
+        assert!(said.to_string().contains(expected), "{text}: {said}");
+    };
+    // A later version may call everything otherwise, an earlier one lack what this one needs.
+    check(r#"{"schema": 3}"#, "has schema 3, and this version reads schema 2");
+    check(r#"{"run": [], "schema": 1, "more": {"a": []}}"#, "has schema 1");
+    check("{}", "has schema 0");
+    check("[]", "has schema 0");
+    check(r#"{"schema": 2}"#, "is not what a run writes");
+    check(r#"{"schema": "two"}"#, "is not what a run writes");
+    for text in ["", "{", r#"{"schema": 2, "run_id""#] {
+        check(text, "is not what a run writes");
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let said = read(folder.path()).unwrap_err();
+    assert!(matches!(said, MergeError::Read { .. }), "{said}");
 }

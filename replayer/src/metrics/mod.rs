@@ -24,9 +24,10 @@ pub use instruments::{INSTRUMENTS, Instrument, Kind};
 pub use otlp::Temporality;
 pub use prometheus::{Format, text};
 
+use crate::endpoints::{OTHER_METHOD, parts};
 use crate::job::{ErrorKind, Job, RunFacts};
 use crate::measure::Totals;
-use crate::spans::{Methods, OTHER_METHOD, SpansSoFar, scheme};
+use crate::spans::{Methods, SpansSoFar, scheme};
 use crate::target::{Place, Target};
 use instruments::attribute as key;
 
@@ -267,7 +268,7 @@ impl Metrics {
 impl EndpointName {
     /// From `GET /users/{id}`.
     fn of(name: &str, methods: &Methods) -> Self {
-        let (method, template) = name.split_once(' ').map_or((name, None), |(method, path)| (method, Some(path)));
+        let (method, template) = parts(name);
         let method = if methods.known(method.as_bytes()).is_some() { method } else { OTHER_METHOD };
         Self { method: method.into(), template: template.map(Into::into) }
     }

@@ -9,70 +9,91 @@ use crate::result::thresholds::{Judged, Threshold};
 use crate::verdict::Trust;
 
 /// One test.
-struct Case {
-    class: &'static str,
-    name: String,
-    ended: Ended,
+pub(crate) struct Case {
+    /// Behind `reenact.`
+    pub(crate) class: &'static str,
+    pub(crate) name: String,
+    pub(crate) ended: Ended,
 }
 
-enum Ended {
+/// How it ended.
+pub(crate) enum Ended {
     Passed,
     Failed(String),
     Error(String),
     Skipped(String),
 }
 
+/// A suite of tests.
+pub(crate) struct Suite<'a> {
+    pub(crate) name: &'a str,
+    /// Of each test, what its failures are called.
+    pub(crate) failure: &'a str,
+    pub(crate) seconds: f64,
+    pub(crate) properties: Vec<(&'a str, String)>,
+    pub(crate) cases: Vec<Case>,
+}
+
 /// The result as XML.
 pub(super) fn junit(result: &RunResult) -> String {
     let mut cases = vec![run(result)];
     cases.extend(result.thresholds.iter().map(threshold));
-    let count = |is: fn(&Ended) -> bool| cases.iter().filter(|case| is(&case.ended)).count();
-    let failures = count(|ended| matches!(ended, Ended::Failed(_)));
-    let errors = count(|ended| matches!(ended, Ended::Error(_)));
-    let skipped = count(|ended| matches!(ended, Ended::Skipped(_)));
-    let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"reenact replay\" time=\"{:.3}\" tests=\"{}\" errors=\"{errors}\" skipped=\"{skipped}\" failures=\"{failures}\">\n  <properties>\n",
-        result.duration_s,
-        cases.len(),
-    );
     let properties = [
         ("run_id", &result.run_id),
         ("plan_hash", &result.plan_hash),
         ("target", &result.target),
         ("started_at", &result.started_at),
     ];
-    for (name, value) in properties {
-        let _ = writeln!(out, "    <property name=\"{name}\" value=\"{}\"/>", escape(value));
-    }
-    out += "  </properties>\n";
-    for case in &cases {
-        let _ = write!(
-            out,
-            "  <testcase classname=\"reenact.{}\" name=\"{}\" time=\"{:.3}\"",
-            case.class,
-            escape(&case.name),
-            result.duration_s
+    let properties = properties.map(|(name, value)| (name, value.clone())).to_vec();
+    let seconds = result.duration_s;
+    Suite { name: "reenact replay", failure: "threshold", seconds, properties, cases }.xml()
+}
+
+impl Suite<'_> {
+    /// As a document.
+    pub(crate) fn xml(&self) -> String {
+        let Self { name, failure, seconds, properties, cases } = self;
+        let count = |is: fn(&Ended) -> bool| cases.iter().filter(|case| is(&case.ended)).count();
+        let failures = count(|ended| matches!(ended, Ended::Failed(_)));
+        let errors = count(|ended| matches!(ended, Ended::Error(_)));
+        let skipped = count(|ended| matches!(ended, Ended::Skipped(_)));
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"{name}\" time=\"{seconds:.3}\" tests=\"{}\" errors=\"{errors}\" skipped=\"{skipped}\" failures=\"{failures}\">\n  <properties>\n",
+            cases.len(),
         );
-        out += &match &case.ended {
-            Ended::Passed => "/>\n".to_owned(),
-            Ended::Failed(said) => failure("failure", "threshold", said),
-            Ended::Error(said) => failure("error", "run", said),
-            Ended::Skipped(said) => format!(">\n    <skipped message=\"{}\"/>\n  </testcase>\n", escape(said)),
-        };
+        for (name, value) in properties {
+            let _ = writeln!(out, "    <property name=\"{name}\" value=\"{}\"/>", escape(value));
+        }
+        out += "  </properties>\n";
+        for case in cases {
+            let _ = write!(
+                out,
+                "  <testcase classname=\"reenact.{}\" name=\"{}\" time=\"{seconds:.3}\"",
+                case.class,
+                escape(&case.name),
+            );
+            out += &match &case.ended {
+                Ended::Passed => "/>\n".to_owned(),
+                Ended::Failed(said) => element("failure", failure, said),
+                Ended::Error(said) => element("error", "run", said),
+                Ended::Skipped(said) => format!(">\n    <skipped message=\"{}\"/>\n  </testcase>\n", escape(said)),
+            };
+        }
+        out + "</testsuite>\n"
     }
-    out + "</testsuite>\n"
 }
 
 /// Whether the run says something at all.
 fn run(result: &RunResult) -> Case {
     let verdict = &result.verdict;
     let reasons = verdict.reasons.join("; ");
-    let ended = match verdict.outcome {
+    let incomplete = result.recounted.as_ref().map(|of| Ended::Error(format!("incomplete: {}", of.said())));
+    let ended = incomplete.unwrap_or_else(|| match verdict.outcome {
         _ if result.interrupted => Ended::Error("the run was interrupted before its plan ended".to_owned()),
         _ if result.aborted.is_some() => Ended::Failed(result.aborted.clone().unwrap_or_default()),
         Trust::Invalid => Ended::Error(format!("invalid, the generator was the limit: {reasons}")),
         Trust::Valid | Trust::Strained => Ended::Passed,
-    };
+    });
     Case { class: "run", name: "the run is valid".to_owned(), ended }
 }
 
@@ -91,7 +112,7 @@ fn threshold(one: &Threshold) -> Case {
     Case { class: "thresholds", name, ended }
 }
 
-fn failure(element: &str, kind: &str, said: &str) -> String {
+fn element(element: &str, kind: &str, said: &str) -> String {
     let said = escape(said);
     format!(">\n    <{element} type=\"{kind}\" message=\"{said}\">{said}</{element}>\n  </testcase>\n")
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use formats::visible;
 
+use crate::report::Links;
 use crate::result::thresholds::{Judged, Threshold};
-use crate::result::{Endpoint, Quantiles, RunResult};
+use crate::result::{Quantiles, RunResult};
 use crate::thresholds::{instant, value};
 use crate::verdict::Trust;
 
@@ -17,6 +18,8 @@ const CHARS_MAX: usize = 60_000;
 const CUT_CHARS: usize = 200;
 /// Endpoints that are shown, most requests first.
 const ENDPOINTS_MAX: usize = 20;
+/// What stands where nothing was counted, or nobody knows it.
+const NOTHING: &str = "–";
 /// Characters of a foreign text.
 const SHOWN_CHARS_MAX: usize = 300;
 
@@ -25,15 +28,15 @@ pub(super) fn markdown(result: &RunResult) -> String {
     let mut parts = vec![headline(result)];
     parts.extend(result.notices.iter().map(|notice| format!("> {}\n", prose(notice))));
     parts.push("\n".to_owned());
-    parts.extend(thresholds(&result.thresholds));
+    parts.extend(thresholds(&result.thresholds, &Links::of(result)));
     parts.extend(figures(result));
-    parts.extend(endpoints(&result.endpoints));
+    parts.extend(endpoints(result));
     parts.push(more(result));
     fit(parts)
 }
 
 /// As many parts as fit, and a word about the others.
-fn fit(parts: Vec<String>) -> String {
+pub(crate) fn fit(parts: Vec<String>) -> String {
     let (mut out, mut chars) = (String::new(), 0);
     let mut left = parts.len();
     for part in parts {
@@ -53,7 +56,8 @@ fn fit(parts: Vec<String>) -> String {
 fn headline(result: &RunResult) -> String {
     let count = |outcome: Judged| result.thresholds.iter().filter(|one| one.outcome == outcome).count();
     let (failed, unknown, all) = (count(Judged::Failed), count(Judged::CannotTell), result.thresholds.len());
-    let (mark, said) = match result.verdict.outcome {
+    let incomplete = result.recounted.as_ref().map(|of| ("⚠️", format!("incomplete: {}", of.said())));
+    let (mark, said) = incomplete.unwrap_or_else(|| match result.verdict.outcome {
         _ if result.interrupted => ("⚠️", "interrupted before its plan ended".to_owned()),
         _ if result.aborted.is_some() => ("❌", "stopped itself".to_owned()),
         Trust::Invalid => ("⚠️", "invalid: the generator, not the target, was the limit".to_owned()),
@@ -62,7 +66,7 @@ fn headline(result: &RunResult) -> String {
         _ if all > 0 => ("✅", format!("passed: all {all} thresholds held")),
         Trust::Strained => ("⚠️", "done, strained: the generator was late for some requests".to_owned()),
         Trust::Valid => ("✅", "done".to_owned()),
-    };
+    });
     let mut out = format!("### {mark} Replay {said}\n\n");
     for reason in &result.verdict.reasons {
         out += &format!("> {}: {}\n", result.verdict.outcome.name(), prose(reason));
@@ -71,12 +75,12 @@ fn headline(result: &RunResult) -> String {
 }
 
 /// The failed ones in sentences, then all of them in a table.
-fn thresholds(all: &[Threshold]) -> Vec<String> {
+fn thresholds(all: &[Threshold], links: &Links<'_>) -> Vec<String> {
     if all.is_empty() {
         return Vec::new();
     }
     let failed = all.iter().filter(|one| one.outcome == Judged::Failed);
-    let mut parts: Vec<String> = failed.map(|one| format!("- {}\n", prose(&said(one)))).collect();
+    let mut parts: Vec<String> = failed.map(|one| format!("- {}{}\n", prose(&told(one)), look(one, links))).collect();
     parts.push("\n| | fails the run | measured | limit | since | look at |\n|---|---|---:|---:|---:|---|\n".to_owned());
     let mut rows: Vec<&Threshold> = all.iter().collect();
     rows.sort_by_key(|one| match one.outcome {
@@ -84,11 +88,11 @@ fn thresholds(all: &[Threshold]) -> Vec<String> {
         Judged::CannotTell => 1,
         Judged::Held => 2,
     });
-    parts.extend(rows.into_iter().map(row));
+    parts.extend(rows.into_iter().map(|one| row(one, links)));
     parts
 }
 
-fn row(one: &Threshold) -> String {
+fn row(one: &Threshold, links: &Links<'_>) -> String {
     let mark = match one.outcome {
         Judged::Failed => "❌",
         Judged::CannotTell => "❔",
@@ -101,20 +105,49 @@ fn row(one: &Threshold) -> String {
     if let Some(name) = &one.name {
         rule = format!("{}<br>{rule}", prose(name));
     }
-    let measured = one.measured.map_or("–".to_owned(), |measured| value(one.unit, measured));
+    let measured = one.measured.map_or(NOTHING.to_owned(), |measured| value(one.unit, measured));
     let since = one.since_s.map_or(String::new(), instant);
-    let mut look: Vec<String> = one.traces.iter().take(1).map(|trace| code(trace)).collect();
-    look.extend(one.link.iter().map(|link| prose(link)));
+    let mut look: Vec<String> = one.traces.iter().take(1).map(|trace| linked(trace, links)).collect();
+    look.extend(one.link.iter().map(|link| address(link)));
     format!("| {mark} | {rule} | {measured} | {} | {since} | {} |\n", value(one.unit, one.limit), look.join(" "))
 }
 
-/// The sentence of a threshold with everything that people said about it.
-pub(super) fn said(one: &Threshold) -> String {
+/// A trace, as a link where it is known where it opens.
+fn linked(trace: &str, links: &Links<'_>) -> String {
+    match links.url_of(trace) {
+        // The template of a trace's URL has no character that would end this.
+        Some(url) => format!("[{}](<{url}>)", code(trace)),
+        None => code(trace),
+    }
+}
+
+/// What people wrote is a link only where it is a web address, and nothing in it ends one.
+fn address(link: &str) -> String {
+    let is_address = ["https://", "http://"].iter().any(|scheme| link.starts_with(scheme));
+    let is_harmless =
+        link.len() <= SHOWN_CHARS_MAX && link.chars().all(|c| c.is_ascii_graphic() && !"<>|`\\".contains(c));
+    if is_address && is_harmless { format!("<{link}>") } else { prose(link) }
+}
+
+/// Where to look first, behind a sentence.
+fn look(one: &Threshold, links: &Links<'_>) -> String {
+    let trace = one.traces.first().map(|trace| format!("; look at trace {}", linked(trace, links)));
+    let link = one.link.as_ref().map(|link| format!("; {}", address(link)));
+    trace.into_iter().chain(link).collect()
+}
+
+/// The sentence of a threshold, with its name and its reason.
+fn told(one: &Threshold) -> String {
     let name = one.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let why = one.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("{name}{}{why}", one.said)
+}
+
+/// The sentence of a threshold with everything that people said about it, as plain text.
+pub(super) fn said(one: &Threshold) -> String {
     let trace = one.traces.first().map(|trace| format!("; look at trace {trace}")).unwrap_or_default();
     let link = one.link.as_ref().map(|link| format!("; {link}")).unwrap_or_default();
-    format!("{name}{}{why}{trace}{link}", one.said)
+    format!("{}{trace}{link}", told(one))
 }
 
 fn figures(result: &RunResult) -> Vec<String> {
@@ -124,10 +157,12 @@ fn figures(result: &RunResult) -> Vec<String> {
         let times = [of.p50, of.p99, of.p999, of.max].map(|us| time(of, us)).join(" | ");
         parts.push(format!("| {name} | {requests} | {rate} | {times} |\n"));
     };
-    let rate = |per_s: f64| format!("{per_s:.1}/s");
-    line("now", result.completed.to_string(), rate(result.rate.achieved), &result.response_us);
-    line("recorded", result.planned.to_string(), rate(result.rate.planned), &result.recorded_response_us);
-    line("lag of the generator", result.dispatched.to_string(), String::new(), &result.lag_us);
+    let rate = |field: &str, per_s: f64| known(result, field, format!("{per_s:.1}/s"));
+    let number = |field: &str, count: u64| known(result, field, count.to_string());
+    let (achieved, planned) = (rate("rate.achieved", result.rate.achieved), rate("rate.planned", result.rate.planned));
+    line("now", number("completed", result.completed), achieved, &result.response_us);
+    line("recorded", number("planned", result.planned), planned, &result.recorded_response_us);
+    line("lag of the generator", number("dispatched", result.dispatched), String::new(), &result.lag_us);
     let counts = |what: &str, counts: &BTreeMap<String, u64>| {
         let total: u64 = counts.values().sum();
         let each: Vec<String> = counts.iter().map(|(name, count)| format!("{} {count}", prose(name))).collect();
@@ -139,7 +174,13 @@ fn figures(result: &RunResult) -> Vec<String> {
     parts
 }
 
-fn endpoints(rows: &[Endpoint]) -> Vec<String> {
+/// A figure, or a dash where nobody knows it.
+fn known(result: &RunResult, field: &str, said: String) -> String {
+    if result.knows(field) { said } else { NOTHING.to_owned() }
+}
+
+fn endpoints(result: &RunResult) -> Vec<String> {
+    let rows = &result.endpoints;
     if rows.is_empty() {
         return Vec::new();
     }
@@ -151,8 +192,8 @@ fn endpoints(rows: &[Endpoint]) -> Vec<String> {
         parts.push(format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             code(&row.endpoint),
-            row.completed + row.errors,
-            row.errors,
+            known(result, "completed", (row.completed + row.errors).to_string()),
+            known(result, "errors", row.errors.to_string()),
             time(now, now.p50),
             time(now, now.p99),
             time(then, then.p99),
@@ -168,22 +209,23 @@ fn more(result: &RunResult) -> String {
     let run = [("run", &result.run_id), ("plan", &result.plan_hash), ("target", &result.target)];
     let run: Vec<String> = run.iter().map(|(name, value)| format!("{name} {}", code(value))).collect();
     format!(
-        "\n<sub>{}, {} ({:.1} s, {}×, seed {}). Everything is in `report.html` and `run.json` of the run directory.</sub>\n",
+        "\n<sub>{}, {} ({}, {}×, seed {}). Everything is in {} of the run directory.</sub>\n",
         run.join(", "),
         prose(&result.started_at),
-        result.duration_s,
+        known(result, "duration_s", format!("{:.1} s", result.duration_s)),
         result.multiplier,
         result.seed,
+        if result.recounted.is_some() { "`report.html`" } else { "`report.html` and `run.json`" },
     )
 }
 
 fn time(of: &Quantiles, us: f64) -> String {
-    if of.count == 0 { "–".to_owned() } else { value(crate::result::thresholds::ThresholdUnit::Us, us) }
+    if of.count == 0 { NOTHING.to_owned() } else { value(crate::result::thresholds::ThresholdUnit::Us, us) }
 }
 
 /// Foreign text as code: nothing in it means anything.
-fn code(text: &str) -> String {
-    let text = shown(text);
+pub(crate) fn code(text: &str) -> String {
+    let text = shown(text, SHOWN_CHARS_MAX);
     let runs = text.split(|c| c != '`').map(str::len);
     let fence = "`".repeat(runs.max().unwrap_or(0) + 1);
     let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -192,9 +234,14 @@ fn code(text: &str) -> String {
 }
 
 /// Foreign text among words. A word joiner keeps it from naming people, issues and addresses.
-fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
+    prose_up_to(SHOWN_CHARS_MAX, text)
+}
+
+/// The same, up to so many characters.
+pub(crate) fn prose_up_to(chars_max: usize, text: &str) -> String {
     let mut out = String::new();
-    for c in shown(text).chars() {
+    for c in shown(text, chars_max).chars() {
         if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '!' | '&' | '$') {
             out.push('\\');
         }
@@ -206,9 +253,9 @@ fn prose(text: &str) -> String {
     out.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
 }
 
-fn shown(text: &str) -> String {
+fn shown(text: &str, chars_max: usize) -> String {
     let text = visible::line(text);
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+    match text.char_indices().nth(chars_max) {
         None => text.into_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }

@@ -2,8 +2,8 @@
 //! spreadsheet, OpenMetrics for a monitoring system. Each is a function of the result and of nothing else; the page for
 //! people is in `report/`.
 
-mod junit;
-mod markdown;
+pub(crate) mod junit;
+pub(crate) mod markdown;
 mod openmetrics;
 mod tables;
 #[cfg(test)]

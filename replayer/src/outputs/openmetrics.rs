@@ -21,24 +21,33 @@ pub(super) fn metrics(result: &RunResult) -> String {
     ];
     out.begin("reenact_run", "info", None, "The run that everything here is about.");
     out.line("reenact_run_info", &run, 1.0);
-    out.gauge(
-        "reenact_run_duration_seconds",
-        Some("seconds"),
-        "First due instant to the last answer.",
-        result.duration_s,
-    );
+    if result.knows("duration_s") {
+        let (name, help) = ("reenact_run_duration_seconds", "First due instant to the last answer.");
+        out.gauge(name, Some("seconds"), help, result.duration_s);
+    }
     out.gauge("reenact_run_multiplier", None, "Times the recorded rate.", result.multiplier);
     out.gauge("reenact_run_interrupted", None, "1 if the run ended before its plan.", flag(result.interrupted));
-    out.gauge("reenact_rate_planned", None, "Requests a second by the plan.", result.rate.planned);
-    out.gauge("reenact_rate_achieved", None, "Requests a second that were sent.", result.rate.achieved);
-    for (name, help, count) in [
-        ("reenact_requests_planned", "Requests of the plan.", result.planned),
-        ("reenact_requests_dispatched", "Requests that were handed to a socket.", result.dispatched),
-        ("reenact_requests_sent", "Requests of which the kernel took a byte.", result.sent),
-        ("reenact_requests_completed", "Requests whose answer came whole.", result.completed),
-        ("reenact_requests_turned_away", "Answered 2xx in the recording, and sent to a login now.", result.turned_away),
-        ("reenact_spans_exported", "Client spans that the backend took.", result.spans.exported),
+    for (name, field, help, per_s) in [
+        ("reenact_rate_planned", "rate.planned", "Requests a second by the plan.", result.rate.planned),
+        ("reenact_rate_achieved", "rate.achieved", "Requests a second that were sent.", result.rate.achieved),
     ] {
+        if result.knows(field) {
+            out.gauge(name, None, help, per_s);
+        }
+    }
+    let away = "Answered 2xx in the recording, and sent to a login now.";
+    for (name, field, help, count) in [
+        ("reenact_requests_planned", "planned", "Requests of the plan.", result.planned),
+        ("reenact_requests_dispatched", "dispatched", "Requests that were handed to a socket.", result.dispatched),
+        ("reenact_requests_sent", "sent", "Requests of which the kernel took a byte.", result.sent),
+        ("reenact_requests_completed", "completed", "Requests whose answer came whole.", result.completed),
+        ("reenact_requests_turned_away", "turned_away", away, result.turned_away),
+        ("reenact_spans_exported", "spans", "Client spans that the backend took.", result.spans.exported),
+    ] {
+        // A counter that is not known is not there: a zero would be a count.
+        if !result.knows(field) {
+            continue;
+        }
         out.begin(name, "counter", None, help);
         out.line(&format!("{name}_total"), &[], float(count));
     }
@@ -56,6 +65,9 @@ pub(super) fn metrics(result: &RunResult) -> String {
         ("reenact_sent_bytes", "bytes", "Written to sockets.", result.bytes.sent),
         ("reenact_received_bytes", "bytes", "Read from sockets.", result.bytes.received),
     ] {
+        if !result.knows("bytes") {
+            continue;
+        }
         out.begin(name, "counter", Some(unit), help);
         out.line(&format!("{name}_total"), &[], float(bytes));
     }
@@ -71,6 +83,9 @@ pub(super) fn metrics(result: &RunResult) -> String {
         ("reenact_endpoint_completed", "Whole answers by endpoint.", 0),
         ("reenact_endpoint_errors", "Failures by endpoint.", 1),
     ] {
+        if !result.knows("completed") {
+            continue;
+        }
         out.begin(name, "counter", None, help);
         for (label, row) in each() {
             out.line(&format!("{name}_total"), label, float(if pick == 0 { row.completed } else { row.errors }));

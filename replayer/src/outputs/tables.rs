@@ -13,10 +13,11 @@ pub(super) fn endpoints(result: &RunResult) -> String {
     }
     let rows = result.endpoints.iter().map(|row| {
         let mut cells = vec![row.endpoint.clone()];
-        cells.extend([row.planned, row.completed, row.errors].map(|count| count.to_string()));
+        let known = |field: &str, count: u64| if result.knows(field) { count.to_string() } else { String::new() };
+        cells.extend([known("planned", row.planned), known("completed", row.completed), known("errors", row.errors)]);
         for class in ['2', '3', '4', '5'] {
             let of_class = row.status.iter().filter(|(code, _)| code.starts_with(class));
-            cells.push(of_class.map(|(_, count)| count).sum::<u64>().to_string());
+            cells.push(known("status", of_class.map(|(_, count)| count).sum()));
         }
         let times = [&row.response_us, &row.service_us, &row.first_byte_us, &row.recorded_response_us];
         times.into_iter().chain([&row.steady.response_us]).for_each(|times| cells.extend(quantiles(times)));
@@ -31,8 +32,15 @@ pub(super) fn timeline(result: &RunResult) -> String {
     head.extend(quantile_names("response"));
     head.extend(quantile_names("lag"));
     let rows = result.timeline.iter().map(|row| {
-        let counts = [row.t_s, result.timeline_s, row.planned, row.sent, row.completed, row.errors];
-        let mut cells: Vec<String> = counts.map(|count| count.to_string()).into();
+        let known = |field: &str, count: u64| if result.knows(field) { count.to_string() } else { String::new() };
+        let mut cells = vec![
+            row.t_s.to_string(),
+            result.timeline_s.to_string(),
+            known("timeline.planned", row.planned),
+            row.sent.to_string(),
+            known("completed", row.completed),
+            known("errors", row.errors),
+        ];
         cells.extend(quantiles(&row.response_us));
         cells.extend(quantiles(&row.lag_us));
         cells

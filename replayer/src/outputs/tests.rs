@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::result::samples::Sample;
 use crate::result::thresholds::{Judged, Threshold, ThresholdUnit};
 use crate::result::{Endpoint, Quantiles};
 use crate::verdict::{Trust, Verdict};
@@ -53,6 +54,43 @@ fn a_comment_names_nobody_and_breaks_no_table() {
         let outside: String = line.split("``").step_by(2).collect();
         assert!(!outside.replace("\\<", "").contains("<img") && !outside.contains("@all"), "{line}");
         assert!(!outside.contains("](http://"), "{line}");
+    }
+}
+
+#[test]
+fn a_comment_leads_to_traces_that_are_there_and_to_addresses() {
+    let id = |digit: &str| digit.repeat(32);
+    let sample =
+        |digit: &str, sampled| Sample { trace_id: id(digit), span_id: "00ff".into(), sampled, ..Sample::default() };
+    let look = |trace: &str, result: &RunResult| {
+        let one = Threshold { traces: vec![trace.to_owned()], ..threshold("p99 > 1s", Judged::Failed) };
+        let markdown = text(Output::Markdown, &RunResult { thresholds: vec![one], ..result.clone() });
+        assert!(markdown.contains(trace), "{markdown}");
+        let link = format!("[`{trace}`](<https://t/{trace}>)");
+        assert!([0, 2].contains(&markdown.matches(&link).count()), "{markdown}");
+        markdown.contains(&link)
+    };
+    let mut result = RunResult {
+        trace_url: Some("https://t/{trace_id}".into()),
+        slowest: vec![sample("a", true), sample("b", false)],
+        ..RunResult::default()
+    };
+    result.spans.exported = 9;
+    let known = |result: &RunResult| ["a", "b", "c"].map(|digit| look(&id(digit), result));
+    assert_eq!(known(&result), [true, false, true], "where all are sampled, so is one that is named nowhere else");
+    result.spans.sampled_out = BTreeMap::from([("unsampled".into(), 1)]);
+    assert_eq!(known(&result), [true, false, false]);
+    assert!(!look("x](http://e)", &result), "what is no id leads nowhere");
+    result.trace_url = None;
+    assert_eq!(known(&result), [false; 3]);
+
+    let link = |link: &str| {
+        let one = Threshold { link: Some(link.to_owned()), ..threshold("p99 > 1s", Judged::Failed) };
+        text(Output::Markdown, &RunResult { thresholds: vec![one], ..RunResult::default() })
+    };
+    assert_eq!(link("https://wiki/cart").matches("<https://wiki/cart>").count(), 2);
+    for harmful in ["javascript:x", "https://a>[b](http://c)", "https://a|b"] {
+        assert!(!link(harmful).contains(&format!("<{harmful}>")), "{harmful}");
     }
 }
 

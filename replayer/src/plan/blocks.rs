@@ -13,6 +13,7 @@
 //! the last cut again. Cost: O(instants + n²) at worst, which is flat traffic, where nothing can be pruned.
 
 use super::draw::Draw;
+use super::levels::{ALONE, levels};
 use super::trend::{place, trend};
 
 /// Cells at most.
@@ -64,10 +65,9 @@ impl Cells {
         }
         let cuts = cuts(&sums);
         let of_block = |(from, to): (&u32, &u32)| trend(counts.get(*from as usize..*to as usize).unwrap_or_default());
-        Blocks {
-            trends: cuts.iter().zip(cuts.iter().skip(1)).map(of_block).collect(),
-            edges_ns: cuts.iter().map(|cell| edge_ns(*cell, cells, self.duration_ns)).collect(),
-        }
+        let trends: Vec<i32> = cuts.iter().zip(cuts.iter().skip(1)).map(of_block).collect();
+        let edges_ns = cuts.iter().map(|cell| edge_ns(*cell, cells, self.duration_ns)).collect();
+        Blocks { levels: levels(&cuts, &trends, &sums), trends, edges_ns, spans: Vec::new() }.with_spans()
     }
 }
 
@@ -78,53 +78,117 @@ pub(super) struct Blocks {
     pub(super) edges_ns: Vec<u64>,
     /// The trend of each block; 0 for those that have none here.
     pub(super) trends: Vec<i32>,
+    /// The level of each block that shares one with others.
+    levels: Vec<u32>,
+    /// The blocks of each level.
+    spans: Vec<Vec<Span>>,
 }
 
-/// One block: its first and last instant, both included, and its trend.
+/// A block of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    first_ns: u64,
+    /// The lengths of the level's blocks up to and with this one.
+    end_ns: u64,
+}
+
+/// One block: its first and last instant, both included, its trend, and the level that it shares with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
     pub(super) trend: i32,
+    pub(super) level: u32,
 }
 
 impl Blocks {
     /// Blocks without a trend.
     pub(super) fn level(edges_ns: Vec<u64>) -> Self {
-        Self { edges_ns, trends: Vec::new() }
+        Self { edges_ns, ..Self::default() }
+    }
+
+    /// The same blocks `zone_ns` later, the first of which takes in the time before it, of which nothing is known. It was told
+    /// without that, so it has no trend.
+    pub(super) fn after(mut self, zone_ns: u64) -> Self {
+        self.edges_ns.iter_mut().skip(1).for_each(|edge| *edge = edge.saturating_add(zone_ns));
+        if zone_ns > 0
+            && let Some(trend) = self.trends.first_mut()
+        {
+            *trend = 0;
+        }
+        self.with_spans()
+    }
+
+    fn with_spans(mut self) -> Self {
+        self.spans.clear();
+        for index in 0..self.levels.len() {
+            let (Some(block), Some(level)) = (self.block(index), self.levels.get(index)) else { continue };
+            let level = *level as usize;
+            if level == ALONE as usize {
+                continue;
+            }
+            self.spans.resize(self.spans.len().max(level.saturating_add(1)), Vec::new());
+            let Some(spans) = self.spans.get_mut(level) else { continue };
+            let before_ns = spans.last().map_or(0, |span| span.end_ns);
+            let length_ns = block.last_ns.saturating_sub(block.first_ns).saturating_add(1);
+            spans.push(Span { first_ns: block.first_ns, end_ns: before_ns.saturating_add(length_ns) });
+        }
+        self
     }
 
     /// The block in which `at_ns` lies.
     pub(super) fn around(&self, at_ns: u64) -> Block {
         let edges = &self.edges_ns;
-        let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return Block::only(at_ns) };
+        let Some(last) = edges.last() else { return Block::only(at_ns) };
         // The last block includes its end.
         let next = if at_ns >= *last { edges.len() - 1 } else { edges.partition_point(|edge| *edge <= at_ns) };
-        let index = next.saturating_sub(1);
-        let to = edges.get(next).unwrap_or(last);
-        Block {
-            first_ns: *edges.get(index).unwrap_or(first),
+        self.block(next.saturating_sub(1)).unwrap_or(Block::only(at_ns))
+    }
+
+    fn block(&self, index: usize) -> Option<Block> {
+        let (first_ns, last) = (*self.edges_ns.get(index)?, self.edges_ns.last()?);
+        let to = self.edges_ns.get(index.saturating_add(1)).unwrap_or(last);
+        Some(Block {
+            first_ns,
             last_ns: if to == last { *last } else { to.saturating_sub(1) },
             trend: self.trends.get(index).copied().unwrap_or(0),
-        }
+            level: self.levels.get(index).copied().unwrap_or(ALONE),
+        })
+    }
+
+    /// An instant where a copy of what is in `block` may be.
+    pub(super) fn instant(&self, block: Block, draw: Draw) -> u64 {
+        let spans = self.spans.get(block.level as usize).map(Vec::as_slice).unwrap_or_default();
+        let Some(length_ns) = spans.last().map(|span| span.end_ns) else { return block.instant(draw) };
+        let offset_ns = draw.within(0, length_ns.saturating_sub(1));
+        let index = spans.partition_point(|span| span.end_ns <= offset_ns);
+        let before_ns = index.checked_sub(1).and_then(|before| spans.get(before)).map_or(0, |span| span.end_ns);
+        let first_ns = spans.get(index).map_or(block.first_ns, |span| span.first_ns);
+        first_ns.saturating_add(offset_ns.saturating_sub(before_ns))
+    }
+
+    /// The level of each, if it shares one.
+    pub(super) fn levels(&self) -> impl Iterator<Item = Option<u32>> + '_ {
+        self.levels.iter().map(|level| (*level != ALONE).then_some(*level))
     }
 
     /// What a plan's hash has of them.
     pub(super) fn words(&self) -> impl Iterator<Item = u64> + '_ {
         let lengths = [self.edges_ns.len() as u64, self.trends.len() as u64];
         let trends = self.trends.iter().map(|trend| i64::from(*trend).cast_unsigned());
-        lengths.into_iter().chain(self.edges_ns.iter().copied()).chain(trends)
+        let levels = self.levels.iter().map(|level| u64::from(*level));
+        lengths.into_iter().chain(self.edges_ns.iter().copied()).chain(trends).chain(levels)
     }
 }
 
 impl Block {
     /// A block of one instant.
     pub(super) fn only(at_ns: u64) -> Self {
-        Self { first_ns: at_ns, last_ns: at_ns, trend: 0 }
+        Self { first_ns: at_ns, last_ns: at_ns, trend: 0, level: ALONE }
     }
 
     /// An instant of this block.
-    pub(super) fn instant(self, draw: Draw) -> u64 {
+    fn instant(self, draw: Draw) -> u64 {
         if self.trend == 0 {
             return draw.within(self.first_ns, self.last_ns);
         }

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::{Client, Plan};
 
 /// What goes into the hash first, so that a plan made by other rules never has the same one.
-const HASH_TAG: &[u8] = b"reenact plan 4\n";
+const HASH_TAG: &[u8] = b"reenact plan 5\n";
 
 pub(super) fn hash(plan: &Plan, clients: &[Client], recording: &[u8]) -> [u8; 32] {
     let mut hasher = Sha256::new_with_prefix(HASH_TAG);

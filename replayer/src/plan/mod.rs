@@ -11,8 +11,9 @@
 //! absolute nanoseconds from the start of the run.
 //!
 //! **Users are cloned** (`users.rs`): a copy is the client's whole life, moved so that it starts at an instant drawn
-//! from the block of nearly constant client rate (`blocks.rs`, `trend.rs`) that the original started in. **Pools are warped**
-//! (`pools.rs`): each exchange by itself, its copies drawn from its block of the pooled exchanges' own rate.
+//! from the block of nearly constant client rate (`blocks.rs`, `trend.rs`) that the original started in, or from others of the
+//! same level (`levels.rs`). **Pools are warped** (`pools.rs`): each exchange by itself, its copies drawn likewise from the
+//! pooled exchanges' own rate.
 //!
 //! **How many.** At rate factor k, copy c exists where c < ⌊k⌋, and copy ⌊k⌋ exists for those clients (or exchanges of
 //! pools) whose hash, as a fraction of 2⁶⁴, is below k − ⌊k⌋. Draws know nothing of k, so the plan of a smaller factor is
@@ -33,6 +34,7 @@ mod draw;
 mod error;
 mod factor;
 mod hash;
+mod levels;
 mod method;
 mod pools;
 mod profile;
@@ -297,6 +299,12 @@ impl Plan {
         &self.users.blocks().trends
     }
 
+    /// Which of these blocks are one level, interrupted: the level's number, `None` for a block by itself. Copies of what
+    /// is in one block of a level are placed in all of them.
+    pub fn block_levels(&self) -> impl Iterator<Item = Option<u32>> + '_ {
+        self.users.blocks().levels()
+    }
+
     /// As [`Self::block_edges_ns`], of the exchanges that were warped.
     #[must_use]
     pub fn pool_block_edges_ns(&self) -> &[u64] {
@@ -307,5 +315,10 @@ impl Plan {
     #[must_use]
     pub fn pool_block_trends(&self) -> &[i32] {
         &self.pools.blocks().trends
+    }
+
+    /// As [`Self::block_levels`], of the exchanges that were warped.
+    pub fn pool_block_levels(&self) -> impl Iterator<Item = Option<u32>> + '_ {
+        self.pools.blocks().levels()
     }
 }

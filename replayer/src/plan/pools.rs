@@ -102,7 +102,7 @@ impl Pools {
                 let draw = draw?.with(u64::from(copy));
                 let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
                 let is_original = copy == 0 && !self.is_poisson;
-                let at_ns = if is_original { at_ns } else { block.instant(draw) };
+                let at_ns = if is_original { at_ns } else { self.blocks.instant(block, draw) };
                 let due_ns = timing.run_ns(timing.round_ns(round).saturating_add(at_ns))?;
                 let now = profile.at(due_ns);
                 let admitted = if self.is_poisson {

@@ -40,16 +40,9 @@ pub(super) fn blocks<'a>(users: impl Iterator<Item = &'a Client> + Clone, durati
             cells.add(start - zone_ns);
         }
     }
-    let mut blocks = cells.blocks();
+    let blocks = cells.blocks();
     if blocks.edges_ns.is_empty() && any {
         return Blocks::level(vec![0, duration_ns]);
     }
-    blocks.edges_ns.iter_mut().skip(1).for_each(|edge| *edge += zone_ns);
-    if zone_ns > 0
-        && let Some(trend) = blocks.trends.first_mut()
-    {
-        // It was told without the beginning.
-        *trend = 0;
-    }
-    blocks
+    blocks.after(zone_ns)
 }

@@ -1,8 +1,8 @@
 //! Users: every client's copies live its whole life, started at an instant of their own.
 //!
-//! The start of a copy is drawn from the block of its original's start (`trend.rs`). The recording is taken for a circle: what
-//! of a copy passes its end comes in at its beginning, as a life of its own, so that no request is lost, none comes after
-//! the end, and traffic that is flat stays flat up to its edges.
+//! The start of a copy is drawn from the block of its original's start (`trend.rs`), or from that and others of the same level
+//! (`levels.rs`). The recording is taken for a circle: what of a copy passes its end comes in at its beginning, as a life of
+//! its own, so that no request is lost, none comes after the end, and traffic that is flat stays flat up to its edges.
 //!
 //! Clients that were there when the recording began (their first request came within their own longest pause) started
 //! before it: their first requests are no starts, and blocks are cut without them (`starts.rs`).
@@ -103,7 +103,7 @@ impl Users {
                 let user = user.copied();
                 let lives = match (&self.overlay, user) {
                     (_, None) => [None, None],
-                    (None, Some(user)) => user.lives(round, copy, timing, profile),
+                    (None, Some(user)) => user.lives(&self.blocks, round, copy, timing, profile),
                     (Some(overlay), Some(_)) => overlay.lives(round, copy, timing),
                 };
                 lives.into_iter().flatten()
@@ -160,8 +160,8 @@ impl Users {
 impl User {
     /// Copy `copy` in `round`, if it starts before the end of the run and the factor admits it then; and what of it passes
     /// the end of the recording, which the factor admits request by request.
-    fn lives(self, round: u32, copy: u32, timing: &Timing, profile: &Profile) -> [Option<Life>; 2] {
-        let (start_ns, base_ns) = (self.start_ns(round, copy), timing.round_ns(round));
+    fn lives(self, blocks: &Blocks, round: u32, copy: u32, timing: &Timing, profile: &Profile) -> [Option<Life>; 2] {
+        let (start_ns, base_ns) = (self.start_ns(blocks, round, copy), timing.round_ns(round));
         let life = |from_ns| {
             let shift_ns = shift(base_ns, start_ns, from_ns)?;
             Some(Life { copy: number(copy, round, timing), shift_ns })
@@ -174,13 +174,13 @@ impl User {
         [life(self.first_ns).filter(|_| admitted), life(self.first_ns.saturating_add(around_ns)).filter(|_| passes)]
     }
 
-    fn start_ns(&self, round: u32, copy: u32) -> u64 {
+    fn start_ns(&self, blocks: &Blocks, round: u32, copy: u32) -> u64 {
         if copy == 0 {
             return self.first_ns;
         }
         let draw = self.draw.with(u64::from(copy));
         let draw = if round == 0 { draw } else { draw.with(u64::from(round)) };
-        self.block.instant(draw)
+        blocks.instant(self.block, draw)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The request log counted as the run counted it.
 
-use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 
+use super::ahead;
 use super::begun::Begun;
-use super::lines::{Ending, Line, LogLines};
-use super::outcome::blank;
-use super::{ENDPOINTS_MAX, OTHERS};
+use super::names::Names;
+use super::outcome::{Outcome, blank};
+use super::{ENDPOINTS_MAX, OTHERS, ROWS};
 use crate::job::Job;
 use crate::measure::{Counted, Distribution, Measure, MeasureOptions};
+use crate::request_log::{Ending, Line, Lines, LogLines};
 use crate::run_directory::REQUESTS;
 use crate::thresholds::{Applied, ApplyError, Budget, Seen, Series, SeriesOptions, apply};
 
@@ -33,77 +35,47 @@ pub(super) struct Read {
 /// Counts the log of a run; `None` where it has no line.
 pub(super) fn count(directory: &Path, begun: &Begun, budgets: &[Budget]) -> Result<Option<Read>, ApplyError> {
     let Ok(lines) = LogLines::open(&directory.join(REQUESTS)) else { return Ok(None) };
+    count_lines(lines, begun, budgets)
+}
+
+/// The same of lines from anywhere.
+pub(super) fn count_lines<R: io::Read + Send>(
+    lines: Lines<R>,
+    begun: &Begun,
+    budgets: &[Budget],
+) -> Result<Option<Read>, ApplyError> {
     let mut count = Count::new(begun, budgets)?;
-    let ending = lines.each(|line| count.take(line));
-    Ok((ending.lines > 0).then(|| count.finish(&ending, begun)))
+    let mut reading = Reading { names: Names::new(begun.names()), impossible: 0 };
+    let ending = ahead::each(lines, |line| reading.outcome(line), |outcome| count.take(outcome));
+    if ending.lines == 0 {
+        return Ok(None);
+    }
+    let notices = reading.notices(&ending, begun.result.planned.saturating_sub(count.taken));
+    let (counted, rules, seen) = count.finish();
+    Ok(Some(Read { counted, names: reading.names.all(), rules, seen, notices }))
 }
 
-pub(super) struct Count {
-    measure: Measure,
-    series: Series,
-    rules: Vec<Applied>,
-    names: Vec<String>,
-    by_name: HashMap<String, u32>,
-    job: Job,
-    taken: u64,
+/// What is known of the lines themselves.
+struct Reading {
+    names: Names,
+    /// Lines with instants that are in no run.
     impossible: u64,
-    others: u64,
 }
 
-impl Count {
-    pub(super) fn new(begun: &Begun, budgets: &[Budget]) -> Result<Self, ApplyError> {
-        let names = begun.names();
-        let (steady, loop_model) = (begun.steady(), begun.loop_model());
-        let rules = apply(budgets, begun.endpoints(), begun.has_steady())?;
-        let mut measure = Measure::new(MeasureOptions {
-            endpoints: ENDPOINTS_MAX + 1,
-            timeout_ns: TIMEOUT_NS,
-            steady,
-            loop_model,
-            limits: begun.result.verdict.limits,
-        });
-        for row in &begun.result.endpoints {
-            measure.planned_endpoint(row.index, row.planned, &Distribution::new());
-        }
-        let by_name = (0..).zip(&names).map(|(index, name)| (name.clone(), index)).collect();
-        let series = Series::new(&rules, SeriesOptions { loop_model, steady, timeout_ns: TIMEOUT_NS });
-        Ok(Self { measure, series, rules, names, by_name, job: blank(), taken: 0, impossible: 0, others: 0 })
-    }
-
-    pub(super) fn take(&mut self, line: &Line<'_>) {
-        if line.latest_ns() > INSTANT_NS_MAX {
+impl Reading {
+    fn outcome(&mut self, line: &Line<'_>) -> Option<Outcome> {
+        let instants = [line.done_ns, line.dispatched_ns, line.written_ns, line.first_byte_ns];
+        let is_possible = |instant: u64| instant <= INSTANT_NS_MAX;
+        if !instants.into_iter().flatten().chain([line.due_ns, line.released_ns]).all(is_possible) {
             self.impossible += 1;
-            return;
+            return None;
         }
-        let endpoint = self.endpoint(line.endpoint.as_deref().unwrap_or_default());
-        line.fill(endpoint, &mut self.job);
-        self.measure.planned_second(line.due_ns / 1_000_000_000, 1);
-        self.measure.take(&self.job);
-        self.series.take(&self.job);
-        self.taken += 1;
-        if self.taken.is_multiple_of(CLOSE_EVERY) {
-            self.measure.close(self.job.progress.done_ns);
-            self.series.close(self.job.progress.done_ns);
-        }
+        let endpoint = self.names.index(line.endpoint.as_deref().unwrap_or_default());
+        Some(Outcome::of(line, endpoint))
     }
 
-    /// The index of an endpoint; of those beyond the bound that of all others.
-    fn endpoint(&mut self, name: &str) -> u32 {
-        if let Some(index) = self.by_name.get(name) {
-            return *index;
-        }
-        if self.names.len() >= ENDPOINTS_MAX {
-            self.others += 1;
-            return u32::try_from(ENDPOINTS_MAX).unwrap_or(u32::MAX);
-        }
-        let index = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(name.to_owned());
-        self.by_name.insert(name.to_owned(), index);
-        index
-    }
-
-    pub(super) fn finish(mut self, ending: &Ending, begun: &Begun) -> Read {
-        self.measure.close(u64::MAX);
+    /// `missing` requests of the plan have no line.
+    fn notices(&self, ending: &Ending, missing: u64) -> Vec<String> {
         let mut notices = Vec::new();
         match &ending.cut {
             None => notices.push(format!("{REQUESTS} has {} requests, to its end", ending.lines)),
@@ -113,19 +85,59 @@ impl Count {
         if unreadable > 0 {
             notices.push(format!("{unreadable} lines of {REQUESTS} cannot be read, and are in no figure"));
         }
-        let missing = begun.result.planned.saturating_sub(self.taken);
         if missing > 0 {
             notices.push(format!("of {missing} planned requests nobody knows whether they were sent"));
         }
-        if self.others > 0 {
+        let others = self.names.others;
+        if others > 0 {
             notices.push(format!(
-                "{} requests are of endpoints beyond the first {ENDPOINTS_MAX}, and count as `{OTHERS}`",
-                self.others
+                "{others} requests are of endpoints beyond the first {ENDPOINTS_MAX}, and count as `{OTHERS}`"
             ));
         }
-        self.names.resize(ENDPOINTS_MAX, String::new());
-        self.names.push(OTHERS.to_owned());
-        let (counted, seen) = (self.measure.finish(), self.series.finish());
-        Read { counted, names: self.names, rules: self.rules, seen, notices }
+        notices
+    }
+}
+
+struct Count {
+    measure: Measure,
+    series: Series,
+    rules: Vec<Applied>,
+    job: Job,
+    taken: u64,
+}
+
+impl Count {
+    fn new(begun: &Begun, budgets: &[Budget]) -> Result<Self, ApplyError> {
+        let (steady, loop_model) = (begun.steady(), begun.loop_model());
+        let rules = apply(budgets, begun.endpoints(), begun.has_steady())?;
+        let mut measure = Measure::new(MeasureOptions {
+            endpoints: ROWS,
+            timeout_ns: TIMEOUT_NS,
+            steady,
+            loop_model,
+            limits: begun.result.verdict.limits,
+        });
+        for row in &begun.result.endpoints {
+            measure.planned_endpoint(row.index, row.planned, &Distribution::new());
+        }
+        let series = Series::new(&rules, SeriesOptions { loop_model, steady, timeout_ns: TIMEOUT_NS });
+        Ok(Self { measure, series, rules, job: blank(), taken: 0 })
+    }
+
+    fn take(&mut self, outcome: &Outcome) {
+        outcome.fill(&mut self.job);
+        self.measure.planned_second(outcome.due_ns / 1_000_000_000, 1);
+        self.measure.take(&self.job);
+        self.series.take(&self.job);
+        self.taken += 1;
+        if self.taken.is_multiple_of(CLOSE_EVERY) {
+            self.measure.close(self.job.progress.done_ns);
+            self.series.close(self.job.progress.done_ns);
+        }
+    }
+
+    fn finish(mut self) -> (Counted, Vec<Applied>, Vec<Seen>) {
+        self.measure.close(u64::MAX);
+        (self.measure.finish(), self.rules, self.series.finish())
     }
 }

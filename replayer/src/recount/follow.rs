@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::lines::LogLines;
-use super::outcome::blank;
+use super::outcome::{Outcome, blank};
 use crate::job::Job;
 use crate::measure::{LoopModel, Window};
+use crate::request_log::LogLines;
 use crate::result::RunResult;
 use crate::run_directory::REQUESTS;
 use crate::thresholds::{Applied, Seen, Series, SeriesOptions};
@@ -62,7 +62,7 @@ impl Log {
         let Self { lines, next, is_there } = self;
         let read = lines.next(|line| {
             let endpoint = line.endpoint.as_deref().and_then(|name| names.get(name).copied());
-            line.fill(endpoint.unwrap_or(u32::MAX), next);
+            Outcome::of(line, endpoint.unwrap_or(u32::MAX)).fill(next);
         });
         *is_there = read.is_some();
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::ENDPOINTS_MAX;
+use super::ROWS;
 use super::begun::Begun;
 use crate::measure::{Counted, Distribution, LogReader, Measure, MeasureOptions};
 use crate::run_directory::{HISTOGRAMS, LATENCY};
@@ -12,10 +12,10 @@ use crate::run_directory::{HISTOGRAMS, LATENCY};
 /// Later seconds are in no run.
 const SECOND_MAX: u64 = 366 * 24 * 3_600;
 
-/// Everything that the logs say, and which of them; `None` where they say nothing.
-pub(super) fn counted(directory: &Path, begun: &Begun) -> Option<(Counted, &'static str)> {
+/// Everything that the logs say, and which of them; of none where they say nothing.
+pub(super) fn counted(directory: &Path, begun: &Begun) -> (Counted, Option<&'static str>) {
     let mut measure = Measure::new(MeasureOptions {
-        endpoints: ENDPOINTS_MAX + 1,
+        endpoints: ROWS,
         timeout_ns: 0,
         steady: begun.steady(),
         loop_model: begun.loop_model(),
@@ -25,25 +25,36 @@ pub(super) fn counted(directory: &Path, begun: &Begun) -> Option<(Counted, &'sta
         measure.planned_endpoint(row.index, row.planned, &Distribution::new());
     }
     let mut counted = measure.finish();
-    counted.steady_ns = (begun.steady().from_ns, begun.steady().to_ns);
     let by_second = by_second(directory, &mut counted);
-    let over_all = over_all(directory, &mut counted);
-    let tally = &mut counted.whole;
-    tally.dispatched = tally.waited.lag.count();
-    tally.settled = tally.times.response.count();
-    match (over_all, by_second) {
-        (true, _) => Some((counted, HISTOGRAMS)),
-        (false, true) => Some((counted, LATENCY)),
-        (false, false) => None,
+    let over_all = over_all(directory, begun.has_order, &mut counted);
+    for tally in [&mut counted.whole, &mut counted.steady] {
+        tally.dispatched = tally.waited.lag.count();
+        tally.settled = tally.times.response.count();
     }
+    let lags = &counted.whole.waited.lag;
+    let later = |limit_ns| lags.recorded().filter(|(lag, _)| *lag > limit_ns).map(|(_, times)| u64::from(times)).sum();
+    (counted.late.strained, counted.late.invalid) =
+        (later(counted.limits.strained_ns), later(counted.limits.invalid_ns));
+    let steady = begun.steady();
+    let end_ns = steady.to_ns.min(begun.ends_ns.unwrap_or(counted.last.done));
+    counted.steady_ns = (steady.from_ns.min(end_ns), end_ns);
+    let from = if over_all { Some(HISTOGRAMS) } else { by_second.then_some(LATENCY) };
+    (counted, from)
 }
 
-/// Reads the recording's response times, if they are there.
-pub(super) fn recorded(directory: &Path, counted: &mut Counted) -> bool {
+/// Reads the recording's response times, if they are there; of endpoints only where their order is known.
+pub(super) fn recorded(directory: &Path, has_order: bool, counted: &mut Counted) -> bool {
     let mut found = false;
     each(directory, HISTOGRAMS, |tag, _, one| {
-        if tag.starts_with("plan/")
-            && let Some(place) = counted.histogram(tag)
+        if !tag.starts_with("plan/") {
+            return;
+        }
+        if !has_order {
+            if let Some(unnamed) = counted.planned.last_mut() {
+                unnamed.recorded.add(one);
+                found = true;
+            }
+        } else if let Some(place) = counted.histogram(tag)
             && place.count() == 0
         {
             place.add(one);
@@ -82,10 +93,12 @@ fn by_second(directory: &Path, counted: &mut Counted) -> bool {
 }
 
 /// What stands in `histograms.hlog` is whole; what was read by second then is part of it.
-fn over_all(directory: &Path, counted: &mut Counted) -> bool {
+fn over_all(directory: &Path, has_order: bool, counted: &mut Counted) -> bool {
     let mut found = false;
     each(directory, HISTOGRAMS, |tag, _, one| {
+        let is_known = has_order || !tag.contains("/endpoint/");
         if !tag.starts_with("plan/")
+            && is_known
             && let Some(place) = counted.histogram(tag)
         {
             *place = one.clone();

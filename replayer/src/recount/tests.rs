@@ -4,13 +4,13 @@ use std::io::{Cursor, Write};
 
 use proptest::prelude::*;
 
-use super::lines::Lines;
 use super::*;
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Progress, Shed};
 use crate::measure::{Distribution, LoopModel, Measure, MeasureOptions, Window};
+use crate::request_log::{Lines, RequestLog};
 use crate::result::{Endpoint, SCHEMA, Steady};
-use crate::run_directory::{BEGUN, MeasureLog, RESULT, RequestLog, RunDirectory};
+use crate::run_directory::{BEGUN, LATENCY, MeasureLog, PLAN, RESULT, RunDirectory};
 use crate::thresholds::{self, Applied};
 use crate::verdict::LagLimit;
 
@@ -117,7 +117,7 @@ fn a_whole_log_says_what_the_result_said() {
     let mut expected = serde_json::to_value(&expected).unwrap();
     let mut found = serde_json::to_value(&found).unwrap();
     for one in [&mut expected, &mut found] {
-        for name in ["notices", "thresholds", "recorded_2xx", "turned_away"] {
+        for name in ["notices", "thresholds", "recorded_2xx", "turned_away", "recounted"] {
             one[name].take();
         }
         // Gaps are told apart as finely as the longest answer lets them.
@@ -200,14 +200,61 @@ fn without_a_log_of_requests_times_are_those_of_the_others() {
         (expected.response_us, expected.lag_us, expected.steady.service_us)
     );
     assert_eq!(found.endpoints[0].response_us, expected.endpoints[0].response_us);
+    let unknown =
+        |found: &RunResult, field: &str| found.recounted.iter().any(|one| one.unknown.iter().any(|one| one == field));
+    assert!(["sent", "errors", "spans"].iter().all(|field| unknown(&found, field)), "{:?}", found.recounted);
+    assert!(!unknown(&found, "steady") && found.steady.settled == found.steady.response_us.count);
+    // A lag of 7 ns is late here: which were, the histogram knows as well as the log.
+    assert_eq!(found.verdict.outcome, expected.verdict.outcome);
+    assert_eq!(found.thresholds[0].outcome, crate::result::thresholds::Judged::CannotTell, "{:?}", found.thresholds);
     assert_eq!(found.recorded_response_us, expected.recorded_response_us);
     std::fs::remove_file(folder.path().join(HISTOGRAMS)).unwrap();
     let found = recounted(folder.path());
     assert!(found.notices.iter().any(|said| said.contains("times are those of latency.hlog")), "{:?}", found.notices);
     assert_eq!((found.response_us, found.lag_us), (expected.response_us, expected.lag_us));
-    std::fs::remove_file(folder.path().join(crate::run_directory::LATENCY)).unwrap();
-    let error = recount(folder.path(), "run.json is missing", &[]).unwrap_err();
-    assert!(matches!(error, RecountError::Nothing { .. }), "{error}");
+    assert!(unknown(&found, "steady") && unknown(&found, "held_us"), "{:?}", found.recounted);
+}
+
+#[test]
+fn without_anything_counted_what_was_planned_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = run(folder.path(), 390);
+    for (name, left) in [(REQUESTS, 5), (HISTOGRAMS, 0), (LATENCY, 20)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, &std::fs::read(&path).unwrap()[..left]).unwrap();
+    }
+    let plan = r#"{"plan_hash":"ab","seed":7,"shard":"1/1","shard_requests":390,"duration_s":3.0,"endpoints":[{"endpoint":"GET /a","requests":130}],"left_out":{"connect":4}}"#;
+    std::fs::write(folder.path().join(PLAN), plan).unwrap();
+    let found = recounted(folder.path());
+    crate::result::tests::is_valid(&serde_json::to_value(&found).unwrap());
+    let said = found.notices.iter().find(|said| said.contains("nobody knows")).unwrap();
+    assert!(said.contains("what was planned is known from begun.json"), "{said}");
+    assert_eq!((found.planned, found.settled, found.interrupted, found.rate.planned), (390, 0, true, 130.0));
+    let planned = |result: &RunResult| -> Vec<(String, u64)> {
+        result.endpoints.iter().map(|row| (row.endpoint.clone(), row.planned)).collect()
+    };
+    assert_eq!(planned(&found), planned(&expected));
+    assert_eq!(found.thresholds[0].outcome, crate::result::thresholds::Judged::CannotTell);
+    // Neither that the generator kept up nor that it was the limit.
+    assert_eq!(found.verdict.reasons, ["nothing that was sent can be counted: this says nothing about the target"]);
+    let page = crate::report::html(&found);
+    for part in [
+        "▲ invalid<span>nothing was counted; this says",
+        "390 requests were planned, and nobody knows what",
+        "▲ Incomplete: counted again from begun.json, since",
+    ] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+
+    std::fs::write(folder.path().join(BEGUN), "{").unwrap();
+    let found = recounted(folder.path());
+    assert!(found.notices.iter().any(|said| said.contains("known from plan.json")), "{:?}", found.notices);
+    assert_eq!((found.planned, found.rate.planned, found.left_out["connect"]), (390, 130.0, 4));
+    for other in ["{}", "[]", "{\"plan_hash\":\"ab\""] {
+        std::fs::write(folder.path().join(PLAN), other).unwrap();
+        let error = recount(folder.path(), "run.json is missing", &[]).unwrap_err();
+        assert!(matches!(error, RecountError::Nothing { .. }), "{other}: {error}");
+    }
 }
 
 #[test]
@@ -216,12 +263,59 @@ fn without_what_was_known_at_the_beginning_it_is_said_what_is_taken() {
     run(folder.path(), 100);
     std::fs::write(folder.path().join(BEGUN), b"{\"schema\":").unwrap();
     let plan = r#"{"plan_hash":"ab","seed":7,"shard":"2/3","shard_requests":120,"endpoints":[{"endpoint":"GET /a","requests":70}]}"#;
-    std::fs::write(folder.path().join("plan.json"), plan).unwrap();
+    std::fs::write(folder.path().join(PLAN), plan).unwrap();
     let found = recounted(folder.path());
     assert!(found.notices[1].contains("begun.json is missing or cannot be read: the loop is taken for an open one"));
     assert_eq!((found.plan_hash.as_str(), found.seed, found.planned, found.settled), ("ab", 7, 120, 100));
     assert_eq!(found.shard.map(|shard| (shard.number, shard.of)), Some((2, 3)));
     assert_eq!((found.endpoints.len(), found.endpoints[0].planned), (3, 70));
+}
+
+#[test]
+fn histograms_are_those_of_the_endpoints_that_the_plan_names_by_index_or_of_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = run(folder.path(), 500);
+    std::fs::remove_file(folder.path().join(BEGUN)).unwrap();
+    let log = folder.path().join(REQUESTS);
+    let lines = std::fs::read(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    // In an order that is neither that of the indexes nor that of the names.
+    let plan = |has_index: bool| {
+        let row = |index: usize| {
+            let index_of = if has_index { format!("\"index\":{index},") } else { String::new() };
+            format!("{{{index_of}\"endpoint\":{:?},\"requests\":{}}}", NAMES[index], 170 - index)
+        };
+        let rows = [2, 0, 1].map(row).join(",");
+        let text = format!("{{\"plan_hash\":\"ab\",\"shard_requests\":500,\"endpoints\":[{rows}]}}");
+        std::fs::write(folder.path().join(PLAN), text).unwrap();
+    };
+    let row = |of: &RunResult, name: &str| of.endpoints.iter().find(|row| row.endpoint == name).cloned().unwrap();
+    plan(true);
+    let found = recounted(folder.path());
+    for name in NAMES {
+        let (own, expected) = (row(&found, name), row(&expected, name));
+        assert_eq!((own.index, own.response_us), (expected.index, expected.response_us), "{name}");
+        assert_eq!(own.recorded_response_us, expected.recorded_response_us, "{name}");
+    }
+    assert_ne!(row(&expected, NAMES[0]).recorded_response_us, row(&expected, NAMES[2]).recorded_response_us);
+
+    // As versions wrote it that left the index out.
+    plan(false);
+    let found = recounted(folder.path());
+    assert!(found.notices[1].ends_with("nor which endpoint is which in histograms.hlog"), "{:?}", found.notices);
+    assert!(found.endpoints.is_empty(), "{:?}", found.endpoints);
+    assert_eq!(
+        (found.planned, found.response_us, found.recorded_response_us),
+        (500, expected.response_us, expected.recorded_response_us)
+    );
+    // The log names its endpoints itself; what is recorded of each nobody knows.
+    std::fs::write(&log, lines).unwrap();
+    let found = recounted(folder.path());
+    for name in NAMES {
+        let (own, expected) = (row(&found, name), row(&expected, name));
+        assert_eq!((own.response_us, own.recorded_response_us.count), (expected.response_us, 0), "{name}");
+    }
+    assert_eq!(found.recorded_response_us, expected.recorded_response_us);
 }
 
 #[test]
@@ -257,9 +351,6 @@ proptest! {
         let bytes = [texts.join("\n").into_bytes(), b"\n".to_vec(), good.into_bytes()].concat();
         let folder = tempfile::tempdir().unwrap();
         let begun = super::begun::Begun::read(folder.path());
-        let mut count = count::Count::new(&begun, &[]).unwrap();
-        let ending = Lines::new(Cursor::new(bytes)).each(|line| count.take(line));
-        prop_assert!(ending.lines >= 1);
-        count.finish(&ending, &begun);
+        prop_assert!(count::count_lines(Lines::new(Cursor::new(bytes)), &begun, &[]).unwrap().is_some());
     }
 }

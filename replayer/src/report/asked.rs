@@ -34,7 +34,8 @@ pub(super) fn asked(result: &RunResult) -> String {
     )
 }
 
-fn list(title: &str, rows: &[(&str, &str)]) -> String {
+/// A table of names and foreign texts.
+pub(crate) fn list(title: &str, rows: &[(&str, &str)]) -> String {
     let row = |(name, value): &(&str, &str)| {
         let value = if value.is_empty() { NOTHING.to_owned() } else { escape(value) };
         format!(r#"<tr><th scope="row">{}</th><td class="asked">{value}</td></tr>"#, escape(name))

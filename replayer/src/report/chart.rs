@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::frame::{Frame, HEIGHT, WIDTH, entry, figure, nothing};
+use super::marks;
 use super::scale::{Scale, second_marks};
 use super::text::{float, rate, round_number, round_time, span, time};
 use super::timeline::{Point, Timeline};
@@ -112,7 +113,7 @@ impl Chart {
             Some(format!(" {}: between {} and {}.", one.name, self.unit.said(least), self.unit.said(most)))
         };
         let ranges: String = self.series.iter().filter_map(from_to).collect();
-        format!("{}{ranges}", self.what)
+        format!("{}{ranges}{}", self.what, marks::words(timeline))
     }
 
     fn merged(&self, width_s: u64) -> String {
@@ -158,10 +159,9 @@ impl Places {
     }
 
     /// What happened when.
-    pub(super) fn marks(&self, timeline: &Timeline) -> Vec<(f64, &'static str)> {
+    pub(super) fn marks<'a>(&self, timeline: &'a Timeline) -> Vec<(f64, &'a str)> {
         let (from_s, to_s) = (float(self.from_s), float(self.to_s));
-        let within = |at_s: f64| (at_s.clamp(from_s, to_s) - from_s) / (to_s - from_s);
-        timeline.marks.iter().map(|(at_s, what)| (within(*at_s), *what)).collect()
+        marks::placed(&timeline.marks, |at_s| (at_s.clamp(from_s, to_s) - from_s) / (to_s - from_s))
     }
 
     /// The left end, the middle and the right end of what a point stands for, in inner coordinates.

@@ -4,16 +4,15 @@ use super::chart::{Chart, Series, Unit};
 use super::timeline::Timeline;
 use crate::result::Quantiles;
 
-/// The charts of a timeline, in the order of the page.
-pub(super) fn charts(timeline: &Timeline) -> [Chart; 4] {
-    [rates(timeline), responses(), lags(), health()]
+/// The charts of a timeline, in the order of the page. What was planned in each second is not always known.
+pub(super) fn charts(timeline: &Timeline, knows_planned: bool) -> [Chart; 4] {
+    [rates(timeline, knows_planned), responses(), lags(), health()]
 }
 
-fn rates(timeline: &Timeline) -> Chart {
-    let mut series = vec![
-        Series { name: "planned", class: "planned", value: |point| Some(point.planned_per_s) },
-        Series { name: "achieved", class: "achieved", value: |point| Some(point.sent_per_s) },
-    ];
+fn rates(timeline: &Timeline, knows_planned: bool) -> Chart {
+    let planned = Series { name: "planned", class: "planned", value: |point| Some(point.planned_per_s) };
+    let achieved = Series { name: "achieved", class: "achieved", value: |point| Some(point.sent_per_s) };
+    let mut series = if knows_planned { vec![planned, achieved] } else { vec![achieved] };
     if timeline.points.iter().any(|point| point.failed_per_s > 0.0) {
         series.push(Series { name: "failed", class: "failed", value: |point| Some(point.failed_per_s) });
     }

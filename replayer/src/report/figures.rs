@@ -16,7 +16,7 @@ pub(super) fn header(result: &RunResult) -> String {
     let hash: String = result.plan_hash.chars().take(HASH_SHOWN).collect();
     let facts = [
         ("Started", when(&result.started_at)),
-        ("Ran for", duration(result.duration_s)),
+        ("Ran for", if result.knows("duration_s") { duration(result.duration_s) } else { String::new() }),
         ("Method", result.method.clone()),
         ("Seed", result.seed.to_string()),
         ("Plan", hash),
@@ -45,11 +45,17 @@ pub(super) fn header(result: &RunResult) -> String {
 fn verdict(result: &RunResult) -> String {
     let outcome = result.verdict.outcome;
     let said = match outcome {
+        Trust::Valid if result.recounted.is_some() => "as far as it was counted the generator kept up",
         Trust::Valid => "the generator kept up; what is slow here is the target",
         Trust::Strained => "the generator was late for some requests; doubt the tail of the times",
+        Trust::Invalid if is_uncounted(result) => "nothing was counted; this says nothing about the target",
         Trust::Invalid => "the generator, not the target, was the limit; do not compare these figures",
     };
     let sentence = sentence(result);
+    let incomplete = match &result.recounted {
+        Some(of) => format!("<dd>▲ Incomplete: {}.</dd>", escape(&of.said())),
+        None => String::new(),
+    };
     let reasons: String = result.verdict.reasons.iter().map(|reason| format!("<dd>{}</dd>", escape(reason))).collect();
     let merged = match result.shards.first() {
         Some(part) => format!("<dd>Merged from {} of {} shards.</dd>", result.shards.len(), part.shard.of),
@@ -58,7 +64,7 @@ fn verdict(result: &RunResult) -> String {
     let name = outcome.name();
     let mark = if outcome == Trust::Valid { "✓" } else { "▲" };
     format!(
-        r#"<dl class="verdict {name}" aria-label="Verdict"><dt>{mark} {name}<span>{said}</span></dt><dd class="sentence">{sentence}</dd>{reasons}{merged}</dl>"#
+        r#"<dl class="verdict {name}" aria-label="Verdict"><dt>{mark} {name}<span>{said}</span></dt>{incomplete}<dd class="sentence">{sentence}</dd>{reasons}{merged}</dl>"#
     )
 }
 
@@ -66,6 +72,9 @@ fn verdict(result: &RunResult) -> String {
 fn sentence(result: &RunResult) -> String {
     let failed: u64 = result.errors.values().sum();
     let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
+    if is_uncounted(result) {
+        return format!("{} requests were planned, and nobody knows what came of them.", count(result.planned));
+    }
     if now.count == 0 {
         return format!("{} requests were planned, and nothing came of any.", count(result.planned));
     }
@@ -74,6 +83,15 @@ fn sentence(result: &RunResult) -> String {
         true => format!(" ({factor:.2} times what was recorded)"),
         false => String::new(),
     };
+    if !result.knows("completed") {
+        return format!(
+            "Of {} planned requests {} left, 99 % of them at most {} late; 99 % were over within {}{than}. How they were answered, and how many failed, nobody knows.",
+            known(result, "planned", result.planned),
+            count(result.dispatched),
+            quantile(lag, lag.p99),
+            quantile(now, now.p99),
+        );
+    }
     let failed = match failed {
         0 => "none failed".to_owned(),
         some => format!("{} failed", count(some)),
@@ -81,10 +99,22 @@ fn sentence(result: &RunResult) -> String {
     format!(
         "{} of {} planned requests were sent, 99 % of them at most {} late; 99 % were over within {}{than}, and {failed}.",
         count(result.sent),
-        count(result.planned),
+        known(result, "planned", result.planned),
         quantile(lag, lag.p99),
         quantile(now, now.p99),
     )
+}
+
+/// A count, or a dash where nobody knows it.
+fn known(result: &RunResult, field: &str, value: u64) -> String {
+    if result.knows(field) { count(value) } else { NOTHING.to_owned() }
+}
+
+/// Whether no end of any request is known, as after a run that was killed before it had written anything.
+fn is_uncounted(result: &RunResult) -> bool {
+    // One that was stopped before its first request was due sent nothing, which is known.
+    let counted = [result.settled, result.sent, result.response_us.count];
+    result.verdict.outcome == Trust::Invalid && result.planned > 0 && counted == [0; 3]
 }
 
 /// The headline figures.
@@ -94,43 +124,53 @@ pub(super) fn figures(result: &RunResult) -> String {
     let dropped: u64 = result.spans.dropped.values().sum();
     let rejected: u64 = result.spans.rejected.values().sum();
     let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
+    let of_planned = |field: &str, part: u64| match result.knows(field) && result.knows("planned") {
+        true => format!("{} of planned", share(part, result.planned)),
+        false => NOTHING.to_owned(),
+    };
     let never_sent = match shed {
-        0 => format!("{} of planned", share(result.sent, result.planned)),
+        0 => of_planned("sent", result.sent),
         shed => format!("{} shed", count(shed)),
     };
+    let rate_of = |field: &str, per_s: f64| match result.knows(field) {
+        true => format!("{}/s", rate(per_s)),
+        false => NOTHING.to_owned(),
+    };
+    let planned_rate = rate_of("rate.planned", result.rate.planned);
     let spans_lost = match (dropped, rejected) {
+        _ if !result.knows("spans") => NOTHING.to_owned(),
         (0, 0) => "none dropped".to_owned(),
         (dropped, 0) => format!("{} dropped", count(dropped)),
         (dropped, rejected) => format!("{} rejected, {} dropped", count(rejected), count(dropped)),
     };
     let rows = [
-        Figure::plain("Planned", count(result.planned), format!("{}/s", rate(result.rate.planned))),
-        Figure { bad: shed > 0, ..Figure::plain("Sent", count(result.sent), never_sent) },
+        Figure::plain("Planned", known(result, "planned", result.planned), planned_rate.clone()),
+        Figure { bad: shed > 0, ..Figure::plain("Sent", known(result, "sent", result.sent), never_sent) },
         Figure::plain(
             "Completed",
-            count(result.completed),
-            format!("{} of planned", share(result.completed, result.planned)),
+            known(result, "completed", result.completed),
+            of_planned("completed", result.completed),
         ),
         Figure {
             bad: failed > 0,
-            ..Figure::plain("Failed", count(failed), format!("{} of planned", share(failed, result.planned)))
+            ..Figure::plain("Failed", known(result, "errors", failed), of_planned("errors", failed))
         },
         Figure::plain(
             "Rate achieved",
-            format!("{}/s", rate(result.rate.achieved)),
-            format!("planned {}/s", rate(result.rate.planned)),
+            rate_of("rate.achieved", result.rate.achieved),
+            format!("planned {planned_rate}"),
         ),
         Figure::plain("Response time p50", quantile(now, now.p50), beside(now, then, |of| of.p50)),
         Figure::plain("Response time p99", quantile(now, now.p99), beside(now, then, |of| of.p99)),
         Figure::plain("Lag p99", quantile(lag, lag.p99), format!("max {}", quantile(lag, lag.max))),
         Figure {
             bad: dropped + rejected > 0,
-            ..Figure::plain("Spans exported", count(result.spans.exported), spans_lost)
+            ..Figure::plain("Spans exported", known(result, "spans", result.spans.exported), spans_lost)
         },
         Figure::plain(
             "Connections",
-            count(result.connections.opened),
-            format!("peak {} open at once", count(result.connections.peak)),
+            known(result, "connections", result.connections.opened),
+            format!("peak {} open at once", known(result, "connections", result.connections.peak)),
         ),
     ];
     let rows: String = rows.iter().map(Figure::html).collect();

@@ -4,31 +4,31 @@
 //! scale); texts and marks stand at percentages of the width and keep their size.
 
 /// Width of the inner coordinates; the page stretches them.
-pub(super) const WIDTH: f64 = 1_000.0;
+pub(crate) const WIDTH: f64 = 1_000.0;
 /// Height of most plots, in pixels of the page.
-pub(super) const HEIGHT: f64 = 220.0;
+pub(crate) const HEIGHT: f64 = 220.0;
 
 /// What stands around a plot. Texts are harmless already.
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Unique on the page.
-    pub(super) id: &'a str,
-    pub(super) title: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) title: &'a str,
     /// The chart in words, for those who do not see it.
-    pub(super) described: &'a str,
-    pub(super) height: f64,
+    pub(crate) described: &'a str,
+    pub(crate) height: f64,
     /// What the values are.
-    pub(super) axis: &'a str,
+    pub(crate) axis: &'a str,
     /// Marks of the values: share of the height from below, and label.
-    pub(super) values: Vec<(f64, String)>,
+    pub(crate) values: Vec<(f64, String)>,
     /// Marks of the other axis: share of the width, and label. Where there is no room, every second one gives way.
-    pub(super) along: Vec<(f64, String)>,
-    /// Lines across the plot: share of the width, and what is there.
-    pub(super) marks: Vec<(f64, &'a str)>,
+    pub(crate) along: Vec<(f64, String)>,
+    /// Lines across the plot: share of the width, and what is there; empty where there is no room to say it.
+    pub(crate) marks: Vec<(f64, &'a str)>,
 }
 
 impl Frame<'_> {
     /// The plot, with `inside` in coordinates of [`WIDTH`] times the height.
-    pub(super) fn draw(&self, inside: &str) -> String {
+    pub(crate) fn draw(&self, inside: &str) -> String {
         let Self { id, title, described, height, axis, .. } = self;
         let values: String = self
             .values
@@ -56,27 +56,29 @@ fn mark(share: f64, label: &str) -> String {
     let x = share * 100.0;
     // The label leans to where there is room.
     let (class, dx) = if share < 0.5 { ("at", 5) } else { ("at end", -5) };
-    format!(
-        r#"<line class="mark" x1="{x:.2}%" x2="{x:.2}%" y1="-12" y2="100%"/><text x="{x:.2}%" dx="{dx}" y="-5" class="{class}">{label}</text>"#
-    )
+    let text = match label {
+        "" => String::new(),
+        label => format!(r#"<text x="{x:.2}%" dx="{dx}" y="-5" class="{class}">{label}</text>"#),
+    };
+    format!(r#"<line class="mark" x1="{x:.2}%" x2="{x:.2}%" y1="-12" y2="100%"/>{text}"#)
 }
 
 /// A chart with its heading; `legend` is its markup, `what` a sentence.
-pub(super) fn figure(id: &str, title: &str, legend: &str, plot: &str, what: &str) -> String {
+pub(crate) fn figure(id: &str, title: &str, legend: &str, plot: &str, what: &str) -> String {
     format!(
         r#"<figure id="{id}" class="chart" aria-labelledby="{id}-h"><h2 id="{id}-h">{title}</h2><p class="legend">{legend}</p>{plot}<figcaption>{what}</figcaption></figure>"#
     )
 }
 
 /// A heading over nothing.
-pub(super) fn nothing(id: &str, title: &str, why: &str) -> String {
+pub(crate) fn nothing(id: &str, title: &str, why: &str) -> String {
     format!(
         r#"<figure id="{id}" aria-labelledby="{id}-h"><h2 id="{id}-h">{title}</h2><p class="nothing">Nothing to draw: {why}.</p></figure>"#
     )
 }
 
 /// A line of the legend.
-pub(super) fn entry(class: &str, name: &str) -> String {
+pub(crate) fn entry(class: &str, name: &str) -> String {
     format!(
         r#"<span><svg width="30" height="10" aria-hidden="true"><path class="line {class}" d="M1 5H29"/></svg>{name}</span>"#
     )

@@ -9,7 +9,11 @@ const THREADS_MAX: usize = 8;
 
 /// Fidelity and health, as lists.
 pub(super) fn generator(result: &RunResult) -> String {
-    let lists = [fidelity(result), machine(&result.generator), threads(&result.generator)].concat();
+    let machine = match result.knows("generator") {
+        true => machine(&result.generator),
+        false => list("Generator", &[]),
+    };
+    let lists = [fidelity(result), machine, threads(&result.generator)].concat();
     format!(
         r#"<section id="generator" aria-labelledby="generator-h"><h2 id="generator-h">How well the plan was kept</h2><div class="lists">{lists}</div></section>"#
     )
@@ -17,11 +21,12 @@ pub(super) fn generator(result: &RunResult) -> String {
 
 fn fidelity(result: &RunResult) -> String {
     let of = &result.fidelity;
-    let sent = result.dispatched > 0;
+    let sent = result.dispatched > 0 && result.knows("fidelity");
+    let late = |share: f64| if result.knows("fidelity") { percent(share) } else { NOTHING.to_owned() };
     let shown = |value: f64| if sent { format!("{value:.4}") } else { NOTHING.to_owned() };
     let rows = [
-        ("later than 1 ms", percent(of.late_1ms_share)),
-        ("later than 10 ms", percent(of.late_10ms_share)),
+        ("later than 1 ms", late(of.late_1ms_share)),
+        ("later than 10 ms", late(of.late_10ms_share)),
         ("L1 distance by 10 ms", shown(of.l1_10ms)),
         ("L1 distance by 100 ms", shown(of.l1_100ms)),
         ("L1 distance by 1 s", shown(of.l1_1s)),
@@ -50,6 +55,10 @@ fn machine(of: &Generator) -> String {
         ),
         ("steal", percent(of.steal_share)),
         ("involuntary switches", count(of.involuntary_switches)),
+        (
+            "sending threads with real-time turns, gave way",
+            format!("{}, {} times", of.real_time_threads, count(of.gave_way)),
+        ),
         ("descriptors", used(of.descriptors)),
         ("ports", used(of.ports)),
         ("memory, peak", bytes(of.rss_peak_bytes)),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::chart::Places;
 use super::frame::{Frame, WIDTH, figure, nothing};
+use super::marks;
 use super::scale::Scale;
 use super::text::{count, float, round_time, span, time};
 use super::timeline::Timeline;
@@ -31,11 +32,12 @@ pub(super) fn draw(map: &HeatMap, timeline: &Timeline) -> String {
     let counts = map.columns.iter().flat_map(|column| &column.counts);
     let (requests, width) = (counts.fold(0, |sum: u64, count| sum.saturating_add(*count)), span(map.width_s));
     let described = format!(
-        "A map of {} requests by the time at which they ended, in columns of {width}, and by their response time, from {} to {}. At most {} are in one field.",
+        "A map of {} requests by the time at which they ended, in columns of {width}, and by their response time, from {} to {}. At most {} are in one field.{}",
         count(requests),
         time(us(least)),
         time(us(most + 1)),
-        count(largest)
+        count(largest),
+        marks::words(timeline)
     );
     let frame = Frame {
         id: ID,

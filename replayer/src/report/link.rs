@@ -91,25 +91,45 @@ impl fmt::Display for TraceUrl {
 impl TraceUrl {
     /// Where the trace of a request opens; `started_at` is when due instant 0 was (RFC 3339). `None` where its ids are
     /// none.
-    pub(super) fn of(&self, sample: &Sample, started_at: &str) -> Option<String> {
-        let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    pub(crate) fn of(&self, sample: &Sample, started_at: &str) -> Option<String> {
         if !is_hex(&sample.trace_id) || !is_hex(&sample.span_id) {
             return None;
         }
-        let started = humantime::parse_rfc3339(started_at).unwrap_or(UNIX_EPOCH);
-        let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let due = started.saturating_add(Duration::from_nanos(sample.due_ns));
+        let due = since_epoch(started_at).saturating_add(Duration::from_nanos(sample.due_ns));
         let answer = Duration::try_from_secs_f64(sample.response_us / 1e6).unwrap_or_default();
-        let (start, end) = (due.saturating_sub(MARGIN), due.saturating_add(answer).saturating_add(MARGIN));
-        let values = [
-            sample.trace_id.clone(),
-            sample.span_id.clone(),
-            start.as_millis().to_string(),
-            end.as_millis().to_string(),
-        ];
-        let fill = |url: String, (place, value): (&&str, &String)| url.replace(*place, value);
-        Some(TRACE_URL_PLACES.iter().zip(&values).fold(self.0.clone(), fill))
+        Some(self.fill(&sample.trace_id, &sample.span_id, due, due.saturating_add(answer)))
     }
+
+    /// Where a trace opens of which only its id and its run are known; `None` where that is none, or where the template
+    /// wants a span, too.
+    pub(crate) fn of_trace(&self, trace_id: &str, started_at: &str, duration_s: f64) -> Option<String> {
+        let is_enough = is_hex(trace_id) && !self.0.contains("{span_id}");
+        is_enough.then(|| self.of_run(trace_id, "", started_at, duration_s))
+    }
+
+    /// Where a trace opens of which only its run is known: somewhere in it. Ids are hex digits.
+    pub(crate) fn of_run(&self, trace_id: &str, span_id: &str, started_at: &str, duration_s: f64) -> String {
+        let started = since_epoch(started_at);
+        let length = Duration::try_from_secs_f64(duration_s).unwrap_or_default();
+        self.fill(trace_id, span_id, started, started.saturating_add(length))
+    }
+
+    fn fill(&self, trace_id: &str, span_id: &str, from: Duration, to: Duration) -> String {
+        let (start, end) = (from.saturating_sub(MARGIN), to.saturating_add(MARGIN));
+        let values =
+            [trace_id.to_owned(), span_id.to_owned(), start.as_millis().to_string(), end.as_millis().to_string()];
+        let fill = |url: String, (place, value): (&&str, &String)| url.replace(*place, value);
+        TRACE_URL_PLACES.iter().zip(&values).fold(self.0.clone(), fill)
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn since_epoch(rfc3339: &str) -> Duration {
+    let at = humantime::parse_rfc3339(rfc3339).unwrap_or(UNIX_EPOCH);
+    at.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -165,5 +185,11 @@ mod tests {
         );
         let hostile = Sample { trace_id: "javascript:".into(), ..sample };
         assert_eq!(of("https://h/{trace_id}", &hostile), None);
+        let of_trace = |template: &str, id: &str| {
+            template.parse::<TraceUrl>().unwrap().of_trace(id, "1970-01-02T00:00:00.250Z", 2.0)
+        };
+        assert_eq!(of_trace("https://h/{trace_id}?to={end_ms}", "ab"), Some("https://h/ab?to=86462250".into()));
+        assert_eq!(of_trace("https://h/{trace_id}/{span_id}", "ab"), None);
+        assert_eq!(of_trace("https://h/{trace_id}", "javascript:"), None);
     }
 }

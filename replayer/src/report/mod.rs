@@ -3,24 +3,25 @@
 //! Everything is on the page without JavaScript, which only adds read-outs and sorting. Nothing is fetched: the page
 //! forbids it to itself, and all foreign text goes through `text::escape` or `text::json`.
 
-mod asked;
+pub(crate) mod asked;
 mod chart;
 mod charts;
 mod curve;
 mod figures;
-mod frame;
+pub(crate) mod frame;
 mod generator;
 mod heat;
 mod link;
+mod marks;
 mod plan_svg;
 mod samples;
-mod scale;
+pub(crate) mod scale;
 mod services;
 mod shape;
 mod table;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod thresholds;
 mod timeline;
 mod windows;
@@ -35,10 +36,11 @@ use crate::result::RunResult;
 use charts::charts;
 pub use link::{TRACE_URL_PLACES, TraceUrl, TraceUrlError};
 pub use plan_svg::plan_svg;
-use samples::Links;
+pub(crate) use samples::Links;
 use timeline::Timeline;
 
-const STYLE: &str = include_str!("page.css");
+/// Colours, charts and tables.
+pub(crate) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 const GLOSSARY: &str = r#"<section id="words" aria-labelledby="words-h"><h2 id="words-h">How to read this</h2><dl class="words">
@@ -54,17 +56,37 @@ const GLOSSARY: &str = r#"<section id="words" aria-labelledby="words-h"><h2 id="
 <div><dt>Recorded</dt><dd>The response times of the same exchanges in the recording, as the recorder measured them.</dd></div>
 </dl></section>"#;
 
+/// The parts of the page.
+const CONTENTS: [(&str, &str); 15] = [
+    ("thresholds", "Thresholds"),
+    ("rate", "Rate"),
+    ("heat", "Heat map"),
+    ("response", "Over time"),
+    ("curve", "Percentiles"),
+    ("endpoints", "Endpoints"),
+    ("slowest", "Slowest"),
+    ("failures", "Failures"),
+    ("times", "Times"),
+    ("services", "Services"),
+    ("lag", "Generator"),
+    ("shape", "Shape"),
+    ("outcomes", "Outcomes"),
+    ("asked", "Asked"),
+    ("words", "Words"),
+];
+
 /// Renders the page. Its size is bounded by the number of its points and endpoints, not by the length of the run.
 #[must_use]
 pub fn html(result: &RunResult) -> String {
     let timeline = Timeline::of(result);
-    let charts = charts(&timeline);
+    let charts = charts(&timeline, result.knows("timeline.planned"));
     let [rate, response, lag, health] = charts.each_ref().map(|chart| chart.draw(&timeline));
     // In the order in which they have room for links.
     let links = Links::of(result);
+    let thresholds = thresholds::thresholds(result, &links);
     let slowest = samples::slowest(result, &links);
     let failures = samples::failures(result, &links);
-    let endpoints = table::endpoints(&result.endpoints, &links);
+    let endpoints = table::endpoints(result, &links);
     let shape = result.shape.as_ref();
     // A result may come from anywhere: what no run writes is not drawn.
     let heat_map = Heat::of(&result.heat_map).unwrap_or_default().map();
@@ -74,7 +96,7 @@ pub fn html(result: &RunResult) -> String {
         "heat": heat::data(&heat_map, &timeline),
     });
     let parts = [
-        thresholds::thresholds(result),
+        thresholds,
         rate,
         heat::draw(&heat_map, &timeline),
         response,
@@ -93,58 +115,67 @@ pub fn html(result: &RunResult) -> String {
         GLOSSARY.to_owned(),
     ]
     .concat();
-    [
-        head(result),
-        figures::header(result),
-        contents(&parts),
-        format!(r#"<main id="main">{}{parts}</main>"#, figures::figures(result)),
-        format!(r#"<script type="application/json" id="data">{}</script>"#, text::json(&data)),
-        format!("<script>{SCRIPT}</script></body></html>\n"),
-    ]
-    .concat()
+    let target = text::escape(&result.target);
+    Page {
+        title: &format!("reenact: {target} at {}×", text::round_number(result.multiplier)),
+        style: STYLE,
+        header: &figures::header(result),
+        figures: &figures::figures(result),
+        parts: &parts,
+        contents: &CONTENTS,
+        data: &data,
+    }
+    .html()
 }
 
-fn head(result: &RunResult) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
-         <meta name=\"referrer\" content=\"no-referrer\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>reenact: {} at {}×</title><style>{STYLE}</style></head><body>\
-         <a class=\"skip\" href=\"#main\">Skip to the figures</a>",
-        policy(),
-        text::escape(&result.target),
-        text::round_number(result.multiplier),
-    )
+/// A page of this room's style and script. Texts are harmless already.
+pub(crate) struct Page<'a> {
+    pub(crate) title: &'a str,
+    /// Of it the page has a digest, and of nothing else.
+    pub(crate) style: &'a str,
+    pub(crate) header: &'a str,
+    /// What stands before the parts.
+    pub(crate) figures: &'a str,
+    pub(crate) parts: &'a str,
+    /// Parts that there may be: ids and names.
+    pub(crate) contents: &'a [(&'a str, &'a str)],
+    /// For `page.js`.
+    pub(crate) data: &'a serde_json::Value,
+}
+
+impl Page<'_> {
+    pub(crate) fn html(&self) -> String {
+        let Self { title, style, header, figures, parts, contents, data } = self;
+        [
+            format!(
+                "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+                 <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\
+                 <meta name=\"referrer\" content=\"no-referrer\">\
+                 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+                 <meta name=\"color-scheme\" content=\"light dark\">\
+                 <title>{title}</title><style>{style}</style></head><body>\
+                 <a class=\"skip\" href=\"#main\">Skip to the figures</a>",
+                policy(style),
+            ),
+            (*header).to_owned(),
+            self::contents(contents, parts),
+            format!(r#"<main id="main">{figures}{parts}</main>"#),
+            format!(r#"<script type="application/json" id="data">{}</script>"#, text::json(data)),
+            format!("<script>{SCRIPT}</script></body></html>\n"),
+        ]
+        .concat()
+    }
 }
 
 /// What the page may do: its own styles and script, by their digests, and nothing from anywhere.
-fn policy() -> String {
+fn policy(style: &str) -> String {
     let digest = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    let (style, script) = (digest(STYLE), digest(SCRIPT));
+    let (style, script) = (digest(style), digest(SCRIPT));
     format!("default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'")
 }
 
 /// Links to those parts that are on the page.
-fn contents(parts: &str) -> String {
-    let known = [
-        ("thresholds", "Thresholds"),
-        ("rate", "Rate"),
-        ("heat", "Heat map"),
-        ("response", "Over time"),
-        ("curve", "Percentiles"),
-        ("endpoints", "Endpoints"),
-        ("slowest", "Slowest"),
-        ("failures", "Failures"),
-        ("times", "Times"),
-        ("services", "Services"),
-        ("lag", "Generator"),
-        ("shape", "Shape"),
-        ("outcomes", "Outcomes"),
-        ("asked", "Asked"),
-        ("words", "Words"),
-    ];
+fn contents(known: &[(&str, &str)], parts: &str) -> String {
     let there = known.iter().filter(|(id, _)| parts.contains(&format!(r#" id="{id}""#)));
     let links: String = there.map(|(id, name)| format!(r##"<li><a href="#{id}">{name}</a></li>"##)).collect();
     format!(r#"<nav aria-label="Contents"><ul>{links}</ul></nav>"#)

@@ -16,18 +16,21 @@ const ROWS_OF_KIND_MAX: usize = 5;
 const KINDS_MAX: usize = 20;
 
 /// The way from a request to its trace.
-pub(super) struct Links<'a> {
+pub(crate) struct Links<'a> {
     template: Option<TraceUrl>,
-    started_at: &'a str,
+    result: &'a RunResult,
+    /// Whether anybody knows which traces are sampled.
+    knows_sampled: bool,
     /// Bytes that are left.
     room: Cell<usize>,
 }
 
 impl<'a> Links<'a> {
     /// What is no template of a URL leads nowhere: then ids are shown as text.
-    pub(super) fn of(result: &'a RunResult) -> Self {
+    pub(crate) fn of(result: &'a RunResult) -> Self {
         let template = result.trace_url.as_deref().and_then(|template| template.parse().ok());
-        Self { template, started_at: &result.started_at, room: Cell::new(LINKS_BYTES_MAX) }
+        let knows_sampled = result.knows("spans");
+        Self { template, result, knows_sampled, room: Cell::new(LINKS_BYTES_MAX) }
     }
 
     /// Whether there are any.
@@ -41,23 +44,57 @@ impl<'a> Links<'a> {
         left.is_some()
     }
 
+    fn url(&self, sample: &Sample) -> Option<String> {
+        let template = self.template.as_ref().filter(|_| sample.sampled || !self.knows_sampled)?;
+        template.of(sample, &self.result.started_at)
+    }
+
+    /// Where a trace opens of which a result has no more than the id; `None` where nobody knows whether it was sampled.
+    pub(crate) fn url_of(&self, trace_id: &str) -> Option<String> {
+        let result = self.result;
+        let of_endpoints = result.endpoints.iter().flat_map(|row| &row.slowest);
+        let of_kinds = result.error_samples.values().flat_map(|of| &of.samples);
+        let mut named = result.slowest.iter().chain(of_endpoints).chain(of_kinds);
+        match named.find(|sample| sample.trace_id == trace_id) {
+            Some(sample) => self.url(sample),
+            None => {
+                let all_are_sampled = result.spans.sampled_out.is_empty() && result.spans.exported > 0;
+                let template = self.template.as_ref().filter(|_| all_are_sampled || !self.knows_sampled)?;
+                template.of_trace(trace_id, &result.started_at, result.duration_s)
+            }
+        }
+    }
+
+    /// The same as a link whose text is the id, or else the id.
+    pub(super) fn to_trace(&self, trace_id: &str) -> String {
+        let id = escape(trace_id);
+        let url = self.url_of(trace_id).map(|url| attribute(&url)).filter(|url| self.has_room(url));
+        match url {
+            Some(url) => link(&url, &id),
+            None => format!(r#"<code class="id">{id}</code>"#),
+        }
+    }
+
     /// A link whose text is `said`, or the id of the trace; of a trace that is not sampled only the id.
     pub(super) fn to(&self, sample: &Sample, said: Option<&str>) -> String {
-        let url = self.template.as_ref().filter(|_| sample.sampled).and_then(|url| url.of(sample, self.started_at));
-        let url = url.map(|url| attribute(&url)).filter(|url| self.has_room(url));
+        let may_lead = sample.sampled || !self.knows_sampled;
+        let url = self.url(sample).map(|url| attribute(&url)).filter(|url| self.has_room(url));
         let id = escape(&sample.trace_id);
         match (url, said) {
             (Some(url), Some(said)) => {
                 let label = format!("Trace of the request that took {said}");
                 format!(r#"<a href="{url}" target="_blank" rel="noopener noreferrer" aria-label="{label}">{said}</a>"#)
             }
-            (Some(url), None) => {
-                format!(r#"<a class="id" href="{url}" target="_blank" rel="noopener noreferrer">{id}</a>"#)
-            }
-            (None, _) if sample.sampled => format!(r#"<code class="id">{id}</code>"#),
+            (Some(url), None) => link(&url, &id),
+            (None, _) if may_lead => format!(r#"<code class="id">{id}</code>"#),
             (None, _) => format!(r#"<code class="id">{id}</code> <small>not sampled</small>"#),
         }
     }
+}
+
+/// A link whose text is the id of a trace; both are harmless already.
+fn link(url: &str, id: &str) -> String {
+    format!(r#"<a class="id" href="{url}" target="_blank" rel="noopener noreferrer">{id}</a>"#)
 }
 
 /// The slowest requests; nothing where the result names none.

@@ -19,17 +19,17 @@ const SECOND_STEPS: [u64; 17] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400];
 
 /// An axis of values, upwards.
-pub(super) struct Scale {
+pub(crate) struct Scale {
     from: f64,
     to: f64,
     step: f64,
     /// Whether equal distances are equal factors.
-    pub(super) log: bool,
+    pub(crate) log: bool,
 }
 
 impl Scale {
     /// The axis on which all of `values` stand; logarithmic only if it may be and if they differ enough.
-    pub(super) fn of(values: impl Iterator<Item = f64> + Clone, may_be_log: bool) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64> + Clone, may_be_log: bool) -> Self {
         let values = values.filter(|value| *value < VALUE_MAX);
         let most = values.clone().fold(0.0, f64::max);
         let least = values.filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
@@ -41,7 +41,7 @@ impl Scale {
     }
 
     /// A logarithmic axis from about `least` to about `most`, both above 0.
-    pub(super) fn logarithmic(least: f64, most: f64) -> Self {
+    pub(crate) fn logarithmic(least: f64, most: f64) -> Self {
         let [least, most] = [least, most].map(|end| end.clamp(VALUE_MAX.recip(), VALUE_MAX));
         let (from, to) = (round_down(least), round_up(most));
         // An axis of a single value has room around it.
@@ -49,8 +49,17 @@ impl Scale {
         Self { from, to, step: 1.0, log: true }
     }
 
+    /// A linear axis from about `least` to about `most`, wherever nothing is.
+    pub(crate) fn between(least: f64, most: f64) -> Self {
+        let [least, most] = [least, most].map(|end| end.clamp(-VALUE_MAX, VALUE_MAX));
+        let reach = (most - least).max(most.abs() * 1e-3);
+        let step = if reach > 0.0 { round_up(reach / MARKS * 0.8) } else { 1.0 };
+        let (from, to) = ((least / step).floor() * step, (most / step).ceil() * step);
+        Self { from, to: to.max(from + step), step, log: false }
+    }
+
     /// 0 at the lower end, 1 at the upper.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         let share = if self.log {
             (value.max(self.from) / self.from).log10() / self.decades()
         } else {
@@ -59,10 +68,20 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
+    /// The value at a share of the way.
+    pub(crate) fn value(&self, share: f64) -> f64 {
+        if self.log {
+            self.from * 10f64.powf(share * self.decades())
+        } else {
+            self.from + share * (self.to - self.from)
+        }
+    }
+
     /// The round values that are marked, upwards.
-    pub(super) fn marks(&self) -> Vec<f64> {
+    pub(crate) fn marks(&self) -> Vec<f64> {
         if !self.log {
-            let marks = std::iter::successors(Some(0.0), |mark: &f64| Some(mark + 1.0)).map(|mark| mark * self.step);
+            let marks = std::iter::successors(Some(0.0), |mark: &f64| Some(mark + 1.0));
+            let marks = marks.map(|mark| self.from + mark * self.step);
             return marks.take_while(|mark| *mark <= self.to + self.step / 2.0).take(MARKS_MAX).collect();
         }
         let fine = self.decades() <= FINE_DECADES_MAX;
@@ -86,7 +105,7 @@ impl Scale {
 }
 
 /// The seconds of `from_s..=to_s` that are marked.
-pub(super) fn second_marks(from_s: u64, to_s: u64) -> Vec<u64> {
+pub(crate) fn second_marks(from_s: u64, to_s: u64) -> Vec<u64> {
     let length_s = to_s - from_s;
     let fits = |step: &u64| length_s / step < SECOND_MARKS_MAX;
     // Beyond the steps that people count in: whole days.

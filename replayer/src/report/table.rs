@@ -13,6 +13,8 @@ const SLOWEST_MAX: usize = 3;
 /// Status codes of an endpoint that are shown, most frequent first.
 const CODES_MAX: usize = 5;
 
+/// What stands in an empty list of which nobody knows whether it is one.
+const UNKNOWN: &str = "Nobody knows.";
 /// Status codes of the run that are shown, most frequent first.
 const STATUSES_MAX: usize = 100;
 
@@ -21,10 +23,12 @@ const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2" data-column="0">End
 <tr><th scope="col" data-column="1" class="first">planned</th><th scope="col" data-column="2">completed</th><th scope="col" data-column="3">errors</th><th scope="col" class="status">status</th><th scope="col" data-column="5" class="first">p50</th><th scope="col" data-column="6">p90</th><th scope="col" data-column="7">p99</th><th scope="col" data-column="8">p99.9</th><th scope="col" data-column="9">max</th><th scope="col" data-column="10" class="first">p99</th><th scope="col" data-column="11" class="first">p50</th><th scope="col" data-column="12">p99</th></tr></thead>"#;
 
 /// One row for each endpoint.
-pub(super) fn endpoints(rows: &[Endpoint], links: &Links<'_>) -> String {
-    let body: String = rows.iter().take(ENDPOINTS_MAX).map(|row| endpoint(row, links)).collect();
+pub(super) fn endpoints(result: &RunResult, links: &Links<'_>) -> String {
+    let (rows, knows_outcomes) = (&result.endpoints, result.knows("completed"));
+    let body: String = rows.iter().take(ENDPOINTS_MAX).map(|row| endpoint(row, knows_outcomes, links)).collect();
     let body = if body.is_empty() {
-        r#"<tr><td class="none" colspan="14">The plan has no endpoints.</td></tr>"#.to_owned()
+        let none = if result.recounted.is_some() { "No endpoint is known." } else { "The plan has no endpoints." };
+        format!(r#"<tr><td class="none" colspan="14">{none}</td></tr>"#)
     } else {
         body
     };
@@ -55,12 +59,14 @@ pub(super) fn outcomes(result: &RunResult) -> String {
     fates.extend(spans.rejected.iter().map(|(reason, number)| (format!("rejected: {reason}"), *number)));
     fates.extend(spans.dropped.iter().map(|(reason, number)| (format!("dropped: {reason}"), *number)));
     fates.retain(|(_, number)| *number > 0);
+    let none = |field: &str, said: &'static str| if result.knows(field) { said } else { UNKNOWN };
+    let left_out = none("left_out", "Everything recorded was planned.");
     let lists = [
-        counts("Errors by kind", most_first(&result.errors), "No request failed."),
-        counts("Sheds by reason", most_first(&result.shed), "Nothing was shed."),
+        counts("Errors by kind", most_first(&result.errors), none("errors", "No request failed.")),
+        counts("Sheds by reason", most_first(&result.shed), none("shed", "Nothing was shed.")),
         statuses(result),
-        counts("Client spans", fates, "No spans were made."),
-        counts("Recorded, not in the plan", most_first(&result.left_out), "Everything recorded was planned."),
+        counts("Client spans", fates, none("spans", "No spans were made.")),
+        counts("Recorded, not in the plan", most_first(&result.left_out), left_out),
     ];
     format!(
         r#"<section id="outcomes" aria-labelledby="outcomes-h"><h2 id="outcomes-h">What became of the requests and spans</h2><div class="lists">{}</div></section>"#,
@@ -72,7 +78,8 @@ pub(super) fn outcomes(result: &RunResult) -> String {
 fn statuses(result: &RunResult) -> String {
     let rows = most_first(&result.status);
     if rows.is_empty() {
-        return counts("Answers by status code", rows, "No answers.");
+        let none = if result.knows("status") { "No answers." } else { UNKNOWN };
+        return counts("Answers by status code", rows, none);
     }
     let whole: u64 = rows.iter().map(|(_, number)| number).sum();
     let row = |(code, number): &(String, u64)| {
@@ -87,11 +94,15 @@ fn statuses(result: &RunResult) -> String {
     )
 }
 
-fn endpoint(row: &Endpoint, links: &Links<'_>) -> String {
+fn endpoint(row: &Endpoint, knows_outcomes: bool, links: &Links<'_>) -> String {
     let number = |value: u64, class: &str| format!(r#"<td class="{class}" data-value="{value}">{}</td>"#, count(value));
+    let outcomes = |value: u64| match knows_outcomes {
+        true => number(value, ""),
+        false => format!(r#"<td data-value="-1">{}</td>"#, super::text::NOTHING),
+    };
     let (now, service, then) = (&row.response_us, &row.service_us, &row.recorded_response_us);
     let errors = match row.errors {
-        0 => number(0, ""),
+        0 => outcomes(0),
         errors => format!(
             r#"<td class="bad" data-value="{errors}">▲ {}<small>{}</small></td>"#,
             count(errors),
@@ -100,7 +111,7 @@ fn endpoint(row: &Endpoint, links: &Links<'_>) -> String {
     };
     let cells = [
         number(row.planned, "first"),
-        number(row.completed, ""),
+        outcomes(row.completed),
         errors,
         format!(r#"<td class="status">{}</td>"#, codes(&row.status)),
         cell(now, now.p50, "first"),

@@ -7,13 +7,17 @@ use formats::visible;
 use crate::result::Quantiles;
 
 /// What stands where nothing was counted.
-pub(super) const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 /// Characters of a foreign text that are shown; what is longer ends in an ellipsis.
-pub(super) const SHOWN_CHARS_MAX: usize = 200;
+pub(crate) const SHOWN_CHARS_MAX: usize = 200;
 
 /// Text from traffic, made harmless for HTML text and attributes, and of a bounded length.
-pub(super) fn escape(text: &str) -> String {
-    let text = shown(text);
+pub(crate) fn escape(text: &str) -> String {
+    escape_whole(&shown(text))
+}
+
+/// The same, whatever its length: whoever calls it has a bound.
+pub(crate) fn escape_whole(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -30,12 +34,12 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A URL in an attribute, whole.
-pub(super) fn attribute(url: &str) -> String {
+pub(crate) fn attribute(url: &str) -> String {
     url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 /// As much of a foreign text as is shown.
-pub(super) fn shown(text: &str) -> Cow<'_, str> {
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
@@ -43,17 +47,17 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON that can stand inside a script element: neither `</script` nor `<!--` can occur in it.
-pub(super) fn json(value: &serde_json::Value) -> String {
+pub(crate) fn json(value: &serde_json::Value) -> String {
     value.to_string().replace('<', "\\u003c")
 }
 
 /// `12,345`
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     thousands(&number.to_string())
 }
 
 /// Requests a second: `12,345`, `45.1`, `0.25`.
-pub(super) fn rate(per_s: f64) -> String {
+pub(crate) fn rate(per_s: f64) -> String {
     let decimals = match per_s.abs() {
         size if size == 0.0 || size >= 99.95 => 0,
         size if size >= 9.995 => 1,
@@ -63,7 +67,7 @@ pub(super) fn rate(per_s: f64) -> String {
 }
 
 /// Microseconds with three digits and the unit that fits: `12.0 µs`, `3.41 ms`, `12.7 s`.
-pub(super) fn time(us: f64) -> String {
+pub(crate) fn time(us: f64) -> String {
     // A unit is left where three digits would round up to its thousand.
     let (value, unit) = match us {
         us if us < 999.5 => (us, "µs"),
@@ -79,7 +83,7 @@ pub(super) fn time(us: f64) -> String {
 }
 
 /// A time on an axis, which is a round number: `500 µs`, `2 ms`, `0`.
-pub(super) fn round_time(us: f64) -> String {
+pub(crate) fn round_time(us: f64) -> String {
     let (value, unit) = match us {
         us if us < 999.5 => (us, "µs"),
         us if us < 999_500.0 => (us / 1_000.0, "ms"),
@@ -89,18 +93,18 @@ pub(super) fn round_time(us: f64) -> String {
 }
 
 /// A round number without the digits that say nothing: `2,500`, `0.2`.
-pub(super) fn round_number(value: f64) -> String {
+pub(crate) fn round_number(value: f64) -> String {
     let digits = format!("{value:.6}");
     thousands(digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// One quantile, or a dash where nothing was counted.
-pub(super) fn quantile(of: &Quantiles, value: f64) -> String {
+pub(crate) fn quantile(of: &Quantiles, value: f64) -> String {
     if of.count == 0 { NOTHING.to_owned() } else { time(value) }
 }
 
 /// `1.25 %`; what is not nothing never looks like nothing.
-pub(super) fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     let percent = float(part) / float(whole.max(1)) * 100.0;
     match percent {
         _ if whole == 0 => NOTHING.to_owned(),
@@ -112,7 +116,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 }
 
 /// A share of one as a percentage: `12.3 %`; what is not nothing never looks like nothing.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         percent if percent <= 0.0 => "0 %".to_owned(),
         percent if percent < 0.01 => "under 0.01 %".to_owned(),
@@ -121,7 +125,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A span of whole seconds: `45 s`, `2 min 30 s`, `1 h`.
-pub(super) fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
     let said: Vec<String> = parts
         .into_iter()
@@ -133,7 +137,7 @@ pub(super) fn span(seconds: u64) -> String {
 
 /// A count as a floating number, for people and for places on the page.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(super) fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
 

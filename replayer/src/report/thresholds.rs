@@ -1,5 +1,6 @@
 //! What came of each threshold: failed ones first, each with its sentence.
 
+use super::samples::Links;
 use super::text::{NOTHING, count, escape};
 use crate::result::RunResult;
 use crate::result::thresholds::{Judged, Threshold};
@@ -9,14 +10,14 @@ use crate::thresholds::{instant, value};
 const SHOWN_MAX: usize = 500;
 
 /// One row for each threshold; nothing without any.
-pub(super) fn thresholds(result: &RunResult) -> String {
+pub(super) fn thresholds(result: &RunResult, links: &Links<'_>) -> String {
     let all = &result.thresholds;
     if all.is_empty() {
         return String::new();
     }
     let of = |outcome: Judged| all.iter().filter(move |one| one.outcome == outcome);
     let ordered = of(Judged::Failed).chain(of(Judged::CannotTell)).chain(of(Judged::Held));
-    let body: String = ordered.take(SHOWN_MAX).map(row).collect();
+    let body: String = ordered.take(SHOWN_MAX).map(|one| row(one, links)).collect();
     let more = match all.len().saturating_sub(SHOWN_MAX) {
         0 => String::new(),
         more => format!(" {} more are in run.json.", count(more as u64)),
@@ -28,15 +29,14 @@ pub(super) fn thresholds(result: &RunResult) -> String {
     )
 }
 
-fn row(one: &Threshold) -> String {
+fn row(one: &Threshold, links: &Links<'_>) -> String {
     let name = one.name.as_ref().map(|name| format!("{}<br>", escape(name))).unwrap_or_default();
     let (class, mark) = match one.outcome {
         Judged::Failed => (r#" class="bad""#, "▲ "),
         Judged::Held | Judged::CannotTell => ("", ""),
     };
     let why = one.why.as_ref().map(|why| format!(" ({})", escape(why))).unwrap_or_default();
-    let traces: String =
-        one.traces.iter().map(|trace| format!(" <code class=\"id\">{}</code>", escape(trace))).collect();
+    let traces: String = one.traces.iter().map(|trace| format!(" {}", links.to_trace(trace))).collect();
     let traces = if traces.is_empty() { traces } else { format!(" Look at{traces}.") };
     // What people wrote is a link only where it is a web address.
     let link = match &one.link {

@@ -1,5 +1,6 @@
 //! The seconds of a run as the points that the charts draw: at most [`POINTS_MAX`], whatever the length of the run.
 
+use super::marks::{self, Mark};
 use super::text::float;
 use crate::health::Moment;
 use crate::result::{Quantiles, RunResult};
@@ -14,7 +15,9 @@ pub(super) struct Timeline {
     /// In the order of time.
     pub(super) points: Vec<Point>,
     /// What happened at which second.
-    pub(super) marks: Vec<(f64, &'static str)>,
+    pub(super) marks: Vec<Mark>,
+    /// Changes of the plan that are not among them.
+    pub(super) more_changes: usize,
 }
 
 /// One second, or several merged.
@@ -56,7 +59,7 @@ impl Timeline {
         let first_s = rows.iter().map(|row| row.t_s).min();
         let last_s = rows.iter().map(|row| row.t_s).max();
         let (Some(first_s), Some(last_s)) = (first_s, last_s) else {
-            return Self { width_s: 1, points: Vec::new(), marks: Vec::new() };
+            return Self { width_s: 1, points: Vec::new(), marks: Vec::new(), more_changes: 0 };
         };
         // By time and not by row: a second without a row is one in which nothing happened.
         let length = ((last_s - first_s) / row_s).saturating_add(1);
@@ -64,7 +67,8 @@ impl Timeline {
         let width_s = merged.saturating_mul(row_s);
         let starts = (0..length.div_ceil(merged)).map(|number: u64| number.saturating_mul(width_s));
         let points = starts.map(|start_s| Point::at(first_s.saturating_add(start_s))).collect();
-        let mut timeline = Self { width_s, points, marks: marks(result) };
+        let (marks, more_changes) = marks::of(result);
+        let mut timeline = Self { width_s, points, marks, more_changes };
         let number_of = |t_s: u64| (t_s - first_s) / width_s;
         for row in rows {
             let number = number_of(row.t_s);
@@ -89,26 +93,6 @@ impl Timeline {
     fn at(&mut self, number: u64) -> Option<&mut Point> {
         self.points.get_mut(usize::try_from(number).ok()?)
     }
-}
-
-/// Ends of the steady window, the first failure, and where a run was stopped.
-fn marks(result: &RunResult) -> Vec<(f64, &'static str)> {
-    let seconds = |nanos: u64| float(nanos) / 1e9;
-    let steady = &result.steady;
-    let mut marks = Vec::new();
-    if steady.from_ns > 0 {
-        marks.push((seconds(steady.from_ns), "warm-up ends"));
-    }
-    if steady.to_ns > steady.from_ns && steady.to_ns <= result.last_ns.due {
-        marks.push((seconds(steady.to_ns), "drain begins"));
-    }
-    if let Some(first_ns) = result.error_samples.values().map(|of| of.first_ns).min() {
-        marks.push((seconds(first_ns), "first failure"));
-    }
-    if result.interrupted || result.aborted.is_some() {
-        marks.push((seconds(result.last_ns.dispatched), "stopped"));
-    }
-    marks
 }
 
 impl Point {

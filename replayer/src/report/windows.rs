@@ -1,6 +1,6 @@
 //! The whole run beside its steady window: each kind of time by itself, so that none hides in another.
 
-use super::text::{count, float, quantile, rate};
+use super::text::{NOTHING, count, float, quantile, rate};
 use crate::result::{Quantiles, RunResult};
 
 const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2">Time</th><th scope="colgroup" colspan="5">Whole run</th><th scope="colgroup" colspan="5">Steady window</th></tr>
@@ -10,27 +10,34 @@ const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2">Time</th><th scope=
 pub(super) fn windows(result: &RunResult) -> String {
     let steady = &result.steady;
     let rows = [
-        ("Response", "due to done", &result.response_us, &steady.response_us),
-        ("Service", "dispatched to done", &result.service_us, &steady.service_us),
-        ("First byte", "dispatched to first byte", &result.first_byte_us, &steady.first_byte_us),
-        ("Lag", "released to dispatched: the generator", &result.lag_us, &steady.lag_us),
-        ("Held", "due to released: the loop model", &result.held_us, &steady.held_us),
-        ("Busy", "waiting for its connection", &result.busy_us, &steady.busy_us),
+        ("Response", "due to done", "response_us", &result.response_us, &steady.response_us),
+        ("Service", "dispatched to done", "service_us", &result.service_us, &steady.service_us),
+        ("First byte", "dispatched to first byte", "first_byte_us", &result.first_byte_us, &steady.first_byte_us),
+        ("Lag", "released to dispatched: the generator", "lag_us", &result.lag_us, &steady.lag_us),
+        ("Held", "due to released: the loop model", "held_us", &result.held_us, &steady.held_us),
+        ("Busy", "waiting for its connection", "busy_us", &result.busy_us, &steady.busy_us),
     ];
-    let body: String = rows.iter().map(|(name, what, whole, steady)| row(name, what, whole, steady)).collect();
+    let row = |(name, what, field, whole, of_steady): &(&str, &str, &str, &Quantiles, &Quantiles)| {
+        let (whole, steady) = (cells(whole, result.knows(field)), cells(of_steady, result.knows("steady")));
+        format!(r#"<tr><th scope="row">{name}<small>{what}</small></th>{whole}{steady}</tr>"#)
+    };
+    let body: String = rows.iter().map(row).collect();
     let [from, to] = [steady.from_ns, steady.to_ns].map(|nanos| rate(float(nanos) / 1e9));
-    let due = count(steady.settled);
+    let window = match result.knows("steady") {
+        true => format!(
+            "The steady window holds the {} requests due from {from} s to {to} s, between warm-up and drain.",
+            count(steady.settled)
+        ),
+        false => "Of the steady window nothing is known.".to_owned(),
+    };
     format!(
-        r#"<section id="times" aria-labelledby="times-h"><h2 id="times-h">Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>The steady window holds the {due} requests due from {from} s to {to} s, between warm-up and drain. Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+        r#"<section id="times" aria-labelledby="times-h"><h2 id="times-h">Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>{window} Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
     )
 }
 
-fn row(name: &str, what: &str, whole: &Quantiles, steady: &Quantiles) -> String {
-    format!(r#"<tr><th scope="row">{name}<small>{what}</small></th>{}{}</tr>"#, cells(whole), cells(steady))
-}
-
-fn cells(of: &Quantiles) -> String {
+fn cells(of: &Quantiles, is_known: bool) -> String {
     let times: String =
         [of.p50, of.p99, of.p999, of.max].iter().map(|value| format!("<td>{}</td>", quantile(of, *value))).collect();
-    format!(r#"<td class="first">{}</td>{times}"#, count(of.count))
+    let number = if is_known { count(of.count) } else { NOTHING.to_owned() };
+    format!(r#"<td class="first">{number}</td>{times}"#)
 }

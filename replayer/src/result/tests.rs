@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::drawn::{Curves, HeatColumn, HeatMap};
+use super::recounted::Recounted;
 use super::samples::{ErrorSamples, Sample};
 use super::services::{Band, ClockOffset, EndpointServices, ReceivedMessages, Services, Step};
 use super::shape::{Shape, ShapeScale};
@@ -53,6 +54,7 @@ fn full() -> RunResult {
             traces: vec!["00112233445566778899aabbccddeeff".into()],
             ..Threshold::default()
         }],
+        recounted: Some(Recounted { from: vec!["begun.json".into()], unknown: vec!["spans".into()] }),
         changes: vec![Change {
             at_ns: 2,
             plan_ns: 1,

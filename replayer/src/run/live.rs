@@ -141,6 +141,11 @@ impl Viewer {
         next_ns(self.start_ns, now_ns)
     }
 
+    /// Tells the sending threads how full the queues behind the outcomes are.
+    pub(super) fn note_behind(&self, percent: usize) {
+        self.counters.behind_percent.store(percent as u64, Relaxed);
+    }
+
     /// A snapshot.
     pub(super) fn view(&mut self, now_ns: u64, seen: &Seen<'_>, is_over: bool) -> Live {
         self.number += 1;

@@ -31,9 +31,10 @@ use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::metrics::{Metrics, MetricsExport, MetricsSink};
 use crate::plan::{Client, Plan, Step};
+use crate::request_log::RequestLog;
 use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
-use crate::run_directory::{MeasureLog, RequestLog, RunDirectory};
+use crate::run_directory::{MeasureLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
@@ -389,6 +390,8 @@ fn complete(
     let mut notices = known.notices.clone();
     notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
+    generator.real_time_threads = counters.real_time_threads.load(Relaxed);
+    generator.gave_way = counters.gave_way.load(Relaxed);
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
     if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
         notices.insert(

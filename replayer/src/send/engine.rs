@@ -18,6 +18,7 @@ use crate::dial::DialHandle;
 use crate::error::ReplayError;
 use crate::job::{Job, Shed};
 use crate::tempo::{Tempo, View};
+use crate::turns::{self, Turns};
 
 /// Longest wait in one go, so that a stop is noticed.
 const WAIT_MAX_NS: u64 = 20_000_000;
@@ -163,10 +164,13 @@ impl Engine {
     /// When the kernel refuses to wait; outcomes so far have been handed over.
     pub fn run(mut self) -> Result<(), ReplayError> {
         Poll::be_punctual()?;
-        crate::turns::go_first();
+        let mut turns = self.turns();
         let mut events = Events::new();
         loop {
             self.tick();
+            if turns.keep(|| self.behind_percent()) {
+                self.counters.gave_way.fetch_add(1, Ordering::Relaxed);
+            }
             self.view.follow(&self.tempo);
             self.send_due(DISPATCH_BATCH);
             self.look_after();
@@ -199,6 +203,20 @@ impl Engine {
                 self.spin(next);
             }
         }
+    }
+
+    /// Whoever sends as fast as it can, or spins, never sleeps: it goes first only in the sense of everybody's turns.
+    fn turns(&self) -> Turns {
+        let waits = self.options.pace == Pace::Recorded && self.options.spin_ns == 0;
+        let turns = Turns::first(self.options.real_time && waits);
+        self.counters.real_time_threads.fetch_add(u64::from(turns.is_real_time()), Ordering::Relaxed);
+        turns
+    }
+
+    /// How far those who take the outcomes are behind: the fullest of the queues up to the files and the backend.
+    fn behind_percent(&self) -> usize {
+        let further = self.counters.behind_percent.load(Ordering::Relaxed);
+        turns::full_percent(&self.outcomes).max(usize::try_from(further).unwrap_or(100))
     }
 
     /// Reads the clock.

@@ -119,6 +119,12 @@ pub struct Counters {
     pub outcomes_lost: AtomicU64,
     /// Of these, of requests that were not shed: their spans are lost with them.
     pub spans_lost: AtomicU64,
+    /// Sending threads that have real-time turns.
+    pub real_time_threads: AtomicU64,
+    /// How often one of them gave way since results piled up.
+    pub gave_way: AtomicU64,
+    /// The fullest of the queues behind the outcomes, in percent.
+    pub behind_percent: AtomicU64,
     /// Kept answers whose body was left out because `kept_bytes_max` were held.
     pub bodies_left_out: AtomicU64,
     /// Bytes of kept bodies that are in memory now, wherever their requests are.

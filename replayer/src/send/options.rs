@@ -19,6 +19,8 @@ pub struct SendOptions {
     pub timeout_ns: u64,
     /// How much of each wait is spun instead of slept; 0: nothing.
     pub spin_ns: u64,
+    /// Whether sending threads ask for real-time turns at [`Pace::Recorded`], unless they spin.
+    pub real_time: bool,
     /// Requests that may be under way; beyond it a due request is shed. At [`Pace::Max`] requests wait instead, and each
     /// engine has an equal share, of at least one.
     pub in_flight_max: usize,
@@ -49,6 +51,7 @@ impl SendOptions {
             when_busy: WhenBusy::Extra,
             timeout_ns: 30_000_000_000,
             spin_ns: 0,
+            real_time: true,
             in_flight_max: 100_000,
             connections_max: None,
             rate_max: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Different messages of a backend that are kept.
 const MESSAGES_MAX: usize = 16;
@@ -37,12 +37,19 @@ pub(super) struct Sums {
     pub(super) exported: AtomicU64,
     pub(super) rejected: AtomicU64,
     pub(super) dropped: AtomicU64,
+    /// Batches are made no faster than the backend takes them.
+    pub(super) backend_is_slow: AtomicBool,
 }
 
 impl Account {
     /// An empty one whose sums others see.
     pub(super) fn shown_in(shown: Arc<Sums>) -> Self {
         Self { shown, ..Self::default() }
+    }
+
+    /// Tells whether as many batches are on their way as may be.
+    pub(super) fn all_on_their_way(&self, are: bool) {
+        self.shown.backend_is_slow.store(are, Relaxed);
     }
 
     /// Counts a batch of so many spans.

@@ -9,7 +9,8 @@ use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use super::wire::{self, field_len, open};
 
 /// Spans in one message. By bytes a message holds some thousands; more would only come later.
 pub(super) const BATCH_SPANS_MAX: u64 = 2_048;
@@ -24,8 +25,6 @@ const SCOPE: u32 = 1;
 const SPANS: u32 = 2;
 /// Field of both.
 const SCHEMA_URL: u32 = 3;
-/// Each of the fields above has a key of one byte.
-const KEY_BYTES: usize = 1;
 
 /// The two encodings of OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +70,8 @@ pub(super) struct Batch {
     spans: u64,
     /// One span, as long as it is not known where it goes.
     one: Vec<u8>,
+    /// Its fields, as long as it is not known how long they are.
+    fields: Vec<u8>,
 }
 
 impl Batch {
@@ -79,14 +80,23 @@ impl Batch {
         let message = ResourceMessage { attributes: attributes.0, ..ResourceMessage::default() };
         let resource = around(encoding, RESOURCE, &message, schema_url.as_deref());
         let scope = around(encoding, SCOPE, &ScopeMessage::from((scope, None)), scope.schema_url());
-        Self { encoding, bytes_max, resource, scope, encoded: Vec::new(), spans: 0, one: Vec::new() }
+        Self {
+            encoding,
+            bytes_max,
+            resource,
+            scope,
+            encoded: Vec::new(),
+            spans: 0,
+            one: Vec::new(),
+            fields: Vec::new(),
+        }
     }
 
     /// Puts a span in.
     pub(super) fn push(&mut self, span: SpanData) -> Pushed {
         let mut one = std::mem::take(&mut self.one);
         one.clear();
-        encode(self.encoding, &Span::from(span), &mut one);
+        self.encode(span, &mut one);
         let pushed = if self.message_len(one.len()) > self.bytes_max {
             Pushed::TooLarge
         } else if self.spans > 0
@@ -105,6 +115,26 @@ impl Batch {
         }
         self.one = one;
         pushed
+    }
+
+    /// Appends a span with what a message has before it.
+    fn encode(&mut self, span: SpanData, out: &mut Vec<u8>) {
+        match self.encoding {
+            Encoding::Protobuf => {
+                self.fields.clear();
+                if wire::is_plain(&span) {
+                    wire::encode(&span, &mut self.fields);
+                } else {
+                    Span::from(span).encode_raw(&mut self.fields);
+                }
+                open(SPANS, self.fields.len(), out);
+                out.extend_from_slice(&self.fields);
+            }
+            // Texts and numbers into memory: there is nothing that could fail.
+            Encoding::Json => {
+                let _ = serde_json::to_writer(out, &Span::from(span));
+            }
+        }
     }
 
     /// How many spans are in it.
@@ -209,28 +239,4 @@ fn around<M: prost::Message + serde::Serialize>(
             Around { before: serde_json::to_vec(message).unwrap_or_default(), after: after.into_bytes() }
         }
     }
-}
-
-fn encode(encoding: Encoding, span: &Span, out: &mut Vec<u8>) {
-    match encoding {
-        Encoding::Protobuf => {
-            open(SPANS, span.encoded_len(), out);
-            span.encode_raw(out);
-        }
-        // Texts and numbers into memory: there is nothing that could fail.
-        Encoding::Json => {
-            let _ = serde_json::to_writer(out, span);
-        }
-    }
-}
-
-/// Key and length of a field with `len` bytes.
-fn open(number: u32, len: usize, out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(len as u64, out);
-}
-
-/// Length of a whole field with `len` bytes.
-const fn field_len(len: usize) -> usize {
-    KEY_BYTES + encoded_len_varint(len as u64) + len
 }

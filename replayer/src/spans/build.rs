@@ -28,11 +28,12 @@ use self::interned::Interned;
 use super::SpanBudget;
 use crate::clock::Clock;
 use crate::dial::Peer;
+use crate::endpoints::{OTHER_METHOD, parts};
 use crate::job::{Budgeted, Job, Progress, RunFacts};
 use crate::target::{Place, Target};
 
 pub(crate) use keys::SCHEMA_URL;
-pub(crate) use method::{Methods, OTHER as OTHER_METHOD};
+pub(crate) use method::Methods;
 pub(crate) use resource::resource;
 pub use resource::resource_attributes;
 pub use run::RunEnd;
@@ -123,14 +124,13 @@ impl Server {
 }
 
 impl Endpoint {
-    /// From `GET /users/{id}`. A method that is not known is no part of a span's name.
+    /// From `GET /users/{id}`. A method that is not known is no part of a span's name, nor is a template that is not.
     fn of(name: &str, methods: &Methods) -> Self {
-        match name.split_once(' ') {
-            Some((method, template)) if methods.known(method.as_bytes()).is_some() => {
-                Self { name: name.to_owned(), template: Some(shared(template)) }
-            }
-            Some((_, template)) => Self { name: format!("HTTP {template}"), template: Some(shared(template)) },
-            None => Self { name: "HTTP".to_owned(), template: None },
+        let (method, template) = parts(name);
+        let method = if methods.known(method.as_bytes()).is_some() { method } else { "HTTP" };
+        match template {
+            Some(template) => Self { name: format!("{method} {template}"), template: Some(shared(template)) },
+            None => Self { name: method.to_owned(), template: None },
         }
     }
 }
@@ -200,7 +200,7 @@ impl SpanBuilder {
             Some(known) => out.push(text(keys::METHOD, known)),
             None => {
                 let original = String::from_utf8_lossy(method).into_owned();
-                out.push(text(keys::METHOD, method::OTHER.into()));
+                out.push(text(keys::METHOD, OTHER_METHOD.into()));
                 out.push(text(keys::METHOD_ORIGINAL, url::cut(original, AGENT_BYTES_MAX).into()));
             }
         }

@@ -130,7 +130,9 @@ impl Export {
         if self.ready.is_none() && is_due {
             self.ready = self.batch.finish();
         }
-        if self.deliveries.len() >= DELIVERIES_MAX {
+        let all_on_their_way = self.deliveries.len() >= DELIVERIES_MAX;
+        self.account.all_on_their_way(all_on_their_way);
+        if all_on_their_way {
             return;
         }
         let Some(message) = self.ready.take() else { return };

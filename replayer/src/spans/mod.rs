@@ -25,6 +25,7 @@ mod headers;
 mod http;
 mod options;
 mod transport;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ use rtrb::{Producer, RingBuffer};
 pub(crate) use account::Fate;
 pub(crate) use batch::Message;
 pub use budget::{HeadBudget, SpanBudget};
-pub(crate) use build::{Methods, OTHER_METHOD, SCHEMA_URL, resource, scheme};
+pub(crate) use build::{Methods, SCHEMA_URL, resource, scheme};
 pub use build::{RunEnd, SpanBuilder, SpanOptions, resource_attributes};
 pub(crate) use deliver::Courier;
 pub use endpoint::{Endpoint, PathRule};
@@ -191,6 +192,12 @@ impl SpanSink {
             note(kept, &job);
             push(queue, taken, dropped, job);
         });
+    }
+
+    /// The share of the queue, in percent, that the exporter has not come to yet; 0 where it waits for the backend.
+    pub(crate) fn behind_percent(&self) -> usize {
+        let is_slow = self.sums.backend_is_slow.load(std::sync::atomic::Ordering::Relaxed);
+        self.queue.as_ref().filter(|_| !is_slow).map_or(0, crate::turns::full_percent)
     }
 
     /// Places in the plan of the requests that were kept at their end since this was asked last.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
@@ -122,6 +122,75 @@ proptest! {
 #[test]
 fn a_message_of_protobuf_is_the_one_of_opentelemetry_to_the_byte() {
     let spans: Vec<_> = (0..40).map(|number| span(number, format!("GET /{number}"))).collect();
+    let (messages, _) = batched(Encoding::Protobuf, usize::MAX, &spans);
+    assert_eq!(messages[0].bytes, expected(spans).encode_to_vec());
+}
+
+/// Of everything that a span may have, something.
+fn any_span() -> impl Strategy<Value = SpanData> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_filter("a number", |one| !one.is_nan()).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        "[a-zü]{0,200}".prop_map(Value::from),
+    ];
+    let attributes = || {
+        let pair = ("[a-z.]{0,140}", value.clone());
+        prop::collection::vec(pair.prop_map(|(key, value)| KeyValue::new(key, value)), 0..6)
+    };
+    let context =
+        (any::<u64>(), any::<u8>(), any::<bool>(), any::<bool>()).prop_map(|(ids, flags, remote, has_state)| {
+            let state = if has_state {
+                TraceState::from_key_value([("a", "1"), ("b", "x")]).unwrap()
+            } else {
+                TraceState::NONE
+            };
+            let ids = (TraceId::from(u128::from(ids) << 7), SpanId::from(ids));
+            SpanContext::new(ids.0, ids.1, TraceFlags::new(flags), remote, state)
+        });
+    let link = (context.clone(), attributes(), 0..3_u32);
+    let links = prop::collection::vec(link.prop_map(|(context, all, dropped)| Link::new(context, all, dropped)), 0..3);
+    let status = prop_oneof![Just(Status::Unset), Just(Status::Ok), "[a-z]{0,9}".prop_map(Status::error)];
+    let times = (any::<u32>(), any::<u32>());
+    (context, 0..5_usize, any::<u64>(), any::<bool>(), attributes(), links, status, times, any::<[u32; 2]>()).prop_map(
+        |(context, kind, parent, remote, attributes, all, status, times, dropped)| {
+            let at = |ns: u32| SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::from(ns));
+            let kinds =
+                [SpanKind::Client, SpanKind::Server, SpanKind::Producer, SpanKind::Consumer, SpanKind::Internal];
+            let mut links = SpanLinks::default();
+            (links.links, links.dropped_count) = (all, dropped[0]);
+            SpanData {
+                span_context: context,
+                parent_span_id: SpanId::from(parent),
+                parent_span_is_remote: remote,
+                span_kind: kinds[kind].clone(),
+                start_time: at(times.0),
+                end_time: at(times.1),
+                attributes,
+                dropped_attributes_count: dropped[1],
+                links,
+                status,
+                ..span(1, "GET /any".into())
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_span_is_the_one_of_opentelemetry_to_the_byte(spans in prop::collection::vec(any_span(), 1..4)) {
+        let (messages, _) = batched(Encoding::Protobuf, usize::MAX, &spans);
+        prop_assert_eq!(&messages[0].bytes[..], &expected(spans).encode_to_vec()[..]);
+    }
+}
+
+#[test]
+fn events_and_lists_are_the_ones_of_opentelemetry_too() {
+    let mut with_list = span(1, "a".into());
+    with_list.attributes.push(KeyValue::new("all", Value::Array(vec![1_i64, 2].into())));
+    let mut with_event = span(2, "b".into());
+    with_event.events.events.push(Event::new("paused", SystemTime::UNIX_EPOCH, vec![KeyValue::new("n", 1)], 0));
+    let spans = vec![with_list, with_event];
     let (messages, _) = batched(Encoding::Protobuf, usize::MAX, &spans);
     assert_eq!(messages[0].bytes, expected(spans).encode_to_vec());
 }

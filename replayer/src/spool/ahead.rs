@@ -5,7 +5,7 @@
 use std::sync::mpsc::SyncSender;
 
 use formats::model::{Exchange, Message};
-use formats::session::{Event, Session, SessionError};
+use formats::session::{Event, Session, SessionError, Wanted};
 
 /// Batches on their way.
 pub(super) const BATCHES_MAX: usize = 4;
@@ -21,11 +21,11 @@ pub(super) struct Batch {
     pub(super) events: Vec<Result<Event, SessionError>>,
 }
 
-/// Reads everything up to the first error, unless nobody listens any more.
-pub(super) fn read(sessions: &[Session], out: &SyncSender<Batch>) {
-    for (session, from) in (0..).zip(sessions) {
+/// Reads what is wanted of each session up to the first error, unless nobody listens any more.
+pub(super) fn read<'a>(sessions: impl IntoIterator<Item = (&'a Session, Wanted)>, out: &SyncSender<Batch>) {
+    for (session, (from, wanted)) in (0..).zip(sessions) {
         let (mut events, mut bytes) = (Vec::with_capacity(EVENTS_MAX), 0);
-        for event in from.events() {
+        for event in from.wanted(wanted) {
             let is_last = event.is_err();
             if let Ok(Event::Exchange(exchange)) = &event {
                 bytes += exchange_bytes(exchange);
@@ -81,7 +81,7 @@ mod tests {
         writer.finish().unwrap();
         let session = Session::open(&path).unwrap();
         let (out, all) = sync_channel(100);
-        read(&[session.clone(), session], &out);
+        read([(&session, Wanted::default()), (&session, Wanted::default())], &out);
         drop(out);
         let is_exchange = |event: &Result<Event, SessionError>| matches!(event, Ok(Event::Exchange(_)));
         all.iter()

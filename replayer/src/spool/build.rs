@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use foldhash::{HashMap, HashSet};
-use formats::session::Session;
+use formats::session::{Session, Wanted};
 
 use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
 use super::connections::{Connections, Last};
@@ -161,8 +161,11 @@ impl<'a> Builder<'a> {
         let (read, batches) = sync_channel(ahead::BATCHES_MAX);
         let (out, choices) = sync_channel(BATCHES_MAX);
         let chooser = Chooser::new(self.survey, self.selection, out);
+        let shifts_ns = self.survey.shifts_ns.iter();
+        let wanted: Vec<(&Session, Wanted)> =
+            sessions.iter().zip(shifts_ns.map(|shift_ns| self.selection.wanted(*shift_ns))).collect();
         let (taken, found) = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || ahead::read(sessions, &read));
+            let reading = scope.spawn(move || ahead::read(wanted, &read));
             let choosing = scope.spawn(move || chooser.run(sessions, batches, prepare));
             // On an error the channel is dropped here, which ends the choosing, and that the reading.
             let taken = self.take_all(choices, progress);

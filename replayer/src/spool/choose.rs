@@ -15,15 +15,13 @@ use formats::wire::ResponseTo;
 
 use super::Traces;
 use super::ahead::Batch;
+use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, OTHER_METHODS_MAX, others, parts};
 use crate::error::ReplayError;
 use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
 use crate::survey::{Selection, Survey};
 
 /// Exchanges that are handed over at once.
 const BATCH: usize = 128;
-/// Endpoints that are told apart; each has histograms of its own. What comes later is one row.
-const ENDPOINTS_MAX: usize = 500;
-const OTHER_ENDPOINTS: &str = "(other endpoints)";
 /// Recorded authorities that are remembered for the origin check.
 const AUTHORITIES_MAX: usize = 1_000;
 
@@ -203,7 +201,14 @@ impl<'a> Chooser<'a> {
         if let Some(index) = self.endpoints.get(&name) {
             return *index;
         }
-        let name = if self.endpoints.len() < ENDPOINTS_MAX { name } else { OTHER_ENDPOINTS.to_owned() };
+        let name = match self.endpoints.len() {
+            0..ENDPOINTS_MAX => name,
+            rows => {
+                let name = others(parts(&name).0);
+                let has_room = rows < ENDPOINTS_MAX + OTHER_METHODS_MAX || self.endpoints.contains_key(&name);
+                if has_room { name } else { others(OTHER_METHOD) }
+            }
+        };
         let next = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
         let index = *self.endpoints.entry(name.clone()).or_insert(next);
         if index == next {

@@ -101,7 +101,8 @@ fn add(
         if let Some(name) = &endpoint {
             rule = rule.about(name).map_err(|what| bad(format!("the rule `{text}` {what}")))?;
         }
-        budgets.push(Budget { rule, name: name.clone(), why: why.clone(), link: link.clone() });
+        let place = Some(format!("line {line}"));
+        budgets.push(Budget { rule, name: name.clone(), why: why.clone(), link: link.clone(), place });
     }
     Ok(())
 }

@@ -34,6 +34,34 @@ pub fn judge(rules: &[Applied], counted: &Counted, seen: Option<&[Seen]>) -> Vec
     .collect()
 }
 
+/// The same of a run of which not everything is known: of a rule that is about anything else one cannot tell. `knows` is
+/// asked for fields of the run's result.
+#[must_use]
+pub fn judge_known(
+    rules: &[Applied],
+    counted: &Counted,
+    seen: Option<&[Seen]>,
+    knows: impl Fn(&str) -> bool,
+) -> Vec<Threshold> {
+    let mut judged = judge(rules, counted, seen);
+    for (one, applied) in judged.iter_mut().zip(rules) {
+        let rule = &applied.budget.rule;
+        if let Some((field, words)) = rule.metric.read_from().filter(|(field, _)| !knows(field)) {
+            *one = Threshold {
+                outcome: Judged::CannotTell,
+                measured: None,
+                excess: None,
+                values: 0,
+                since_s: None,
+                traces: Vec::new(),
+                said: format!("{}: cannot tell, since nobody knows {words} ({field})", subject(rule, applied)),
+                ..one.clone()
+            };
+        }
+    }
+    judged
+}
+
 /// Rules as they stand in the result of a run that is not over, each once.
 #[must_use]
 pub fn unjudged(rules: &[Applied]) -> Vec<Threshold> {
@@ -115,6 +143,22 @@ fn subject(rule: &Rule, applied: &Applied) -> String {
     let endpoint = applied.endpoint.as_ref().map(|(_, name)| quoted(name));
     let parts: Vec<String> = status.into_iter().chain(endpoint).collect();
     if parts.is_empty() { rule.metric.to_string() } else { format!("{}({})", rule.metric, parts.join(", ")) }
+}
+
+impl Metric {
+    /// The field of a result that has what it counts, and what that is; a distribution that is not there is empty.
+    fn read_from(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Time { .. } => None,
+            Self::Share(kind) | Self::Count(kind) => Some(match kind {
+                Kind::Errors => ("errors", "which requests failed"),
+                Kind::Status => ("status", "how requests were answered"),
+                Kind::Shed => ("shed", "what was not sent"),
+                Kind::TurnedAway => ("turned_away", "who was turned away"),
+            }),
+            Self::Requests | Self::Throughput => Some(("completed", "which requests were answered")),
+        }
+    }
 }
 
 impl Rule {

@@ -17,7 +17,7 @@ mod tests;
 mod words;
 
 pub use budgets::{BUDGETS_BYTES_MAX, BudgetsError, budgets};
-pub use judge::{judge, unjudged};
+pub use judge::{judge, judge_known, unjudged};
 pub use parse::{RuleError, WINDOW_S_MAX};
 pub use plan::{Applied, ApplyError, Budget, ROLLING_MAX, RULES_MAX, apply};
 pub use rule::Rule;

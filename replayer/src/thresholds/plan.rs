@@ -1,6 +1,7 @@
 //! Rules as they apply to a run: its endpoints by index, its windows, and each endpoint by itself where a rule says so.
 
 use super::rule::{Endpoints, Rule, Window};
+use crate::endpoints::{ENDPOINTS_MAX, are_others};
 
 /// Rules of one run at most, each endpoint of `*` counted.
 pub const RULES_MAX: usize = 5_000;
@@ -20,11 +21,13 @@ pub struct Budget {
     pub why: Option<String>,
     /// Where more is written.
     pub link: Option<String>,
+    /// Where it stands: file and line.
+    pub place: Option<String>,
 }
 
 impl From<Rule> for Budget {
     fn from(rule: Rule) -> Self {
-        Self { rule, name: None, why: None, link: None }
+        Self { rule, name: None, why: None, link: None, place: None }
     }
 }
 
@@ -50,8 +53,25 @@ impl Applied {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// A rule about an endpoint that is not in the plan.
-    #[error("the rule `{rule}` is about an endpoint that is not there: `{endpoint}`")]
+    #[error("{}the rule `{rule}` is about an endpoint that is not there: `{endpoint}`", at(place))]
     NoEndpoint {
+        /// Where the rule stands, if in a file.
+        place: Option<String>,
+        /// The rule.
+        rule: String,
+        /// The name.
+        endpoint: String,
+        /// Endpoints with names like it.
+        near: Vec<String>,
+    },
+    /// The same where there are more endpoints than are told apart.
+    #[error(
+        "{}the rule `{rule}` is about an endpoint that has no row of its own: `{endpoint}`; the first {ENDPOINTS_MAX} of a recording have one, and there are more here, which count together",
+        at(place)
+    )]
+    Beyond {
+        /// Where the rule stands, if in a file.
+        place: Option<String>,
         /// The rule.
         rule: String,
         /// The name.
@@ -82,9 +102,12 @@ impl ApplyError {
         match self {
             Self::NoEndpoint { near, .. } if near.is_empty() => "there are no endpoints".to_owned(),
             Self::NoEndpoint { near, .. } => {
-                let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-                format!("names like it: {}; `reenact inspect SESSION` names them all", near.join(", "))
+                format!("names like it: {}; `reenact inspect SESSION` names them all", quoted(near))
             }
+            Self::Beyond { near, .. } => format!(
+                "make one of those that are the same, with --template /users/{{name}} or --learn-templates, or choose with --filter; names like it: {}",
+                quoted(near)
+            ),
             Self::TooMany { .. } => "name the endpoints that matter".to_owned(),
             Self::TooManyRolling { .. } => "name the endpoints that matter, or leave the window out".to_owned(),
         }
@@ -117,9 +140,13 @@ pub fn apply<'a>(
             }
             Endpoints::Named(name) => {
                 let Some((index, _)) = endpoints.clone().find(|(_, there)| there == name) else {
+                    let has_more = endpoints.clone().any(|(_, there)| are_others(there));
                     let near = nearest(name, endpoints.map(|(_, name)| name));
-                    let rule = budget.rule.to_string();
-                    return Err(ApplyError::NoEndpoint { rule, endpoint: name.clone(), near });
+                    let (rule, endpoint, place) = (budget.rule.to_string(), name.clone(), budget.place.clone());
+                    return Err(match has_more {
+                        true => ApplyError::Beyond { place, rule, endpoint, near },
+                        false => ApplyError::NoEndpoint { place, rule, endpoint, near },
+                    });
                 };
                 applied.push(one(Some((index, name.clone()))));
             }
@@ -130,6 +157,15 @@ pub fn apply<'a>(
     }
     let rolling = applied.iter().filter(|one| matches!(one.window, Window::Any(_))).count();
     if rolling > ROLLING_MAX { Err(ApplyError::TooManyRolling { count: rolling }) } else { Ok(applied) }
+}
+
+/// What stands before an error about a rule in a file.
+fn at(place: &Option<String>) -> String {
+    place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default()
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Names that differ least from this one.

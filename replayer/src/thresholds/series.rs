@@ -164,7 +164,8 @@ impl Followed {
         }
         let end = &job.progress;
         let Some((at_ns, is_part, value)) = self.rule.reads(job, options.loop_model) else { return };
-        if is_part && self.rule.op.is_upwards() {
+        // Of what was never sent there is no trace to look at.
+        if is_part && self.rule.op.is_upwards() && end.shed.is_none() {
             keep(&mut self.examples, value.unwrap_or(end.done_ns.saturating_sub(job.due_ns)), job.fresh.trace_id);
         }
         let at_s = at_ns / SECOND_NS;

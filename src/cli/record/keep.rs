@@ -39,7 +39,7 @@ pub(crate) struct KeepArgs {
     /// Keep requests that a replay sent, too
     #[arg(long, env = "REENACT_RECORD_REPLAYS")]
     pub(crate) record_replays: bool,
-    /// Kept of each body; the true length is kept in any case
+    /// Kept of each body, 0 keeps none; the true length is kept in any case
     #[arg(long, env = "REENACT_BODY_MAX", value_name = "SIZE", default_value = "16MiB", value_parser = units::body_size)]
     pub(crate) body_max: u64,
 
@@ -69,7 +69,7 @@ pub(crate) struct KeepArgs {
     #[arg(long, env = "REENACT_LEVEL", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub(crate) level: i32,
     /// Bytes of exchanges that are compressed together; a flush closes smaller ones
-    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", default_value = "2MiB", value_parser = units::size)]
+    #[arg(long, env = "REENACT_BLOCK_SIZE", value_name = "SIZE", default_value = "2MiB", value_parser = units::block_size)]
     pub(crate) block_size: u64,
     /// Begin a new segment when this one is larger
     #[arg(long, env = "REENACT_ROTATE_SIZE", value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]

@@ -10,9 +10,10 @@ use crate::units;
 
 #[derive(Debug, Args)]
 pub(crate) struct OperateArgs {
-    /// Address of its own for /livez, /readyz, /metrics and, from this machine only, /recording: 127.0.0.1:9090 or unix:PATH
-    #[arg(long, env = "REENACT_ADMIN", value_name = "ADDR")]
-    pub(crate) admin: Option<Endpoint>,
+    /// Address of its own for /livez, /readyz, /metrics and, where it is of loopback or a Unix socket, /recording:
+    /// 127.0.0.1:9090 or unix:PATH (repeatable)
+    #[arg(long, env = "REENACT_ADMIN", value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) admin: Vec<Endpoint>,
     /// How long traffic is passed on, and accepted, after a signal [default: 0s after SIGINT; after SIGTERM until the last
     /// connection has ended, at most 30s]
     #[arg(long, env = "REENACT_DRAIN", value_name = "DURATION", value_parser = units::duration)]

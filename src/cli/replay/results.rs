@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use replayer::compared;
 use replayer::outputs::Output;
 
 use crate::secret::Reference;
@@ -14,7 +15,7 @@ pub(crate) struct ResultArgs {
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds in any case
+    /// (openmetrics); the first two are written with thresholds, and report.html (html) always, in any case
     #[arg(
         long,
         env = "REENACT_OUTPUT",
@@ -49,15 +50,28 @@ pub(crate) enum OutputForm {
     Csv,
     #[value(name = "openmetrics")]
     OpenMetrics,
+    Html,
 }
 
-impl From<OutputForm> for Output {
-    fn from(form: OutputForm) -> Self {
-        match form {
-            OutputForm::Markdown => Self::Markdown,
-            OutputForm::Junit => Self::Junit,
-            OutputForm::Csv => Self::Csv,
-            OutputForm::OpenMetrics => Self::OpenMetrics,
+impl OutputForm {
+    /// `None` for the page, which every result has.
+    pub(crate) const fn of_run(self) -> Option<Output> {
+        match self {
+            Self::Markdown => Some(Output::Markdown),
+            Self::Junit => Some(Output::Junit),
+            Self::Csv => Some(Output::Csv),
+            Self::OpenMetrics => Some(Output::OpenMetrics),
+            Self::Html => None,
+        }
+    }
+
+    /// `None` for what a comparison has not.
+    pub(crate) const fn of_comparison(self) -> Option<compared::Output> {
+        match self {
+            Self::Markdown => Some(compared::Output::Markdown),
+            Self::Junit => Some(compared::Output::Junit),
+            Self::Html => Some(compared::Output::Page),
+            Self::Csv | Self::OpenMetrics => None,
         }
     }
 }

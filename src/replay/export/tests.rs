@@ -18,7 +18,8 @@ fn sent(line: &str, environment: &[(&str, &str)]) -> Result<(String, Vec<String>
     let environment = environment.iter().map(|(name, value)| (OsString::from(*name), OsString::from(*value)));
     let variables = Variables::of(Signal::Traces, environment).unwrap();
     let chosen = backend::choose(&args, args.otlp_endpoint.is_some()).map_err(|failure| failure.to_string())?;
-    let options = otlp(&args, chosen.as_ref(), &variables).map_err(|failure| failure.to_string())?.unwrap();
+    let options =
+        otlp(&args, chosen.as_ref(), &variables, || Ok(None)).map_err(|failure| failure.to_string())?.unwrap();
     let names = options.headers.iter().map(|header| header.name().to_owned()).collect();
     Ok((format!("{:?}", options.endpoint), names))
 }

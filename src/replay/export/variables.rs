@@ -1,4 +1,5 @@
-//! The standard variables of the OTLP exporter, `OTEL_EXPORTER_OTLP_*`: a signal's own come first, empty ones are unset.
+//! The standard variables of the OTLP exporter, `OTEL_EXPORTER_OTLP_*`: a signal's own come first, empty ones are unset; and
+//! those of an SDK that say whether there is one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -122,9 +123,64 @@ impl Variables {
     }
 }
 
+/// Turns off every SDK.
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+/// Says which exporters spans have.
+const EXPORTERS: &str = "OTEL_TRACES_EXPORTER";
+/// What an SDK would use, and what is used here instead.
+const INSTEAD: [(&str, &str); 2] = [
+    ("OTEL_TRACES_SAMPLER", "--trace-sample says which requests are sampled"),
+    ("OTEL_BSP_", "--otlp-batch-max and --otlp-flush say how spans are batched"),
+];
+
+/// What in the environment says that spans go nowhere, as in `OTEL_SDK_DISABLED=true`.
+///
+/// # Errors
+/// When it asks for an exporter that there is not here.
+pub(super) fn turned_off(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Failure> {
+    let is = |value: &str, known: &str| value.trim().eq_ignore_ascii_case(known);
+    if let Some(value) = variable(DISABLED).filter(|value| is(value, "true")) {
+        return Ok(Some(format!("{DISABLED}={value}")));
+    }
+    match variable(EXPORTERS).filter(|value| !value.trim().is_empty()) {
+        None => Ok(None),
+        Some(value) if is(&value, "none") => Ok(Some(format!("{EXPORTERS}={value}"))),
+        Some(value) if value.split(',').all(|one| is(one, "otlp")) => Ok(None),
+        Some(value) => Err(Failure::new(format!("{EXPORTERS}: `{value}` cannot be honoured"))
+            .hint("there are otlp and none, and --otlp-file writes spans to a file")),
+    }
+}
+
+/// What is said about variables that an SDK would use and that are not used here.
+pub(super) fn unused(names: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = String> {
+    names.into_iter().filter_map(|name| {
+        let name = name.into_string().ok()?;
+        let (_, instead) = INSTEAD.iter().find(|(prefix, _)| name.starts_with(prefix))?;
+        Some(format!("{name} is not used: {instead}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_sdk_that_is_turned_off_and_exporters_that_there_are_not() {
+        let of = |rows: &[(&str, &str)]| {
+            let value = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
+            turned_off(value).map_err(|failure| failure.to_string())
+        };
+        let off = |text: &str| Ok(Some(text.to_owned()));
+        for rows in [&[][..], &[(DISABLED, "false")], &[(DISABLED, "1")], &[(EXPORTERS, "")], &[(EXPORTERS, " otlp")]] {
+            assert_eq!(of(rows), Ok(None), "{rows:?}");
+        }
+        assert_eq!(of(&[(DISABLED, "TRUE"), (EXPORTERS, "otlp")]), off("OTEL_SDK_DISABLED=TRUE"));
+        assert_eq!(of(&[(EXPORTERS, "none")]), off("OTEL_TRACES_EXPORTER=none"));
+        for bad in ["zipkin", "otlp,console", "otlp,"] {
+            let said = of(&[(EXPORTERS, bad)]).unwrap_err();
+            assert!(said.contains(&format!("OTEL_TRACES_EXPORTER: `{bad}` cannot be honoured")), "{said}");
+        }
+    }
 
     fn of(rows: &[(&str, &str)]) -> Result<Variables, String> {
         let rows = rows.iter().map(|(name, value)| (OsString::from(*name), OsString::from(*value)));

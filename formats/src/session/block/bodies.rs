@@ -5,8 +5,14 @@
 //! with a chance of less than 2⁻⁸², whoever chose them. It is computed for bodies that come a second time only, so that
 //! bodies which never repeat do not pay for it.
 
+mod json;
+mod read;
+mod templates;
+
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
+use std::ops::Range;
 
 use bytes::Bytes;
 use foldhash::HashMap;
@@ -14,7 +20,12 @@ use foldhash::fast::RandomState;
 use poly1305::Poly1305;
 use poly1305::universal_hash::KeyInit as _;
 
+pub(in super::super) use read::Lent;
+pub(super) use read::{BodyReader, Found};
+
 use super::super::number;
+use super::values::ValueWriter;
+use templates::Templates;
 
 /// Kept bodies of a segment that may lie between one that is borrowed and its borrower.
 pub(crate) const BORROWED_BYTES_MAX: u64 = 32 << 20;
@@ -22,6 +33,9 @@ pub(crate) const BORROWED_BYTES_MAX: u64 = 32 << 20;
 const BORROWED_LEN_MIN: usize = 64;
 /// Different bodies of earlier blocks that are remembered.
 const REMEMBERED_MAX: usize = 32_768;
+/// A body takes at least such a part of its length from a block, so that what is short in a file does not get long in
+/// memory.
+const LEN_COUNTED: usize = 2;
 
 /// What a body's number says in the columns (docs/SPEC.md §6).
 mod number_of {
@@ -49,12 +63,24 @@ struct Seen {
     at_bytes: u64,
 }
 
+/// A body of this block.
+struct Own {
+    at: Range<usize>,
+    /// Which heap it stands in.
+    has_template: bool,
+}
+
 /// The bodies of a block, and what is known of those before it.
 pub(super) struct BodyWriter {
     lens: Vec<u8>,
+    /// Those that are stored as they are.
     heap: Vec<u8>,
-    /// This block's: where each stands, and whether it is kept.
-    own: Vec<(usize, usize)>,
+    /// Those that are stored by templates: one that comes again is compared.
+    by_template: Vec<u8>,
+    own: Vec<Own>,
+    templates: Templates,
+    /// For each body the templates of its parts, from 1, or 0 where it is stored as it is.
+    parts: Vec<u32>,
     own_known: HashMap<u64, u32>,
     kept_in_block: u32,
     /// Each with its length, which is all that is left of it if the lender is lost.
@@ -79,7 +105,10 @@ impl BodyWriter {
         Ok(Self {
             lens: Vec::new(),
             heap: Vec::new(),
+            by_template: Vec::new(),
             own: Vec::new(),
+            templates: Templates::default(),
+            parts: Vec::new(),
             own_known: HashMap::default(),
             kept_in_block: 0,
             borrowed: Vec::new(),
@@ -106,7 +135,7 @@ impl BodyWriter {
         }
         let key = self.hasher.hash_one(&body[..]);
         if let Some(own) = self.own_known.get(&key)
-            && self.own.get(*own as usize).and_then(|(from, to)| self.heap.get(*from..*to)) == Some(&body[..])
+            && self.own.get(*own as usize).and_then(|own| self.own(own)) == Some(&body[..])
         {
             return (number_of::OWN + 2 * u64::from(*own), 2);
         }
@@ -125,6 +154,11 @@ impl BodyWriter {
         self.store(key, body, keep)
     }
 
+    fn own(&self, own: &Own) -> Option<&[u8]> {
+        let heap = if own.has_template { &self.by_template } else { &self.heap };
+        heap.get(own.at.clone())
+    }
+
     fn borrow(&mut self, place: Place, len: usize) -> u32 {
         let next = u32::try_from(self.borrowed.len()).unwrap_or(u32::MAX);
         let borrowed = &mut self.borrowed;
@@ -135,10 +169,18 @@ impl BodyWriter {
     }
 
     fn store(&mut self, key: u64, body: &Bytes, keep: Option<[u8; 16]>) -> (u64, usize) {
-        let from = self.heap.len();
-        self.heap.extend_from_slice(body);
         self.own_known.insert(key, u32::try_from(self.own.len()).unwrap_or(u32::MAX));
-        self.own.push((from, self.heap.len()));
+        let by_template = self.templates.put(body, &mut self.parts);
+        let heap = match by_template {
+            Some(_) => &mut self.by_template,
+            None => {
+                self.parts.push(0);
+                &mut self.heap
+            }
+        };
+        let from = heap.len();
+        heap.extend_from_slice(body);
+        self.own.push(Own { at: from..heap.len(), has_template: by_template.is_some() });
         number::put(&mut self.lens, body.len() as u64 * 2 + u64::from(keep.is_some()));
         if body.len() >= BORROWED_LEN_MIN {
             let at_bytes = self.kept_bytes;
@@ -157,15 +199,26 @@ impl BodyWriter {
                 self.seen.remove(&oldest);
             }
         }
-        (number_of::NEXT, body.len() + 3)
+        let grown = by_template.map_or(body.len(), |grown| grown.max(body.len() / LEN_COUNTED));
+        (number_of::NEXT, grown + 3)
     }
 
-    pub(super) fn lens(&self) -> &[u8] {
-        &self.lens
+    /// The columns of bodies in the order of their numbers: lengths, bytes, templates. `templates` has those of heads and gets
+    /// those of bodies, and value columns from `first_column` on are theirs.
+    pub(super) fn columns(&self, heads: usize, first_column: usize, templates: &mut Vec<u8>) -> [Cow<'_, [u8]>; 3] {
+        let mut parts = Vec::new();
+        // A column of zeros is not written.
+        if !self.templates.is_empty() {
+            self.templates.encode(first_column, templates);
+            let number = |part: &u32| if *part == 0 { 0 } else { heads as u64 + u64::from(*part) };
+            self.parts.iter().for_each(|part| number::put(&mut parts, number(part)));
+        }
+        [Cow::Borrowed(&self.lens), Cow::Borrowed(&self.heap), Cow::Owned(parts)]
     }
 
-    pub(super) fn heap(&self) -> &[u8] {
-        &self.heap
+    /// The value columns of bodies in order.
+    pub(super) fn values(&mut self) -> impl Iterator<Item = (usize, &mut ValueWriter)> {
+        self.templates.values()
     }
 
     /// The borrowed bodies; `offset` is where a block of this segment begins.
@@ -179,118 +232,31 @@ impl BodyWriter {
         out
     }
 
-    /// Begins the next block; what was seen is remembered.
-    pub(super) fn next_block(&mut self) {
+    /// Begins the next block; what was seen is remembered. Room beyond `keep` bytes is given back.
+    pub(super) fn next_block(&mut self, keep: usize) {
         self.lens.clear();
-        self.heap.clear();
         self.own.clear();
         self.own_known.clear();
+        self.templates.clear(keep);
+        self.parts.clear();
         self.kept_in_block = 0;
         self.borrowed.clear();
         self.borrowed_known.clear();
         self.block += 1;
+        for heap in [&mut self.heap, &mut self.by_template] {
+            heap.clear();
+            if heap.capacity() > keep {
+                *heap = Vec::new();
+            }
+        }
     }
 
     /// Begins the next segment, in which nothing has been seen.
     pub(super) fn next_segment(&mut self) {
-        self.next_block();
+        self.next_block(0);
         self.block = 0;
         self.seen.clear();
         self.order.clear();
         self.kept_bytes = 0;
-    }
-
-    /// Gives back more room than a block usually takes.
-    pub(super) fn shrink(&mut self, bytes: usize) {
-        if self.heap.capacity() > bytes {
-            self.heap = Vec::new();
-        }
-    }
-}
-
-/// What a block borrows: where the lender's record was written and with which sequence number it begins, which of the
-/// bodies that it keeps, and the body's length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Lent {
-    pub(in super::super) offset: u64,
-    pub(in super::super) first_seq: u64,
-    pub(in super::super) kept: u64,
-    pub(in super::super) len: u64,
-}
-
-/// The bodies of a block being read.
-pub(super) struct BodyReader {
-    /// Each, and whether it is kept.
-    own: Vec<(Bytes, bool)>,
-    /// Whether a number named each, and the first that none did.
-    named: Vec<bool>,
-    next: usize,
-    /// What it borrows, or its length where the lender is lost.
-    borrowed: Vec<Result<Bytes, u64>>,
-}
-
-/// A body, or the length of one that is lost.
-pub(super) enum Found {
-    Bytes(Bytes),
-    Lost(u64),
-}
-
-impl BodyReader {
-    pub(super) fn new(lens: &[u8], heap: &Bytes) -> Option<Self> {
-        let (mut lens, mut at) = (lens, 0_usize);
-        let mut own = Vec::new();
-        while !lens.is_empty() {
-            let len = number::take_wide(&mut lens)?;
-            let end = at.checked_add(usize::try_from(len >> 1).ok()?)?;
-            if end > heap.len() {
-                return None;
-            }
-            super::add(&mut own, (heap.slice(at..end), len & 1 == 1))?;
-            at = end;
-        }
-        Some(Self { named: vec![false; own.len()], own, next: 0, borrowed: Vec::new() })
-    }
-
-    /// What is borrowed, in order.
-    pub(super) fn lent(column: &[u8]) -> Option<Vec<Lent>> {
-        let mut rest = column;
-        let mut all = Vec::new();
-        while !rest.is_empty() {
-            let mut next = || number::take(&mut rest);
-            let lent = Lent { offset: next()?, first_seq: next()?, kept: next()?, len: next()? };
-            super::add(&mut all, lent)?;
-        }
-        Some(all)
-    }
-
-    pub(super) fn set_borrowed(&mut self, borrowed: Vec<Result<Bytes, u64>>) {
-        self.borrowed = borrowed;
-    }
-
-    /// The bodies that later blocks may borrow, in order.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Bytes> {
-        self.own.iter().filter(|(_, kept)| *kept).map(|(body, _)| body)
-    }
-
-    pub(super) fn take(&mut self, which: u64) -> Option<Found> {
-        match which {
-            number_of::NONE => Some(Found::Bytes(Bytes::new())),
-            number_of::NEXT => {
-                while *self.named.get(self.next)? {
-                    self.next += 1;
-                }
-                self.take_own(self.next)
-            }
-            n if n % 2 == number_of::OWN % 2 => self.take_own(usize::try_from((n - number_of::OWN) / 2).ok()?),
-            n => {
-                let place = usize::try_from((n - number_of::BORROWED) / 2).ok()?;
-                Some(self.borrowed.get(place)?.clone().map_or_else(Found::Lost, Found::Bytes))
-            }
-        }
-    }
-
-    fn take_own(&mut self, place: usize) -> Option<Found> {
-        *self.named.get_mut(place)? = true;
-        self.own.get(place).map(|(body, _)| Found::Bytes(body.clone()))
     }
 }

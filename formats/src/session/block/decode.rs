@@ -59,7 +59,7 @@ pub(in super::super) struct BlockReader {
 impl BlockReader {
     /// Takes the columns apart; `earliest` is the earliest start of a request in the block.
     pub(in super::super) fn new(content: &Bytes, earliest: u64) -> Result<Self, Reason> {
-        let mut tables: [Bytes; 8] = Default::default();
+        let mut tables: [Option<Bytes>; 9] = Default::default();
         let mut numbers = vec![Numbers::default(); id::NUMBERS];
         let mut values = ValueColumns::default();
         let mut rest = &content[..];
@@ -75,7 +75,7 @@ impl BlockReader {
             last = Some(column);
             let Ok(place) = usize::try_from(column) else { continue };
             if let Some(table) = tables.get_mut(place) {
-                *table = bytes;
+                *table = Some(bytes);
             } else if let Some(numbers) = numbers.get_mut(place) {
                 numbers.column = Some(bytes);
             } else if let Some(place) = place.checked_sub(id::VALUES) {
@@ -83,13 +83,17 @@ impl BlockReader {
                 values.push(place, reader)?;
             }
         }
-        let [_, clients, connections, strings, templates, body_lens, bodies, borrowed] = tables;
+        let [_, tables @ .., body_templates] = tables;
+        let [clients, connections, strings, templates, body_lens, bodies, borrowed] =
+            tables.map(Option::unwrap_or_default);
         let bad = |what: &'static str| move || format!("the {what} of a block are damaged");
+        let heads = HeadReader::new(&templates).ok_or_else(bad("templates"))?;
+        let bodies = BodyReader::new(&body_lens, &bodies, body_templates.as_ref(), &heads, &mut values);
         Ok(Self {
             numbers,
-            heads: HeadReader::new(&templates).ok_or_else(bad("templates"))?,
+            heads,
             values,
-            bodies: BodyReader::new(&body_lens, &bodies).ok_or_else(bad("bodies"))?,
+            bodies: bodies.ok_or_else(bad("bodies"))?,
             lent: BodyReader::lent(&borrowed).ok_or_else(bad("borrowed bodies"))?,
             clients: clients_of(&clients)?,
             connections: connections_of(&connections).ok_or_else(bad("connections"))?,
@@ -112,7 +116,7 @@ impl BlockReader {
     }
 
     /// The bodies that later blocks may borrow, in order.
-    pub(in super::super) fn kept(&self) -> impl Iterator<Item = &Bytes> {
+    pub(in super::super) fn kept(&self) -> impl Iterator<Item = Bytes> {
         self.bodies.kept()
     }
 

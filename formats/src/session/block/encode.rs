@@ -8,6 +8,7 @@ use super::heads::{HeadWriter, Kind};
 use super::id;
 use super::{ambiguity_number, dropped_number, end_number, framing_number, protocol_number, source_number};
 use crate::model::{ClientKey, Exchange, Flow, Frame, Instants, Message, Piece};
+use crate::session::compress::PART_BYTES_MIN;
 use crate::session::number::{put, put_sum, zigzag};
 
 /// Column of numbers; not written where all are 0.
@@ -114,38 +115,42 @@ impl BlockWriter {
     }
 
     /// The content. `earliest` is the earliest start of a request in it, and `offset` where a block of this segment begins.
-    pub(in super::super) fn finish(&mut self, earliest: u64, offset: impl Fn(usize) -> Option<u64>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size + 1_024);
+    pub(in super::super) fn finish(&mut self, earliest: u64, offset: impl Fn(usize) -> Option<u64>) -> Content {
+        let mut out = Content { bytes: Vec::with_capacity(self.size + 1_024), cuts: Vec::new() };
         let mut templates = Vec::new();
         self.heads.templates(&mut templates);
+        let (head_templates, head_columns) = self.heads.counts();
+        let [lens, bodies, body_templates] = self.bodies.columns(head_templates, head_columns, &mut templates);
         let borrowed = self.bodies.borrowed(offset);
-        let tables: [(u64, &[u8]); 7] = [
+        let tables: [(u64, &[u8]); 8] = [
             (id::CLIENTS, &self.clients),
             (id::CONNECTIONS, &self.connection_ids),
             (id::STRINGS, &self.strings),
             (id::TEMPLATES, &templates),
-            (id::BODY_LENGTHS, self.bodies.lens()),
-            (id::BODIES, self.bodies.heap()),
+            (id::BODY_LENGTHS, &lens),
+            (id::BODIES, &bodies),
             (id::BORROWED, &borrowed),
+            (id::BODY_TEMPLATES, &body_templates),
         ];
         for (id, bytes) in tables.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
-            column(&mut out, id, bytes);
+            out.column(id, bytes, bytes.len());
         }
         let mut starts = Vec::new();
         put(&mut starts, zigzag(self.first_start.wrapping_sub(earliest)));
         for (id, numbers) in self.numbers.iter().enumerate() {
             if id == id::REQUEST_START {
                 starts.extend_from_slice(&numbers.bytes);
-                column(&mut out, id as u64, &starts);
+                out.column(id as u64, &starts, starts.len());
             } else if numbers.is_needed {
-                column(&mut out, id as u64, &numbers.bytes);
+                out.column(id as u64, &numbers.bytes, numbers.bytes.len());
             }
         }
         let mut part = Vec::new();
-        for (number, values) in self.heads.values() {
+        let of_bodies = self.bodies.values().map(|(number, values)| (head_columns + number, values));
+        for (number, values) in self.heads.values().chain(of_bodies) {
             part.clear();
-            values.finish(&mut part);
-            column(&mut out, (id::VALUES + number) as u64, &part);
+            let values_len = values.finish(&mut part);
+            out.column((id::VALUES + number) as u64, &part, values_len);
         }
         out
     }
@@ -157,8 +162,7 @@ impl BlockWriter {
             numbers.is_needed = false;
         }
         self.heads.clear();
-        self.bodies.next_block();
-        self.bodies.shrink(keep);
+        self.bodies.next_block(keep);
         self.clients.clear();
         self.client_numbers.clear();
         self.connection_ids.clear();
@@ -350,8 +354,22 @@ impl BlockWriter {
     }
 }
 
-fn column(out: &mut Vec<u8>, id: u64, bytes: &[u8]) {
-    put(out, id);
-    put(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+/// What a block holds.
+pub(in super::super) struct Content {
+    pub(in super::super) bytes: Vec<u8>,
+    /// Where something begins that is not like what stands before it.
+    pub(in super::super) cuts: Vec<usize>,
+}
+
+impl Content {
+    /// Adds a column, whose last `alike` bytes are of one kind.
+    fn column(&mut self, id: u64, bytes: &[u8], alike: usize) {
+        put(&mut self.bytes, id);
+        put(&mut self.bytes, bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+        if alike >= PART_BYTES_MIN {
+            let end = self.bytes.len();
+            self.cuts.extend([end - alike, end]);
+        }
+    }
 }

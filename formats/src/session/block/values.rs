@@ -3,32 +3,54 @@
 use std::hash::BuildHasher as _;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::super::number;
 use super::VALUES_MAX;
 
 /// Each client's latest value or template, by the client's number in the block.
+///
+/// There is room for the clients up to so many times as far as there were values: a block may name four million clients and as
+/// many columns, of which a few bytes reach each, so that room up to the client in each column would be terabytes.
 #[derive(Default)]
-pub(super) struct Latest(Vec<u32>);
+pub(super) struct Latest {
+    near: Vec<u32>,
+    /// Of clients that were further away when they came.
+    far: HashMap<usize, u32>,
+    sets: usize,
+}
+
+/// Room in a list of clients for each value that was put into it.
+const ROOM_OF_A_VALUE: usize = 16;
 
 impl Latest {
     pub(super) fn get(&self, client: usize) -> Option<usize> {
-        self.0.get(client).and_then(|place| place.checked_sub(1)).map(|place| place as usize)
+        let near = self.near.get(client).and_then(|place| place.checked_sub(1));
+        near.or_else(|| self.far.get(&client).copied()).map(|place| place as usize)
     }
 
     pub(super) fn set(&mut self, client: usize, place: usize) {
-        if self.0.len() <= client {
-            self.0.resize(client + 1, 0);
+        let Ok(place) = u32::try_from(place) else { return };
+        self.sets += 1;
+        if self.near.len() <= client {
+            if client / ROOM_OF_A_VALUE >= self.sets {
+                self.far.insert(client, place);
+                return;
+            }
+            self.near.resize(client + 1, 0);
         }
-        if let Some(slot) = self.0.get_mut(client) {
-            *slot = u32::try_from(place + 1).unwrap_or(0);
+        if let Some(slot) = self.near.get_mut(client) {
+            *slot = place.saturating_add(1);
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.near.clear();
+        self.far.clear();
+        self.sets = 0;
     }
 }
 
@@ -40,12 +62,28 @@ pub(super) struct ValueWriter {
     heap: Vec<u8>,
     /// Where each different value stands in the heap.
     ends: Vec<usize>,
-    known: HashTable<u32>,
+    /// The hash of each and its place, so that a table that grows looks at no values.
+    known: HashTable<(u32, u32)>,
     latest: Latest,
     hasher: RandomState,
 }
 
 impl ValueWriter {
+    /// The client's latest value and its place.
+    pub(super) fn latest(&self, client: usize) -> Option<(usize, &[u8])> {
+        let place = self.latest.get(client)?;
+        Some((place, at(&self.heap, &self.ends, place)))
+    }
+
+    /// Adds `value`, which is the one at `place` where that is told; returns by how many bytes the column grew.
+    pub(super) fn put_at(&mut self, client: usize, place: Option<usize>, value: &[u8]) -> usize {
+        if place.is_some() && self.latest.get(client) == place {
+            self.refs.push(0);
+            return 1;
+        }
+        self.put(client, value)
+    }
+
     /// Adds `value`; returns by how many bytes the column grew.
     pub(super) fn put(&mut self, client: usize, value: &[u8]) -> usize {
         if let Some(latest) = self.latest.get(client)
@@ -55,36 +93,49 @@ impl ValueWriter {
             return 1;
         }
         let Self { refs, lens, heap, ends, known, latest, hasher } = self;
-        let hash = hasher.hash_one(value);
-        if let Some(place) = known.find(hash, |place| at(heap, ends, *place as usize) == value) {
-            latest.set(client, *place as usize);
-            number::put_sum(refs, u64::from(*place), 2);
-            return 2;
-        }
         let place = ends.len();
+        let hash = (hasher.hash_one(value) >> 32) as u32;
+        let is_it = |(other, place): &(u32, u32)| *other == hash && at(heap, ends, *place as usize) == value;
+        match known.entry(spread(hash), is_it, |(hash, _)| spread(*hash)) {
+            Entry::Occupied(known) => {
+                let place = known.get().1;
+                latest.set(client, place as usize);
+                number::put_sum(refs, u64::from(place), 2);
+                return 2;
+            }
+            // A block has fewer exchanges than a u32 counts; a value that is not known is stored again.
+            Entry::Vacant(unknown) => {
+                if let Ok(place) = u32::try_from(place) {
+                    unknown.insert((hash, place));
+                }
+            }
+        }
         heap.extend_from_slice(value);
         ends.push(heap.len());
-        // A block has fewer exchanges than a u32 counts; a value that is not known is stored again.
-        if let Ok(place) = u32::try_from(place) {
-            known.insert_unique(hash, place, |place| hasher.hash_one(at(heap, ends, *place as usize)));
-        }
         latest.set(client, place);
         refs.push(1);
         number::put(lens, value.len() as u64);
         value.len() + 2
     }
 
-    /// The column's three parts as one.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+    /// The column's three parts as one; returns the length of the last.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> usize {
         number::put(out, self.refs.len() as u64);
         out.extend_from_slice(&self.refs);
         number::put(out, self.lens.len() as u64);
         out.extend_from_slice(&self.lens);
         out.extend_from_slice(&self.heap);
+        self.heap.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.refs.is_empty()
+    }
+
+    /// About how many bytes it keeps for the next block.
+    pub(super) fn room(&self) -> usize {
+        let places = self.ends.capacity() * size_of::<usize>() + self.known.capacity() * size_of::<(u32, u32)>();
+        self.refs.capacity() + self.lens.capacity() + self.heap.capacity() + places
     }
 
     /// Forgets everything but the room it took.
@@ -98,11 +149,18 @@ impl ValueWriter {
     }
 }
 
+/// A hash of half the size over all of its bits, as the table wants it.
+const fn spread(hash: u32) -> u64 {
+    (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn at<'a>(heap: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
     let start = place.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
     ends.get(place).and_then(|end| heap.get(start..*end)).unwrap_or_default()
 }
 
+/// Values for which room is taken before they are there.
+const VALUES_AT_ONCE: usize = 1 << 14;
 /// How many values a column counts as beside its own: what it takes without any.
 const VALUES_OF_A_COLUMN: usize = 8;
 
@@ -134,6 +192,11 @@ impl ValueColumns {
         self.columns.get_mut(place).map(|(_, values)| values)
     }
 
+    /// Forgets which values came last, of bodies: clients ask later.
+    pub(super) fn forget(&mut self) {
+        self.columns.iter_mut().for_each(|(_, values)| values.latest.clear());
+    }
+
     /// A column in which numbers are left.
     pub(super) fn left(&self) -> Option<usize> {
         self.columns.iter().find(|(_, values)| !values.is_empty()).map(|(number, _)| *number)
@@ -162,7 +225,8 @@ impl ValueReader {
         let lens_len = number::take(&mut rest)?;
         let mut lens = number::take_bytes(&mut rest, lens_len)?;
         let mut at = column.len() - rest.len();
-        let mut values = Vec::new();
+        // A length takes a byte mostly.
+        let mut values = Vec::with_capacity(lens.len().min(VALUES_AT_ONCE));
         while !lens.is_empty() {
             if values.len() == VALUES_MAX {
                 return None;
@@ -199,5 +263,32 @@ impl ValueReader {
             self.latest.set(client, place);
         }
         self.column.get(from..to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_latest_of_each_client_is_known_in_room_for_what_was_set(
+            sets in prop::collection::vec((prop_oneof![0..40_usize, 0..4_000_000_usize], 0..9_usize), 0..80),
+        ) {
+            let (mut latest, mut expected) = (Latest::default(), std::collections::BTreeMap::new());
+            for (number, (client, place)) in sets.iter().enumerate() {
+                latest.set(*client, *place);
+                expected.insert(*client, *place);
+                prop_assert!(latest.near.len() <= ROOM_OF_A_VALUE * (number + 1));
+                for (client, place) in &expected {
+                    prop_assert_eq!(latest.get(*client), Some(*place));
+                }
+                prop_assert_eq!(latest.get(4_000_000), None);
+            }
+            latest.clear();
+            prop_assert!(expected.keys().all(|client| latest.get(*client).is_none()));
+        }
     }
 }

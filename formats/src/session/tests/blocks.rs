@@ -31,9 +31,45 @@ fn any_head() -> impl Strategy<Value = Bytes> {
     prop_oneof![8 => text, 1 => bytes]
 }
 
+/// Bodies that differ in their values, and what is no JSON or hardly.
+fn any_json() -> impl Strategy<Value = Bytes> {
+    let value = select(vec![
+        "1",
+        "-2.5e7",
+        "null",
+        "\"\"",
+        "\"text\"",
+        r#""es\"caped\\""#,
+        "[]",
+        "[true,{}]",
+        "{\"id\" : 3}",
+        "x",
+    ]);
+    let alike = proptest::collection::vec(value, 3).prop_map(|values| {
+        Bytes::from(format!("{{\"id\":{},\"name\": {},\"a longer name\":[{}]}}", values[0], values[1], values[2]))
+    });
+    let objects =
+        proptest::collection::vec((0..3_u32, select(vec!["", ",\"more\":{}", ",\"more\":[{\"n\":1}]"])), 0..6)
+            .prop_map(|all| {
+                let object = |(n, more): &(u32, &str)| format!("{{\"number\":{n}{more}}}");
+                Bytes::from(format!(
+                    "{{\"objects of a list\":[{}]}}",
+                    all.iter().map(object).collect::<Vec<_>>().join(",")
+                ))
+            });
+    let token = select(vec![
+        "{", "}", "[", "]", ",", ":", " ", "\n", "\"a\"", "\"a\":", "\"", "\\", "\\\"", "1", "true", "\0", "\u{7f}é",
+        "-", "'",
+    ]);
+    let odd = proptest::collection::vec(token, 8..40).prop_map(|tokens| Bytes::from(format!("{{{}", tokens.concat())));
+    let broken = proptest::collection::vec(any::<u8>(), 1..9)
+        .prop_map(|bytes| Bytes::from([&b"[\"a string that is long enough, \", \""[..], &bytes, b"\"]"].concat()));
+    prop_oneof![3 => alike, 2 => objects, 1 => odd, 1 => broken]
+}
+
 fn any_body() -> impl Strategy<Value = Bytes> {
     let repeated = select(vec![0_usize, 1, 3, 63, 64, 65, 200]).prop_map(|len| Bytes::from(vec![b'r'; len]));
-    prop_oneof![repeated, proptest::collection::vec(any::<u8>(), 0..90).prop_map(Bytes::from)]
+    prop_oneof![repeated, proptest::collection::vec(any::<u8>(), 0..90).prop_map(Bytes::from), any_json()]
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
@@ -134,7 +170,7 @@ fn content(exchanges: &[Exchange]) -> (Bytes, u64) {
     let mut writer = BlockWriter::new().unwrap();
     let earliest = exchanges.iter().map(|exchange| exchange.instants.request_start).min().unwrap();
     exchanges.iter().for_each(|exchange| writer.append(exchange));
-    (Bytes::from(writer.finish(earliest, |_| None)), earliest)
+    (Bytes::from(writer.finish(earliest, |_| None).bytes), earliest)
 }
 
 proptest! {
@@ -171,6 +207,39 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn bodies_of_one_structure_take_their_values_only() {
+    let one = |at: u32| {
+        let body = format!("{{\"identifier\":{at},\"description\":\"{}\",\"tags\":[\"a\",\"b\"]}}", "d".repeat(50));
+        exchange(u64::from(at) * 1_000, 1, body.as_bytes())
+    };
+    let size = |count: u32| content(&(0..count).map(one).collect::<Vec<_>>()).0.len();
+    let each = (size(1_000) - size(100)) / 900;
+    assert!(each <= 35, "{each} bytes for an exchange whose body has one number that is new");
+}
+
+#[test]
+fn an_identifier_that_the_answer_repeats_is_told_once() {
+    let one = |at: u32, told: u32| {
+        let mut exchange = exchange(u64::from(at) * 1_000, 1, b"");
+        exchange.request.head = format!("GET / HTTP/1.1\r\nX-Request-Id: {at:032}\r\n\r\n").into();
+        let head = format!("HTTP/1.1 204 \r\nx-request-id: {told:032}\r\n\r\n").into();
+        exchange.response = Some(Message { head, ..Message::default() });
+        exchange
+    };
+    let size = |other: u32| content(&(0..100).map(|at| one(at, at + other)).collect::<Vec<_>>()).0.len();
+    assert!(size(0) + 100 * 32 < size(1_000), "{} and {} bytes", size(0), size(1_000));
+}
+
+#[test]
+fn a_body_takes_half_of_its_length_from_a_block_however_short_it_is_in_it() {
+    let mut writer = BlockWriter::new().unwrap();
+    let one = |at: u32| exchange(0, 1, format!("{{\"n\":{at},\"text\":\"{}\"}}", "d".repeat(4_000)).as_bytes());
+    (0..100).for_each(|at| writer.append(&one(at)));
+    let (size, content) = (writer.size(), writer.finish(0, |_| None).bytes.len());
+    assert!(size >= 200_000 && content < 20_000, "{size} {content}");
 }
 
 #[test]

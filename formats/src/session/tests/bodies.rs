@@ -2,9 +2,14 @@
 
 use super::*;
 
-/// Each exchange with one of `kinds` bodies of 300 bytes.
+/// Each exchange with one of `kinds` bodies of about 300 bytes, every other one of which is JSON.
 fn repeating(count: u64, kinds: u64) -> Vec<Exchange> {
-    let body = |kind: u64| (0..300_u64).map(|at| (at * 7 + kind * 13 + at * at * kind) as u8).collect::<Vec<u8>>();
+    let bytes = |kind: u64| (0..300_u64).map(move |at| (at * 7 + kind * 13 + at * at * kind) as u8);
+    let json = |kind: u64| {
+        let text: String = bytes(kind).map(|byte| char::from(b'a' + byte % 26)).collect();
+        format!("{{\"kind\":{kind},\"text\":\"{text}\"}}").into_bytes()
+    };
+    let body = |kind: u64| if kind.is_multiple_of(2) { bytes(kind).collect() } else { json(kind) };
     (0..count).map(|at| exchange(at * 1_000, at % 5, &body(at % kinds))).collect()
 }
 

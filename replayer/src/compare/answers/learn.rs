@@ -87,6 +87,11 @@ fn rule(proposal: &Proposal, kind: Kind) -> (String, String) {
         }
         Proposal::Counter => (matcher("type"), "whole numbers, as counters are".to_owned()),
         Proposal::Set => (matcher("set"), "the same elements in another order".to_owned()),
+        Proposal::Shape(pattern) => (
+            format!("matcher = \"pattern\"\npattern = {}", quoted(pattern)),
+            "text in which only ids or numbers differ".to_owned(),
+        ),
+        Proposal::Optional => (matcher("optional"), "there on one side only".to_owned()),
         Proposal::Type(name) => (matcher("type"), format!("a {name} on both sides")),
         Proposal::Ignore => (matcher("ignore"), format!("{}; nothing narrower fits", kind.name())),
     }

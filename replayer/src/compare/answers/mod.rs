@@ -90,8 +90,8 @@ pub fn compare(before: &[Run], after: &[Run], asked: Asked) -> Result<Result<Ans
     let is_recording = before.iter().any(|run| run.recording.is_some());
     let mut sources = Vec::new();
     for run in before.iter().chain(after) {
-        let source = match run.recording {
-            Some(number) => Source::open(&run.path, What::Recording(number))?,
+        let source = match &run.recording {
+            Some(recording) => Source::recording(recording)?,
             None => {
                 let path = run.path.join(DIRECTORY);
                 if !path.exists() {

@@ -1,8 +1,9 @@
-//! A few pairs of answers that show a cause: always the same ones, whatever the order in which they come.
+//! A few pairs of answers that show a cause, each to another request: always the same ones, whatever the order in which
+//! they come.
 
 use std::hash::BuildHasher as _;
 
-use formats::trace::recorded;
+use formats::trace::{TraceContext, recorded};
 
 use super::causes::Pair;
 use super::source::Key;
@@ -32,14 +33,14 @@ pub struct Sample {
     pub request_head: Vec<u8>,
     /// Its body, if all of it is here.
     pub request_body: Option<Vec<u8>>,
-    /// Trace ids of both requests, where they had one.
-    pub traces: (Option<[u8; 16]>, Option<[u8; 16]>),
+    /// Trace contexts of both requests, where they had one.
+    pub traces: (Option<TraceContext>, Option<TraceContext>),
 }
 
 impl Sample {
     pub(super) fn of(of: &Difference<'_>, key: Key, pair: Pair, before: &Answer, after: &Answer) -> Self {
         let cut = |bytes: &[u8], most: usize| bytes.get(..most).unwrap_or(bytes).to_vec();
-        let trace = |answer: &Answer| recorded(answer.request_head()).context.map(|context| context.trace_id);
+        let trace = |answer: &Answer| recorded(answer.request_head()).context;
         let (body, is_whole) = after.request_body();
         Self {
             key,
@@ -54,23 +55,32 @@ impl Sample {
     }
 }
 
-/// The samples of a cause: those across sides whose keys have the smallest hashes; within a side only while there are none.
+/// What orders samples: those across sides first, by a hash of their requests, then by the runs.
+type Rank = (bool, u64, u32);
+
+/// The samples of a cause: those across sides whose requests have the smallest hashes; within a side only while there are
+/// none. The same request in other runs would show nothing new.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
-    kept: Vec<((bool, u64), Sample)>,
+    kept: Vec<(Rank, Sample)>,
 }
 
 impl Samples {
-    fn rank(key: Key, pair: Pair) -> (bool, u64) {
-        (!pair.across, foldhash::quality::FixedState::default().hash_one((key, pair.number)))
+    fn rank(key: Key, pair: Pair) -> Rank {
+        (!pair.across, foldhash::quality::FixedState::default().hash_one(key), pair.number)
     }
 
     pub(super) fn wants(&self, key: Key, pair: Pair) -> bool {
-        self.kept.len() < SAMPLES_MAX || self.kept.last().is_some_and(|(rank, _)| Self::rank(key, pair) < *rank)
+        let rank = Self::rank(key, pair);
+        match self.kept.iter().find(|(_, sample)| sample.key == key) {
+            Some((kept, _)) => rank < *kept,
+            None => self.kept.len() < SAMPLES_MAX || self.kept.last().is_some_and(|(kept, _)| rank < *kept),
+        }
     }
 
     pub(super) fn keep(&mut self, key: Key, pair: Pair, sample: Sample) {
         let rank = Self::rank(key, pair);
+        self.kept.retain(|(_, kept)| kept.key != key);
         let at = self.kept.partition_point(|(kept, _)| *kept < rank);
         self.kept.insert(at, (rank, sample));
         self.kept.truncate(SAMPLES_MAX);

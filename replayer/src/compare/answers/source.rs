@@ -1,12 +1,13 @@
 //! Where answers come from: the session that a run kept of them, or a recording; read on a thread of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use formats::session::{Event, Session};
 
 use super::error::AnswersError;
+use crate::compare::Recording;
 use crate::differ::Answer;
 
 /// Answers that go from a reader to the pairing at once, and their bytes.
@@ -37,14 +38,12 @@ pub(super) enum What {
     Recording(u32),
 }
 
-/// A session to be read.
+/// A session to be read, or the sessions of a recording, one after the other.
 pub(super) struct Source {
-    pub(super) path: PathBuf,
-    session: Session,
-    what: What,
+    sessions: Vec<(Session, What)>,
     /// How many exchanges there are, if it says.
     pub(super) total: Option<u64>,
-    /// The key of its pseudonyms; `None` where nothing was redacted.
+    /// The key of its pseudonyms; `None` where nothing was redacted. Of sessions with different keys it is none of them.
     pub(super) key_id: Option<String>,
 }
 
@@ -67,14 +66,31 @@ pub(super) struct Reader {
 
 impl Source {
     pub(super) fn open(path: &Path, what: What) -> Result<Self, AnswersError> {
-        let session = Session::open(path)?;
+        Self::of(vec![(Session::open(path)?, what)])
+    }
+
+    /// Of a recording.
+    pub(super) fn recording(recording: &Recording) -> Result<Self, AnswersError> {
+        let sessions = recording.sessions.iter();
+        Self::of(sessions.map(|one| (one.session.clone(), What::Recording(one.number))).collect())
+    }
+
+    fn of(sessions: Vec<(Session, What)>) -> Result<Self, AnswersError> {
         let mut total = Some(0);
-        for index in session.indexes() {
+        for index in sessions.iter().flat_map(|(session, _)| session.indexes()) {
             let exchanges = index?.map(|index| index.blocks.iter().map(|block| block.exchanges).sum::<u64>());
             total = total.zip(exchanges).map(|(sum, more)| sum + more);
         }
-        let key_id = session.header().redaction.as_ref().map(|redaction| redaction.key_id.clone());
-        Ok(Self { path: path.to_owned(), session, what, total, key_id })
+        let key_of = |(session, _): &(Session, What)| {
+            session.header().redaction.as_ref().map(|redaction| redaction.key_id.clone())
+        };
+        let mut keys: Vec<Option<String>> = sessions.iter().map(key_of).collect();
+        keys.dedup();
+        let key_id = match keys.as_slice() {
+            [one] => one.clone(),
+            several => Some(several.iter().map(|key| key.as_deref().unwrap_or("none")).collect::<Vec<_>>().join(" + ")),
+        };
+        Ok(Self { sessions, total, key_id })
     }
 
     /// Starts to read; ends early when nobody takes any more.
@@ -86,11 +102,32 @@ impl Source {
     }
 
     fn read(self, to: &SyncSender<Batch>) -> Result<Read, AnswersError> {
-        let mut read = Read::default();
-        let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_ANSWERS_MAX), 0);
-        let path = self.path.display();
+        let mut out = Out { to, read: Read::default(), batch: Vec::with_capacity(BATCH_ANSWERS_MAX), bytes: 0 };
+        for (session, what) in &self.sessions {
+            if !out.take_all(session, *what)? {
+                return Ok(out.read);
+            }
+        }
+        // Whoever took the batches has gone if this fails, and wants no more.
+        let _ = to.send(out.batch);
+        Ok(out.read)
+    }
+}
+
+/// Answers on their way out.
+struct Out<'a> {
+    to: &'a SyncSender<Batch>,
+    read: Read,
+    batch: Batch,
+    bytes: usize,
+}
+
+impl Out<'_> {
+    /// Hands everything of a session over; false when nobody takes any more.
+    fn take_all(&mut self, session: &Session, what: What) -> Result<bool, AnswersError> {
+        let path = session.path().display();
         let (mut damages, mut missing) = (0_u64, 0);
-        for event in self.session.events() {
+        for event in session.events() {
             let exchange = match event? {
                 Event::Exchange(exchange) => exchange,
                 Event::Damage(_) => {
@@ -102,42 +139,44 @@ impl Source {
                     continue;
                 }
                 Event::Unfinished { .. } => {
-                    read.notices.push(format!("{path} ends without its index: its writer was killed"));
+                    self.read.notices.push(format!("{path} ends without its index: its writer was killed"));
                     continue;
                 }
                 Event::Index(_) | Event::Ended { .. } => continue,
             };
-            let key = match (self.what, exchange.replay_of) {
+            let key = match (what, exchange.replay_of) {
                 (What::Recording(session), _) => Key { session, seq: exchange.seq, copy: 0 },
                 (What::Run | What::Originals, None) => continue,
                 (what, Some(of)) => {
                     if what == What::Originals && of.copy != 0 {
-                        read.copies += 1;
+                        self.read.copies += 1;
                         continue;
                     }
                     Key { session: of.session, seq: of.seq, copy: of.copy }
                 }
             };
-            let answer = Answer::of(&exchange);
-            bytes += answer.size();
-            batch.push((key, answer));
-            if batch.len() >= BATCH_ANSWERS_MAX || bytes >= BATCH_BYTES_MAX {
-                bytes = 0;
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_ANSWERS_MAX));
-                if to.send(full).is_err() {
-                    return Ok(read);
-                }
+            if !self.take(key, Answer::of(&exchange)) {
+                return Ok(false);
             }
         }
-        // Whoever took the batches has gone if this fails, and wants no more.
-        let _ = to.send(batch);
         if damages > 0 {
-            read.notices.push(format!("{path} is damaged at {damages} places: what can be read is compared"));
+            self.read.notices.push(format!("{path} is damaged at {damages} places: what can be read is compared"));
         }
         if missing > 0 {
-            read.notices.push(format!("{path} says that {missing} exchanges are missing in it"));
+            self.read.notices.push(format!("{path} says that {missing} exchanges are missing in it"));
         }
-        Ok(read)
+        Ok(true)
+    }
+
+    fn take(&mut self, key: Key, answer: Answer) -> bool {
+        self.bytes += answer.size();
+        self.batch.push((key, answer));
+        if self.batch.len() < BATCH_ANSWERS_MAX && self.bytes < BATCH_BYTES_MAX {
+            return true;
+        }
+        self.bytes = 0;
+        let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_ANSWERS_MAX));
+        self.to.send(full).is_ok()
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Traits {
     /// The largest distance, as a share of the larger of the two.
     apart: f64,
     type_name: Option<Option<&'static str>>,
+    shape: Option<Option<String>>,
 }
 
 impl Default for Traits {
@@ -32,6 +33,7 @@ impl Default for Traits {
             is_counter: true,
             apart: 0.0,
             type_name: None,
+            shape: None,
         }
     }
 }
@@ -46,6 +48,9 @@ pub(super) enum Proposal {
     Near(u32),
     Counter,
     Set,
+    /// Text in which only ids and numbers differ: the pattern that both fit.
+    Shape(String),
+    Optional,
     Type(&'static str),
     Ignore,
 }
@@ -61,6 +66,10 @@ impl Traits {
         fold(&mut self.hex, both(looks::hex_digits(before), looks::hex_digits(after)));
         let (one, other) = (looks::type_name(before), looks::type_name(after));
         fold(&mut self.type_name, both(Some(one), Some(other)));
+        // Once there are two shapes there is none, and no more need be made.
+        if self.shape != Some(None) {
+            fold(&mut self.shape, both(looks::shape(before), looks::shape(after)));
+        }
         self.is_uuid &= looks::is_uuid(before) && looks::is_uuid(after);
         match looks::number(before).zip(looks::number(after)) {
             Some((a, b)) => {
@@ -75,6 +84,7 @@ impl Traits {
     pub(super) fn proposal(&self, kind: Kind) -> Proposal {
         match kind {
             Kind::Order => return Proposal::Set,
+            Kind::Missing | Kind::Added => return Proposal::Optional,
             Kind::Value => {}
             _ => return Proposal::Ignore,
         }
@@ -90,6 +100,8 @@ impl Traits {
             Proposal::Near((self.apart * 200.0).ceil().clamp(1.0, 50.0) as u32)
         } else if self.is_number && self.is_counter {
             Proposal::Counter
+        } else if let Some(pattern) = self.shape.clone().flatten() {
+            Proposal::Shape(pattern)
         } else if let Some(name) = self.type_name.flatten() {
             Proposal::Type(name)
         } else {

@@ -1,5 +1,6 @@
 //! The answers' part of `reenact compare --json`.
 
+use formats::trace::TraceContext;
 use serde_json::{Value, json};
 
 use super::Answers;
@@ -12,7 +13,7 @@ use crate::differ::Kind;
 pub(in crate::compare) fn json(of: &Answers) -> Value {
     let (only_before, only_after) = of.unpaired;
     json!({
-        "runs": of.runs,
+        "runs": of.runs.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
         "pairs": of.pairs,
         "pairs_within": of.within_pairs,
         "with_bodies": of.with_bodies,
@@ -65,7 +66,7 @@ fn at(of: &At) -> Value {
 
 fn sample(of: &Sample) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let trace = |id: Option<[u8; 16]>| id.map(|id| crate::contexts::hex(&id));
+    let trace = |of: Option<TraceContext>| of.map(|of| crate::contexts::hex(&of.trace_id));
     json!({
         "session": of.key.session,
         "seq": of.key.seq,

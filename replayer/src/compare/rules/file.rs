@@ -105,6 +105,7 @@ fn rule(table: Table, line: usize) -> Result<Rule, String> {
     let matcher = match matcher.as_str() {
         "ignore" => Matcher::Ignore,
         "presence" => Matcher::Presence,
+        "optional" => Matcher::Optional,
         "type" => Matcher::Type,
         "timestamp" => Matcher::Timestamp,
         "uuid" => Matcher::Uuid,
@@ -122,7 +123,7 @@ fn rule(table: Table, line: usize) -> Result<Rule, String> {
         }
         other => {
             return Err(format!(
-                "there is no matcher `{other}`; there are ignore, presence, type, pattern, tolerance, timestamp, uuid, set and mapped"
+                "there is no matcher `{other}`; there are ignore, presence, optional, type, pattern, tolerance, timestamp, uuid, set and mapped"
             ));
         }
     };

@@ -113,6 +113,46 @@ pub fn hex_digits(value: &[u8]) -> Option<usize> {
     is_hex.then_some(text.len())
 }
 
+/// Bytes of text that is looked at for a shape.
+const SHAPE_BYTES_MAX: usize = 200;
+
+/// Text with UUIDs, digests and numbers in it, as a pattern that others of its kind fit; `None` where it has none, or
+/// nothing else.
+#[must_use]
+pub fn shape(value: &[u8]) -> Option<String> {
+    const UUID: &str = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+    let text = bare(value);
+    if text.is_empty() || text.len() > SHAPE_BYTES_MAX || type_name(value) != "string" {
+        return None;
+    }
+    let (mut pattern, mut rest) = ("^".to_owned(), text);
+    let (mut has_fixed, mut has_other) = (false, false);
+    while let Some(first) = rest.chars().next() {
+        let run = rest.find(|one: char| !one.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let (word, after) = rest.split_at_checked(run)?;
+        if let Some((id, after)) = rest.split_at_checked(36).filter(|(id, _)| is_uuid(id.as_bytes())) {
+            pattern += UUID;
+            (rest, has_other) = (after, true);
+            // Capitals would not fit what is written here.
+            if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return None;
+            }
+        } else if let Some(digits) = hex_digits(word.as_bytes()) {
+            pattern += &format!("[0-9a-f]{{{digits}}}");
+            (rest, has_other) = (after, true);
+        } else if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            pattern += "[0-9]+";
+            (rest, has_other) = (after, true);
+        } else {
+            let taken = word.len().max(first.len_utf8());
+            let (fixed, after) = rest.split_at_checked(taken)?;
+            pattern += &regex::escape(fixed);
+            (rest, has_fixed) = (after, true);
+        }
+    }
+    (has_fixed && has_other).then(|| pattern + "$")
+}
+
 /// Its value, if it is a number; in quotes, too.
 #[must_use]
 pub fn number(value: &[u8]) -> Option<f64> {
@@ -157,6 +197,28 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(instant(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn shapes_are_patterns_of_what_stays() {
+        let uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+        for (text, expected) in [
+            ("/loans/6f9619ff-8b86-d011-b42d-00c04fc964ff", Some(format!("^/loans/{uuid}$"))),
+            ("\"job-17.a\"", Some("^job\\-[0-9]+\\.a$".to_owned())),
+            ("sha:0a1b2c3d4e", Some("^sha:[0-9a-f]{10}$".to_owned())),
+            ("\"é 7\"", Some("^é [0-9]+$".to_owned())),
+            ("/loans/6F9619FF-8b86-d011-b42d-00c04fc964ff", None),
+            ("6f9619ff-8b86-d011-b42d-00c04fc964ff", None),
+            ("Berlin", None),
+            ("v2beta", None),
+            ("17.5", None),
+            ("", None),
+        ] {
+            let shape = shape(text.as_bytes());
+            assert_eq!(shape, expected, "{text}");
+            let fits = |pattern: String| regex::Regex::new(&pattern).unwrap().is_match(bare(text.as_bytes()));
+            assert!(shape.is_none_or(fits), "{text}");
         }
     }
 

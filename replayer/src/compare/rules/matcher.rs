@@ -19,6 +19,8 @@ pub(super) enum Matcher {
     Ignore,
     /// They are there on both sides.
     Presence,
+    /// It is there on one side only; where it is there, it is compared.
+    Optional,
     /// Both are of one type.
     Type,
     /// Both look so.
@@ -98,6 +100,7 @@ impl Matcher {
         match self {
             Self::Ignore => "ignore",
             Self::Presence => "presence",
+            Self::Optional => "optional",
             Self::Type => "type",
             Self::Pattern(_) => "pattern",
             Self::Tolerance(_) => "tolerance",
@@ -120,6 +123,7 @@ impl Matcher {
         match self {
             Self::Ignore => true,
             Self::Presence | Self::Type if covers == Covers::Below => true,
+            Self::Optional => matches!(of.kind, Kind::Missing | Kind::Added),
             Self::Presence => !matches!(of.kind, Kind::Missing | Kind::Added | Kind::Renamed),
             Self::Type => match of.kind {
                 Kind::Value => looks::type_name(of.before) == looks::type_name(of.after),

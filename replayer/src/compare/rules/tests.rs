@@ -25,6 +25,11 @@ fn each_matcher() {
     check("matcher = 'presence'", &at("1", "2"), true);
     check("matcher = 'presence'", &of(Kind::Missing), false);
     check("matcher = 'presence'", &below(Kind::Missing), true);
+    check("matcher = 'optional'", &of(Kind::Missing), true);
+    check("matcher = 'optional'", &of(Kind::Added), true);
+    check("matcher = 'optional'", &at("1", "2"), false);
+    check("matcher = 'optional'", &of(Kind::Renamed), false);
+    check("matcher = 'optional'", &below(Kind::Missing), false);
     check("matcher = 'type'", &at("1", "2"), true);
     check("matcher = 'type'", &of(Kind::Type), false);
     check("matcher = 'timestamp'", &at("\"2026-01-01T00:00:00Z\"", "\"2026-01-02T00:00:00Z\""), true);

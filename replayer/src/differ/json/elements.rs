@@ -2,8 +2,8 @@
 //! are held against each other by their ids, or by their order.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
 
+use super::digest::digest;
 use super::scan::{self, Bad, Next, Type};
 use super::{At, Unread, Walk, part};
 use crate::differ::found::Kind;
@@ -11,12 +11,11 @@ use crate::differ::found::Kind;
 /// By this member elements are told apart where no rule names another.
 const ELEMENT_KEY: &str = "id";
 
-/// An element: where it stands, and a hash of its bytes.
+/// Where an element stands.
 #[derive(Clone, Copy)]
 struct Element {
     from: usize,
     to: usize,
-    hash: u64,
 }
 
 impl Element {
@@ -25,7 +24,19 @@ impl Element {
     }
 }
 
+/// The elements of both sides.
+#[derive(Default)]
+struct Both {
+    a: Vec<Element>,
+    b: Vec<Element>,
+    /// Of each two at the same place, whether they say the same.
+    is_same: Vec<bool>,
+    /// What comes after the arrays.
+    ends: At,
+}
+
 /// Elements of both sides that belong together.
+#[derive(Default)]
 struct Paired {
     pairs: Vec<(Element, Element)>,
     missing: Vec<Element>,
@@ -36,24 +47,19 @@ struct Paired {
 impl Walk<'_, '_> {
     /// `whole` is where the arrays begin, `at` where the two are.
     pub(super) fn elements(&mut self, whole: At, at: At, first: bool, depth: usize) -> Result<At, Unread> {
-        let (mut a, a_end) = elements(self.before, at.0, first, depth).map_err(Unread::Before)?;
-        let (mut b, b_end) = elements(self.after, at.1, first, depth).map_err(Unread::After)?;
-        let is_same = |a: &Element, b: &Element| a.hash == b.hash && a.text(self.before) == b.text(self.after);
-        if a.len() == b.len() {
-            let differ: Vec<(Element, Element)> =
-                a.iter().copied().zip(b.iter().copied()).filter(|(a, b)| !is_same(a, b)).collect();
-            (a, b) = differ.into_iter().unzip();
+        let Both { mut a, mut b, is_same, ends: (a_end, b_end) } = self.both(at, first, depth + 1)?;
+        let is_as_long = a.len() == b.len();
+        if is_as_long {
+            let pairs = a.iter().copied().zip(b.iter().copied()).zip(is_same);
+            (a, b) = pairs.filter(|(_, is_same)| !is_same).map(|(pair, _)| pair).unzip();
         } else {
-            while a.last().zip(b.last()).is_some_and(|(a, b)| is_same(a, b)) {
+            let mut is_same = |(a, b): (&Element, &Element)| self.same.are((a.from, a.to), (b.from, b.to), depth + 1);
+            while a.last().zip(b.last()).is_some_and(&mut is_same) {
                 a.pop();
                 b.pop();
             }
         }
-        let is_as_long = a.len() == b.len();
-        let (a, b, matched) = self.without_equal(a, b);
-        let mut is_moved = if is_as_long { !matched.is_empty() } else { !matched.is_sorted() };
-        let Paired { pairs, missing, added, is_moved: ids_moved } = self.paired(a, b);
-        is_moved |= ids_moved;
+        let Paired { pairs, missing, added, is_moved } = self.paired(a, b, is_as_long, depth + 1)?;
         if is_moved {
             self.note(Kind::Order, part(self.before, whole.0, a_end), part(self.after, whole.1, b_end));
         }
@@ -72,17 +78,27 @@ impl Walk<'_, '_> {
     }
 
     /// Takes out elements that are there on both sides; where those of one side stand on the other.
-    fn without_equal(&self, a: Vec<Element>, b: Vec<Element>) -> (Vec<Element>, Vec<Element>, Vec<usize>) {
+    #[expect(clippy::type_complexity, reason = "what is left of both, and places")]
+    fn without_equal(
+        &mut self,
+        a: Vec<Element>,
+        b: Vec<Element>,
+        depth: usize,
+    ) -> Result<(Vec<Element>, Vec<Element>, Vec<usize>), Unread> {
         let mut places: HashMap<u64, Vec<usize>, foldhash::fast::FixedState> = HashMap::default();
         for (index, element) in b.iter().enumerate().rev() {
-            places.entry(element.hash).or_default().push(index);
+            let (_, hash) = digest(self.after, element.from, depth).map_err(Unread::After)?;
+            places.entry(hash).or_default().push(index);
         }
         let (mut left, mut matched) = (Vec::new(), Vec::new());
         let mut is_taken = vec![false; b.len()];
         for element in a {
-            let place = places.get_mut(&element.hash).and_then(|places| {
+            let (_, hash) = digest(self.before, element.from, depth).map_err(Unread::Before)?;
+            let place = places.get_mut(&hash).and_then(|places| {
                 let index = *places.last()?;
-                (b.get(index)?.text(self.after) == element.text(self.before)).then(|| places.pop()).flatten()
+                let other = b.get(index)?;
+                let is_same = self.same.are((element.from, element.to), (other.from, other.to), depth);
+                is_same.then(|| places.pop()).flatten()
             });
             match place {
                 Some(index) => {
@@ -95,47 +111,91 @@ impl Walk<'_, '_> {
             }
         }
         let rest = b.into_iter().zip(is_taken).filter(|(_, taken)| !taken).map(|(element, _)| element).collect();
-        (left, rest, matched)
+        Ok((left, rest, matched))
     }
 
-    /// By the member that tells them apart, if all of them have one of their own; else in their order.
-    fn paired(&self, a: Vec<Element>, b: Vec<Element>) -> Paired {
+    /// Those that are there on both sides left out; the others by the member that tells them apart, if all of them have one of
+    /// their own; else in their order.
+    fn paired(&mut self, a: Vec<Element>, b: Vec<Element>, is_as_long: bool, depth: usize) -> Result<Paired, Unread> {
         let mut place = String::new();
         self.path.write(&mut place);
         let key = (self.keys)(&place).unwrap_or_else(|| ELEMENT_KEY.to_owned());
-        let by_id = || {
-            let (ids, others) = (ids(self.before, &a, &key)?, ids(self.after, &b, &key)?);
-            let shared = ids.keys().filter(|id| others.contains_key(*id)).count();
-            (shared > 0).then_some((ids, others))
-        };
-        let Some((ids, others)) = by_id() else {
-            let pairs = a.iter().copied().zip(b.iter().copied()).collect::<Vec<_>>();
-            let count = pairs.len();
-            let (missing, added) = (a.into_iter().skip(count).collect(), b.into_iter().skip(count).collect());
-            return Paired { pairs, missing, added, is_moved: false };
-        };
-        let mut pairs: Vec<(usize, usize)> =
-            ids.iter().filter_map(|(id, index)| Some((*index, *others.get(id)?))).collect();
-        pairs.sort_unstable();
-        let is_moved = !pairs.is_sorted_by_key(|(_, other)| *other);
-        let mut missing: Vec<usize> =
-            ids.iter().filter(|(id, _)| !others.contains_key(*id)).map(|(_, index)| *index).collect();
-        let mut added: Vec<usize> =
-            others.iter().filter(|(id, _)| !ids.contains_key(*id)).map(|(_, index)| *index).collect();
-        missing.sort_unstable();
-        added.sort_unstable();
-        let pick = |of: &[Element], indexes: Vec<usize>| -> Vec<Element> {
-            indexes.into_iter().filter_map(|index| of.get(index).copied()).collect()
-        };
-        let pairs =
-            pairs.into_iter().filter_map(|(one, other)| Some((*a.get(one)?, *b.get(other)?))).collect::<Vec<_>>();
-        Paired { pairs, missing: pick(&a, missing), added: pick(&b, added), is_moved }
+        let (before, after) = (self.before, self.after);
+        let ids = |a: &[Element], b: &[Element]| Some((ids(before, a, &key)?, ids(after, b, &key)?));
+        // Each stands where the one with its id does: none is equal to one at another place.
+        if is_as_long && ids(&a, &b).is_some_and(|(ids, others)| ids == others) {
+            return Ok(Paired { pairs: a.into_iter().zip(b).collect(), ..Paired::default() });
+        }
+        let (a, b, matched) = self.without_equal(a, b, depth)?;
+        let is_moved = if is_as_long { !matched.is_empty() } else { !matched.is_sorted() };
+        let by_id = ids(&a, &b).filter(|(ids, others)| ids.keys().any(|id| others.contains_key(id)));
+        Ok(match by_id {
+            Some((ids, others)) => {
+                let paired = by_ids(&a, &b, &ids, &others);
+                Paired { is_moved: is_moved || paired.is_moved, ..paired }
+            }
+            None => {
+                let pairs = a.iter().copied().zip(b.iter().copied()).collect::<Vec<_>>();
+                let count = pairs.len();
+                let (missing, added) = (a.into_iter().skip(count).collect(), b.into_iter().skip(count).collect());
+                Paired { pairs, missing, added, is_moved }
+            }
+        })
+    }
+
+    /// All elements from here to the ends.
+    fn both(&mut self, mut at: At, mut first: bool, depth: usize) -> Result<Both, Unread> {
+        let mut both = Both::default();
+        loop {
+            let next = (
+                scan::element(self.before, at.0, first).map_err(Unread::Before)?,
+                scan::element(self.after, at.1, first).map_err(Unread::After)?,
+            );
+            let (Next::Value { at: a, .. }, Next::Value { at: b, .. }) = next else { break };
+            let same = self.same.ends((a, b), depth);
+            at = match same {
+                Some(ends) => ends,
+                None => (self.skip_before(a, depth)?, self.skip_after(b, depth)?),
+            };
+            let (a, b) = (Element { from: a, to: at.0 }, Element { from: b, to: at.1 });
+            both.is_same.push(same.is_some() || a.text(self.before) == b.text(self.after));
+            both.a.push(a);
+            both.b.push(b);
+            first = false;
+        }
+        both.ends = (
+            rest(self.before, at.0, first, depth, &mut both.a).map_err(Unread::Before)?,
+            rest(self.after, at.1, first, depth, &mut both.b).map_err(Unread::After)?,
+        );
+        Ok(both)
     }
 }
 
+/// Elements with ids, those with the same one together.
+fn by_ids(a: &[Element], b: &[Element], ids: &Ids<'_>, others: &Ids<'_>) -> Paired {
+    let mut pairs: Vec<(usize, usize)> =
+        ids.iter().filter_map(|(id, index)| Some((*index, *others.get(id)?))).collect();
+    pairs.sort_unstable();
+    let is_moved = !pairs.is_sorted_by_key(|(_, other)| *other);
+    let mut missing: Vec<usize> =
+        ids.iter().filter(|(id, _)| !others.contains_key(*id)).map(|(_, index)| *index).collect();
+    let mut added: Vec<usize> =
+        others.iter().filter(|(id, _)| !ids.contains_key(*id)).map(|(_, index)| *index).collect();
+    missing.sort_unstable();
+    added.sort_unstable();
+    let pick = |of: &[Element], indexes: Vec<usize>| -> Vec<Element> {
+        indexes.into_iter().filter_map(|index| of.get(index).copied()).collect()
+    };
+    let pairs = pairs.into_iter().filter_map(|(one, other)| Some((*a.get(one)?, *b.get(other)?))).collect();
+    Paired { pairs, missing: pick(a, missing), added: pick(b, added), is_moved }
+}
+
+/// Where the element with each id stands.
+type Ids<'t> = HashMap<&'t [u8], usize, foldhash::fast::RandomState>;
+
 /// The value of this member of each element, and where the element stands; `None` unless all have one of their own.
-fn ids<'t>(text: &'t [u8], elements: &[Element], key: &str) -> Option<HashMap<&'t [u8], usize>> {
-    let mut found = HashMap::with_capacity(elements.len());
+fn ids<'t>(text: &'t [u8], elements: &[Element], key: &str) -> Option<Ids<'t>> {
+    let mut found = Ids::with_capacity_and_hasher(elements.len(), foldhash::fast::RandomState::default());
     for (index, element) in elements.iter().enumerate() {
         if Type::of(text, element.from).ok()? != Type::Object {
             return None;
@@ -158,16 +218,14 @@ fn ids<'t>(text: &'t [u8], elements: &[Element], key: &str) -> Option<HashMap<&'
     (!found.is_empty()).then_some(found)
 }
 
-/// All elements from here to the end, and what comes after it.
-fn elements(text: &[u8], mut at: usize, mut first: bool, depth: usize) -> Result<(Vec<Element>, usize), Bad> {
-    let hasher = foldhash::fast::FixedState::default();
-    let mut found = Vec::new();
+/// Adds what elements are left; what comes after the array.
+fn rest(text: &[u8], mut at: usize, mut first: bool, depth: usize, found: &mut Vec<Element>) -> Result<usize, Bad> {
     loop {
         match scan::element(text, at, first)? {
-            Next::End(end) => return Ok((found, end)),
+            Next::End(end) => return Ok(end),
             Next::Value { at: from, .. } => {
-                at = scan::skip(text, from, depth + 1)?;
-                found.push(Element { from, to: at, hash: hasher.hash_one(part(text, from, at)) });
+                at = scan::skip(text, from, depth)?;
+                found.push(Element { from, to: at });
             }
         }
         first = false;

@@ -45,7 +45,7 @@ impl<'a> Walk<'a, '_> {
                 }
             }
         }
-        self.renamed(&mut missing, &mut added);
+        self.renamed(&mut missing, &mut added, depth + 1);
         for member in missing {
             self.path.key(member.key);
             self.note(Kind::Missing, part(self.before, member.value.start, member.value.end), b"");
@@ -60,7 +60,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Takes out members that are missing under one name and there under another, where no other has the same value.
-    fn renamed(&mut self, missing: &mut Vec<Member<'a>>, added: &mut Vec<Member<'a>>) {
+    fn renamed(&mut self, missing: &mut Vec<Member<'a>>, added: &mut Vec<Member<'a>>, depth: usize) {
         if missing.len() > RENAMED_MAX || added.len() > RENAMED_MAX {
             return;
         }
@@ -70,9 +70,14 @@ impl<'a> Walk<'a, '_> {
             let value = part(self.before, member.value.start, member.value.end);
             let telling = value.len() >= TELLING_BYTES_MIN && !matches!(value, b"true" | b"false" | b"null");
             let same = |other: &&Member<'_>| part(self.before, other.value.start, other.value.end) == value;
-            let is_same = |other: &Member<'_>| part(self.after, other.value.start, other.value.end) == value;
-            let only = missing.iter().filter(same).count() == 1 && added.iter().filter(|one| is_same(one)).count() == 1;
-            let to = added.iter().position(is_same).filter(|_| only && (telling || is_alone));
+            let is_alone_before = missing.iter().filter(same).count() == 1;
+            let ends = |of: &Member<'_>| (of.value.start, of.value.end);
+            let from = ends(member);
+            let mut found =
+                (0..).zip(added.iter()).filter(|(_, other)| self.same.are(from, ends(other), depth)).map(|(at, _)| at);
+            let (to, another) = (found.next(), found.next());
+            let only = is_alone_before && another.is_none();
+            let to = to.filter(|_| only && (telling || is_alone));
             let Some(to) = to else {
                 index += 1;
                 continue;

@@ -4,8 +4,10 @@
 //! are where the two no longer stand at the same key or at equal elements. Several values in a row, as in JSON lines, are
 //! read, too.
 
+mod digest;
 mod elements;
 mod members;
+mod same;
 mod scalars;
 mod scan;
 
@@ -13,6 +15,7 @@ use std::borrow::Cow;
 
 use super::found::{Differences, Kind};
 use super::place::Path;
+use same::Same;
 use scan::{Bad, DEPTH_MAX, Next, Type};
 
 pub(super) use scan::Bad as NotJson;
@@ -37,7 +40,7 @@ pub(super) fn diff(
     keys: ElementKeys<'_>,
     differences: &mut Differences,
 ) -> Result<(), Unread> {
-    Walk { before, after, path: Path::default(), keys, differences }.values()
+    Walk { before, after, path: Path::default(), keys, differences, same: Same::new(before, after) }.values()
 }
 
 /// Where a text stops being JSON; `None` if it is some to its end.
@@ -65,6 +68,7 @@ struct Walk<'a, 'w> {
     path: Path<'a>,
     keys: ElementKeys<'w>,
     differences: &'w mut Differences,
+    same: Same<'a>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -145,7 +149,7 @@ impl<'a> Walk<'a, '_> {
                     let len = value - at.0;
                     let is_same = self.after.get(at.1..at.1 + len) == self.before.get(at.0..value);
                     match is_same {
-                        true => (key, key_end, value, at.1 + len),
+                        true => (key, key_end, value, scan::space(self.after, at.1 + len)),
                         false => match scan::member(self.after, at.1, first).map_err(Unread::After)? {
                             Next::Value { key: other, key_end: other_end, at: b_at }
                                 if part(self.after, other, other_end) == part(self.before, key, key_end) =>
@@ -177,11 +181,8 @@ impl<'a> Walk<'a, '_> {
             match (a, b) {
                 (Next::End(a), Next::End(b)) => return Ok((a, b)),
                 (Next::Value { at: a_at, .. }, Next::Value { at: b_at, .. }) => {
-                    let end = self.skip_before(a_at, depth + 1)?;
-                    let (element, b_end) = (part(self.before, a_at, end), b_at + (end - a_at));
-                    if self.after.get(b_at..b_end) == Some(element) && !scan::is_of_number(self.after.get(b_end)) {
-                        at = (end, b_end);
-                        first = false;
+                    if let Some(ends) = self.same.ends((a_at, b_at), depth + 1) {
+                        (at, first) = (ends, false);
                         continue;
                     }
                 }

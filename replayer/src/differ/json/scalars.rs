@@ -1,5 +1,7 @@
 //! Whether two scalars of one type that are written differently say the same.
 
+use std::hash::BuildHasher;
+
 use super::name;
 use super::scan::Type;
 
@@ -8,6 +10,14 @@ pub(super) fn say_the_same(kind: Type, before: &[u8], after: &[u8]) -> bool {
         Type::Text => name(before) == name(after),
         Type::Number => number(before).is_some_and(|value| Some(value) == number(after)),
         Type::Object | Type::Array | Type::Bool | Type::Null => before == after,
+    }
+}
+
+/// Of what a number says; of one that says nothing, as no parser takes it, of its text.
+pub(super) fn hash_number(text: &[u8], hasher: &impl BuildHasher) -> u64 {
+    match number(text) {
+        Some(Number { is_negative, digits, exponent }) => hasher.hash_one((is_negative, digits, exponent)),
+        None => hasher.hash_one(text),
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! Structure is checked; of numbers and strings only what is needed to find their ends.
 
-use memchr::memchr2;
+use formats::json_string;
 
 /// Deeper is not read: no parser takes more than some hundreds, and a stack has an end.
 pub(super) const DEPTH_MAX: usize = 128;
+const _: () = assert!(DEPTH_MAX <= 128, "skip() has a bit for each");
+
+/// What is looked for at once where there is white space.
+const INDENT: &[u8; 4] = b"    ";
 
 /// A place that is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +58,20 @@ pub(super) enum Next {
     End(usize),
 }
 
+#[inline]
 pub(super) fn space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t' | b'\n' | b'\r') = text.get(at) {
         at += 1;
+        // Indents.
+        while text.get(at..).and_then(|rest| rest.first_chunk()) == Some(INDENT) {
+            at += INDENT.len();
+        }
     }
     at
 }
 
 /// The next member of an object, from behind `{` or behind the last value.
+#[inline(always)]
 pub(super) fn member(text: &[u8], at: usize, first: bool) -> Result<Next, Bad> {
     let key = match next(text, at, first, b'}', "a comma or }")? {
         Next::Value { at, .. } => at,
@@ -79,10 +89,12 @@ pub(super) fn member(text: &[u8], at: usize, first: bool) -> Result<Next, Bad> {
 }
 
 /// The next element of an array, from behind `[` or behind the last one.
+#[inline]
 pub(super) fn element(text: &[u8], at: usize, first: bool) -> Result<Next, Bad> {
     next(text, at, first, b']', "a comma or ]")
 }
 
+#[inline(always)]
 fn next(text: &[u8], at: usize, first: bool, close: u8, what: &'static str) -> Result<Next, Bad> {
     let at = space(text, at);
     let value = |at: usize| Next::Value { key: at, key_end: at, at };
@@ -95,24 +107,20 @@ fn next(text: &[u8], at: usize, first: bool, close: u8, what: &'static str) -> R
 }
 
 /// What comes after the string whose opening quote stands at `at`.
+#[inline(always)]
 pub(super) fn string(text: &[u8], at: usize) -> Result<usize, Bad> {
-    let mut from = at + 1;
-    loop {
-        let rest = text.get(from..).unwrap_or_default();
-        let Some(found) = memchr2(b'"', b'\\', rest) else { return Err(Bad { at, what: "a string that ends" }) };
-        if rest.get(found) == Some(&b'"') {
-            return Ok(from + found + 1);
-        }
-        from += found + 2;
-    }
+    let end = json_string::end(text, at + 1);
+    end.map(|end| end + 1).ok_or(Bad { at, what: "a string that ends" })
 }
 
 /// Whether a number goes on with this byte.
+#[inline]
 pub(super) fn is_of_number(byte: Option<&u8>) -> bool {
     matches!(byte, Some(b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'))
 }
 
 /// What comes after the string, number or word at `at`.
+#[inline]
 pub(super) fn scalar(text: &[u8], at: usize) -> Result<usize, Bad> {
     let word = |word: &[u8]| {
         let end = at + word.len();
@@ -134,22 +142,32 @@ pub(super) fn scalar(text: &[u8], at: usize) -> Result<usize, Bad> {
     }
 }
 
+pub(super) fn too_deep(at: usize) -> Bad {
+    Bad { at, what: "fewer values inside each other" }
+}
+
 /// What comes after the value at `at`, inside of `depth` others.
 pub(super) fn skip(text: &[u8], at: usize, depth: usize) -> Result<usize, Bad> {
-    let kind = Type::of(text, at)?;
-    if kind.is_scalar() {
+    let is_container = |at: usize| matches!(text.get(at), Some(b'{' | b'['));
+    if !is_container(at) {
         return scalar(text, at);
     }
-    if depth >= DEPTH_MAX {
-        return Err(Bad { at, what: "fewer values inside each other" });
-    }
-    let (mut at, mut first) = (at + 1, true);
+    // A bit for each that is open, the innermost lowest: whether it is an object. There are no more than fit.
+    let (mut open, mut level, mut at, mut is_new) = (0_u128, 0, at, true);
     loop {
-        let next = if kind == Type::Object { member(text, at, first)? } else { element(text, at, first)? };
-        match next {
-            Next::End(end) => return Ok(end),
-            Next::Value { at: value, .. } => at = skip(text, value, depth + 1)?,
+        if is_new {
+            if depth + level >= DEPTH_MAX {
+                return Err(too_deep(at));
+            }
+            (open, level) = (open << 1 | u128::from(text.get(at) == Some(&b'{')), level + 1);
+            at += 1;
         }
-        first = false;
+        let next = if open & 1 == 1 { member(text, at, is_new)? } else { element(text, at, is_new)? };
+        match next {
+            Next::End(end) if level == 1 => return Ok(end),
+            Next::End(end) => (open, level, at, is_new) = (open >> 1, level - 1, end, false),
+            Next::Value { at: value, .. } if is_container(value) => (at, is_new) = (value, true),
+            Next::Value { at: value, .. } => (at, is_new) = (scalar(text, value)?, false),
+        }
     }
 }

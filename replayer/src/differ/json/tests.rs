@@ -1,3 +1,5 @@
+mod styles;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

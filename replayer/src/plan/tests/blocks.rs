@@ -83,9 +83,9 @@ fn a_rate_that_rises_inside_a_block_rises_in_its_copies() {
         counts.reverse();
         assert!((told + trend(&counts)).abs() <= 1);
         for trend in [told, 1_000_000, -1_000_000, 1, 0] {
-            let block = Block { first_ns: 0, last_ns: 60 * SECOND, trend };
+            let block = Block { last_ns: 60 * SECOND, trend, ..Block::only(0) };
             let copies = uniform(20_000, 0, 60, seed).into_iter();
-            let copies = copies.map(|word| block.instant(Draw::new(word, Purpose::ClientStart)));
+            let copies = copies.map(|word| Blocks::default().instant(block, Draw::new(word, Purpose::ClientStart)));
             let mean = copies.map(|at| at as f64 / block.last_ns as f64).sum::<f64>() / 20_000.0;
             assert!((mean - 0.5 - f64::from(trend) / 6e6).abs() < 0.008, "{trend}: {mean}");
         }
@@ -101,7 +101,9 @@ fn chance_has_no_trend() {
         (trend(&[]), trend(&[0, 0]), trend(&[9]), trend(&[0, 100]), trend(&[100, 0])),
         (0, 0, 0, 1_000_000, -1_000_000)
     );
-    let edge = |trend, word| Block { first_ns: 5, last_ns: 5, trend }.instant(Draw::new(word, Purpose::ClientStart));
+    let edge = |trend, word| {
+        Blocks::default().instant(Block { trend, ..Block::only(5) }, Draw::new(word, Purpose::ClientStart))
+    };
     assert!((0..100).all(|word| [-1_000_000, -3, 0, 7, 1_000_000].into_iter().all(|trend| edge(trend, word) == 5)));
 }
 

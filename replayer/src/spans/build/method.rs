@@ -6,8 +6,6 @@ use opentelemetry::StringValue;
 
 /// Those of RFC 9110, PATCH (RFC 5789) and QUERY, as the conventions list them.
 const KNOWN: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
-/// What the conventions say for all others.
-pub(crate) const OTHER: &str = "_OTHER";
 
 /// The methods that are known: names are compared with their case (RFC 9110 §9.1).
 pub(crate) struct Methods {

@@ -74,7 +74,8 @@ pub(in super::super) struct HeadWriter {
     recent: [[Option<usize>; RECENT]; 2],
     cut: Vec<Cut>,
     encoded: Vec<u8>,
-    places: Vec<Range<usize>>,
+    /// The values of the head at hand, and which of them are known to be their client's latest, by its place.
+    places: Vec<(Range<usize>, Option<usize>)>,
 }
 
 /// A hole of the head at hand.
@@ -96,11 +97,11 @@ impl HeadWriter {
             _ => None,
         };
         if let Some(latest) = slot.and_then(|slot| self.latest.get(slot)?.get(client))
-            && self.fits(latest, head, length)
+            && self.fits(latest, client, head, length)
         {
             return (0, self.put_values(latest, client, head));
         }
-        let recent = slot.and_then(|slot| self.recent(slot, head, length));
+        let recent = slot.and_then(|slot| self.recent(slot, client, head, length));
         let (template, grown) = recent.map_or_else(|| self.template(kind, head, length), |template| (template, 0));
         if let Some(slot) = slot {
             self.remember(slot, template);
@@ -111,9 +112,9 @@ impl HeadWriter {
     }
 
     /// One of the templates that were used last, if the head fits it: cheaper than cutting it.
-    fn recent(&mut self, slot: usize, head: &[u8], length: Option<&Decimal>) -> Option<usize> {
+    fn recent(&mut self, slot: usize, client: usize, head: &[u8], length: Option<&Decimal>) -> Option<usize> {
         let recent = *self.recent.get(slot)?;
-        recent.into_iter().flatten().find(|template| self.fits(*template, head, length))
+        recent.into_iter().flatten().find(|template| self.fits(*template, client, head, length))
     }
 
     fn remember(&mut self, slot: usize, template: usize) {
@@ -126,33 +127,39 @@ impl HeadWriter {
     }
 
     /// Whether `head` is this template with some values, whose places are then in `places`.
-    fn fits(&mut self, template: usize, head: &[u8], length: Option<&Decimal>) -> bool {
+    fn fits(&mut self, template: usize, client: usize, head: &[u8], length: Option<&Decimal>) -> bool {
         let Some(parts) = self.templates.get(template) else { return false };
         self.places.clear();
         let mut at = 0;
         for part in parts {
             let Some(rest) = head.get(at..).and_then(|rest| rest.strip_prefix(&part.literal[..])) else { return false };
             at += part.literal.len();
+            let mut latest = None;
             let len = match part.hole {
                 Hole::None => return rest.is_empty(),
                 Hole::Length => match length {
                     Some(length) if rest.starts_with(length.text()) => length.text().len(),
                     _ => return false,
                 },
-                Hole::Value(_) => match part.reach {
+                Hole::Value(column) => match part.reach {
                     // Everything fits here, also what should have a template of its own.
                     Reach::All => return false,
-                    Reach::Line => match line_len(rest) {
-                        Some(len) => len,
-                        None => return false,
-                    },
+                    Reach::Line => {
+                        // Most values are what the client sent before: then nothing is searched, nor compared again.
+                        latest = self.values.get(column).and_then(|values| values.latest(client));
+                        latest = latest.filter(|(_, value)| is_line(rest, value));
+                        match latest.map_or_else(|| line_len(rest), |(_, value)| Some(value.len())) {
+                            Some(len) => len,
+                            None => return false,
+                        }
+                    }
                     Reach::Target => match line_len(rest).and_then(|len| target_len(rest.get(..len)?)) {
                         Some(len) => len,
                         None => return false,
                     },
                 },
             };
-            self.places.push(at..at + len);
+            self.places.push((at..at + len, latest.map(|(place, _)| place)));
             at += len;
         }
         false
@@ -168,7 +175,7 @@ impl HeadWriter {
             self.cut.push(Cut { hole, reach: Reach::All, at: 0..head.len() });
         }
         self.places.clear();
-        self.places.extend(self.cut.iter().map(|cut| cut.at.clone()));
+        self.places.extend(self.cut.iter().map(|cut| (cut.at.clone(), None)));
         self.encoded.clear();
         let mut end = 0;
         let tail = Cut { hole: Hole::None, reach: Reach::All, at: head.len()..head.len() };
@@ -238,7 +245,10 @@ impl HeadWriter {
     }
 
     fn hole(&mut self, kind: Kind, name: &[u8]) -> Hole {
-        let key = (kind.side(), name.to_vec());
+        let key = match is_echoed(name) {
+            true => (BOTH_SIDES, name.to_ascii_lowercase()),
+            false => (kind.side(), name.to_vec()),
+        };
         let next = self.columns.len();
         Hole::Value(*self.columns.entry(key).or_insert(next))
     }
@@ -247,13 +257,13 @@ impl HeadWriter {
     fn put_values(&mut self, template: usize, client: usize, head: &[u8]) -> usize {
         let Some(parts) = self.templates.get(template) else { return 0 };
         let mut grown = 0;
-        for (part, place) in parts.iter().zip(&self.places) {
+        for (part, (place, latest)) in parts.iter().zip(&self.places) {
             let Hole::Value(column) = part.hole else { continue };
             if self.values.len() <= column {
                 self.values.resize_with(column + 1, ValueWriter::default);
             }
             if let (Some(values), Some(value)) = (self.values.get_mut(column), head.get(place.clone())) {
-                grown += values.put(client, value);
+                grown += values.put_at(client, *latest, value);
             }
         }
         grown
@@ -264,6 +274,11 @@ impl HeadWriter {
         let mut all: Vec<(&usize, &Vec<u8>)> = self.known.iter().map(|(encoded, number)| (number, encoded)).collect();
         all.sort_unstable();
         all.into_iter().for_each(|(_, encoded)| out.extend_from_slice(encoded));
+    }
+
+    /// How many templates and value columns there are.
+    pub(in super::super) fn counts(&self) -> (usize, usize) {
+        (self.templates.len(), self.columns.len())
     }
 
     /// The value columns in order.
@@ -280,6 +295,22 @@ impl HeadWriter {
         self.latest.iter_mut().for_each(Latest::clear);
         self.recent = Default::default();
     }
+}
+
+/// Stands for requests and responses together, beside the numbers of [`Kind::side`].
+const BOTH_SIDES: u8 = 2;
+
+/// Whether an answer is likely to repeat what the request had in a field of this name: `X-Request-Id: ` and the like. What it
+/// repeats is then the client's latest value.
+fn is_echoed(name: &[u8]) -> bool {
+    let name = name.trim_ascii_end();
+    let name = name.strip_suffix(b":").unwrap_or(name);
+    name.last_chunk().is_some_and(|end: &[u8; 2]| end.eq_ignore_ascii_case(b"id"))
+}
+
+/// Whether the next line is `value`.
+fn is_line(rest: &[u8], value: &[u8]) -> bool {
+    rest.strip_prefix(value).is_some_and(|rest| rest.starts_with(b"\r\n"))
 }
 
 /// Bytes before the next CR LF.

@@ -95,7 +95,30 @@ impl HeadReader {
         }
         Ok(self.arena.split().freeze())
     }
+
+    /// Appends the next part of a body by its template, up to `end` at most.
+    pub(in super::super) fn join_body(
+        &self,
+        template: usize,
+        end: usize,
+        values: &mut ValueColumns,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        for (literal, hole) in self.templates.get(template)? {
+            // Compared before memory is taken.
+            let mut append = |bytes: &[u8]| (bytes.len() <= end - out.len()).then(|| out.extend_from_slice(bytes));
+            append(literal)?;
+            match hole {
+                Hole::None => {}
+                Hole::Length => return None,
+                Hole::Value(column) => append(values.get_mut(*column)?.take(BODIES)?)?,
+            }
+        }
+        Some(())
+    }
 }
 
+/// Bodies belong to no client. They ask before any does, and what they asked last is then forgotten.
+const BODIES: usize = 0;
 /// Heads are put together in rooms of this size, so that each does not need its own.
 const ARENA_BYTES: usize = 64 << 10;

@@ -8,7 +8,8 @@ const OWN_FIELDS: [&str; 6] =
     ["host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding"];
 
 /// `curl -X POST 'http://new:9000/cart' -H 'Accept: */*' --data-binary '…'`
-pub(super) fn curl(target: &str, request_head: &[u8], body: Option<&[u8]>) -> String {
+#[must_use]
+pub fn curl(target: &str, request_head: &[u8], body: Option<&[u8]>) -> String {
     let Some(line) = head::request_line(request_head) else { return String::new() };
     let mut out = "curl".to_owned();
     if line.method != b"GET" {

@@ -1,0 +1,179 @@
+//! Traffic that would come back: upstreams that lead to our own listeners, seen before the start; and connections of our
+//! own that arrive here all the same, since an address or a firewall rule came later.
+//!
+//! A loop through another process is not seen: its connections are its own.
+
+use std::collections::HashMap;
+use std::fs::metadata;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::l4::socket::SocketAddr as SocketAddress;
+
+use super::endpoint::Endpoint;
+use super::error::RelayError;
+
+/// Refuses pairs whose traffic comes back to them, by their own listener or by those of others. A chain that ends
+/// elsewhere is none of our business. Both slices have an entry for each pair.
+pub(super) fn refuse(own: &[Endpoint], upstreams: &[Option<Endpoint>]) -> Result<(), RelayError> {
+    let next = |pair: usize| {
+        let upstream = upstreams.get(pair)?.as_ref()?;
+        own.iter().position(|own| leads_to(upstream, own))
+    };
+    for (pair, (listener, upstream)) in own.iter().zip(upstreams).enumerate() {
+        let mut way = std::iter::successors(next(pair), |pair| next(*pair)).take(own.len());
+        if let Some(upstream) = upstream.as_ref().filter(|_| way.any(|one| one == pair)) {
+            return Err(RelayError::Loop { upstream: upstream.clone(), listener: listener.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether `upstream` is one of the listeners.
+pub(super) fn leads_to_any(upstream: &Endpoint, own: &[Endpoint]) -> bool {
+    own.iter().any(|own| leads_to(upstream, own))
+}
+
+fn leads_to(upstream: &Endpoint, own: &Endpoint) -> bool {
+    match (upstream, own) {
+        (Endpoint::Tcp(upstream), Endpoint::Tcp(own)) => is_same_address(*upstream, *own),
+        (Endpoint::Unix(upstream), Endpoint::Unix(own)) => is_same_path(upstream, own),
+        _ => false,
+    }
+}
+
+/// Whether two paths are the same file, also by symbolic links.
+pub(super) fn is_same_path(one: &Path, other: &Path) -> bool {
+    let inode = |path| metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    one == other || inode(one).is_ok_and(|one| inode(other).is_ok_and(|other| one == other))
+}
+
+/// Whether connecting to `upstream` would reach the listener at `own`.
+pub(super) fn is_same_address(upstream: SocketAddr, own: SocketAddr) -> bool {
+    // The system takes an unspecified address to connect to for loopback.
+    let to = match upstream.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip.to_canonical(),
+    };
+    let at = own.ip().to_canonical();
+    // `[::]` takes both families, 0.0.0.0 its own.
+    let takes_all = at.is_unspecified() && (at.is_ipv6() || to.is_ipv4());
+    upstream.port() == own.port() && (to == at || (takes_all && is_of_this_machine(to)))
+}
+
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    // Only an address of this machine can be bound.
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Both ends of a connection, of whoever opened it first: what tells it from every other one.
+type Ends = (SocketAddr, SocketAddr);
+
+/// Our connections to upstreams that are open, by their ends, with the pairs through which each has come.
+pub(super) struct Hops {
+    open: Mutex<HashMap<Ends, Vec<usize>>>,
+}
+
+impl Hops {
+    /// `None` where none can arrive here: every upstream is known, and has another port than all of our listeners.
+    pub(super) fn new(own: &[Endpoint], upstreams: &[Option<Endpoint>], is_transparent: bool) -> Option<Arc<Self>> {
+        let ports: Vec<_> = own.iter().filter_map(Endpoint::as_tcp).map(|own| own.port()).collect();
+        let mut upstreams = upstreams.iter().flatten().filter_map(Endpoint::as_tcp);
+        let can_arrive = is_transparent || upstreams.any(|upstream| ports.contains(&upstream.port()));
+        can_arrive.then(|| Arc::new(Self { open: Mutex::default() }))
+    }
+
+    /// The pairs through which a client's connection to `destination` (where a firewall redirected it here) or to us has
+    /// come: none, if it is not our own.
+    pub(super) fn way_of(&self, client: &Stream, destination: Option<SocketAddr>) -> Vec<usize> {
+        let Some((local, peer)) = ends(client) else { return Vec::new() };
+        let ends = (peer, destination.map_or(local, canonical));
+        self.open.lock().get(&ends).cloned().unwrap_or_default()
+    }
+
+    /// Remembers a connection to an upstream as long as the returned value lives.
+    pub(super) fn remember(self: &Arc<Self>, upstream: &Stream, way: Vec<usize>) -> Option<Hop> {
+        let ends = ends(upstream)?;
+        self.open.lock().insert(ends, way);
+        Some(Hop { ends, hops: Arc::clone(self) })
+    }
+}
+
+/// A connection that is remembered.
+pub(super) struct Hop {
+    ends: Ends,
+    hops: Arc<Hops>,
+}
+
+impl Drop for Hop {
+    fn drop(&mut self) {
+        self.hops.open.lock().remove(&self.ends);
+    }
+}
+
+/// Our end and the other one.
+fn ends(stream: &Stream) -> Option<Ends> {
+    let digest = stream.get_socket_digest()?;
+    let inet = |address: Option<&SocketAddress>| address.and_then(|address| address.as_inet().copied()).map(canonical);
+    Some((inet(digest.local_addr())?, inet(digest.peer_addr())?))
+}
+
+/// A listener of both families sees IPv4 as a part of IPv6.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(pairs: &[(&str, Option<&str>)]) -> bool {
+        let own: Vec<Endpoint> = pairs.iter().map(|(own, _)| own.parse().unwrap()).collect();
+        let upstreams: Vec<Option<Endpoint>> =
+            pairs.iter().map(|(_, upstream)| upstream.map(|upstream| upstream.parse().unwrap())).collect();
+        refuse(&own, &upstreams).is_err()
+    }
+
+    #[test]
+    fn an_upstream_that_is_the_listener_is_a_loop_however_it_is_written() {
+        for (own, upstream, expected) in [
+            ("127.0.0.1:7", "127.0.0.1:7", true),
+            ("127.0.0.1:7", "127.0.0.1:8", false),
+            ("127.0.0.1:7", "127.0.0.2:7", false),
+            ("127.0.0.1:7", "0.0.0.0:7", true),
+            ("127.0.0.2:7", "0.0.0.0:7", false),
+            ("[::1]:7", "[::]:7", true),
+            ("[::1]:7", "0.0.0.0:7", false),
+            ("0.0.0.0:7", "127.0.0.9:7", true),
+            ("0.0.0.0:7", "0.0.0.0:7", true),
+            ("0.0.0.0:7", "[::1]:7", false),
+            ("[::]:7", "127.0.0.1:7", true),
+            ("[::]:7", "[::ffff:127.0.0.1]:7", true),
+            ("0.0.0.0:7", "192.0.2.1:7", false),
+            ("unix:/a", "unix:/a", true),
+            ("unix:/a", "unix:/b", false),
+        ] {
+            assert_eq!(refused(&[(own, Some(upstream))]), expected, "{own} to {upstream}");
+        }
+    }
+
+    #[test]
+    fn pairs_in_a_circle_are_a_loop_and_a_chain_is_none() {
+        let (one, two, three) = ("127.0.0.1:1", "127.0.0.1:2", "unix:/three");
+        for (pairs, expected) in [
+            (&[(one, Some(two)), (two, Some("192.0.2.1:2"))][..], false),
+            (&[(one, Some(two)), (two, None)], false),
+            (&[(one, Some(two)), (two, Some(one))], true),
+            (&[(one, Some(two)), (two, Some(three)), (three, Some("192.0.2.1:2"))], false),
+            (&[(one, Some(two)), (two, Some(three)), (three, Some(two))], true),
+            (&[(one, Some(two)), (two, Some(three)), (three, Some(one))], true),
+        ] {
+            assert_eq!(refused(pairs), expected, "{pairs:?}");
+        }
+    }
+}
