@@ -22,6 +22,7 @@ bench:
 	python3 tests/bench/spans.py
 	python3 tests/bench/dashboard.py
 	python3 tests/bench/endurance.py throughput
+	python3 tests/bench/endurance.py sweep
 	python3 tests/bench/report.py
 	python3 tests/bench/compare.py
 	python3 tests/bench/rehearsal.py

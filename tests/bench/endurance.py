@@ -5,6 +5,8 @@
                                                                      reader and store on that of wrk and the upstream; then with
                                                                      half of the proxies' core taken away (half.c; needs to be root),
                                                                      so that the other one has room for all of that
+    python3 tests/bench/endurance.py sweep [SECONDS]                 what is missing in the session at a fifth to four fifths of that,
+                                                                     sent by our own replayer
     python3 tests/bench/endurance.py soak [SECONDS] [RATE]           resident memory of recorder and replayer at a constant rate on
                                                                      1,000 connections, ten times in all
 """
@@ -83,6 +85,30 @@ def throughput(folder, processes, rounds, seconds):
     print(f"{ended['exchanges']:,} exchanges of {answered:,}, gaps {ended['gaps']}")
 
 
+def sweep(folder, processes, seconds):
+    upstream, _, process = upstream_of(folder)
+    processes.append(process)
+    port = free_port()
+    one = recorder(port, upstream, "--out", f"{folder}/maximum", "--json")
+    processes.append(one)
+    beside(one)
+    most = wrk(port, "small", seconds, Path(folder) / "wrk.lua")[0] / seconds
+    end(one)
+    print(f"at most {most:,.0f}/s\n\n| sent/s | of the most | sent | recorded | gaps |\n| --- | --- | --- | --- | --- |")
+    for fifth in range(1, 5):
+        rate = int(most * fifth / 5)
+        session = constant(folder, rate * seconds, rate, 64, path="/small")
+        port, run = free_port(), Path(folder) / f"run-{fifth}"
+        one = recorder(port, upstream, "--out", f"{folder}/session-{fifth}-fifths", "--json", "--record-replays")
+        processes.append(one)
+        beside(one)
+        said = subprocess.run(["taskset", "-c", "1", REENACT, "replay", session, "--target", f"http://127.0.0.1:{port}", "--out", run,
+                               "--answers", "none", "--requests", "none", "--allow-origin"], capture_output=True, text=True)
+        assert said.returncode in (0, 3, 4), said.stderr
+        ended, result = end(one), json.loads((run / "run.json").read_text())
+        print(f"| {rate:,} | {fifth / 5:.0%} | {result['sent']:,} | {ended['exchanges']:,} | {ended['gaps']} |", flush=True)
+
+
 def half(folder):
     program = Path(folder) / "half"
     subprocess.run(["cc", "-O2", "-o", program, ROOT / "tests/bench/half.c"], check=True)
@@ -126,7 +152,7 @@ def soak(folder, processes, seconds, rate):
 
 
 def main():
-    which = {"throughput": (throughput, 7, 4), "soak": (soak, 3_600, 2_000)}
+    which = {"throughput": (throughput, 7, 4), "sweep": (sweep, 10), "soak": (soak, 3_600, 2_000)}
     what = sys.argv[1] if len(sys.argv) > 1 else "throughput"
     if what not in which:
         sys.exit(__doc__)
