@@ -101,8 +101,12 @@ pub struct Builder<'a> {
     summary: Summary,
 }
 
-/// An exchange on its way into the order of starts.
-struct Waiting(Box<Chosen>);
+/// An exchange on its way into the order of starts, which stands here, too: what is compared is not looked for elsewhere.
+struct Waiting {
+    at_ns: u64,
+    number: u64,
+    chosen: Box<Chosen>,
+}
 
 /// A client between its first request and its last.
 #[derive(Default)]
@@ -185,7 +189,7 @@ impl<'a> Builder<'a> {
                 match choice {
                     Choice::Sent(chosen) => {
                         self.waiting_bytes += chosen.bytes();
-                        self.waiting.push(Reverse(Waiting(chosen)));
+                        self.waiting.push(Reverse(Waiting { at_ns: chosen.at_ns, number: chosen.number, chosen }));
                     }
                     Choice::LeftOut(client) => self.alive.entry(client).or_default().left_out += 1,
                 }
@@ -203,7 +207,7 @@ impl<'a> Builder<'a> {
 
     /// Takes the earliest exchange that waits into its client's page, and plans its copies.
     fn emit_first(&mut self) -> Result<(), ReplayError> {
-        let Some(Reverse(Waiting(chosen))) = self.waiting.pop() else { return Ok(()) };
+        let Some(Reverse(Waiting { chosen, .. })) = self.waiting.pop() else { return Ok(()) };
         let at_ns = chosen.at_ns;
         self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
         let (client, endpoint) = (chosen.client, chosen.endpoint);
@@ -452,6 +456,6 @@ impl PartialOrd for Waiting {
 
 impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0.at_ns, self.0.number).cmp(&(other.0.at_ns, other.0.number))
+        (self.at_ns, self.number).cmp(&(other.at_ns, other.number))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use foldhash::HashMap;
 use formats::head;
-use formats::model::{Exchange, Gap};
+use formats::model::{ClientKey, Exchange, Gap};
 use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
@@ -22,6 +22,8 @@ use crate::survey::{Selection, Survey};
 
 /// Exchanges that are handed over at once.
 const BATCH: usize = 128;
+/// Clients whose numbers are remembered.
+const NUMBERS_MAX: usize = 1 << 14;
 /// Recorded authorities that are remembered for the origin check.
 const AUTHORITIES_MAX: usize = 1_000;
 
@@ -82,14 +84,16 @@ pub(super) struct Chooser<'a> {
     out: SyncSender<Vec<Choice>>,
     batch: Vec<Choice>,
     endpoints: HashMap<String, u32>,
+    /// Of clients that were met lately, by session: looking in the survey is a walk through memory that nobody else touches.
+    numbers: HashMap<(u32, ClientKey), Option<u32>>,
     exchanges: u64,
     found: Found,
 }
 
 impl<'a> Chooser<'a> {
     pub(super) fn new(survey: &'a Survey, selection: &'a Selection, out: SyncSender<Vec<Choice>>) -> Self {
-        let endpoints = HashMap::default();
-        Self { survey, selection, out, batch: Vec::new(), endpoints, exchanges: 0, found: Found::default() }
+        let (endpoints, numbers) = (HashMap::default(), HashMap::default());
+        Self { survey, selection, out, batch: Vec::new(), endpoints, numbers, exchanges: 0, found: Found::default() }
     }
 
     /// Takes everything that was read of `sessions`, unless nobody listens any more.
@@ -151,7 +155,7 @@ impl<'a> Chooser<'a> {
         {
             self.found.origins.insert(host.to_owned());
         }
-        let Some(client) = self.survey.number(session, exchange.client) else {
+        let Some(client) = self.client(session, exchange.client) else {
             *self.found.left_out.entry(LeftOut::NotInIndex).or_default() += 1;
             return Ok(());
         };
@@ -190,6 +194,14 @@ impl<'a> Chooser<'a> {
         };
         self.batch.push(Choice::Sent(Box::new(chosen)));
         Ok(())
+    }
+
+    /// The number of a client in the survey.
+    fn client(&mut self, session: u32, key: ClientKey) -> Option<u32> {
+        if self.numbers.len() >= NUMBERS_MAX {
+            self.numbers.clear();
+        }
+        *self.numbers.entry((session, key)).or_insert_with(|| self.survey.number(session, key))
     }
 
     fn leave_out(&mut self, client: u32, reason: LeftOut) {
