@@ -211,7 +211,6 @@ impl<'a> Builder<'a> {
         let at_ns = chosen.at_ns;
         self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
         let (client, endpoint) = (chosen.client, chosen.endpoint);
-        let response_ns = chosen.end_ns.map(|end| end.saturating_sub(at_ns));
         let key = (chosen.session, chosen.connection);
         let end_ns = chosen.end_ns.unwrap_or(at_ns);
         self.summary.recorded += 1;
@@ -221,8 +220,6 @@ impl<'a> Builder<'a> {
 
         let before = self.connections.get(key).copied();
         let record = self.record(*chosen, before.as_ref());
-        let (number, bytes) = (record.number, (record.template.head.len() + record.template.body.len()) as u64);
-        let ended_ns = record.after.map(|(_, _, end_ns)| end_ns);
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
@@ -239,43 +236,32 @@ impl<'a> Builder<'a> {
             self.warped_connections += u64::from(before.is_none());
             let page = self.closed.pop();
             if let (Some(page), Place::Stored(page_at)) = (page, place) {
-                let (page_len, ordinal) = (page.len, number);
+                let (page_len, ordinal, response_ns) = (page.len, record.number, record.response_ns());
                 self.warped
                     .push(&Warped { at_ns, page_at, page_len, client, ordinal, endpoint, response_ns })
                     .map_err(|source| self.failed("write", source))?;
             }
         } else {
-            self.think(client, at_ns, ended_ns);
-            self.plan_copies(client, endpoint, at_ns, response_ns, bytes, before.as_ref());
+            self.plan_copies(client, &record, before.as_ref());
         }
         self.list_closed()?;
         self.check_size()
     }
 
-    /// Counts the pause before an exchange, as recorded and as the lives of its client keep it.
-    fn think(&mut self, client: u32, at_ns: u64, ended_ns: Option<u64>) {
-        let Some(ended_ns) = ended_ns else { return };
-        self.summary.thinks_recorded.add(at_ns.saturating_sub(ended_ns));
-        for life in self.plan.lives(client) {
-            let due_ns = |at_ns| self.plan.due_ns(client, life, at_ns);
-            if let (Some(ended_ns), Some(due_ns)) = (due_ns(ended_ns), due_ns(at_ns)) {
-                self.summary.thinks_planned.add(due_ns.saturating_sub(ended_ns));
-            }
+    /// Counts what the lives of a client send of one exchange, and the pause before it, as recorded and as each life keeps it.
+    fn plan_copies(&mut self, client: u32, record: &Record, before: Option<&Last>) {
+        let Record { at_ns, endpoint, .. } = *record;
+        let response_ns = record.response_ns();
+        let bytes = (record.template.head.len() + record.template.body.len()) as u64;
+        let ended_ns = record.after.map(|(_, _, end_ns)| end_ns);
+        if let Some(ended_ns) = ended_ns {
+            self.summary.thinks_recorded.add(at_ns.saturating_sub(ended_ns));
         }
-    }
-
-    /// Counts what the lives of a client send of one exchange.
-    fn plan_copies(
-        &mut self,
-        client: u32,
-        endpoint: u32,
-        at_ns: u64,
-        response_ns: Option<u64>,
-        bytes: u64,
-        before: Option<&Last>,
-    ) {
         for life in self.plan.lives(client) {
             let Some(due_ns) = self.plan.due_ns(client, life, at_ns) else { continue };
+            if let Some(ended_ns) = ended_ns.and_then(|ended_ns| self.plan.due_ns(client, life, ended_ns)) {
+                self.summary.thinks_planned.add(due_ns.saturating_sub(ended_ns));
+            }
             self.summary.planned += 1;
             (self.watch)(Seen::Planned { endpoint, due_ns });
             if !self.plan.is_in(self.options.shard, client, life.copy, 0) {

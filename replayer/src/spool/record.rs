@@ -66,6 +66,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// From its first byte to the answer's last, if that came whole.
+    pub(super) fn response_ns(&self) -> Option<u64> {
+        self.end_ns.map(|end| end.saturating_sub(self.at_ns))
+    }
+
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.put_u32_le(0);
