@@ -26,8 +26,10 @@ fn collector(refuse: &str) -> (Process, String, String) {
     (process, grpc, http)
 }
 
-fn taken(collector: &Process) -> Vec<Value> {
-    collector.out().lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
+/// Everything that it took, when it has ended.
+fn taken(collector: Process) -> Vec<Value> {
+    collector.signal("TERM");
+    collector.finish().out.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// 100 requests within three seconds, a tenth of them to what is not there.
@@ -84,7 +86,7 @@ fn the_last_export_over_each_protocol_is_the_result() {
         let given = ["--otlp-metrics-endpoint", &endpoint, "--otlp-header", &header, "--environment", "staging"];
         let said = replay(&session, &out, &[&given, more].concat(), &[]);
         assert_eq!(said.code, 0, "{how}: {said:?}");
-        let (exports, result) = (taken(&collector), run_json(&out));
+        let (exports, result) = (taken(collector), run_json(&out));
         // A run of three seconds has no other by default: the first attempt was refused and made again.
         assert_eq!(exports.len(), 1, "{how}: {exports:?}");
         let export = &exports[0];
@@ -128,8 +130,9 @@ fn deltas_add_up_to_the_result_and_the_period_is_kept() {
     ];
     let said = replay(&session, &out, &["--otlp-metrics"], &variables);
     assert_eq!(said.code, 0, "{said:?}");
-    let exports: Vec<_> = taken(&collector).iter().map(metrics).collect();
-    assert!((3..=6).contains(&exports.len()), "{}", exports.len());
+    let exports: Vec<_> = taken(collector).iter().map(metrics).collect();
+    // One a second, of a run that takes three on a machine that has time for it.
+    assert!((2..=12).contains(&exports.len()), "{}", exports.len());
     for name in [DURATION, COMPLETED, "reenact.replay.lag", "reenact.replay.requests.sent"] {
         let all: Vec<u64> = exports.iter().filter_map(|export| export.get(name)).map(sum).collect();
         assert_eq!(all.iter().sum::<u64>(), 100, "{name}: {all:?}");
