@@ -38,7 +38,7 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Reports `event` if it is a problem; gives it back if it is not.
+    /// Reports `event` if it is a problem; gives it back if it is not, and where it says what is missing, that as a gap.
     pub(crate) fn note(&mut self, event: Result<Event, SessionError>) -> Result<Option<Event>, Failure> {
         match event? {
             Event::Damage(damage) => {
@@ -46,11 +46,15 @@ impl Problems {
                 say(Level::Warn, &format!("warning: {}", damage_text(&damage)));
                 Ok(None)
             }
-            Event::Unfinished { path, writing } => {
+            Event::Unfinished { path, writing, missing } => {
                 self.unfinished += u64::from(!writing);
-                let why = if writing { "is being written" } else { "ends without its index: its recorder was killed" };
+                let why = match (writing, &missing) {
+                    (true, _) => "is being written",
+                    (false, Some(_)) => "ends without its index: its recorder was killed",
+                    (false, None) => "ends without its index: it could not be written on, as the next segment says",
+                };
                 say(Level::Info, &format!("note: {} {why}; everything up to its last flush is here", path.display()));
-                Ok(None)
+                Ok(missing.map(Event::Gap))
             }
             event => Ok(Some(event)),
         }

@@ -208,7 +208,14 @@ fn what_is_damaged_is_read_past_and_becomes_a_gap() {
     let said = edit([&*text(&first), "-o", &text(&out)]);
     assert_eq!(said.code, 3, "{said:?}");
     let last = lines(&out).pop().unwrap();
-    assert_eq!((&last["type"], &last["reason"]), (&json!("gap"), &json!("damaged_block")));
+    assert_eq!((&last["type"], &last["reason"]), (&json!("gap"), &json!("unfinished")));
+    // The write that was cut off is of it, and it is told once, also where what was made is made into another.
+    let found = |session: &Path| -> Vec<Value> { lines(session).iter().filter(is("gap")).cloned().collect() };
+    assert_eq!(found(&out), found(&first));
+    assert_eq!(found(&out).len(), 1);
+    assert!(last["bytes"].as_u64().unwrap() > 0 && last["exchanges"] == 0, "{last}");
+    let again = edited(&[&out], &inside(&folder, "again"), &[]);
+    assert_eq!(found(&again), found(&first));
 }
 
 #[test]

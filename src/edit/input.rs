@@ -68,12 +68,11 @@ impl Input {
     }
 
     fn take(&mut self, event: Event, problems: &mut Problems) -> Result<(), Failure> {
-        match &event {
-            Event::Damage(Damage { len, exchanges, .. }) => self.miss(exchanges.unwrap_or(0), *len),
-            // What its recorder had not flushed is missing, however much that was.
-            Event::Unfinished { writing: false, .. } => self.miss(0, 0),
-            _ => {}
+        // A tail that was cut off is counted by what is said of the end.
+        if let Event::Damage(Damage { len, exchanges, is_tail: false, .. }) = &event {
+            self.miss(exchanges.unwrap_or(0), *len);
         }
+        let is_found = matches!(event, Event::Unfinished { .. });
         match problems.note(Ok(event))? {
             Some(Event::Exchange(mut exchange)) => {
                 exchange.move_by(self.move_ns);
@@ -83,7 +82,10 @@ impl Input {
             }
             Some(Event::Gap(mut gap)) => {
                 gap.move_by(self.move_ns);
-                self.ready.push_back(Item::Gap(gap));
+                if is_found {
+                    self.close(gap.from_ns);
+                }
+                self.ready.push_back(if is_found { Item::Found(gap) } else { Item::Gap(gap) });
             }
             _ => {}
         }
