@@ -152,6 +152,44 @@ fn a_directory_that_is_replaced_by_a_file() {
 }
 
 #[test]
+fn a_session_that_is_deleted() {
+    let delete = |session: &Path| std::fs::remove_dir_all(session).unwrap();
+    {
+        // What was flushed before is lost with it, is counted, and is declared in the next segment.
+        let folder = folder();
+        let (upstream, session) = (Upstream::start(), inside(&folder, "s"));
+        let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "50ms"], |command| command);
+        let gone = || {
+            support::wait_for("a flush", || (!numbers(&session).is_empty()).then_some(()));
+            delete(&session);
+        };
+        let summary = check(&mut process, &address, &session, gone, || {});
+        assert!(summary["failure"].as_str().unwrap().contains("the file was deleted"), "{summary}");
+        assert_eq!(summary["gaps"][0]["reason"], "write_failed", "{summary}");
+    }
+    // It is noticed at the end at the latest.
+    let folder = folder();
+    let (upstream, session) = (Upstream::start(), inside(&folder, "s"));
+    let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "1h"], |command| command);
+    let load = Load::start(&address, &CLIENTS);
+    load.wait_for_more(100);
+    delete(&session);
+    load.wait_for_more(100);
+    let (answered, failures) = load.end();
+    assert!(failures.is_empty(), "{failures:?}");
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(3), "{}", process.err());
+    let summary: serde_json::Value = support::wait_for("the summary", || serde_json::from_str(&process.out()).ok());
+    assert_eq!((&summary["exchanges"], &summary["gaps"][0]["exchanges"]), (&0.into(), &answered.into()), "{summary}");
+    let lines = cat(&session);
+    assert_eq!(
+        (lines[1]["reason"].as_str(), &lines[1]["exchanges"]),
+        (Some("write_failed"), &answered.into()),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn a_small_disk_of_its_own_that_is_filled_by_another() {
     let folder = folder();
     let disk = inside(&folder, "disk");

@@ -51,7 +51,10 @@ fn the_gap_is_said(folder: &tempfile::TempDir, session: &Path, cat: &str) {
     let gaps: Vec<&Value> = lines.iter().filter(|line| line["type"] == "gap").collect();
     let last_ns = lines.iter().filter(|line| line["type"] == "exchange").map(last_ns).max();
     let [gap] = gaps[..] else { panic!("{gaps:?}") };
-    assert_eq!((&gap["reason"], gap["from_ns"].as_u64(), gap["to_ns"].as_u64()), (&"unfinished".into(), last_ns, last_ns));
+    assert_eq!(
+        (&gap["reason"], gap["from_ns"].as_u64(), gap["to_ns"].as_u64()),
+        (&"unfinished".into(), last_ns, last_ns)
+    );
     let inspected = |session: &Path| {
         let said = reenact_says(["inspect", "--json", &text(session)]);
         (serde_json::from_str::<Value>(&said.out).unwrap()[0]["gaps"].take(), said.code)

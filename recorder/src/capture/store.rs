@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use formats::model::{Exchange, Gap, GapReason};
 use formats::redact::Redactor;
-use formats::session::{SessionError, SessionWriter};
+use formats::session::{SessionError, SessionWriter, Written};
 
 use super::backlog::{Backlog, bodies_bytes, heads_bytes};
 use super::status::Progress;
@@ -188,10 +188,7 @@ impl Store {
     }
 
     fn note(&mut self, error: &SessionError) {
-        let text = with_sources(error);
-        log::error!("capturing: {text}");
-        self.failure = Some(text);
-        self.progress.failures.fetch_add(1, Ordering::Relaxed);
+        note(error, &mut self.failure, &self.progress);
     }
 
     fn go_down(&mut self, reason: GapReason) {
@@ -232,6 +229,13 @@ impl Store {
                 self.put_off(now_ns);
             }
             None => self.put_off(now_ns),
+        }
+    }
+
+    fn try_again_at_once(&mut self, now_ns: u64) {
+        if let Some(down) = &mut self.down {
+            down.retry_at_ns = now_ns;
+            self.try_again(now_ns);
         }
     }
 
@@ -325,22 +329,27 @@ impl Store {
 
     fn finish(mut self) -> Captured {
         let now = self.clock.now_ns();
-        if let Some(down) = &mut self.down {
-            down.retry_at_ns = now;
-            self.try_again(now);
-        }
+        self.try_again_at_once(now);
         if self.down.is_none() {
             self.write_gaps(now);
         }
-        let mut written = self.writer.written();
         if self.down.is_none() {
-            match self.writer.finish() {
+            let flushed = self.writer.flush();
+            self.check(flushed);
+        }
+        // A segment that did not take what was left leaves it to a last one, which says what is lost.
+        self.try_again_at_once(now);
+        let mut written = self.writer.written();
+        match self.down {
+            // When this fails, the end is missing and nothing else: everything was flushed.
+            None => match self.writer.finish() {
                 Ok(whole) => written = whole,
-                Err(error) => {
-                    self.failure = Some(with_sources(&error));
-                    self.progress.failures.fetch_add(1, Ordering::Relaxed);
-                    self.tap.losses().add(GapReason::WriteFailed, Missing { connections: 1, ..Missing::default() });
-                }
+                Err(error) => note(&error, &mut self.failure, &self.progress),
+            },
+            Some(down) => {
+                let Written { exchanges, raw_bytes, .. } = self.writer.durable();
+                self.tap.losses().add_exchanges(down.reason, written.exchanges - exchanges, 0);
+                written = Written { exchanges, raw_bytes, ..written };
             }
         }
         self.progress.written(written);
@@ -358,6 +367,13 @@ impl Store {
             failure: self.failure,
         }
     }
+}
+
+fn note(error: &SessionError, failure: &mut Option<String>, progress: &Progress) {
+    let text = with_sources(error);
+    log::error!("capturing: {text}");
+    *failure = Some(text);
+    progress.failures.fetch_add(1, Ordering::Relaxed);
 }
 
 fn gap(reason: GapReason, missing: Missing, from_ns: u64, to_ns: u64) -> Gap {

@@ -76,6 +76,35 @@ fn only_behind_the_last_segment_something_is_missing_that_no_record_says() {
 }
 
 #[test]
+fn what_stood_in_a_segment_that_was_deleted_is_lost_and_its_gaps_are_declared_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("s");
+    let mut writer = SessionWriter::create(&session, SessionHeader::default(), SMALL).unwrap();
+    let gap = |reason, exchanges| Gap { reason, from_ns: 1, to_ns: 2, connections: 0, exchanges, bytes: 5 };
+    writer.append(&mut exchange(100, 1, b"kept")).unwrap();
+    writer.gap(&gap(GapReason::Breaker, 7)).unwrap();
+    writer.rotate().unwrap();
+    writer.append(&mut exchange(200, 1, b"lost")).unwrap();
+    writer.gap(&gap(GapReason::QueueFull, 3)).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(writer.durable().exchanges, 2);
+    std::fs::remove_file(session.join("00000002.reenact")).unwrap();
+    writer.append(&mut exchange(300, 1, b"lost")).unwrap();
+    let error = writer.flush().unwrap_err();
+    assert!(matches!(&error, SessionError::Io { source, .. } if source.to_string().contains("deleted")), "{error:?}");
+    assert_eq!((writer.written().exchanges, writer.durable().exchanges), (3, 1));
+    let declared = writer.reopen(gap(GapReason::WriteFailed, 4)).unwrap();
+    assert_eq!((declared.exchanges, writer.written().exchanges), (6, 1));
+    writer.append(&mut exchange(400, 1, b"kept")).unwrap();
+    assert_eq!(writer.finish().unwrap().exchanges, 2);
+    let (got, others) = read(&session);
+    assert_eq!(got.iter().map(|one| one.seq).collect::<Vec<_>>(), [0, 3]);
+    let gaps = others.into_iter().filter(|event| matches!(event, Event::Gap(_) | Event::Damage(_)));
+    let expected = [(GapReason::Breaker, 7), (GapReason::WriteFailed, 6), (GapReason::QueueFull, 3)];
+    assert_eq!(gaps.collect::<Vec<_>>(), expected.map(|(reason, exchanges)| Event::Gap(gap(reason, exchanges))));
+}
+
+#[test]
 fn a_segment_that_is_empty_or_was_only_begun_is_missing_from_what_was_known_before() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SessionWriter::create(folder.path(), SessionHeader::default(), SMALL).unwrap();
