@@ -77,22 +77,13 @@ fn account(process: &mut Process, session: &Path, answered: u64) -> serde_json::
     summary
 }
 
-/// The library of `faults/fail.c`.
-#[track_caller]
-fn failing_library(folder: &Path) -> PathBuf {
-    let (source, library) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fail.c"), folder.join("fail.so"));
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
-    assert!(built.unwrap().success(), "cc is missing: `make test` (tools/setup test) installs it");
-    library
-}
-
 #[test]
 fn a_disk_that_fails_and_one_that_is_full() {
     // EIO, ENOSPC, EDQUOT, EROFS.
     for errno in ["5", "28", "122", "30"] {
         let folder = folder();
         let (upstream, session, switch) = (Upstream::start(), inside(&folder, "s"), inside(&folder, "fails"));
-        let library = failing_library(folder.path());
+        let library = support::library(folder.path(), "tests/faults/fail.c");
         let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "50ms"], |mut command| {
             command.env("LD_PRELOAD", library).env("FAIL_UNDER", &session).env("FAIL_WHILE", &switch);
             command.env("FAIL_WITH", errno);

@@ -40,6 +40,10 @@ fn relay(recording: &Recording, out: &mut Page) {
     out.many("reenact_connection_failures_total", "counter", help, "reason", failures);
     let reloads = [("taken", counters.reloads), ("refused", counters.reload_failures)];
     out.many("reenact_certificate_reloads_total", "counter", "Changed certificates and keys.", "result", reloads);
+    let lookups =
+        [("same", counters.lookups_same), ("changed", counters.lookups_changed), ("failed", counters.lookup_failures)];
+    let help = "How often the names of upstreams were looked up again.";
+    out.many("reenact_upstream_lookups_total", "counter", help, "result", lookups);
     out.histogram(
         "reenact_relay_latency_seconds",
         "From the end of a read to the moment at which the other side has taken all of it.",
