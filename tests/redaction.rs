@@ -370,6 +370,39 @@ fn recorders_with_one_key_keep_the_same_clients_and_without_one_it_is_said() {
 }
 
 #[test]
+fn users_are_told_apart_by_a_claim_of_tokens_that_change() {
+    use base64::Engine as _;
+    let folder = folder();
+    let session = inside(&folder, "s");
+    let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let tokens = |number: usize| {
+        let claims =
+            json!({"sub": format!("{CANARY}-user-{}", number % 3), "iat": number, "jti": format!("{CANARY}-{number}")});
+        format!("{}.{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims.to_string()), part(&"s".repeat(32)))
+    };
+    let requests = (0..30).map(|number| {
+        let head = format!("Authorization: Bearer {}\r\n", tokens(number));
+        (post(&format!("/{}", number % 3), "text/plain", &head, b"x"), 9)
+    });
+    let said = record(&session, &["--client-key", "claim:sub"], requests);
+    check_no_secret(&session, &said);
+    let kept = exchanges(&session);
+    let users: std::collections::BTreeSet<(String, String)> =
+        kept.iter().map(|one| (one["request"]["target"].to_string(), one["client"].to_string())).collect();
+    assert_eq!((kept.len(), users.len()), (30, 3), "each path has one client, however many tokens: {users:?}");
+    assert!(users.iter().all(|(_, client)| client.starts_with("\"named-")), "{users:?}");
+    for file in files(&session) {
+        let bytes = std::fs::read(&file).unwrap();
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!((0..30).all(|number| !holds(&tokens(number))));
+    }
+    let out = text(&inside(&folder, "refused"));
+    let own = ["record", "--listen", "127.0.0.1:0", "--upstream", "http://x", "--out", &out, "--client-key", "claim:"];
+    let refused = reenact_says(own);
+    assert!(refused.code == 2 && refused.err.contains("as in claim:sub"), "{refused:?}");
+}
+
+#[test]
 fn own_rules_are_followed_and_explained_without_values() {
     let folder = folder();
     let (session, config) = (inside(&folder, "s"), inside(&folder, "reenact.toml"));

@@ -192,7 +192,7 @@ pub enum End {
 /// Where a client key was taken from: the first of these that an exchange has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum KeySource {
-    /// A cookie or header that the user named.
+    /// A cookie, header or claim that the user named.
     Named,
     /// The forwarded address together with the User-Agent.
     Forwarded,
