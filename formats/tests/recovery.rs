@@ -77,6 +77,21 @@ fn reopening_that_fails_changes_nothing() {
 }
 
 #[test]
+fn where_nothing_was_lost_no_gap_is_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    writer.append(&mut exchange(1)).unwrap();
+    writer.close().unwrap();
+    let nothing = Gap { exchanges: 0, ..gap() };
+    assert_eq!(writer.reopen(nothing.clone()).unwrap(), nothing);
+    writer.append(&mut exchange(2)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(seqs(folder.path()), [0, 1], "no number is missing");
+    let is_gap = |event: &Event| matches!(event, Event::Gap(_) | Event::Damage(_));
+    assert_eq!(Session::open(folder.path()).unwrap().events().map(Result::unwrap).filter(is_gap).count(), 0);
+}
+
+#[test]
 fn rotated_and_closed_segments_are_one_session() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path());

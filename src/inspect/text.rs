@@ -8,6 +8,7 @@ use formats::visible;
 use super::json::seconds;
 use super::made::made;
 use super::{Contents, Endpoints, QUANTILES, tables};
+use crate::read::missing_text;
 use crate::terminal::{self, Paint, Role};
 use crate::units;
 
@@ -186,12 +187,10 @@ fn gaps(summary: &Summary, started_unix_ns: u64, lines: &mut Lines) {
             (_, from) => format!("{from} to {}", clock(started_unix_ns, *to_ns)),
         };
         let text = format!(
-            "{}: {}, {when}: {} connections, {} exchanges, {} not captured",
+            "{}: {}, {when}: {}",
             reason.name(),
             units::plural(*gaps, "gap"),
-            units::count(*connections),
-            units::count(*exchanges),
-            units::bytes(*bytes)
+            missing_text(*reason, *connections, *exchanges, *bytes)
         );
         lines.coloured("gap", Some(Role::Bad), &text);
     }

@@ -236,7 +236,7 @@ impl SessionWriter {
 
     /// Begins the next segment, after [`Self::close`] or after an error; makes the directory again if it is gone. What was
     /// flushed before stays readable, but for a segment that was deleted. Exchanges that were given to the writer since then
-    /// may be lost: they are added to `gap`, which is the segment's first record, do not count as written any more, and
+    /// may be lost: they are added to `gap`, which is the segment's first record if anything is missing, do not count as written any more, and
     /// their sequence numbers are not given again. So are those of a segment that was deleted; its gaps are declared again.
     ///
     /// # Errors
@@ -246,7 +246,10 @@ impl SessionWriter {
         self.segment = None;
         self.open_segment()?;
         gap.exchanges += self.written.exchanges - self.durable.exchanges;
-        self.gap(&gap)?;
+        // Where nothing was lost, there is no gap, and no number is missing.
+        if !gap.is_nothing() {
+            self.gap(&gap)?;
+        }
         let lost = std::mem::take(&mut self.gaps_lost);
         for (reason, row) in &lost {
             let declared = self.gap(&row.as_gap(*reason));
