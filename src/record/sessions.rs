@@ -42,7 +42,6 @@ impl Sessions {
     pub(super) fn new(tap: Arc<Tap>, keep: Keep, listen: Option<String>, upstream: Option<String>) -> Self {
         let header = SessionHeader {
             created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
-            started_unix_ns: tap.clock().started_unix_ns(),
             listen,
             upstream,
             ..SessionHeader::default()
@@ -63,6 +62,8 @@ impl Sessions {
         let rules = self.keep.rules.iter().map(ToString::to_string);
         let header = SessionHeader {
             session_id: format!("{session_id:016x}"),
+            // The wall clock may have been set since the process began.
+            started_unix_ns: clock.origin_unix_ns(),
             redaction: Some(self.keep.redaction.redactor.policy().into()),
             sealing: self.keep.redaction.sealing.clone(),
             client_keys: rules.chain(["forwarded", "peer", "connection"].map(str::to_owned)).collect(),

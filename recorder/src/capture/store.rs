@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use formats::model::{Exchange, Gap, GapReason};
 use formats::redact::Redactor;
@@ -20,6 +21,7 @@ use crate::losses::Missing;
 use crate::tap::Tap;
 use crate::turns::Polite;
 pub use budget::Budget;
+use disk::Closed;
 pub use disk::{DiskOptions, free_bytes};
 
 /// How often the backlog is looked at when it was empty.
@@ -27,6 +29,8 @@ const POLL_NS: u64 = 10_000_000;
 /// Writing is tried again after this; the wait doubles each time, up to the second.
 const RETRY_MIN_NS: u64 = 1_000_000_000;
 const RETRY_MAX_NS: u64 = 60_000_000_000;
+/// The wall clock was set if it differs by more from what it was: less is what it is held to time by.
+const STEP_MIN_NS: u64 = 1_000_000_000;
 /// Writing that went well for so long begins with the shortest wait again.
 const HEALTHY_NS: u64 = 60_000_000_000;
 
@@ -52,6 +56,9 @@ pub(super) struct Store {
     started_ns: u64,
     flushed_ns: u64,
     rotated_ns: u64,
+    closed: Closed,
+    /// The wall-clock time of the clock's origin, by the wall clock at the latest look.
+    origin_unix_ns: u64,
     down: Option<Down>,
     retry_ns: u64,
     last_up_ns: u64,
@@ -99,6 +106,8 @@ impl Store {
             started_ns: now,
             flushed_ns: now,
             rotated_ns: now,
+            closed: Closed::default(),
+            origin_unix_ns: clock.origin_unix_ns(),
             down: None,
             retry_ns: RETRY_MIN_NS,
             last_up_ns: now,
@@ -269,7 +278,22 @@ impl Store {
         }
     }
 
+    /// Says that somebody has set the wall clock; nothing here goes by it.
+    fn look_at_wall_clock(&mut self) {
+        let origin_unix_ns = self.clock.origin_unix_ns();
+        let by_ns = origin_unix_ns.abs_diff(self.origin_unix_ns);
+        if by_ns >= STEP_MIN_NS {
+            let way = if origin_unix_ns > self.origin_unix_ns { "forward" } else { "back" };
+            log::warn!(
+                "the wall clock was set {way} by {:?}; this session's times go on by the clock as it was when it began",
+                Duration::from_millis(by_ns / 1_000_000)
+            );
+            self.origin_unix_ns = origin_unix_ns;
+        }
+    }
+
     fn keep_house(&mut self, now_ns: u64) {
+        self.look_at_wall_clock();
         let disk = self.options.disk;
         if !disk.has_room(self.writer.directory()) {
             let closed = self.writer.close();
@@ -288,7 +312,10 @@ impl Store {
             let rotated = self.writer.rotate();
             self.check(rotated);
         }
-        match disk.prune(self.writer.directory(), &self.clock) {
+        if disk.keep_for.is_some() {
+            self.closed.writing(self.writer.segment(), now_ns);
+        }
+        match disk.prune(self.writer.directory(), &mut self.closed, now_ns) {
             Ok(pruned) => {
                 self.progress.segments_deleted.fetch_add(pruned.segments, Ordering::Relaxed);
             }
