@@ -9,7 +9,7 @@ use formats::sample::Sample;
 use formats::session::{SessionHeader, SessionWriter};
 use recorder::capture::{Budget, Capture, CaptureOptions, Captured, Status};
 use recorder::selection::Filter;
-use recorder::tap::Tap;
+use recorder::tap::{Capturing, Tap};
 
 use super::keep::Keep;
 use crate::outcome::Failure;
@@ -47,6 +47,11 @@ impl Sessions {
             ..SessionHeader::default()
         };
         Self { tap, keep, header, current: None, ended: Vec::new() }
+    }
+
+    /// Whether the breaker is open, so that what passes is missing.
+    pub(super) fn is_paused(&self) -> bool {
+        self.tap.capturing() == Capturing::Paused
     }
 
     /// Begins a session in `--out`, or beside it when that is taken and `may_rename` or `--when-taken` allows it.
