@@ -179,7 +179,7 @@ impl Planned {
             line(
                 "",
                 format!(
-                    "{} are pools, whose users cannot be told apart: record with --client-key cookie:NAME or header:NAME",
+                    "{} are pools, whose users cannot be told apart: record with --client-key cookie:NAME, header:NAME or claim:NAME",
                     units::count(split.pools.clients)
                 ),
             );

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::endpoint::Templates;
-use formats::model::{Exchange, KeySource};
+use formats::model::{Exchange, Gap, KeySource};
 use formats::seal::Identities;
 use replayer::contexts::hex;
 use replayer::credentials::Credentials;
@@ -321,15 +321,14 @@ impl Planned {
             );
         }
         if !summary.gaps.is_empty() {
-            let bytes = summary.gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.bytes));
-            say(
-                Level::Info,
-                &format!(
-                    "note: the sessions declare {} gaps ({} not captured)",
-                    summary.gaps.len(),
-                    units::bytes(bytes)
-                ),
-            );
+            let sum = |of: fn(&Gap) -> u64| summary.gaps.iter().map(of).fold(0_u64, u64::saturating_add);
+            let (gaps, bytes) = (units::plural(summary.gaps.len() as u64, "gap"), units::bytes(sum(|gap| gap.bytes)));
+            let exchanges = match (sum(|gap| gap.exchanges), summary.gaps.iter().all(|gap| gap.exchanges > 0)) {
+                (known, true) => format!("{} exchanges", units::count(known)),
+                (0, false) => "nobody knows how many exchanges".to_owned(),
+                (known, false) => format!("{} exchanges, and more that nobody knows of", units::count(known)),
+            };
+            say(Level::Info, &format!("note: the sessions have {gaps} ({exchanges}, {bytes} not captured)"));
         }
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));

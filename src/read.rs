@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use formats::model::GapReason;
 use formats::seal::Identities;
 use formats::session::{Damage, Event, Session, SessionError};
 use log::Level;
@@ -38,7 +39,7 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Reports `event` if it is a problem; gives it back if it is not.
+    /// Reports `event` if it is a problem; gives it back if it is not, and where it says what is missing, that as a gap.
     pub(crate) fn note(&mut self, event: Result<Event, SessionError>) -> Result<Option<Event>, Failure> {
         match event? {
             Event::Damage(damage) => {
@@ -46,11 +47,17 @@ impl Problems {
                 say(Level::Warn, &format!("warning: {}", damage_text(&damage)));
                 Ok(None)
             }
-            Event::Unfinished { path, writing } => {
+            Event::Unfinished { path, writing, missing } => {
                 self.unfinished += u64::from(!writing);
-                let why = if writing { "is being written" } else { "ends without its index: its recorder was killed" };
+                let why = match (writing, &missing) {
+                    (true, _) => "is being written",
+                    (false, Some(_)) => "ends without its index: its recorder was killed",
+                    (false, None) => {
+                        "ends without its index: it could not be written on, and what was lost the next segment says"
+                    }
+                };
                 say(Level::Info, &format!("note: {} {why}; everything up to its last flush is here", path.display()));
-                Ok(None)
+                Ok(missing.map(Event::Gap))
             }
             event => Ok(Some(event)),
         }
@@ -61,10 +68,50 @@ impl Problems {
     }
 }
 
+/// How much is missing in a gap, or in all of one reason. That a number is not known is said; 0 would be untrue.
+pub(crate) fn missing_text(reason: GapReason, connections: u64, exchanges: u64, bytes: u64) -> String {
+    let mut parts = Vec::new();
+    if connections > 0 {
+        parts.push(units::plural(connections, "connection"));
+    }
+    if exchanges > 0 {
+        let bodies = if reason == GapReason::BodiesDropped { " without bodies" } else { "" };
+        parts.push(units::plural(exchanges, "exchange") + bodies);
+    }
+    if bytes > 0 {
+        parts.push(format!("{} not captured", units::bytes(bytes)));
+    }
+    if exchanges == 0 {
+        parts.push("how many exchanges is not known".to_owned());
+    }
+    parts.join(", ")
+}
+
 pub(crate) fn damage_text(damage: &Damage) -> String {
     let lost = match damage.exchanges {
         Some(exchanges) => format!("{} exchanges are lost", units::count(exchanges)),
         None => "how many exchanges are lost is unknown".to_owned(),
     };
     format!("{} byte {}: {} ({} bytes); {lost}", damage.path.display(), damage.at, damage.what, damage.len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_a_gap_is_said_and_what_is_nothing_is_not() {
+        let check = |reason, numbers: [u64; 3], expected: &str| {
+            let [connections, exchanges, bytes] = numbers;
+            assert_eq!(missing_text(reason, connections, exchanges, bytes), expected);
+        };
+        check(
+            GapReason::QueueFull,
+            [2, 0, 4_096],
+            "2 connections, 4.0 KiB not captured, how many exchanges is not known",
+        );
+        check(GapReason::BacklogFull, [0, 1, 7], "1 exchange, 7 B not captured");
+        check(GapReason::BodiesDropped, [0, 3, 7], "3 exchanges without bodies, 7 B not captured");
+        check(GapReason::Unfinished, [0, 0, 0], "how many exchanges is not known");
+    }
 }

@@ -53,7 +53,7 @@ fn verify(session: &Session) -> Result<Verified, Failure> {
             Event::Exchange(_) => verified.exchanges += 1,
             Event::Gap(_) => verified.gaps += 1,
             Event::Damage(damage) => verified.damage.push(damage),
-            Event::Unfinished { path, writing } => verified.unfinished.push((path, writing)),
+            Event::Unfinished { path, writing, .. } => verified.unfinished.push((path, writing)),
             Event::Ended { is_last } => verified.is_ended = is_last,
             Event::Index(index) => {
                 verified.indexed += index.clients.values().map(|client| client.exchanges).sum::<u64>()

@@ -202,13 +202,31 @@ fn what_is_damaged_is_read_past_and_becomes_a_gap() {
     assert!(gaps[0]["from_ns"].as_u64() < gaps[0]["to_ns"].as_u64(), "{gaps:?}");
     assert_eq!(reenact_says(["verify", &text(&out)]).code, 0);
 
+    // What stands between records and costs nothing is no gap.
+    let mut with_garbage = fs::read(&segment).unwrap();
+    with_garbage[middle] ^= 0xff;
+    let begin = with_garbage.windows(5).rposition(|five| five == b"\xaerec\x02").unwrap();
+    with_garbage.splice(begin..begin, *b"garbage");
+    fs::write(&segment, &with_garbage).unwrap();
+    let out = inside(&folder, "with-garbage");
+    let said = edit([&*text(&first), "-o", &text(&out)]);
+    assert!(said.code == 3 && said.err.contains("0 exchanges are lost"), "{said:?}");
+    assert_eq!((exchanges(&out).len(), lines(&out).iter().filter(is("gap")).count()), (intact, 0));
+
     // Cut off: a recorder that was killed.
     fs::write(&segment, &bytes[..middle / 2]).unwrap();
     let out = inside(&folder, "killed");
     let said = edit([&*text(&first), "-o", &text(&out)]);
     assert_eq!(said.code, 3, "{said:?}");
     let last = lines(&out).pop().unwrap();
-    assert_eq!((&last["type"], &last["reason"]), (&json!("gap"), &json!("damaged_block")));
+    assert_eq!((&last["type"], &last["reason"]), (&json!("gap"), &json!("unfinished")));
+    // The write that was cut off is of it, and it is told once, also where what was made is made into another.
+    let found = |session: &Path| -> Vec<Value> { lines(session).iter().filter(is("gap")).cloned().collect() };
+    assert_eq!(found(&out), found(&first));
+    assert_eq!(found(&out).len(), 1);
+    assert!(last["bytes"].as_u64().unwrap() > 0 && last["exchanges"] == 0, "{last}");
+    let again = edited(&[&out], &inside(&folder, "again"), &[]);
+    assert_eq!(found(&again), found(&first));
 }
 
 #[test]

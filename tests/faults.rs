@@ -77,22 +77,13 @@ fn account(process: &mut Process, session: &Path, answered: u64) -> serde_json::
     summary
 }
 
-/// The library of `faults/fail.c`.
-#[track_caller]
-fn failing_library(folder: &Path) -> PathBuf {
-    let (source, library) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fail.c"), folder.join("fail.so"));
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
-    assert!(built.unwrap().success(), "cc is missing: `make test` (tools/setup test) installs it");
-    library
-}
-
 #[test]
 fn a_disk_that_fails_and_one_that_is_full() {
     // EIO, ENOSPC, EDQUOT, EROFS.
     for errno in ["5", "28", "122", "30"] {
         let folder = folder();
         let (upstream, session, switch) = (Upstream::start(), inside(&folder, "s"), inside(&folder, "fails"));
-        let library = failing_library(folder.path());
+        let library = support::library(folder.path(), "tests/faults/fail.c");
         let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "50ms"], |mut command| {
             command.env("LD_PRELOAD", library).env("FAIL_UNDER", &session).env("FAIL_WHILE", &switch);
             command.env("FAIL_WITH", errno);
@@ -149,6 +140,44 @@ fn a_directory_that_is_replaced_by_a_file() {
     let (before, after) = (numbers(&moved), numbers(&session));
     assert!(before.is_disjoint(&after) && !before.is_empty() && !after.is_empty());
     assert!(((before.len() + after.len()) as u64) < answered);
+}
+
+#[test]
+fn a_session_that_is_deleted() {
+    let delete = |session: &Path| std::fs::remove_dir_all(session).unwrap();
+    {
+        // What was flushed before is lost with it, is counted, and is declared in the next segment.
+        let folder = folder();
+        let (upstream, session) = (Upstream::start(), inside(&folder, "s"));
+        let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "50ms"], |command| command);
+        let gone = || {
+            support::wait_for("a flush", || (!numbers(&session).is_empty()).then_some(()));
+            delete(&session);
+        };
+        let summary = check(&mut process, &address, &session, gone, || {});
+        assert!(summary["failure"].as_str().unwrap().contains("the file was deleted"), "{summary}");
+        assert_eq!(summary["gaps"][0]["reason"], "write_failed", "{summary}");
+    }
+    // It is noticed at the end at the latest.
+    let folder = folder();
+    let (upstream, session) = (Upstream::start(), inside(&folder, "s"));
+    let (mut process, address) = recorder(&upstream, &session, &["--flush-interval", "1h"], |command| command);
+    let load = Load::start(&address, &CLIENTS);
+    load.wait_for_more(100);
+    delete(&session);
+    load.wait_for_more(100);
+    let (answered, failures) = load.end();
+    assert!(failures.is_empty(), "{failures:?}");
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(3), "{}", process.err());
+    let summary: serde_json::Value = support::wait_for("the summary", || serde_json::from_str(&process.out()).ok());
+    assert_eq!((&summary["exchanges"], &summary["gaps"][0]["exchanges"]), (&0.into(), &answered.into()), "{summary}");
+    let lines = cat(&session);
+    assert_eq!(
+        (lines[1]["reason"].as_str(), &lines[1]["exchanges"]),
+        (Some("write_failed"), &answered.into()),
+        "{lines:?}"
+    );
 }
 
 #[test]

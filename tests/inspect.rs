@@ -184,6 +184,15 @@ fn the_ends_of_segments_say_what_reading_everything_comes_to() {
         let (counted, all, code_of_all, _) = facts(&session, &["--scan"]);
         assert_eq!(told, counted);
         assert_eq!((read, all), (u64::from(killed), counted["segments"].as_u64().unwrap()));
+        // What is missing of it is found alike, and is no gap of the recorder's.
+        let found = &told["gaps"][1];
+        let last_ns = told["gaps"][1]["from_ns"].as_u64();
+        let expected = serde_json::json!({
+            "reason": "unfinished", "gaps": 1, "connections": 0, "exchanges": 0, "bytes": 0,
+            "from_ns": last_ns, "to_ns": last_ns,
+        });
+        assert_eq!(found, if killed { &expected } else { &Value::Null });
+        assert_eq!(last_ns, killed.then_some(exchange(1_999).last_ns()));
         let loss = if killed { 3 } else { 0 };
         assert_eq!((code, code_of_all), (loss, loss));
         assert_eq!(

@@ -1,11 +1,20 @@
 //! `kill -9` at fifty moments under load: everything up to the last flush is there and readable, and nothing else is lost.
-#![expect(clippy::disallowed_methods, reason = "instants are what is checked")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "instants are what is checked; a test that cannot go on fails"
+)]
 
 mod load;
 mod scripted;
 mod support;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use load::{Connects, Load, Upstream, numbers};
 use support::{folder, inside, recorder, reenact_says, text, wait_for};
@@ -38,6 +47,39 @@ fn in_memory() -> tempfile::TempDir {
     made.unwrap_or_else(|_| folder())
 }
 
+/// Where a session has no end, all that reads it says since when something is missing, once.
+fn the_gap_is_said(folder: &tempfile::TempDir, session: &Path, cat: &str) {
+    let lines: Vec<Value> = cat.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let gaps: Vec<&Value> = lines.iter().filter(|line| line["type"] == "gap").collect();
+    let last_ns = lines.iter().filter(|line| line["type"] == "exchange").map(last_ns).max();
+    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    assert_eq!(
+        (&gap["reason"], gap["from_ns"].as_u64(), gap["to_ns"].as_u64()),
+        (&"unfinished".into(), last_ns, last_ns)
+    );
+    let inspected = |session: &Path| {
+        let said = reenact_says(["inspect", "--json", &text(session)]);
+        (serde_json::from_str::<Value>(&said.out).unwrap()[0]["gaps"].take(), said.code)
+    };
+    let (found, code) = inspected(session);
+    let one = |name: &str| found[0][name] == gap[name];
+    assert!(["reason", "from_ns", "to_ns", "connections", "exchanges", "bytes"].into_iter().all(one), "{found} {gap}");
+    assert_eq!((found[0]["gaps"].as_u64(), found.as_array().map(Vec::len), code), (Some(1), Some(1), 3));
+    let shown = reenact_says(["inspect", &text(session)]).out;
+    assert!(shown.contains("unfinished: 1 gap, after "), "{shown}");
+    // What was saved of it declares the same gap, and has an end.
+    let saved = inside(folder, "saved");
+    assert_eq!(reenact_says(["verify", &text(session), "--repair", &text(&saved)]).code, 1);
+    assert_eq!(reenact_says(["verify", &text(&saved)]).code, 0);
+    assert_eq!(inspected(&saved), (found, 0));
+}
+
+/// The latest instant of an exchange.
+fn last_ns(exchange: &Value) -> u64 {
+    let instants = exchange["instants_ns"].as_object().unwrap();
+    instants.values().filter_map(Value::as_u64).max().unwrap()
+}
+
 /// One life; returns how long before its end the first lost exchange was answered.
 fn life(number: u64) -> Duration {
     let folder = in_memory();
@@ -67,6 +109,7 @@ fn life(number: u64) -> Duration {
 
     let said = reenact_says(["cat", &text(&session)]);
     assert_eq!(said.code, 3, "{}", said.err);
+    the_gap_is_said(&folder, &session, &said.out);
     assert!(said.err.contains("its recorder was killed; everything up to its last flush is here"), "{}", said.err);
     let verified = reenact_says(["verify", &text(&session)]);
     assert_eq!(verified.code, 1, "{}", verified.out);

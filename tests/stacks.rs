@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use front::certificates::Authority;
+use front::nginx::Nginx;
 use front::{Recorder, curl};
 use peers::Receiver;
 use support::{Process, exchanges, folder, inside, reenact_says, text};
@@ -87,6 +88,53 @@ fn hypercorn_over_http2_and_tls_under_curl() {
     let targets: Vec<_> = recorded.iter().map(|one| one["request"]["target"].as_str().unwrap()).collect();
     for target in ["/a?b", "/upload", "/long", "/head"] {
         assert!(targets.contains(&target), "{targets:?}");
+    }
+}
+
+/// What h2load says of so many requests on eight connections: how they ended, their statuses, and how many bytes of content
+/// came.
+#[track_caller]
+fn h2load(requests: u32, url: &str) -> [String; 3] {
+    let count = requests.to_string();
+    let output = Command::new("h2load").args(["-n", &count, "-c", "8", "-m", "16", url]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{url}: {said}");
+    assert!(said.contains("Application protocol: h2"), "{url}: {said}");
+    let line = |begin: &str| said.lines().find_map(|line| line.strip_prefix(begin)).unwrap().to_owned();
+    let content = line("traffic: ").rsplit(", ").next().unwrap().to_owned();
+    [line("requests: "), line("status codes: "), content]
+}
+
+#[test]
+fn http2_under_h2load_is_answered_as_directly() {
+    const REQUESTS: u32 = 2_000;
+    let folder = folder();
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let (site, ours) = (authority.issue(&folder, "shop.test"), authority.issue(&folder, "ours.test"));
+    let (_hypercorn, behind_tls) = hypercorn(&["--certfile", &site.chain, "--keyfile", &site.key]);
+    let nginx = Nginx::start(folder.path(), |conf| conf.listen_more("http2"));
+    let authorities = text(&authority.file);
+    let tls = [
+        "--upstream-ca",
+        &authorities,
+        "--upstream-sni",
+        "shop.test",
+        "--tls-cert",
+        &ours.chain,
+        "--tls-key",
+        &ours.key,
+    ];
+    for (scheme, address, more, path) in
+        [("http", &nginx.address, &[][..], "/page"), ("https", &behind_tls, &tls[..], "/a?b")]
+    {
+        let upstream = format!("{scheme}://{address}");
+        let mut recorder = Recorder::start(&folder, &[&["--upstream", &*upstream][..], more].concat());
+        let directly = h2load(REQUESTS, &format!("{upstream}{path}"));
+        assert!(directly[0].contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{directly:?}");
+        assert!(directly[1].starts_with("2000 2xx, "), "{directly:?}");
+        assert_eq!(h2load(REQUESTS, &format!("{scheme}://{}{path}", recorder.address)), directly);
+        let summary = recorder.end_with_loss();
+        assert_eq!((&summary["connections"], &summary["upstream_failures"]), (&8.into(), &0.into()), "{summary}");
     }
 }
 

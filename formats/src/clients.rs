@@ -3,6 +3,7 @@
 //! Which keys are pools of many users is told by their [`Conduct`] over a whole session.
 //! Keys are made from what was really sent, so this comes *before* redaction, which gives all short values one mask.
 
+mod claim;
 mod conduct;
 mod forwarded;
 mod rule;
@@ -51,7 +52,7 @@ impl ClientKeys {
     pub fn of(&self, request_head: &[u8], peer: Option<IpAddr>, connection: u64) -> ClientKey {
         for rule in &self.rules {
             if let Some(value) = rule.value(request_head) {
-                return self.key(KeySource::Named, rule.to_string().as_bytes(), value);
+                return self.key(KeySource::Named, rule.to_string().as_bytes(), &value);
             }
         }
         let candidates = Candidates::of(request_head);

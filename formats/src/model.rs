@@ -192,7 +192,7 @@ pub enum End {
 /// Where a client key was taken from: the first of these that an exchange has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum KeySource {
-    /// A cookie or header that the user named.
+    /// A cookie, header or claim that the user named.
     Named,
     /// The forwarded address together with the User-Agent.
     Forwarded,
@@ -279,6 +279,8 @@ pub enum GapReason {
     Panicked,
     /// The connection spoke HTTP/2.
     Http2,
+    /// The session has no end, and nobody writes it: what came after its writer's last flush (found when reading).
+    Unfinished,
     /// A reason that this version does not know.
     Other,
 }
@@ -331,6 +333,7 @@ names!(GapReason {
     Unsynchronised = "unsynchronised",
     Panicked = "panicked",
     Http2 = "http2",
+    Unfinished = "unfinished",
     Other = "other",
 });
 names!(Ambiguity {

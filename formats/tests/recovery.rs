@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use formats::model::{Exchange, Gap, GapReason, Message};
@@ -48,9 +47,12 @@ fn a_deleted_directory_is_noticed_and_made_again() {
     assert!(matches!(error, SessionError::Io { doing: "sync", .. }), "{error}");
     assert!(matches!(writer.append(&mut exchange(3)).unwrap_err(), SessionError::Failed { .. }));
     let gap = writer.reopen(gap()).unwrap();
-    assert_eq!(gap.exchanges, 6, "five that the caller knows of, and the one after the flush");
+    assert_eq!(
+        gap.exchanges, 7,
+        "five that the caller knows of, that in the deleted file, and the one after the flush"
+    );
     assert_eq!(writer.append(&mut exchange(4)).unwrap(), 2, "a lost sequence number is not given again");
-    assert_eq!(writer.written().exchanges, 2);
+    assert_eq!(writer.written().exchanges, 1);
     writer.finish().unwrap();
     assert_eq!(seqs(&directory), [2]);
 }
@@ -71,6 +73,21 @@ fn reopening_that_fails_changes_nothing() {
     writer.append(&mut exchange(2)).unwrap();
     writer.finish().unwrap();
     assert_eq!(seqs(&directory), [1]);
+}
+
+#[test]
+fn where_nothing_was_lost_no_gap_is_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path());
+    writer.append(&mut exchange(1)).unwrap();
+    writer.close().unwrap();
+    let nothing = Gap { exchanges: 0, ..gap() };
+    assert_eq!(writer.reopen(nothing.clone()).unwrap(), nothing);
+    writer.append(&mut exchange(2)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(seqs(folder.path()), [0, 1], "no number is missing");
+    let is_gap = |event: &Event| matches!(event, Event::Gap(_) | Event::Damage(_));
+    assert_eq!(Session::open(folder.path()).unwrap().events().map(Result::unwrap).filter(is_gap).count(), 0);
 }
 
 #[test]
@@ -112,14 +129,15 @@ fn retention_deletes_the_oldest_and_never_the_newest() {
     let sizes: Vec<u64> =
         Session::open(folder.path()).unwrap().segments().iter().map(|path| path.metadata().unwrap().len()).collect();
     let total: u64 = sizes.iter().sum();
-    let by_size = |bytes_max| Retention { bytes_max: Some(bytes_max), not_before: None };
+    let by_size = |bytes_max| Retention { bytes_max: Some(bytes_max), segment_min: None };
     assert_eq!(prune(folder.path(), &by_size(total)).unwrap().segments, 0);
     assert_eq!(prune(folder.path(), &by_size(total - 1)).unwrap().segments, 1);
     assert_eq!(seqs(folder.path()), [1, 2, 3]);
-    #[expect(clippy::disallowed_methods, reason = "the age of files is told by the wall clock")]
-    let later = SystemTime::now() + Duration::from_secs(60);
-    let by_age = Retention { bytes_max: None, not_before: Some(later) };
-    assert_eq!(prune(folder.path(), &by_age).unwrap().segments, 3);
+    let by_age = |segment_min| Retention { bytes_max: None, segment_min: Some(segment_min) };
+    assert_eq!(prune(folder.path(), &by_age(2)).unwrap().segments, 0);
+    assert_eq!(prune(folder.path(), &by_age(3)).unwrap().segments, 1);
+    assert_eq!(seqs(folder.path()), [2, 3]);
+    assert_eq!(prune(folder.path(), &by_age(99)).unwrap().segments, 2);
     writer.append(&mut exchange(9)).unwrap();
     writer.finish().unwrap();
     assert_eq!(seqs(folder.path()), [4]);

@@ -40,11 +40,12 @@ impl Clock {
         self.started_unix_ns
     }
 
-    /// Wall-clock time now, for the age of files only.
+    /// The same by the wall clock as it is set now: it differs by what it was set since the start.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the clock itself; files carry wall time")]
-    pub fn wall_time(&self) -> SystemTime {
-        SystemTime::now()
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    pub fn origin_unix_ns(&self) -> u64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(self.now_ns())
     }
 
     /// The instant at `at_ns`, for timers of a runtime.

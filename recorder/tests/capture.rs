@@ -68,6 +68,7 @@ fn recorder(upstream: SocketAddr, tap: TapLimits, more: impl FnOnce(&mut Capture
         pairs: vec![PairConfig::new(Endpoint::Tcp("127.0.0.1:0".parse().unwrap()), forward)],
         threads: 1,
         connect_timeout: PATIENCE,
+        look_up_interval: Duration::from_secs(30),
         handshake_timeout: PATIENCE,
         idle_timeout: None,
     };

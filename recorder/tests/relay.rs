@@ -42,6 +42,7 @@ fn config(listen: SocketAddr, upstream: SocketAddr) -> RelayConfig {
         pairs: vec![PairConfig::new(Endpoint::Tcp(listen), forward)],
         threads: 1,
         connect_timeout: Duration::from_secs(2),
+        look_up_interval: Duration::from_secs(30),
         handshake_timeout: Duration::from_secs(2),
         idle_timeout: None,
     }

@@ -40,7 +40,10 @@ pub(crate) struct RecordArgs {
     /// Threads that pass traffic
     #[arg(long, env = "REENACT_THREADS", value_name = "N", default_value_t = 1)]
     pub(crate) threads: usize,
-    /// To connect to the upstream
+    /// Look up the addresses of the upstream's name again after so long; at once when one of them fails
+    #[arg(long, env = "REENACT_LOOK_UP_EVERY", value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
+    pub(crate) look_up_every: Duration,
+    /// To connect to the upstream, all addresses of its name together
     #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration)]
     pub(crate) connect_timeout: Duration,
     /// For a client's PROXY header and TLS handshake together, and for the upstream's TLS handshake

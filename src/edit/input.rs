@@ -38,14 +38,21 @@ pub(super) struct Input {
     ready: VecDeque<Item>,
     /// The latest instant so far.
     last_ns: u64,
-    /// What is missing since then; where it ends is known when something follows.
-    missing: Option<Gap>,
+    /// What is missing since then, first what is counted and then what is not; where it ends is known when something follows.
+    missing: [Option<Gap>; 2],
     is_over: bool,
 }
 
 impl Input {
     pub(super) fn new(session: &Session, move_ns: u64) -> Self {
-        Self { events: session.events(), move_ns, ready: VecDeque::new(), last_ns: 0, missing: None, is_over: false }
+        Self {
+            events: session.events(),
+            move_ns,
+            ready: VecDeque::new(),
+            last_ns: 0,
+            missing: [None, None],
+            is_over: false,
+        }
     }
 
     /// The next exchange or gap.
@@ -68,12 +75,11 @@ impl Input {
     }
 
     fn take(&mut self, event: Event, problems: &mut Problems) -> Result<(), Failure> {
-        match &event {
-            Event::Damage(Damage { len, exchanges, .. }) => self.miss(exchanges.unwrap_or(0), *len),
-            // What its recorder had not flushed is missing, however much that was.
-            Event::Unfinished { writing: false, .. } => self.miss(0, 0),
-            _ => {}
+        // A tail that was cut off is counted by what is said of the end.
+        if let Event::Damage(Damage { len, exchanges, is_tail: false, .. }) = &event {
+            self.miss(*exchanges, *len);
         }
+        let is_found = matches!(event, Event::Unfinished { .. });
         match problems.note(Ok(event))? {
             Some(Event::Exchange(mut exchange)) => {
                 exchange.move_by(self.move_ns);
@@ -83,15 +89,26 @@ impl Input {
             }
             Some(Event::Gap(mut gap)) => {
                 gap.move_by(self.move_ns);
-                self.ready.push_back(Item::Gap(gap));
+                if is_found {
+                    self.close(gap.from_ns);
+                }
+                self.ready.push_back(if is_found { Item::Found(gap) } else { Item::Gap(gap) });
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn miss(&mut self, exchanges: u64, bytes: u64) {
-        let gap = self.missing.get_or_insert(Gap {
+    /// A sum of both kinds of gaps would say less than is missing.
+    fn miss(&mut self, exchanges: Option<u64>, bytes: u64) {
+        let [counted, uncounted] = &mut self.missing;
+        let (missing, exchanges) = match exchanges {
+            // It cost nothing.
+            Some(0) => return,
+            Some(exchanges) => (counted, exchanges),
+            None => (uncounted, 0),
+        };
+        let gap = missing.get_or_insert(Gap {
             reason: GapReason::DamagedBlock,
             from_ns: self.last_ns,
             to_ns: self.last_ns,
@@ -105,7 +122,7 @@ impl Input {
 
     /// Ends what is missing, if something is.
     fn close(&mut self, at_ns: u64) {
-        if let Some(mut gap) = self.missing.take() {
+        for mut gap in self.missing.iter_mut().filter_map(Option::take) {
             gap.to_ns = gap.to_ns.max(at_ns);
             self.ready.push_back(Item::Found(gap));
         }

@@ -20,6 +20,8 @@ pub(super) struct Contents {
     /// Segments of which everything was read.
     pub(super) scanned: u64,
     names: Names,
+    /// The latest instant so far.
+    last_ns: u64,
 }
 
 impl Contents {
@@ -45,21 +47,24 @@ impl Contents {
         self.told += 1;
         self.summary.merge(summary);
         self.clients.index(index);
+        let instants = index.blocks.iter().map(|block| block.to_ns).chain(summary.gaps.values().map(|row| row.to_ns));
+        self.last_ns = instants.fold(self.last_ns, u64::max);
     }
 
     fn segment(&mut self, session: &Session, path: &Path, problems: &mut Problems) -> Result<(), Failure> {
         self.scanned += 1;
-        self.scan(session.events_of(path), problems)
+        self.scan(session.events_of(path, self.last_ns), problems)
     }
 
-    fn scan(&mut self, events: Events, problems: &mut Problems) -> Result<(), Failure> {
-        for event in events {
+    fn scan(&mut self, mut events: Events, problems: &mut Problems) -> Result<(), Failure> {
+        for event in events.by_ref() {
             match problems.note(event)? {
                 Some(Event::Exchange(exchange)) => self.exchange(&exchange),
                 Some(Event::Gap(gap)) => self.gap(&gap),
                 _ => {}
             }
         }
+        self.last_ns = self.last_ns.max(events.last_ns());
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The facts of a session for a person. Nothing is counted here.
 
+use formats::model::GapReason;
 use formats::session::Session;
 use formats::summary::{GapRow, Histogram, Ranking, Summary, TAUS_NS};
 use formats::visible;
@@ -7,6 +8,7 @@ use formats::visible;
 use super::json::seconds;
 use super::made::made;
 use super::{Contents, Endpoints, QUANTILES, tables};
+use crate::read::missing_text;
 use crate::terminal::{self, Paint, Role};
 use crate::units;
 
@@ -179,15 +181,16 @@ fn gaps(summary: &Summary, started_unix_ns: u64, lines: &mut Lines) {
     }
     for (reason, row) in &summary.gaps {
         let GapRow { gaps, connections, exchanges, bytes, from_ns, to_ns } = row;
+        let when = match (reason, clock(started_unix_ns, *from_ns)) {
+            // Until when is not known.
+            (GapReason::Unfinished, from) if from_ns == to_ns => format!("after {from}"),
+            (_, from) => format!("{from} to {}", clock(started_unix_ns, *to_ns)),
+        };
         let text = format!(
-            "{}: {}, {} to {}: {} connections, {} exchanges, {} not captured",
+            "{}: {}, {when}: {}",
             reason.name(),
             units::plural(*gaps, "gap"),
-            clock(started_unix_ns, *from_ns),
-            clock(started_unix_ns, *to_ns),
-            units::count(*connections),
-            units::count(*exchanges),
-            units::bytes(*bytes)
+            missing_text(*reason, *connections, *exchanges, *bytes)
         );
         lines.coloured("gap", Some(Role::Bad), &text);
     }

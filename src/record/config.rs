@@ -37,8 +37,8 @@ impl Config {
                 "one passes tens of thousands of requests a second; more than there are processors help nobody",
             ));
         }
-        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
-            return Err(Failure::new("--handshake-timeout and --connect-timeout must be above zero"));
+        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() || args.look_up_every.is_zero() {
+            return Err(Failure::new("--handshake-timeout, --connect-timeout and --look-up-every must be above zero"));
         }
         if args.idle_timeout > IDLE_TIMEOUT_MAX {
             return Err(Failure::new("--idle-timeout is at most 365days").hint("0s never closes an idle connection"));
@@ -59,6 +59,7 @@ impl Config {
                 connect_timeout: args.connect_timeout,
                 handshake_timeout: args.handshake_timeout,
                 idle_timeout: Some(args.idle_timeout).filter(|longest| !longest.is_zero()),
+                look_up_interval: args.look_up_every,
             },
             pairs,
             warnings,

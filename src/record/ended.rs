@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::sessions::Session;
 use crate::outcome::Outcome;
+use crate::read::missing_text;
 use crate::units;
 
 /// What a recording came to.
@@ -116,11 +117,9 @@ impl Session {
         }
         for (reason, missing) in &captured.gaps {
             out += &format!(
-                "gap        {}: {} connections, {} exchanges, {} not captured\n",
+                "gap        {}: {}\n",
                 reason.name(),
-                units::count(missing.connections),
-                units::count(missing.exchanges),
-                units::bytes(missing.bytes)
+                missing_text(*reason, missing.connections, missing.exchanges, missing.bytes)
             );
         }
         if let Some(failure) = &captured.failure {

@@ -49,6 +49,9 @@ impl Live {
                 if is_down {
                     line += " · NOTHING CAN BE WRITTEN";
                 }
+                if recording.sessions().is_some_and(Sessions::is_paused) {
+                    line += " · CAPTURE IS PAUSED";
+                }
                 line
             }
         };

@@ -40,6 +40,10 @@ fn relay(recording: &Recording, out: &mut Page) {
     out.many("reenact_connection_failures_total", "counter", help, "reason", failures);
     let reloads = [("taken", counters.reloads), ("refused", counters.reload_failures)];
     out.many("reenact_certificate_reloads_total", "counter", "Changed certificates and keys.", "result", reloads);
+    let lookups =
+        [("same", counters.lookups_same), ("changed", counters.lookups_changed), ("failed", counters.lookup_failures)];
+    let help = "How often the names of upstreams were looked up again.";
+    out.many("reenact_upstream_lookups_total", "counter", help, "result", lookups);
     out.histogram(
         "reenact_relay_latency_seconds",
         "From the end of a read to the moment at which the other side has taken all of it.",
@@ -53,6 +57,8 @@ fn capture(recording: &Recording, sessions: &Sessions, out: &mut Page) {
     let ended = |of: fn(&Session) -> u64| sessions.ended().iter().map(of).sum::<u64>();
     out.one("reenact_recording", "gauge", "1 while a session is recorded.", u8::from(status.is_some()));
     out.one("reenact_recording_down", "gauge", "1 while nothing can be written.", u8::from(now.is_down));
+    let help = "1 while capturing gives way to the traffic.";
+    out.one("reenact_breaker_open", "gauge", help, u8::from(sessions.is_paused()));
     let exchanges = now.written.exchanges + ended(|session| session.captured.written.exchanges);
     out.one("reenact_exchanges_total", "counter", "Exchanges that are in sessions.", exchanges);
     let skipped = [

@@ -105,10 +105,10 @@ impl Pair {
         }
     }
 
-    /// What whoever starts this should know. `upstream` is where its traffic goes, as it was resolved.
-    pub(super) fn warnings(&self, upstream: Option<&Endpoint>) -> Vec<String> {
+    /// What whoever starts this should know. `upstreams` is where its traffic may go, as it was looked up.
+    pub(super) fn warnings(&self, upstreams: &[Endpoint]) -> Vec<String> {
         let mut warnings = Vec::new();
-        let here = upstream.is_some_and(|upstream| match upstream {
+        let here = upstreams.iter().any(|upstream| match upstream {
             // The system takes an unspecified address to connect to for loopback.
             Endpoint::Tcp(address) => {
                 let ip = address.ip().to_canonical();
@@ -308,13 +308,21 @@ mod tests {
     #[test]
     fn local_upstreams_and_unverified_ones_are_warned_of() {
         let warnings = |args, upstream: &str| {
-            let upstream = upstream.parse().ok();
-            Pair::check(args).map(|pair| pair.warnings(upstream.as_ref()).concat()).unwrap_or_default()
+            let places: Vec<Endpoint> = upstream.split(' ').filter_map(|one| one.parse().ok()).collect();
+            Pair::check(args).map(|pair| pair.warnings(&places).concat()).unwrap_or_default()
         };
         assert_eq!(warnings(plain(), "192.0.2.1:80"), "");
         assert_eq!(warnings(plain(), "none"), "");
-        for local in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "0.0.0.0:1", "[::]:1", "unix:/x"]
-        {
+        for local in [
+            "127.0.0.1:1",
+            "127.9.9.9:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+            "0.0.0.0:1",
+            "[::]:1",
+            "unix:/x",
+            "192.0.2.1:1 [::1]:1",
+        ] {
             // However it was written: the name alone does not say that it is here.
             assert!(warnings(plain(), local).contains("--proxy-protocol-out"), "{local}");
             let told = PairArgs { proxy_protocol_out: Some(ProxyOutChoice::V2), ..plain() };

@@ -33,7 +33,7 @@ impl Recording {
         let of = |error: RelayError| Failure::of(&error).hint(error.hint());
         let Config { relay, pairs, keep, mut warnings, .. } = config;
         let bound = Relay::bind(&relay, inherited).map_err(of)?;
-        warnings.extend(pairs.iter().zip(bound.upstreams()).flat_map(|(pair, upstream)| pair.warnings(upstream)));
+        warnings.extend(pairs.iter().zip(bound.upstreams()).flat_map(|(pair, places)| pair.warnings(&places)));
         let upstreams = pairs.iter().map(Pair::destination).collect();
         let clock = Clock::start();
         let mut sessions = keep.map(|keep| {

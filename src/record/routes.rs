@@ -120,6 +120,7 @@ fn state(recording: &Recording, status: StatusCode) -> Reply {
             "segments": status.written.segments,
             "connections": status.connections,
             "is_down": status.is_down,
+            "is_paused": recording.sessions().is_some_and(Sessions::is_paused),
             "failures": status.failures,
         })
     });

@@ -9,7 +9,7 @@ use formats::sample::Sample;
 use formats::session::{SessionHeader, SessionWriter};
 use recorder::capture::{Budget, Capture, CaptureOptions, Captured, Status};
 use recorder::selection::Filter;
-use recorder::tap::Tap;
+use recorder::tap::{Capturing, Tap};
 
 use super::keep::Keep;
 use crate::outcome::Failure;
@@ -42,12 +42,16 @@ impl Sessions {
     pub(super) fn new(tap: Arc<Tap>, keep: Keep, listen: Option<String>, upstream: Option<String>) -> Self {
         let header = SessionHeader {
             created_by: format!("reenact {}", env!("CARGO_PKG_VERSION")),
-            started_unix_ns: tap.clock().started_unix_ns(),
             listen,
             upstream,
             ..SessionHeader::default()
         };
         Self { tap, keep, header, current: None, ended: Vec::new() }
+    }
+
+    /// Whether the breaker is open, so that what passes is missing.
+    pub(super) fn is_paused(&self) -> bool {
+        self.tap.capturing() == Capturing::Paused
     }
 
     /// Begins a session in `--out`, or beside it when that is taken and `may_rename` or `--when-taken` allows it.
@@ -63,6 +67,8 @@ impl Sessions {
         let rules = self.keep.rules.iter().map(ToString::to_string);
         let header = SessionHeader {
             session_id: format!("{session_id:016x}"),
+            // The wall clock may have been set since the process began.
+            started_unix_ns: clock.origin_unix_ns(),
             redaction: Some(self.keep.redaction.redactor.policy().into()),
             sealing: self.keep.redaction.sealing.clone(),
             client_keys: rules.chain(["forwarded", "peer", "connection"].map(str::to_owned)).collect(),

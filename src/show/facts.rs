@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use formats::model::{End, Exchange, Flow, Gap};
+use formats::model::{End, Exchange, Flow, Gap, GapReason};
 use formats::session::Session;
 use formats::trace::{self, Format};
 use formats::{head, visible};
 
 use super::Look;
+use crate::read::missing_text;
 use crate::terminal::{self, Role};
 use crate::units;
 
@@ -130,15 +131,13 @@ fn near<'a>(exchange: &Exchange, gaps: &'a VecDeque<Gap>) -> Vec<&'a Gap> {
 }
 
 fn gap_text(gap: &Gap, start_ns: u64) -> String {
-    format!(
-        "{} from {} to {}: {} connections, {} exchanges, {} not captured",
-        gap.reason.name(),
-        since(gap.from_ns, start_ns),
-        since(gap.to_ns, start_ns),
-        units::count(gap.connections),
-        units::count(gap.exchanges),
-        units::bytes(gap.bytes)
-    )
+    let when = match since(gap.from_ns, start_ns) {
+        // Until when is not known.
+        from if gap.reason == GapReason::Unfinished && gap.from_ns == gap.to_ns => format!("after {from}"),
+        from => format!("from {from} to {}", since(gap.to_ns, start_ns)),
+    };
+    let missing = missing_text(gap.reason, gap.connections, gap.exchanges, gap.bytes);
+    format!("{} {when}: {missing}", gap.reason.name())
 }
 
 /// An instant as time from another: `+12 µs`, `−3.4 ms`.

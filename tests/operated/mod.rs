@@ -77,7 +77,11 @@ impl Operated {
     pub(crate) fn start_at(listen: &str, admin: &str, upstream: SocketAddr, out: &Path, more: &[&str]) -> Self {
         let (upstream, out) = (format!("http://{upstream}"), text(out));
         let own = ["record", "--listen", listen, "--upstream", &upstream, "--out", &out, "--admin", admin, "--json"];
-        let mut process = Process::start(reenact(own).args(more));
+        Self::of(Process::start(reenact(own).args(more)))
+    }
+
+    /// One that was started with `--admin`.
+    pub(crate) fn of(mut process: Process) -> Self {
         let listening = process.wait_for_err("listening on ");
         let operated = process.wait_for_err("operated at ");
         let word =

@@ -24,6 +24,7 @@ class Losses:
         # The sequence number to come; None where it may be any.
         self._expected = None
         self._pending = []
+        self._latest = 0
 
     def first_segment(self):
         """The segment with number 1 begins: so do sequence numbers."""
@@ -34,11 +35,13 @@ class Losses:
 
     def gap(self, gap):
         self.events.append({"gap": gap})
+        self._latest = max(self._latest, gap["to_ns"])
         if gap["reason"] in page.GAPS_WITH_NUMBERS:
             self._expected = None
 
-    def block(self, segment, at, first, count):
+    def block(self, segment, at, first, count, latest):
         """A block begins: what came before it is complete."""
+        self._latest = max(self._latest, latest)
         self._jump(segment, at, first)
         self._expected = first + count
 
@@ -71,12 +74,21 @@ class Losses:
         if not any(damage.is_open for damage in self._pending):
             self.bad(segment, at, at)
 
-    def end_of_segment(self, number, has_end):
+    def end_of_segment(self, number, length, has_end, is_last):
         if any(damage.is_open for damage in self._pending):
             self._expected = None
         self._tell(None)
-        if not has_end:
-            self.events.append({"unfinished": number})
+        if has_end:
+            return
+        told = self.events[-1].get("damage") if self.events else None
+        self.events.append({"unfinished": number})
+        if is_last:
+            # What was written last was cut off, and is a part of what is missing.
+            is_cut_off = told and told["segment"] == number and told["exchanges"] is None and told["len"] > 0 \
+                and told["at"] + told["len"] == length
+            self.events.append({"gap": {
+                "reason": page.UNFINISHED, "from_ns": self._latest, "to_ns": self._latest, "connections": 0,
+                "exchanges": 0, "bytes": told["len"] if is_cut_off else 0}})
 
     def _jump(self, segment, at, to):
         """Tells the damages before the number `to`, and returns whether it is known what is missing before it."""

@@ -50,7 +50,8 @@ FRAMINGS = dict(enumerate(["none", "length", "chunked", "until_close"]))
 DROPPED_BECAUSE = dict(enumerate([None, "behind", "undecodable", "truncated", "rule", "damaged"]))
 GAP_REASONS = {
     "queue_full", "not_understood", "upgraded", "damaged_block", "write_failed", "parser_full", "bodies_dropped",
-    "backlog_full", "breaker", "disk_floor", "unsynchronised", "panicked", "http2"}
+    "backlog_full", "breaker", "disk_floor", "unsynchronised", "panicked", "http2", "unfinished"}
+UNFINISHED = "unfinished"
 # Gaps of these reasons stand for sequence numbers that were given and lost (section 7).
 GAPS_WITH_NUMBERS = {"write_failed", "panicked"}
 FEATURES = {"encrypted", "body_templates"}

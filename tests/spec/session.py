@@ -46,7 +46,7 @@ def decode(files, opener=None):
     losses = Losses()
     latest = None
     for number, ((file, data), begin) in enumerate(zip(files, begins)):
-        segment = Segment(number, losses)
+        segment = Segment(number, losses, number == len(files) - 1)
         segment.read(file, data, begin, opener)
         if segment.header is None:
             continue
@@ -62,11 +62,12 @@ def decode(files, opener=None):
 class Segment:
     """Reads one segment's records into `losses`."""
 
-    def __init__(self, number, losses):
+    def __init__(self, number, losses, is_last):
         # None where it is damaged or missing.
         self.header = None
         self._number = number
         self._losses = losses
+        self._is_last = is_last
         self._opener = None
         self._has_end = False
         self._kept = {}
@@ -88,7 +89,7 @@ class Segment:
                     self._read_record(part)
             except Damaged:
                 self._losses.bad(self._number, part.at, part.end)
-        self._losses.end_of_segment(self._number, self._has_end)
+        self._losses.end_of_segment(self._number, len(data), self._has_end, self._is_last)
 
     def _read_header(self, file, payload, opener):
         header = header_of(payload)
@@ -130,7 +131,7 @@ class Segment:
 
     def _read_block(self, record: Record, payload):
         block = Block(payload, self._kept)
-        self._losses.block(self._number, record.at, block.first, block.count)
+        self._losses.block(self._number, record.at, block.first, block.count, block.latest)
         if block.kept:
             self._kept[block.first] = block.kept
         told = 0

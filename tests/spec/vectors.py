@@ -13,7 +13,7 @@ import zlib
 
 import page
 import samples
-from write import Options, file_head, raw_frame, record, save, write
+from write import Options, file_head, missing, raw_frame, record, save, write
 from write_block import varint
 
 HERE = pathlib.Path(__file__).parent / "vectors"
@@ -159,8 +159,9 @@ def damaged():
     yield Vector("damage-bytes-missing", [data[:third - 5] + data[third:]], [
         events[0], damage(second, third - 5 - second, 1), *events[2:6], index_as_written(events)])
     yield Vector("damage-cut-tail", [data[:last + 40]],
-                 [*events[:5], damage(last, 40, None), {"unfinished": 0}])
-    yield Vector("cut-between-records", [data[:last]], [*events[:5], {"unfinished": 0}])
+                 [*events[:5], damage(last, 40, None), {"unfinished": 0}, missing(events[:5], bytes=40)])
+    yield Vector("cut-between-records", [data[:last]], [*events[:5], {"unfinished": 0}, missing(events[:5])])
+    yield from unfinished()
     yield Vector("damage-file-head", [flipped(data, 0)], [damage(0, 16, 0), *events])
     yield Vector("damage-version", [flipped(data, 8)], [damage(0, 16, 0), *events])
     yield Vector("damage-header", [flipped(data, 50)], [damage(16, blocks[0][0] - 16, None), *events])
@@ -179,6 +180,27 @@ def damaged():
     yield rest_of_a_block()
     yield bytes_left_in_a_column()
     yield over_segments()
+
+
+def unfinished():
+    """Segments without an end: what nobody wrote down is told behind the last one only, and once."""
+    first, second = samples.segments()[:2], samples.segments()[3:5]
+    failed = write([*first, {"unfinished": 0}, *second])
+    yield Vector("unfinished-and-gone-on", failed.segments, failed.events)
+    # A segment that had just begun when its writer was killed: the latest instant is that of the one before.
+    begun = write([*first, {"index": None}, {"unfinished": 1}])
+    yield Vector("unfinished-begun", [begun.segments[0], begun.segments[1][:50]],
+                 [*begun.events[:3], damage(16, 34, None, segment=1), {"unfinished": 1},
+                  missing(begun.events, bytes=34)])
+    # A block in front of the cut is damaged, too, and touches it not: it is told by itself, with nothing known.
+    events = [samples.exchange(turn, samples.get("/"), None, at=100 * turn) for turn in range(4)]
+    made = write([*events[:3], samples.gap("breaker", from_ns=5, to_ns=5000), events[3], {"unfinished": 0}],
+                 Options(exchanges_per_block=1))
+    blocks = [(at, end) for (at, kind), (end, _) in zip(made.records[0], made.records[0][1:]) if kind == page.BLOCK]
+    (at, end), last = blocks[2], made.records[0][-1][0]
+    yield Vector("unfinished-after-damage", [flipped(made.segments[0], end - 1)[:last + 30]],
+                 [*made.events[:2], made.events[3], damage(at, end - at, None), damage(last, 30, None), {"unfinished": 0},
+                  missing(made.events[:4], bytes=30)])
 
 
 def index_as_written(events):

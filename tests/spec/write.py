@@ -2,7 +2,8 @@
 
     write.py [--references] [--body-templates] [--unknown] [--summary] [--exchanges-per-block N] EVENTS.json DIRECTORY
 
-An `index` event closes a segment, and its content is what the segment's exchanges make it; `unfinished` leaves it open.
+An `index` event closes a segment, and its content is what the segment's exchanges make it; `unfinished` leaves it open. What
+a reader tells behind the last segment (section 7, "What no record says") is not written.
 What is written depends on the arguments only: zstd frames are made by hand, of blocks that are not compressed.
 """
 
@@ -207,8 +208,19 @@ class Written:
     forms: set
 
 
+def missing(events, bytes=0):
+    """What a reader tells where the last segment of these has no end."""
+    known = [latest_instant(event["exchange"]) for event in events if "exchange" in event]
+    known += [event["gap"]["to_ns"] for event in events if "gap" in event]
+    latest = max(known, default=0)
+    return {"gap": {"reason": page.UNFINISHED, "from_ns": latest, "to_ns": latest, "connections": 0, "exchanges": 0,
+                    "bytes": bytes}}
+
+
 def write(events, options=Options()):
     written = Written([], [], [], set(), set())
+    if len(events) > 1 and "unfinished" in events[-2]:
+        events = events[:-1]
     ends = [place for place, event in enumerate(events) if {"index", "unfinished"} & set(event)]
     if not ends or ends[-1] != len(events) - 1:
         events = [*events, {"index": None}]
@@ -237,6 +249,8 @@ def write(events, options=Options()):
             written.columns |= segment.columns
             written.forms |= segment.forms
             segment = None
+    if "unfinished" in written.events[-1]:
+        written.events.append(missing(written.events))
     return written
 
 

@@ -235,3 +235,13 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+/// A library for LD_PRELOAD of this source, which is named as from the repository's root.
+#[track_caller]
+pub(crate) fn library(folder: &Path, source: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let library = folder.join(source.file_stem().unwrap()).with_extension("so");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+    assert!(built.unwrap().success(), "cc is missing: `make test` (tools/setup test) installs it");
+    library
+}

@@ -1,25 +1,29 @@
-//! What the user can name as a client's identity: `cookie:NAME` or `header:NAME`.
+//! What the user can name as a client's identity: `cookie:NAME`, `header:NAME` or `claim:NAME`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::claim;
 use crate::head;
 use crate::redact::{is_token_byte, unquoted};
 
-/// A cookie or header whose value tells clients apart.
+/// A cookie, header or claim whose value tells clients apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRule {
     /// `cookie:NAME`; cookie names are case-sensitive.
     Cookie(String),
     /// `header:NAME`; held in lower case.
     Header(String),
+    /// `claim:NAME` of the JSON Web Token in `Authorization: Bearer`; names are case-sensitive.
+    Claim(String),
 }
 
 /// Why a text is not a [`KeyRule`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRuleError {
-    /// No `cookie:` or `header:` at the start.
-    #[error("client key `{given}` is neither cookie:NAME nor header:NAME, as in cookie:session_id")]
+    /// No `cookie:`, `header:` or `claim:` at the start.
+    #[error("client key `{given}` is none of cookie:NAME, header:NAME and claim:NAME, as in cookie:session_id")]
     Kind {
         /// What was given.
         given: String,
@@ -30,18 +34,26 @@ pub enum KeyRuleError {
         /// What was given.
         given: String,
     },
+    /// Nothing after `claim:`, or something that nobody means.
+    #[error("client key `{given}` has no name that a claim can have, as in claim:sub")]
+    Claim {
+        /// What was given.
+        given: String,
+    },
 }
 
 impl KeyRule {
     /// The value in a request's head; `None` when it is absent or empty.
-    pub(super) fn value<'a>(&self, request_head: &'a [u8]) -> Option<&'a [u8]> {
+    pub(super) fn value<'a>(&self, request_head: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         match self {
             Self::Header(name) => head::fields(request_head)
                 .find(|field| field.is(name) && !field.value.is_empty())
-                .map(|field| field.value),
+                .map(|field| field.value.into()),
             Self::Cookie(name) => head::fields(request_head)
                 .filter(|field| field.is("cookie"))
-                .find_map(|field| cookie(field.value, name.as_bytes())),
+                .find_map(|field| cookie(field.value, name.as_bytes()))
+                .map(Cow::Borrowed),
+            Self::Claim(name) => claim::of(request_head, name),
         }
     }
 }
@@ -64,6 +76,11 @@ impl FromStr for KeyRule {
         let rule = match kind.trim() {
             "cookie" => Self::Cookie(name.to_owned()),
             "header" => Self::Header(name.to_ascii_lowercase()),
+            "claim" if name.is_empty() || name.contains(|one: char| one.is_whitespace() || one.is_control()) => {
+                return Err(KeyRuleError::Claim { given: text.to_owned() });
+            }
+            // Names of claims may be URIs (RFC 7519 §4.2).
+            "claim" => return Ok(Self::Claim(name.to_owned())),
             _ => return Err(KeyRuleError::Kind { given: text.to_owned() }),
         };
         if name.is_empty() || !name.bytes().all(is_token_byte) {
@@ -78,6 +95,7 @@ impl fmt::Display for KeyRule {
         match self {
             Self::Cookie(name) => write!(f, "cookie:{name}"),
             Self::Header(name) => write!(f, "header:{name}"),
+            Self::Claim(name) => write!(f, "claim:{name}"),
         }
     }
 }

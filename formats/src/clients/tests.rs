@@ -107,16 +107,94 @@ fn ids_depend_on_the_key_and_stay_the_same() {
     assert!(!format!("{:?}", keys(&[])).contains("01"), "{:?}", keys(&[]));
 }
 
+/// A token with these claims, by hand.
+fn token(claims: &str) -> String {
+    use base64::Engine as _;
+    let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    format!("{}.{}.c2ln", part(r#"{"alg":"HS256"}"#), part(claims))
+}
+
+fn by_claim(rule: &str, authorization: &str) -> ClientKey {
+    of(&[rule], &[&format!("Authorization: {authorization}"), "User-Agent: a"])
+}
+
+#[test]
+fn a_claim_of_the_token_names_the_client() {
+    let one = by_claim("claim:sub", &format!("Bearer {}", token(r#"{"iat":1,"sub":"ü1"}"#)));
+    assert_eq!(one.source, KeySource::Named);
+    // Another token of the same user, and other ways to write it.
+    for same in [
+        format!("bearer  {} ", token(r#"{"sub":"\u00fc1","iat":2,"exp":99}"#)),
+        format!("BEARER {}=.x", token(r#"{"sub":"ü1"}"#).rsplit_once('.').unwrap().0),
+        format!("Basic x\r\nAuthorization: Bearer {}", token(r#"{"sub":"ü1"}"#)),
+    ] {
+        assert_eq!(by_claim("claim:sub", &same), one, "{same}");
+    }
+    for other in [r#"{"sub":"ü2"}"#, r#"{"sub":1}"#, r#"{"sub":-1.5}"#] {
+        let other = by_claim("claim:sub", &format!("Bearer {}", token(other)));
+        assert!(other != one && other.source == KeySource::Named);
+    }
+    let number = |claims: &str| by_claim("claim:sub", &format!("Bearer {}", token(claims)));
+    assert_eq!(number(r#"{"sub":18446744073709551615}"#), number(r#"{"sub":"18446744073709551615"}"#));
+    assert_ne!(number(r#"{"sub":18446744073709551615}"#), number(r#"{"sub":18446744073709551614}"#));
+    let uri = by_claim("claim:https://x.test/id", &format!("Bearer {}", token(r#"{"https://x.test/id":"ü1"}"#)));
+    assert!(uri.source == KeySource::Named && uri != one, "the rule is part of the key");
+}
+
+#[test]
+fn without_the_claim_the_next_rule_counts() {
+    let good = token(r#"{"sub":"u"}"#);
+    for without in [
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer opaque".to_owned(),
+        "Bearer a.b.c".to_owned(),
+        format!("Basic {good}"),
+        format!("Bearer{good}"),
+        format!("Bearer {good}.four.five"),
+        format!("Bearer {}", token(r#"{"Sub":"u"}"#)),
+        format!("Bearer {}", token(r#"{"sub":""}"#)),
+        format!("Bearer {}", token(r#"{"sub":null}"#)),
+        format!("Bearer {}", token(r#"{"sub":["u"]}"#)),
+        format!("Bearer {}", token(r#"["sub"]"#)),
+        format!("Bearer {}", token(&"[".repeat(10_000))),
+        format!("Bearer {}", token(&format!(r#"{{"sub":"{}"}}"#, "u".repeat(64 << 10)))),
+    ] {
+        assert_eq!(by_claim("claim:sub", &without).source, KeySource::Peer, "{without}");
+    }
+    let lines = [&format!("Authorization: Bearer {good}"), "X-User: u"];
+    assert_eq!(of(&["claim:tenant", "header:x-user"], &lines), of(&["header:x-user"], &lines));
+}
+
+proptest! {
+    #[test]
+    fn no_token_is_too_odd(payload: Vec<u8>, more in "[A-Za-z0-9_.=-]{0,80}", name in "[a-z]{1,4}") {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::URL_SAFE.encode(&payload);
+        let rule = format!("claim:{name}");
+        for token in [format!("a.{encoded}.{more}"), more.clone(), encoded.clone()] {
+            by_claim(&rule, &format!("Bearer {token}"));
+        }
+        // A name of any form is found where it is there.
+        let claims = serde_json::json!({ &name: String::from_utf8_lossy(&payload) + "." });
+        prop_assert_eq!(by_claim(&rule, &format!("Bearer {}", token(&claims.to_string()))).source, KeySource::Named);
+    }
+}
+
 #[test]
 fn rules_are_read_and_printed() {
-    for (text, printed) in
-        [("cookie:SID", "cookie:SID"), ("header:X-User", "header:x-user"), (" cookie : a ", "cookie:a")]
-    {
+    for (text, printed) in [
+        ("cookie:SID", "cookie:SID"),
+        ("header:X-User", "header:x-user"),
+        (" cookie : a ", "cookie:a"),
+        ("claim:https://x.test/Id", "claim:https://x.test/Id"),
+    ] {
         assert_eq!(text.parse::<KeyRule>().unwrap().to_string(), printed);
     }
     let error = |text: &str| text.parse::<KeyRule>().unwrap_err().to_string();
-    assert!(error("sid").contains("`sid` is neither cookie:NAME nor header:NAME"));
-    assert!(error("claim:sub").contains("neither"));
+    assert!(error("sid").contains("`sid` is none of cookie:NAME, header:NAME and claim:NAME"));
+    assert!(error("claims:sub").contains("none of"));
+    assert!(error("claim: ").contains("as in claim:sub") && error("claim:a b").contains("as in claim:sub"));
     assert!(error("cookie:").contains("no name"));
     assert!(error("header:a b").contains("no name"));
 }

@@ -45,6 +45,12 @@ impl Exchange {
 }
 
 impl Gap {
+    /// Whether it says that nothing is missing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.connections == 0 && self.exchanges == 0 && self.bytes == 0
+    }
+
     /// Adds to both its instants, as [`Exchange::move_by`] does.
     pub fn move_by(&mut self, ns: u64) {
         later(&mut self.from_ns, ns);

@@ -17,6 +17,15 @@ pub struct Damage {
     pub what: String,
     /// How many exchanges they held, as far as the blocks around them tell.
     pub exchanges: Option<u64>,
+    /// Whether they are a write that was cut off together with the segment: what is [`Event::Unfinished`] counts them.
+    pub is_tail: bool,
+}
+
+impl Damage {
+    /// Whether it may be the last thing that was written of a file that is `len` bytes long.
+    fn may_be_tail(&self, len: u64) -> bool {
+        self.exchanges.is_none() && self.len > 0 && self.at + self.len == len
+    }
 }
 
 /// Bad places that wait until it is known what they cost.
@@ -72,9 +81,23 @@ impl Damages {
         let missing = missing.filter(|_| is_known);
         let damage = |Bad { at, len, what, known, is_open }| {
             let exchanges = if is_open { missing.map(|missing| known.saturating_add(missing)) } else { Some(known) };
-            Event::Damage(Damage { path: self.path.clone(), at, len, what, exchanges })
+            Event::Damage(Damage { path: self.path.clone(), at, len, what, exchanges, is_tail: false })
         };
         self.bad.drain(..).map(damage).collect()
+    }
+
+    /// The bad places at the end of a segment of `len` bytes that has none, and how many of its last bytes are a write that
+    /// was cut off with it.
+    pub(super) fn tell_cut_off(&mut self, len: u64) -> (Vec<Event>, u64) {
+        let mut told = self.tell(None);
+        match told.last_mut() {
+            Some(Event::Damage(damage)) if damage.may_be_tail(len) => {
+                damage.is_tail = true;
+                let bytes = damage.len;
+                (told, bytes)
+            }
+            _ => (told, 0),
+        }
     }
 
     /// The bad places before the sequence number `to`, and how many exchanges are missing; `None` where that cannot be known.

@@ -29,6 +29,9 @@ pub enum Event {
         path: PathBuf,
         /// Whether its writer holds it.
         writing: bool,
+        /// What is missing behind it, where nobody goes on with it: a gap of reason [`GapReason::Unfinished`] that stands
+        /// in no file. None where a later segment follows, which begins with what its writer had lost.
+        missing: Option<Gap>,
     },
     /// A segment's index.
     Index(Index),
@@ -75,8 +78,24 @@ pub struct Events {
     wanted: Wanted,
     current: Option<Current>,
     ready: VecDeque<Event>,
+    so_far: SoFar,
+    /// Whether segments follow those that are read.
+    is_followed: bool,
+}
+
+/// What is known by what was read.
+#[derive(Debug, Clone, Copy, Default)]
+struct SoFar {
     /// The sequence number that the next block should begin with.
     next_seq: Option<u64>,
+    /// The latest instant.
+    last_ns: u64,
+}
+
+impl SoFar {
+    fn at(&mut self, instant_ns: u64) {
+        self.last_ns = self.last_ns.max(instant_ns);
+    }
 }
 
 struct Current {
@@ -114,7 +133,7 @@ impl Iterator for Events {
                     Ok((current, segment)) => {
                         // Where not all is read, any number may be the first.
                         if segment == Some(1) && self.wanted.is_of_time() {
-                            self.next_seq = Some(0);
+                            self.so_far.next_seq = Some(0);
                         }
                         self.current = Some(current);
                     }
@@ -135,7 +154,21 @@ impl Iterator for Events {
 
 impl Events {
     pub(super) fn new(segments: Vec<PathBuf>, identities: Option<Arc<Identities>>, wanted: Wanted) -> Self {
-        Self { segments: segments.into(), identities, wanted, current: None, ready: VecDeque::new(), next_seq: None }
+        let (segments, ready, so_far) = (segments.into(), VecDeque::new(), SoFar::default());
+        Self { segments, identities, wanted, current: None, ready, so_far, is_followed: false }
+    }
+
+    /// Of a part of a session: the latest instant of what stands before it, and whether segments follow.
+    pub(super) fn part(mut self, last_ns: u64, is_followed: bool) -> Self {
+        self.so_far.at(last_ns);
+        self.is_followed = is_followed;
+        self
+    }
+
+    /// The latest instant that is known by what was read, in nanoseconds since the session's origin.
+    #[must_use]
+    pub fn last_ns(&self) -> u64 {
+        self.so_far.last_ns
     }
 
     /// Reads the next record of the current segment.
@@ -143,20 +176,20 @@ impl Events {
         let Some(current) = &mut self.current else { return Ok(()) };
         let found = current.scanner.next().map_err(io("read", &current.path))?;
         if !self.wanted.is_of_time() {
-            self.next_seq = None;
+            self.so_far.next_seq = None;
         }
         match found {
             Found::Record(record) => {
                 let path = current.path.clone();
-                current.take(record, &mut self.ready, &mut self.next_seq).map_err(io("read", &path))?;
+                current.take(record, &mut self.ready, &mut self.so_far).map_err(io("read", &path))?;
             }
             Found::Left(left) => {
                 let entry = current.known_at(left.at).or_else(|| packed::entry(&left.begins, left.at));
-                current.pass(entry, &mut self.ready, &mut self.next_seq);
+                current.pass(entry, &mut self.ready, &mut self.so_far);
             }
             // What is wrong in a block that nobody wants is not met.
             Found::Bad(bad) if current.known_at(bad.at).is_some_and(|entry| !self.wanted.may_be_in(&entry)) => {
-                current.pass(current.known_at(bad.at), &mut self.ready, &mut self.next_seq);
+                current.pass(current.known_at(bad.at), &mut self.ready, &mut self.so_far);
             }
             Found::Bad(bad) => {
                 let cut_off = bad.at_end && is_locked(&current.path);
@@ -166,14 +199,10 @@ impl Events {
             }
             Found::End => {
                 if current.damages.is_open() {
-                    self.next_seq = None;
+                    self.so_far.next_seq = None;
                 }
-                self.ready.extend(current.damages.tell(None));
-                if !current.ended {
-                    let path = current.path.clone();
-                    let writing = is_locked(&path);
-                    self.ready.push_back(Event::Unfinished { path, writing });
-                }
+                let is_followed = self.is_followed || !self.segments.is_empty();
+                self.ready.extend(current.end(self.so_far.last_ns, is_followed));
                 self.current = None;
             }
         }
@@ -192,7 +221,8 @@ impl Current {
         if scanner.is_head_damaged() {
             let what = "the head of the file is damaged".to_owned();
             let len = FILE_HEAD_LEN as u64;
-            ready.push_back(Event::Damage(Damage { path: path.clone(), at: 0, len, what, exchanges: Some(0) }));
+            let (exchanges, is_tail) = (Some(0), false);
+            ready.push_back(Event::Damage(Damage { path: path.clone(), at: 0, len, what, exchanges, is_tail }));
         }
         let mut known = None;
         if *wanted != Wanted::default() {
@@ -211,17 +241,37 @@ impl Current {
     }
 
     /// Goes past a block that is not wanted.
-    fn pass(&mut self, entry: Option<BlockEntry>, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) {
+    fn pass(&mut self, entry: Option<BlockEntry>, ready: &mut VecDeque<Event>, so_far: &mut SoFar) {
         let Some(entry) = entry else {
-            *next_seq = None;
+            so_far.next_seq = None;
             return;
         };
-        let (damages, _) = self.damages.jump(entry.offset, *next_seq, entry.first_seq);
+        so_far.at(entry.to_ns);
+        let (damages, _) = self.damages.jump(entry.offset, so_far.next_seq, entry.first_seq);
         ready.extend(damages);
-        *next_seq = Some(entry.first_seq.saturating_add(entry.exchanges));
+        so_far.next_seq = Some(entry.first_seq.saturating_add(entry.exchanges));
     }
 
-    fn take(&mut self, record: Record, ready: &mut VecDeque<Event>, next_seq: &mut Option<u64>) -> std::io::Result<()> {
+    /// What is told at the end of the file.
+    fn end(&mut self, last_ns: u64, is_followed: bool) -> Vec<Event> {
+        if self.ended {
+            return self.damages.tell(None);
+        }
+        let (path, writing) = (self.path.clone(), is_locked(&self.path));
+        if writing || is_followed {
+            let mut told = self.damages.tell(None);
+            told.push(Event::Unfinished { path, writing, missing: None });
+            return told;
+        }
+        let (mut told, bytes) = self.damages.tell_cut_off(self.scanner.at());
+        // How many exchanges, of how many connections, and until when, is known to nobody.
+        let reason = GapReason::Unfinished;
+        let missing = Gap { reason, from_ns: last_ns, to_ns: last_ns, connections: 0, exchanges: 0, bytes };
+        told.push(Event::Unfinished { path, writing, missing: Some(missing) });
+        told
+    }
+
+    fn take(&mut self, record: Record, ready: &mut VecDeque<Event>, so_far: &mut SoFar) -> std::io::Result<()> {
         let len = record.len;
         if record.missing_before {
             self.damages.note_missing(record.at, "encrypted records before this one are missing");
@@ -229,9 +279,10 @@ impl Current {
         match record.kind {
             kind::BLOCK => match packed::open(&record.payload) {
                 Ok((mut reader, entry)) => {
-                    let (damages, _) = self.damages.jump(record.at, *next_seq, entry.first_seq);
+                    let (damages, _) = self.damages.jump(record.at, so_far.next_seq, entry.first_seq);
                     ready.extend(damages);
-                    *next_seq = Some(entry.first_seq + entry.exchanges);
+                    so_far.next_seq = Some(entry.first_seq + entry.exchanges);
+                    so_far.at(entry.to_ns);
                     self.kept.lend(entry.first_seq, record.at, &mut reader, &mut self.scanner)?;
                     let (next_seq, left) = (entry.first_seq, entry.exchanges);
                     self.block = Some(Block { reader, next_seq, left, at: record.at, len });
@@ -242,8 +293,9 @@ impl Current {
                 Ok(gap) => {
                     if matches!(gap.reason, GapReason::WriteFailed | GapReason::Panicked) {
                         // What the writer lost took its sequence numbers with it, and this gap counts it.
-                        *next_seq = None;
+                        so_far.next_seq = None;
                     }
+                    so_far.at(gap.to_ns);
                     ready.push_back(Event::Gap(gap));
                 }
                 Err(what) => self.damages.note(record.at, len, what, None),
@@ -252,10 +304,10 @@ impl Current {
                 Ok(index) => {
                     // The index knows how many exchanges there were, also where the last blocks are gone.
                     let end = index.blocks.last().map(|last| last.first_seq.saturating_add(last.exchanges));
-                    if let Some(end) = end.or(*next_seq) {
-                        let (damages, missing) = self.damages.jump(record.at, *next_seq, end);
+                    if let Some(end) = end.or(so_far.next_seq) {
+                        let (damages, missing) = self.damages.jump(record.at, so_far.next_seq, end);
                         ready.extend(damages);
-                        *next_seq = missing.map(|_| end).or(*next_seq);
+                        so_far.next_seq = missing.map(|_| end).or(so_far.next_seq);
                     }
                     ready.extend(self.damages.tell(None));
                     ready.push_back(Event::Index(index));

@@ -108,10 +108,12 @@ impl Session {
         })
     }
 
-    /// As [`Self::events`], of one of the segments alone.
+    /// As [`Self::events`], of one of the segments alone; `last_ns` is the latest instant of those before it, as far as it is
+    /// known.
     #[must_use]
-    pub fn events_of(&self, segment: &Path) -> Events {
-        Events::new(vec![segment.to_owned()], self.identities.clone(), Wanted::default())
+    pub fn events_of(&self, segment: &Path, last_ns: u64) -> Events {
+        let is_followed = self.segments.last().is_some_and(|last| last != segment);
+        Events::new(vec![segment.to_owned()], self.identities.clone(), Wanted::default()).part(last_ns, is_followed)
     }
 
     /// Reads everything from the start, in bounded memory (one block, and bodies that later ones borrow).

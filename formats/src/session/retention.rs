@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use super::{SessionError, reader};
 
@@ -11,8 +10,9 @@ use super::{SessionError, reader};
 pub struct Retention {
     /// Bytes of all segments together, the one being written included.
     pub bytes_max: Option<u64>,
-    /// Segments that were last written before this instant go.
-    pub not_before: Option<SystemTime>,
+    /// Segments with lower numbers are too old. Who writes them knows when each was closed; the times of files are those of
+    /// a clock that may be set.
+    pub segment_min: Option<u64>,
 }
 
 /// What was deleted.
@@ -37,15 +37,15 @@ pub fn prune(directory: &Path, retention: &Retention) -> Result<Pruned, SessionE
     let mut segments = Vec::new();
     let mut total = 0;
     for path in reader::segments(directory)? {
-        let metadata = fs::metadata(&path).map_err(io("read", &path))?;
-        total += metadata.len();
-        let written = metadata.modified().map_err(io("read", &path))?;
-        segments.push((path, metadata.len(), written));
+        let bytes = fs::metadata(&path).map_err(io("read", &path))?.len();
+        total += bytes;
+        segments.push((path, bytes));
     }
     segments.pop();
     let mut pruned = Pruned::default();
-    for (path, bytes, written) in segments {
-        let too_old = retention.not_before.is_some_and(|not_before| written < not_before);
+    for (path, bytes) in segments {
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        let too_old = number.zip(retention.segment_min).is_some_and(|(number, least)| number < least);
         if !too_old && retention.bytes_max.is_none_or(|bytes_max| total <= bytes_max) {
             break;
         }

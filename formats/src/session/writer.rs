@@ -1,5 +1,6 @@
 //! Writing a session: exchanges gather in a block, a flush makes them durable, an index closes the segment.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -12,9 +13,9 @@ use super::frame::{self, kind};
 use super::header::{BODY_TEMPLATES, ENCRYPTED};
 use super::index::{BlockEntry, Index};
 use super::{BLOCK_BYTES_MAX, EXCHANGE_BYTES_MAX, SEGMENT_EXTENSION, SessionError, SessionHeader, footer, gap, packed};
-use crate::model::{Exchange, Gap, Message};
+use crate::model::{Exchange, Gap, GapReason, Message};
 use crate::seal::Recipients;
-use crate::summary::{Names, Summary};
+use crate::summary::{GapRow, Merge as _, Names, Summary};
 
 /// Sizes and bounds of the writer.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +68,8 @@ pub struct SessionWriter {
     next_seq: u64,
     /// What was written when a flush last succeeded.
     durable: Written,
+    /// The gaps of segments that were deleted while they were written, until they are declared again.
+    gaps_lost: BTreeMap<GapReason, GapRow>,
 }
 
 struct Segment {
@@ -76,6 +79,8 @@ struct Segment {
     index: Index,
     summary: Summary,
     sealer: Option<Sealer>,
+    /// What had been written before it.
+    before: Written,
 }
 
 impl SessionWriter {
@@ -123,6 +128,7 @@ impl SessionWriter {
             written: Written::default(),
             next_seq: 0,
             durable: Written::default(),
+            gaps_lost: BTreeMap::new(),
         };
         writer.open_segment()?;
         writer.durable = writer.written;
@@ -184,6 +190,13 @@ impl SessionWriter {
         self.written
     }
 
+    /// What of it a flush has made durable; the rest is lost if no segment takes anything any more. What stood in a segment
+    /// that was deleted while it was written is not there.
+    #[must_use]
+    pub fn durable(&self) -> Written {
+        self.durable
+    }
+
     /// Where the session is.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -222,9 +235,9 @@ impl SessionWriter {
     }
 
     /// Begins the next segment, after [`Self::close`] or after an error; makes the directory again if it is gone. What was
-    /// flushed before stays readable. Exchanges that were given to the writer since then may be lost: they are added to
-    /// `gap`, which is the segment's first record, do not count as written any more, and their sequence numbers are not
-    /// given again.
+    /// flushed before stays readable, but for a segment that was deleted. Exchanges that were given to the writer since then
+    /// may be lost: they are added to `gap`, which is the segment's first record if anything is missing, do not count as written any more, and
+    /// their sequence numbers are not given again. So are those of a segment that was deleted; its gaps are declared again.
     ///
     /// # Errors
     /// When the system refuses; another attempt may follow.
@@ -233,7 +246,18 @@ impl SessionWriter {
         self.segment = None;
         self.open_segment()?;
         gap.exchanges += self.written.exchanges - self.durable.exchanges;
-        self.gap(&gap)?;
+        // Where nothing was lost, there is no gap, and no number is missing.
+        if !gap.is_nothing() {
+            self.gap(&gap)?;
+        }
+        let lost = std::mem::take(&mut self.gaps_lost);
+        for (reason, row) in &lost {
+            let declared = self.gap(&row.as_gap(*reason));
+            if declared.is_err() {
+                self.gaps_lost = lost;
+                return declared.map(|()| gap);
+            }
+        }
         self.written = Written { exchanges: self.durable.exchanges, raw_bytes: self.durable.raw_bytes, ..self.written };
         self.durable = self.written;
         Ok(gap)
@@ -283,7 +307,7 @@ impl SessionWriter {
         self.header = header;
         self.written.segments += 1;
         self.written.file_bytes += segment.bytes;
-        self.segment = Some(segment);
+        self.segment = Some(Segment { before: self.durable, ..segment });
         Ok(())
     }
 
@@ -324,7 +348,15 @@ impl SessionWriter {
         // A file that was deleted takes bytes gladly, and nobody will ever read them.
         let is_deleted = segment.file.metadata().map(|metadata| metadata.nlink() == 0);
         let synced = match is_deleted {
-            Ok(true) => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the file was deleted")),
+            Ok(true) => {
+                self.durable = Written {
+                    exchanges: segment.before.exchanges,
+                    raw_bytes: segment.before.raw_bytes,
+                    ..self.durable
+                };
+                self.gaps_lost.merge_with(&segment.summary.gaps);
+                Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the file was deleted"))
+            }
             Ok(false) if self.options.sync => segment.file.sync_data(),
             Ok(false) => Ok(()),
             Err(error) => Err(error),
@@ -364,6 +396,7 @@ impl Segment {
             index: Index::default(),
             summary: Summary::default(),
             sealer: None,
+            before: Written::default(),
         };
         segment.begin(header, sealed).map_err(|source| {
             // An empty file would stand in the way of the next attempt.

@@ -141,6 +141,15 @@ pub struct GapRow {
     pub to_ns: u64,
 }
 
+impl GapRow {
+    /// All of them as one.
+    #[must_use]
+    pub fn as_gap(&self, reason: GapReason) -> Gap {
+        let Self { gaps: _, connections, exchanges, bytes, from_ns, to_ns } = *self;
+        Gap { reason, from_ns, to_ns, connections, exchanges, bytes }
+    }
+}
+
 impl Summary {
     /// Adds an exchange.
     pub fn count(&mut self, exchange: &Exchange) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use formats::model::{Exchange, Flow, Message, Piece};
+use formats::model::{Exchange, Flow, Gap, Message, Piece};
 use formats::seal::Identities;
 use formats::session::{Event, Session};
 use serde_json::{Value, json};
@@ -19,14 +19,15 @@ pub(crate) fn events(path: &Path, identities: &Arc<Identities>) -> Value {
         let Ok(event) = event else { return Value::Null };
         out.push(match event {
             Event::Exchange(exchange) => json!({ "exchange": exchange_json(&exchange) }),
-            Event::Gap(gap) => json!({ "gap": {
-                "reason": gap.reason.name(), "from_ns": gap.from_ns, "to_ns": gap.to_ns,
-                "connections": gap.connections, "exchanges": gap.exchanges, "bytes": gap.bytes,
-            } }),
+            Event::Gap(gap) => gap_json(&gap),
             Event::Damage(damage) => json!({ "damage": {
                 "segment": segment(&damage.path), "at": damage.at, "len": damage.len, "exchanges": damage.exchanges,
             } }),
-            Event::Unfinished { path, .. } => json!({ "unfinished": segment(&path) }),
+            Event::Unfinished { path, missing, .. } => {
+                out.push(json!({ "unfinished": segment(&path) }));
+                out.extend(missing.as_ref().map(gap_json));
+                continue;
+            }
             Event::Index(index) => json!({ "index": {
                 "clients": index.clients.iter().map(|(key, client)| json!([
                     key.source.name(), hex(key.id), client.first_ns, client.last_ns, client.exchanges,
@@ -39,6 +40,13 @@ pub(crate) fn events(path: &Path, identities: &Arc<Identities>) -> Value {
         });
     }
     Value::Array(out)
+}
+
+fn gap_json(gap: &Gap) -> Value {
+    json!({ "gap": {
+        "reason": gap.reason.name(), "from_ns": gap.from_ns, "to_ns": gap.to_ns,
+        "connections": gap.connections, "exchanges": gap.exchanges, "bytes": gap.bytes,
+    } })
 }
 
 fn hex(id: u64) -> String {

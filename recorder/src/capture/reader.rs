@@ -310,7 +310,8 @@ impl Reader {
     fn start_over(&mut self) {
         log::error!("capturing: a defect in reading; {} connections are taken up again", self.connections.len());
         let connections = self.connections.len() as u64;
-        let exchanges = self.choosing + (self.ready.len() + self.batch.len()) as u64;
+        let under_way: usize = self.connections.values().map(|connection| connection.parser.pending()).sum();
+        let exchanges = self.choosing + (self.ready.len() + self.batch.len() + under_way) as u64;
         let admitted: usize = self.batch.iter().map(|exchange| heads_bytes(exchange) + bodies_bytes(exchange)).sum();
         self.backlog.release(admitted);
         self.tap.losses().add(GapReason::Panicked, Missing { connections, exchanges, bytes: 0 });

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use formats::model::{Exchange, Gap, GapReason};
 use formats::redact::Redactor;
-use formats::session::{SessionError, SessionWriter};
+use formats::session::{SessionError, SessionWriter, Written};
 
 use super::backlog::{Backlog, bodies_bytes, heads_bytes};
 use super::status::Progress;
@@ -20,6 +21,7 @@ use crate::losses::Missing;
 use crate::tap::Tap;
 use crate::turns::Polite;
 pub use budget::Budget;
+use disk::Closed;
 pub use disk::{DiskOptions, free_bytes};
 
 /// How often the backlog is looked at when it was empty.
@@ -27,6 +29,8 @@ const POLL_NS: u64 = 10_000_000;
 /// Writing is tried again after this; the wait doubles each time, up to the second.
 const RETRY_MIN_NS: u64 = 1_000_000_000;
 const RETRY_MAX_NS: u64 = 60_000_000_000;
+/// The wall clock was set if it differs by more from what it was: less is what it is held to time by.
+const STEP_MIN_NS: u64 = 1_000_000_000;
 /// Writing that went well for so long begins with the shortest wait again.
 const HEALTHY_NS: u64 = 60_000_000_000;
 
@@ -52,6 +56,9 @@ pub(super) struct Store {
     started_ns: u64,
     flushed_ns: u64,
     rotated_ns: u64,
+    closed: Closed,
+    /// The wall-clock time of the clock's origin, by the wall clock at the latest look.
+    origin_unix_ns: u64,
     down: Option<Down>,
     retry_ns: u64,
     last_up_ns: u64,
@@ -99,6 +106,8 @@ impl Store {
             started_ns: now,
             flushed_ns: now,
             rotated_ns: now,
+            closed: Closed::default(),
+            origin_unix_ns: clock.origin_unix_ns(),
             down: None,
             retry_ns: RETRY_MIN_NS,
             last_up_ns: now,
@@ -188,10 +197,7 @@ impl Store {
     }
 
     fn note(&mut self, error: &SessionError) {
-        let text = with_sources(error);
-        log::error!("capturing: {text}");
-        self.failure = Some(text);
-        self.progress.failures.fetch_add(1, Ordering::Relaxed);
+        note(error, &mut self.failure, &self.progress);
     }
 
     fn go_down(&mut self, reason: GapReason) {
@@ -235,6 +241,13 @@ impl Store {
         }
     }
 
+    fn try_again_at_once(&mut self, now_ns: u64) {
+        if let Some(down) = &mut self.down {
+            down.retry_at_ns = now_ns;
+            self.try_again(now_ns);
+        }
+    }
+
     fn put_off(&mut self, now_ns: u64) {
         if let Some(down) = &mut self.down {
             down.retry_at_ns = now_ns + self.retry_ns;
@@ -265,7 +278,22 @@ impl Store {
         }
     }
 
+    /// Says that somebody has set the wall clock; nothing here goes by it.
+    fn look_at_wall_clock(&mut self) {
+        let origin_unix_ns = self.clock.origin_unix_ns();
+        let by_ns = origin_unix_ns.abs_diff(self.origin_unix_ns);
+        if by_ns >= STEP_MIN_NS {
+            let way = if origin_unix_ns > self.origin_unix_ns { "forward" } else { "back" };
+            log::warn!(
+                "the wall clock was set {way} by {:?}; this session's times go on by the clock as it was when it began",
+                Duration::from_millis(by_ns / 1_000_000)
+            );
+            self.origin_unix_ns = origin_unix_ns;
+        }
+    }
+
     fn keep_house(&mut self, now_ns: u64) {
+        self.look_at_wall_clock();
         let disk = self.options.disk;
         if !disk.has_room(self.writer.directory()) {
             let closed = self.writer.close();
@@ -284,7 +312,10 @@ impl Store {
             let rotated = self.writer.rotate();
             self.check(rotated);
         }
-        match disk.prune(self.writer.directory(), &self.clock) {
+        if disk.keep_for.is_some() {
+            self.closed.writing(self.writer.segment(), now_ns);
+        }
+        match disk.prune(self.writer.directory(), &mut self.closed, now_ns) {
             Ok(pruned) => {
                 self.progress.segments_deleted.fetch_add(pruned.segments, Ordering::Relaxed);
             }
@@ -325,22 +356,27 @@ impl Store {
 
     fn finish(mut self) -> Captured {
         let now = self.clock.now_ns();
-        if let Some(down) = &mut self.down {
-            down.retry_at_ns = now;
-            self.try_again(now);
-        }
+        self.try_again_at_once(now);
         if self.down.is_none() {
             self.write_gaps(now);
         }
-        let mut written = self.writer.written();
         if self.down.is_none() {
-            match self.writer.finish() {
+            let flushed = self.writer.flush();
+            self.check(flushed);
+        }
+        // A segment that did not take what was left leaves it to a last one, which says what is lost.
+        self.try_again_at_once(now);
+        let mut written = self.writer.written();
+        match self.down {
+            // When this fails, the end is missing and nothing else: everything was flushed.
+            None => match self.writer.finish() {
                 Ok(whole) => written = whole,
-                Err(error) => {
-                    self.failure = Some(with_sources(&error));
-                    self.progress.failures.fetch_add(1, Ordering::Relaxed);
-                    self.tap.losses().add(GapReason::WriteFailed, Missing { connections: 1, ..Missing::default() });
-                }
+                Err(error) => note(&error, &mut self.failure, &self.progress),
+            },
+            Some(down) => {
+                let Written { exchanges, raw_bytes, .. } = self.writer.durable();
+                self.tap.losses().add_exchanges(down.reason, written.exchanges - exchanges, 0);
+                written = Written { exchanges, raw_bytes, ..written };
             }
         }
         self.progress.written(written);
@@ -358,6 +394,13 @@ impl Store {
             failure: self.failure,
         }
     }
+}
+
+fn note(error: &SessionError, failure: &mut Option<String>, progress: &Progress) {
+    let text = with_sources(error);
+    log::error!("capturing: {text}");
+    *failure = Some(text);
+    progress.failures.fetch_add(1, Ordering::Relaxed);
 }
 
 fn gap(reason: GapReason, missing: Missing, from_ns: u64, to_ns: u64) -> Gap {

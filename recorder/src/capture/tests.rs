@@ -92,8 +92,12 @@ fn a_defect_in_reading_costs_what_was_under_way() {
     let (one, two) = (bench.tap.open(1, None, None), bench.tap.open(2, None, None));
     exchange(&one, "GET /before HTTP/1.1");
     wait_for(|| capture.status().written.exchanges == 1);
+    // It has no answer yet.
+    two.bytes(Direction::Request, b"GET /under-way HTTP/1.1\r\n\r\n");
+    wait_for(|| capture.status().parser_bytes > 0);
     exchange(&one, "GET /panic-in-reader HTTP/1.1");
     wait_for(|| bench.tap.losses().of(GapReason::Panicked).connections > 0);
+    assert_eq!(bench.tap.losses().of(GapReason::Panicked).exchanges, 2, "that, and the one under way");
     exchange(&two, "GET /taken-up HTTP/1.1");
     let three = bench.tap.open(3, None, None);
     exchange(&three, "GET /after HTTP/1.1");

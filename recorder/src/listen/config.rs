@@ -12,12 +12,14 @@ pub struct RelayConfig {
     pub pairs: Vec<PairConfig>,
     /// Threads that pass traffic.
     pub threads: usize,
-    /// To connect to an upstream.
+    /// To connect to an upstream, all addresses of its name together.
     pub connect_timeout: Duration,
     /// For a client's PROXY header and TLS handshake together, and for the upstream's TLS handshake.
     pub handshake_timeout: Duration,
     /// A connection on which no byte came from either side for so long is closed; `None` never.
     pub idle_timeout: Option<Duration>,
+    /// The addresses of an upstream's name are looked up again after so long, and at once when one of them fails.
+    pub look_up_interval: Duration,
 }
 
 /// One listener and its upstream.

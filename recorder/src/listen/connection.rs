@@ -54,6 +54,7 @@ pub(super) struct Pair {
     pub(super) is_alone: bool,
     pub(super) handshake_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) look_up_interval: Duration,
     pub(super) tap: Option<Arc<Tap>>,
     pub(super) counting: Arc<Counting>,
     pub(super) clock: Clock,

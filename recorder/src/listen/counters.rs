@@ -63,6 +63,12 @@ counters! {
     reload_failures,
     /// Certificates, keys or authorities that changed and were taken over.
     reloads,
+    /// Looking up an upstream's name came to the addresses that were known.
+    lookups_same,
+    /// It came to other addresses, which are used from then on.
+    lookups_changed,
+    /// It failed; the addresses before stay in use.
+    lookup_failures,
 }
 
 impl RelayCounters {
@@ -78,6 +84,7 @@ impl RelayCounters {
             (self.loops_refused, "connections closed: they came back here, or no firewall rule redirected them here"),
             (self.mirror_failures, "mirrored connections were no HTTP/1 that can be read in exactly one way"),
             (self.reload_failures, "changed certificates or keys could not be taken over"),
+            (self.lookup_failures, "times an upstream's name could not be looked up again"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)

@@ -54,7 +54,7 @@ impl FromStr for Endpoint {
 /// Where a pair's traffic goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forward {
-    /// A host, by name or by address without brackets, and its port. A name is resolved once, at the start.
+    /// A host, by name or by address without brackets, and its port. A name is looked up again now and then.
     Tcp {
         /// The host.
         host: String,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::error::RelayError;
-use super::loops::leads_to_any;
+use super::loops::any_leads_to;
 use super::tls_in::TlsServer;
 use super::upstream::{Upstream, UpstreamError};
 use crate::clock::Clock;
@@ -22,9 +22,10 @@ pub(super) type Sides = (Option<TlsServer>, Option<Upstream>);
 /// Asks, and has clients offered what their upstream speaks where `alpn` says nothing.
 pub(super) async fn ask(sides: &mut Sides, alpn: &[Vec<u8>], own: &[Endpoint], clock: Clock) -> Result<(), RelayError> {
     let (server, Some(upstream)) = sides else { return Ok(()) };
-    let (Some(tls), Some(address)) = (&upstream.tls, &upstream.address) else { return Ok(()) };
+    let (Some(tls), endpoints) = (&upstream.tls, upstream.endpoints()) else { return Ok(()) };
+    let Some(address) = endpoints.first() else { return Ok(()) };
     // Who would answer is not at work yet.
-    if leads_to_any(address, own) {
+    if any_leads_to(&endpoints, own) {
         return Ok(());
     }
     let server = server.as_ref().filter(|_| alpn.is_empty());

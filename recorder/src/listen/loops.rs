@@ -17,25 +17,35 @@ use pingora_core::protocols::l4::socket::SocketAddr as SocketAddress;
 use super::endpoint::Endpoint;
 use super::error::RelayError;
 
-/// Refuses pairs whose traffic comes back to them, by their own listener or by those of others. A chain that ends
-/// elsewhere is none of our business. Both slices have an entry for each pair.
-pub(super) fn refuse(own: &[Endpoint], upstreams: &[Option<Endpoint>]) -> Result<(), RelayError> {
-    let next = |pair: usize| {
-        let upstream = upstreams.get(pair)?.as_ref()?;
-        own.iter().position(|own| leads_to(upstream, own))
-    };
-    for (pair, (listener, upstream)) in own.iter().zip(upstreams).enumerate() {
-        let mut way = std::iter::successors(next(pair), |pair| next(*pair)).take(own.len());
-        if let Some(upstream) = upstream.as_ref().filter(|_| way.any(|one| one == pair)) {
+/// Refuses pairs whose traffic may come back to them, by any address of their upstreams, by their own listener or by those
+/// of others. A chain that ends elsewhere is none of our business. Both slices have an entry for each pair.
+pub(super) fn refuse(own: &[Endpoint], upstreams: &[Vec<Endpoint>]) -> Result<(), RelayError> {
+    for (pair, (listener, all)) in own.iter().zip(upstreams).enumerate() {
+        if let Some(upstream) = all.iter().find(|upstream| reaches(upstream, pair, own, upstreams)) {
             return Err(RelayError::Loop { upstream: upstream.clone(), listener: listener.clone() });
         }
     }
     Ok(())
 }
 
-/// Whether `upstream` is one of the listeners.
-pub(super) fn leads_to_any(upstream: &Endpoint, own: &[Endpoint]) -> bool {
-    own.iter().any(|own| leads_to(upstream, own))
+/// Whether what goes to `upstream` may arrive at the listener of `pair`.
+fn reaches(upstream: &Endpoint, pair: usize, own: &[Endpoint], upstreams: &[Vec<Endpoint>]) -> bool {
+    let mut seen = vec![false; own.len()];
+    let mut next = vec![upstream];
+    while let Some(upstream) = next.pop() {
+        for (number, (own, seen)) in own.iter().zip(&mut seen).enumerate() {
+            if !*seen && leads_to(upstream, own) {
+                *seen = true;
+                next.extend(upstreams.get(number).into_iter().flatten());
+            }
+        }
+    }
+    seen.get(pair).is_some_and(|seen| *seen)
+}
+
+/// Whether one of the places is one of the listeners.
+pub(super) fn any_leads_to(upstreams: &[Endpoint], own: &[Endpoint]) -> bool {
+    upstreams.iter().any(|upstream| own.iter().any(|own| leads_to(upstream, own)))
 }
 
 fn leads_to(upstream: &Endpoint, own: &Endpoint) -> bool {
@@ -81,7 +91,7 @@ pub(super) struct Hops {
 
 impl Hops {
     /// `None` where none can arrive here: every upstream is known, and has another port than all of our listeners.
-    pub(super) fn new(own: &[Endpoint], upstreams: &[Option<Endpoint>], is_transparent: bool) -> Option<Arc<Self>> {
+    pub(super) fn new(own: &[Endpoint], upstreams: &[Vec<Endpoint>], is_transparent: bool) -> Option<Arc<Self>> {
         let ports: Vec<_> = own.iter().filter_map(Endpoint::as_tcp).map(|own| own.port()).collect();
         let mut upstreams = upstreams.iter().flatten().filter_map(Endpoint::as_tcp);
         let can_arrive = is_transparent || upstreams.any(|upstream| ports.contains(&upstream.port()));
@@ -134,8 +144,9 @@ mod tests {
 
     fn refused(pairs: &[(&str, Option<&str>)]) -> bool {
         let own: Vec<Endpoint> = pairs.iter().map(|(own, _)| own.parse().unwrap()).collect();
-        let upstreams: Vec<Option<Endpoint>> =
-            pairs.iter().map(|(_, upstream)| upstream.map(|upstream| upstream.parse().unwrap())).collect();
+        let all = |upstreams: &str| upstreams.split(' ').map(|one| one.parse().unwrap()).collect();
+        let upstreams: Vec<Vec<Endpoint>> =
+            pairs.iter().map(|(_, upstreams)| upstreams.map(all).unwrap_or_default()).collect();
         refuse(&own, &upstreams).is_err()
     }
 
@@ -172,6 +183,13 @@ mod tests {
             (&[(one, Some(two)), (two, Some(three)), (three, Some("192.0.2.1:2"))], false),
             (&[(one, Some(two)), (two, Some(three)), (three, Some(two))], true),
             (&[(one, Some(two)), (two, Some(three)), (three, Some(one))], true),
+            // Any address of a name may be the one that is used.
+            (&[(one, Some("192.0.2.1:2 127.0.0.1:1"))], true),
+            (&[(one, Some("192.0.2.1:2 192.0.2.2:2"))], false),
+            (
+                &[(one, Some("192.0.2.1:2 127.0.0.1:2")), (two, Some("192.0.2.1:2 unix:/three")), (three, Some(one))],
+                true,
+            ),
         ] {
             assert_eq!(refused(pairs), expected, "{pairs:?}");
         }

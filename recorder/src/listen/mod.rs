@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::latency::Latency;
 use crate::tap::Tap;
 
+mod addresses;
 mod config;
 mod connection;
 mod counters;
@@ -96,9 +97,9 @@ impl Bound {
         &self.own
     }
 
-    /// Where their traffic goes, pair by pair, as it was resolved; `None` where there is no one place.
-    pub fn upstreams(&self) -> impl Iterator<Item = Option<&Endpoint>> {
-        self.sides.iter().map(|(_, upstream)| upstream.as_ref()?.address.as_ref())
+    /// Where their traffic may go, pair by pair, as it was looked up; nothing where no places are known.
+    pub fn upstreams(&self) -> impl Iterator<Item = Vec<Endpoint>> {
+        self.sides.iter().map(|(_, upstream)| upstream.as_ref().map(Upstream::endpoints).unwrap_or_default())
     }
 
     /// Accepts, passes traffic on, and shows it to `tap`.
@@ -134,6 +135,7 @@ impl Bound {
                 is_alone: config.pairs.len() == 1,
                 handshake_timeout: config.handshake_timeout,
                 idle_timeout: config.idle_timeout,
+                look_up_interval: config.look_up_interval,
                 tap: tap.clone(),
                 counting: Arc::clone(&counting),
                 clock,
@@ -150,6 +152,7 @@ impl Bound {
             }));
             upkeep.push(runtime.spawn(Arc::clone(&state).keep_probing()));
             upkeep.push(runtime.spawn(Arc::clone(&state).keep_reloading()));
+            upkeep.push(runtime.spawn(Arc::clone(&state).keep_looking_up()));
             pairs.push(state);
         }
         Ok(Relay { runtime, shutdown, accepting, upkeep, sockets, pairs, own, counting, clock })
@@ -180,8 +183,8 @@ impl Relay {
             Ok((tls_in, Upstream::new(pair, patience, clock)?))
         });
         let mut sides = sides.collect::<Result<Vec<_>, RelayError>>()?;
-        let upstreams: Vec<_> =
-            sides.iter().map(|(_, upstream)| upstream.as_ref().and_then(|upstream| upstream.address.clone())).collect();
+        let upstreams: Vec<Vec<Endpoint>> =
+            sides.iter().map(|(_, upstream)| upstream.as_ref().map(Upstream::endpoints).unwrap_or_default()).collect();
         loops::refuse(&own, &upstreams)?;
         let is_transparent = config.pairs.iter().any(|pair| pair.forward == Forward::OriginalDestination);
         let hops = Hops::new(&own, &upstreams, is_transparent);

@@ -13,6 +13,7 @@ fn a_drain_waits_for_a_connection_that_had_no_turn_yet() {
         pairs: vec![PairConfig::new("127.0.0.1:0".parse().unwrap(), Forward::Sink)],
         threads: 1,
         connect_timeout: PATIENCE,
+        look_up_interval: Duration::from_secs(30),
         handshake_timeout: PATIENCE,
         idle_timeout: None,
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::addresses::LookedUp;
 use super::connection::Pair;
 use super::counters::count;
 use super::error::TlsError;
@@ -13,6 +14,8 @@ use super::upstream::HTTP_1_1;
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// An upstream is asked for its protocols at most this often.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// The addresses of a name are looked up at most this often.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pair {
     /// Asks again after each mismatch, and until there is an answer: also now, if there was none at the start.
@@ -46,6 +49,49 @@ impl Pair {
             Err(error) => {
                 log::debug!("upstream {}: {error}", self.name);
                 false
+            }
+        }
+    }
+
+    /// Looks the upstream's name up again: after a while, and at once after one of its addresses has failed.
+    pub(super) async fn keep_looking_up(self: Arc<Self>) {
+        while let Some(addresses) = self.upstream.as_ref().and_then(super::upstream::Upstream::named) {
+            let (soonest, latest) =
+                (self.clock.deadline_after(LOOK_UP_PAUSE), self.clock.deadline_after(self.look_up_interval));
+            tokio::select! {
+                () = tokio::time::sleep_until(latest.into()) => {}
+                () = addresses.stale() => tokio::time::sleep_until(soonest.into()).await,
+            }
+            // A resolver may block for long.
+            let pair = Arc::clone(&self);
+            if tokio::task::spawn_blocking(move || pair.look_up()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn look_up(&self) {
+        let Some(addresses) = self.upstream.as_ref().and_then(super::upstream::Upstream::named) else { return };
+        let found = addresses.look_up_again();
+        let turns = addresses.turns(found.is_err());
+        if turns && found.is_ok() {
+            log::info!("upstream {}: its addresses can be looked up again", self.name);
+        }
+        match found {
+            Ok(LookedUp::Same) => _ = count(&self.counting.lookups_same),
+            Ok(LookedUp::Changed) => {
+                count(&self.counting.lookups_changed);
+                let now: Vec<String> = addresses.all().iter().map(ToString::to_string).collect();
+                log::info!("upstream {}: its addresses are now {}", self.name, now.join(", "));
+            }
+            Err(error) => {
+                count(&self.counting.lookup_failures);
+                if turns {
+                    log::warn!(
+                        "upstream {}: its addresses cannot be looked up: {error}; those before stay in use",
+                        self.name
+                    );
+                }
             }
         }
     }

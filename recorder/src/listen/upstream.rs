@@ -1,7 +1,8 @@
 //! Connections to a pair's upstream: the socket, then the PROXY header, then TLS; and what the upstream speaks by ALPN.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pingora_core::connectors::TransportConnector;
@@ -10,6 +11,7 @@ use pingora_core::upstreams::peer::BasicPeer;
 use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::client::TlsStream;
 
+use super::addresses::Addresses;
 use super::config::{PairConfig, ProxyOut};
 use super::endpoint::{Endpoint, Forward};
 use super::error::RelayError;
@@ -23,10 +25,7 @@ pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
 /// Where a pair's connections go.
 pub(super) struct Upstream {
     connector: TransportConnector,
-    /// As it was resolved.
-    pub(super) address: Option<Endpoint>,
-    /// `None`: to each connection's original destination.
-    peer: Option<BasicPeer>,
+    place: Place,
     connect_timeout: Duration,
     handshake_timeout: Duration,
     proxy: ProxyOut,
@@ -34,6 +33,14 @@ pub(super) struct Upstream {
     /// It was asked at the start.
     pub(super) has_answered: bool,
     clock: Clock,
+}
+
+/// Where it is.
+enum Place {
+    Host(Addresses),
+    Unix(PathBuf, Box<BasicPeer>),
+    /// Each connection has its own destination.
+    Original,
 }
 
 /// Why there is no connection.
@@ -71,30 +78,23 @@ pub(super) struct Patience {
 impl Upstream {
     /// Resolves and loads; `None` when traffic goes nowhere.
     pub(super) fn new(config: &PairConfig, patience: Patience, clock: Clock) -> Result<Option<Self>, RelayError> {
-        let address = match &config.forward {
+        let place = match &config.forward {
             Forward::Sink => return Ok(None),
-            Forward::OriginalDestination => None,
-            Forward::Tcp { host, port } => Some(Endpoint::Tcp(resolve(host, *port)?)),
-            Forward::Unix(path) => Some(Endpoint::Unix(path.clone())),
-        };
-        let mut peer = match &address {
-            None => None,
-            Some(Endpoint::Tcp(address)) => Some(BasicPeer::new(&address.to_string())),
-            Some(Endpoint::Unix(path)) => {
+            Forward::OriginalDestination => Place::Original,
+            Forward::Tcp { host, port } => Place::Host(Addresses::new(host, *port, patience.connect)?),
+            Forward::Unix(path) => {
                 let failed = |error: Box<pingora_core::Error>| RelayError::Path {
                     path: path.clone(),
                     reason: error.to_string(),
                 };
-                Some(BasicPeer::new_uds(path).map_err(failed)?)
+                let mut peer = BasicPeer::new_uds(path).map_err(failed)?;
+                peer.options.connection_timeout = Some(patience.connect);
+                Place::Unix(path.clone(), Box::new(peer))
             }
         };
-        if let Some(peer) = &mut peer {
-            peer.options.connection_timeout = Some(patience.connect);
-        }
         Ok(Some(Self {
             connector: TransportConnector::new(None),
-            address,
-            peer,
+            place,
             connect_timeout: patience.connect,
             handshake_timeout: patience.handshake,
             proxy: config.proxy_out,
@@ -106,7 +106,24 @@ impl Upstream {
 
     /// Whether each connection has its own destination.
     pub(super) fn is_transparent(&self) -> bool {
-        self.peer.is_none()
+        matches!(self.place, Place::Original)
+    }
+
+    /// Its addresses, if it is a name: they may change.
+    pub(super) fn named(&self) -> Option<&Addresses> {
+        match &self.place {
+            Place::Host(addresses) => Some(addresses).filter(|addresses| addresses.is_name()),
+            Place::Unix(..) | Place::Original => None,
+        }
+    }
+
+    /// Every place where connections may go by now; none where each has its own.
+    pub(super) fn endpoints(&self) -> Vec<Endpoint> {
+        match &self.place {
+            Place::Host(addresses) => addresses.all().into_iter().map(Endpoint::Tcp).collect(),
+            Place::Unix(path, _) => vec![Endpoint::Unix(path.clone())],
+            Place::Original => Vec::new(),
+        }
     }
 
     /// A connection that has sent its PROXY header, if one is asked for.
@@ -115,14 +132,15 @@ impl Upstream {
         destination: Option<SocketAddr>,
         ends: Option<Ends>,
     ) -> Result<Stream, UpstreamError> {
-        let connected = match (&self.peer, destination) {
-            (Some(peer), _) => self.connector.new_stream(peer).await,
-            (None, Some(destination)) => {
+        let connected = match (&self.place, destination) {
+            (Place::Host(addresses), _) => addresses.connect(&self.connector).await,
+            (Place::Unix(_, peer), _) => self.connector.new_stream(peer.as_ref()).await,
+            (Place::Original, Some(destination)) => {
                 let mut peer = BasicPeer::new(&destination.to_string());
                 peer.options.connection_timeout = Some(self.connect_timeout);
                 self.connector.new_stream(&peer).await
             }
-            (None, None) => return Err(UpstreamError::NoDestination),
+            (Place::Original, None) => return Err(UpstreamError::NoDestination),
         };
         let mut stream = connected.map_err(UpstreamError::Connect)?;
         if self.proxy != ProxyOut::Off {
@@ -187,10 +205,4 @@ pub(super) fn is_about_protocols(error: &io::Error) -> bool {
                 | rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)
         )
     )
-}
-
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, RelayError> {
-    let failed = |source| RelayError::Resolve { host: host.to_owned(), source };
-    let none = || failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    (host, port).to_socket_addrs().map_err(failed)?.next().ok_or_else(none)
 }

@@ -130,7 +130,10 @@ impl<'a> Chooser<'a> {
                     }
                     Event::Gap(gap) => self.found.gaps.push(gap),
                     Event::Damage(damage) => self.found.damage.push(damage),
-                    Event::Unfinished { writing, .. } => self.found.unfinished += u64::from(!writing),
+                    Event::Unfinished { writing, missing, .. } => {
+                        self.found.unfinished += u64::from(!writing);
+                        self.found.gaps.extend(missing);
+                    }
                     Event::Index(_) | Event::Ended { .. } => {}
                 }
             }

@@ -21,7 +21,8 @@ pub(crate) struct KeepArgs {
     /// `off` only passes traffic on
     #[arg(long, env = "REENACT_CAPTURE", value_enum, default_value_t = Switch::On)]
     pub(crate) capture: Switch,
-    /// What tells users apart, before forwarded and peer addresses: cookie:NAME or header:NAME (repeatable)
+    /// What tells users apart, before forwarded and peer addresses: cookie:NAME, header:NAME or claim:NAME of the
+    /// JSON Web Token in Authorization: Bearer (repeatable)
     #[arg(long, env = "REENACT_CLIENT_KEY", value_name = "RULE", value_delimiter = ',')]
     pub(crate) client_key: Vec<formats::clients::KeyRule>,
     /// 256-bit key of the pseudonyms, by reference: env:NAME, file:PATH, exec:COMMAND, aws-sm:ID [default: random]

@@ -126,7 +126,7 @@ impl Out<'_> {
     /// Hands everything of a session over; false when nobody takes any more.
     fn take_all(&mut self, session: &Session, what: What) -> Result<bool, AnswersError> {
         let path = session.path().display();
-        let (mut damages, mut missing) = (0_u64, 0);
+        let (mut damages, mut gaps, mut missing) = (0_u64, 0_u64, 0_u64);
         for event in session.events() {
             let exchange = match event? {
                 Event::Exchange(exchange) => exchange,
@@ -135,7 +135,8 @@ impl Out<'_> {
                     continue;
                 }
                 Event::Gap(gap) => {
-                    missing += gap.exchanges;
+                    gaps += u64::from(gap.exchanges == 0);
+                    missing = missing.saturating_add(gap.exchanges);
                     continue;
                 }
                 Event::Unfinished { .. } => {
@@ -164,6 +165,10 @@ impl Out<'_> {
         }
         if missing > 0 {
             self.read.notices.push(format!("{path} says that {missing} exchanges are missing in it"));
+        }
+        if gaps > 0 {
+            let notice = format!("{path} has {gaps} gaps in which an unknown number of exchanges is missing");
+            self.read.notices.push(notice);
         }
         Ok(true)
     }
