@@ -224,6 +224,7 @@ fn ended() -> RunResult {
         loop_model: "open".into(),
         seed: u64::MAX,
         plan_hash: "abc".into(),
+        asked: [("warm_up".to_owned(), "5s".to_owned()), ("filter".to_owned(), "x".repeat(2_000))].into(),
         sessions: (0..40).map(|at| format!("session-{at}")).collect(),
         shard: Some(crate::result::ShardOf { number: 2, of: 3 }),
         sent: 9,
@@ -247,6 +248,9 @@ fn the_run_says_what_was_asked_and_what_it_came_to_and_its_phases_are_its_childr
     let keys = ["reenact.seed", "reenact.plan_hash", "reenact.shard", "reenact.sessions_count", "reenact.errors"];
     assert_eq!(shown(run, keys), ["18446744073709551615", "abc", "2/3", "40", "2"]);
     assert_eq!(shown(run, ["reenact.verdict", "reenact.aborted"]), ["invalid", "the kill file is there"]);
+    let [warm_up, filter] = shown(run, ["reenact.asked.warm_up", "reenact.asked.filter"]);
+    assert_eq!((warm_up.as_str(), filter.len()), ("5s", 1_024));
+    assert!(filter.ends_with('…'), "{filter}");
     assert_eq!(run.status, Status::error("the kill file is there"));
     let sessions = values(&run.attributes)["reenact.sessions"];
     assert!(matches!(sessions, Value::Array(Array::String(named)) if named.len() == 32), "{sessions:?}");
