@@ -37,7 +37,7 @@ pub(crate) use record::{
 #[cfg(feature = "replay")]
 pub(crate) use replay::{
     Answers, Backend, CollectArgs, ContextArgs, IdBits, LiveArgs, LoopModel, OutputForm, Progress, ReplayArgs,
-    Requests, TraceArgs, WhenBusy,
+    Requests, ResultArgs, TraceArgs, WhenBusy,
 };
 #[cfg(feature = "replay")]
 pub(crate) use report::ReportArgs;

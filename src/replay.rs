@@ -208,7 +208,7 @@ impl Replay {
             shard: (planned.shard != Shard::WHOLE)
                 .then_some(ShardOf { number: planned.shard.number, of: planned.shard.of }),
             left_out: left_out.collect(),
-            asked: asked::asked(args),
+            asked: asked::asked(args, &self.propagation),
             shape: planned.found.shape()?,
             trace_url: trace_url(args),
             notices: planned

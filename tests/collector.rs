@@ -114,17 +114,28 @@ fn every_span_of_a_replay_is_caught_by_its_marks_and_no_other_is() {
     for configuration in configurations() {
         assert_eq!(wrong(&configuration, &[&replays, &production]), "", "{}", configuration.display());
     }
-    // A mark that nothing sends, one that everything has, and one that is missing are found.
-    let whole = std::fs::read_to_string(collector("drop.yaml")).unwrap();
-    for (from, to, said) in [
-        ("synthetic_request", "synthetic", "no span of a replay has attributes[\"synthetic\"]"),
-        ("IsMatch(trace_state[\"reenact\"], \".+\")", "trace_state[\"reenact\"] != nil", "catches what is no replay's"),
-        ("        - resource.attributes[\"reenact.run_id\"] != nil\n", "", "taken for production's"),
-        ("        - IsMatch(attributes[\"user_agent.original\"], \"(^| )reenact/\")\n", "", "taken for production's"),
-    ] {
-        let broken = inside(&folder, "broken.yaml");
-        std::fs::write(&broken, whole.replace(from, to)).unwrap();
-        let wrong = wrong(&broken, &[&replays, &production]);
-        assert!(wrong.contains(said), "{from} for {to}: {wrong}");
-    }
+    // A mark that nothing sends, one that everything has, and those that are missing are found.
+    let of_state = "IsMatch(trace_state[\"reenact\"], \".+\")";
+    let missing = |mark: &str| (format!("        - {mark}\n"), "", "taken for production's");
+    let broken = |file: &str, changes: &[(String, &str, &str)]| {
+        let whole = std::fs::read_to_string(collector(file)).unwrap();
+        let text = changes.iter().fold(whole, |text, (from, to, _)| {
+            assert!(text.contains(from), "{file} has no {from}");
+            text.replace(from, to)
+        });
+        let path = inside(&folder, "broken.yaml");
+        std::fs::write(&path, text).unwrap();
+        let wrong = wrong(&path, &[&replays, &production]);
+        assert!(changes.iter().any(|(.., said)| wrong.contains(said)), "{changes:?}: {wrong}");
+    };
+    broken(
+        "drop.yaml",
+        &[("synthetic_request".into(), "synthetic", "no span of a replay has attributes[\"synthetic\"]")],
+    );
+    broken("drop.yaml", &[(of_state.into(), "trace_state[\"reenact\"] != nil", "catches what is no replay's")]);
+    broken("drop.yaml", &[missing("IsMatch(attributes[\"user_agent.original\"], \"(^| )reenact/\")")]);
+    // The run's own spans have two marks, either of which is enough.
+    broken("drop.yaml", &[missing(of_state), missing("resource.attributes[\"reenact.run_id\"] != nil")]);
+    let is_of_others = " and resource.attributes[\"reenact.run_id\"] == nil";
+    broken("view.yaml", &[(is_of_others.into(), "", "of the replayer's own spans come back to it")]);
 }

@@ -5,26 +5,21 @@ mod page;
 mod scripted;
 mod support;
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use page::{HOSTILE, every_chart_is_read_with_the_keyboard, every_column_sorts, look, nothing_is_wrong};
-use scripted::{OK, line, read_head, session, target};
+use scripted::telling::Telling;
+use scripted::{OK, line, nobody, session};
 use serde_json::{Value, json};
 use support::{folder, inside, reenact_says, run_json, text};
 
 /// Answers with 200, with 503 where the path says so, and not at all where it says so.
-fn moody(mut socket: TcpStream) {
-    while let Some(head) = read_head(&mut socket) {
-        let answer = match String::from_utf8_lossy(&head) {
-            head if head.contains("/gone") => return,
-            head if head.contains("/busy") => b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
-            _ => OK,
-        };
-        if socket.write_all(answer).is_err() {
-            break;
-        }
+fn moody(head: &str) -> Option<&'static [u8]> {
+    match head {
+        head if head.contains("/gone") => None,
+        head if head.contains("/busy") => Some(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+        _ => Some(OK),
     }
 }
 
@@ -33,7 +28,8 @@ fn eventful(folder: &tempfile::TempDir) -> PathBuf {
     let paths = ["/item/1", "/busy", "/gone", "/item/2", "/other"];
     let lines: Vec<String> = (0..150).map(|at| line(at * 20, at % 7 + 1, "GET", paths[(at % 5) as usize])).collect();
     let session = text(&session(folder.path(), "s", &lines));
-    let (to, out) = (format!("http://{}", target(moody)), inside(folder, "run"));
+    let (collector, out) = (nobody(), inside(folder, "run"));
+    let (to, _) = Telling { answer: moody, ..Telling::new("shop", Some(collector)) }.start();
     let link = "https://traces.invalid/t/{trace_id}?span={span_id}&from={start_ms}&to={end_ms}";
     let (spans, out_text) = (text(&inside(folder, "spans.jsonl")), text(&out));
     let said = reenact_says([
@@ -53,8 +49,18 @@ fn eventful(folder: &tempfile::TempDir) -> PathBuf {
         &spans,
         "--trace-sample",
         "0.5",
+        "--collect",
+        &collector.to_string(),
+        "--collect-wait",
+        "0s",
+        "--fail-if",
+        "status_rate(5xx) > 1%",
+        "--fail-if",
+        "max > 1h",
+        "--fail-if",
+        "p99.9 > 1ms",
     ]);
-    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(said.code, 1, "{said:?}");
     out
 }
 
@@ -74,6 +80,15 @@ fn poison(run: &Path) {
     result["error_samples"][HOSTILE] = failures;
     result["slowest"][0]["endpoint"] = HOSTILE.into();
     result["asked"][HOSTILE] = HOSTILE.into();
+    for name in ["name", "why", "said"] {
+        result["thresholds"][0][name] = HOSTILE.into();
+    }
+    result["thresholds"][0]["link"] = format!("javascript:alert(4)//{HOSTILE}").into();
+    let viewed = &mut result["services"]["endpoints"][0];
+    viewed["endpoint"] = HOSTILE.into();
+    for step in viewed["steps"].as_array_mut().unwrap() {
+        (step["service"], step["operation"]) = (HOSTILE.into(), HOSTILE.into());
+    }
     let change = |at_ms: u64, kind: &str, factor: f64| json!({"at_ns": at_ms * 1_000_000, "plan_ns": 0, "kind": kind, "factor": factor, "by": HOSTILE});
     result["changes"] = json!([
         change(1_000, "pause", 0.0),
@@ -83,8 +98,27 @@ fn poison(run: &Path) {
     ]);
     std::fs::write(run.join("run.json"), result.to_string()).unwrap();
     let said = reenact_says(["report", &text(run)]);
-    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(said.code, 1, "a threshold failed: {said:?}");
 }
+
+/// Parts of the page, in their order, and what each says of the run.
+const PARTS: [(&str, &[&str]); 15] = [
+    ("thresholds", &["1 of 3 held", "▲ failed", "cannot tell", "max was ", "javascript:alert(4)//"]),
+    ("rate", &["planned", "achieved"]),
+    ("heat", &["every one", "first failure"]),
+    ("response", &["p99"]),
+    ("curve", &["recorded response", "99 %"]),
+    ("endpoints", &["503 × 30"]),
+    ("slowest", &["GET /busy", "not sampled"]),
+    ("failures", &["closed", "503"]),
+    ("times", &["Service"]),
+    ("services", &["kept requests are joined with", "Slow tail", "network"]),
+    ("lag", &["Lag"]),
+    ("shape", &["recording", "target of the plan"]),
+    ("outcomes", &["Client spans", "exported", "sampled out: head"]),
+    ("asked", &["fail_if", "status_rate(5xx) > 1%", "trace_sample", "seed"]),
+    ("words", &["Due"]),
+];
 
 #[test]
 fn a_browser_finds_nothing_wrong_with_the_page() {
@@ -93,6 +127,17 @@ fn a_browser_finds_nothing_wrong_with_the_page() {
     poison(&run);
     let said = look(&run.join("report.html"));
     nothing_is_wrong(&said);
+    let parts = said["parts"].as_object().unwrap();
+    let there: BTreeSet<&str> = parts.keys().map(String::as_str).collect();
+    assert_eq!(there, PARTS.iter().map(|(id, _)| *id).collect(), "parts of the page");
+    let says = |id: &str, part: &str| parts[id].as_str().unwrap().contains(part);
+    let missing =
+        PARTS.iter().flat_map(|(id, all)| all.iter().filter(|part| !says(id, part)).map(move |part| (id, part)));
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "{missing:?} in {parts:#?}");
+    for id in ["thresholds", "services", "endpoints", "slowest", "failures", "outcomes", "asked"] {
+        assert!(parts[id].as_str().unwrap().contains(HOSTILE), "{id} shows foreign text as it is: {}", parts[id]);
+    }
 
     let names: Vec<&str> = said["named"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(
@@ -125,7 +170,7 @@ fn a_run_of_nothing_is_a_page_too() {
         *curve = json!([]);
     }
     std::fs::write(run.join("run.json"), result.to_string()).unwrap();
-    assert_eq!(reenact_says(["report", &text(&run)]).code, 0);
+    assert_eq!(reenact_says(["report", &text(&run)]).code, 1, "a threshold failed all the same");
     let said = look(&run.join("report.html"));
     assert_eq!((&said["errors"], &said["requests"]), (&json!([]), &json!([])));
     assert!(said["axe"].as_object().unwrap().values().all(|found| found == &json!([])), "{}", said["axe"]);

@@ -8,7 +8,8 @@ mod services;
 mod support;
 
 use peers::rotel::Rotel;
-use scripted::{line, nobody, ok, session, target};
+use scripted::telling::Telling;
+use scripted::{gets, line, nobody, ok, session, target};
 use serde_json::Value;
 use services::Services;
 use support::{Process, Said, folder, inside, reenact, reenact_says, run_json, text};
@@ -144,4 +145,120 @@ fn an_address_that_others_reach_is_warned_of() {
     let (target, out) = (format!("http://{}", target(ok)), text(&inside(&folder, "run")));
     let said = collecting(&session, &target, &out, "0.0.0.0:0", "0s");
     assert!(said.code == 0 && said.err.contains("is open to whoever reaches it"), "{said:?}");
+}
+
+/// Requests of a run whose service has a clock of its own.
+const CLOCKED: usize = 40;
+
+/// The result of such a run, what it said, and its page.
+fn clocked(folder: &tempfile::TempDir, ahead_s: fn(i64) -> i64) -> (Value, Said, String) {
+    let collector = nobody();
+    let (target, _) = Telling { ahead_s, ..Telling::new("clockwork", Some(collector)) }.start();
+    let session = text(&gets(folder.path(), "s", CLOCKED as u64));
+    let out = inside(folder, "run");
+    let said = collecting(&session, &target, &text(&out), &collector.to_string(), "0s");
+    assert_eq!(said.code, 0, "{said:?}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    (run_json(&out), said, page)
+}
+
+#[test]
+fn a_clock_that_is_hours_ahead_is_said_and_its_spans_are_joined_all_the_same() {
+    let folder = folder();
+    let (result, said, page) = clocked(&folder, |_| 3 * 3_600);
+    let of = &result["services"];
+    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&CLOCKED.into(), &0.into()), "{of}");
+    let [clock] = of["clocks"].as_array().unwrap().as_slice() else { panic!("{of}") };
+    assert_eq!(
+        (&clock["from"], &clock["to"], &clock["calls"]),
+        (&"reenact".into(), &"clockwork".into(), &CLOCKED.into())
+    );
+    let offset_s = clock["offset_us"].as_f64().unwrap() / 1e6;
+    // As exactly as an answer is fast, on a machine that may be busy.
+    assert!((offset_s + 3.0 * 3_600.0).abs() < 30.0, "{clock}");
+    assert_eq!(of["requests"]["skewed"], 0, "once it is corrected everything fits: {of}");
+    let item = endpoint(&result, "GET /item/{id}");
+    assert!(
+        share(item, "median", "clockwork", "work") > 0.0 && share(item, "tail", "clockwork", "work") > 0.0,
+        "{item}"
+    );
+    assert!(said.out.contains("1 clocks corrected") && page.contains("1 clocks were corrected."), "{said:?}");
+}
+
+#[test]
+fn a_clock_that_jumps_by_hours_is_said_and_its_spans_are_joined_all_the_same() {
+    let folder = folder();
+    // An hour further back from request to request.
+    let (result, said, page) = clocked(&folder, |number| -3_600 * number);
+    let of = &result["services"];
+    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&CLOCKED.into(), &0.into()), "{of}");
+    assert_eq!(of["clocks"].as_array().unwrap().len(), 1, "{of}");
+    // Whatever is added, it fits one request: of the tail, which is looked at, all others are outside.
+    let tail = endpoint(&result, "GET /item/{id}")["tail"]["joined"].as_u64().unwrap();
+    let skewed = of["requests"]["skewed"].as_u64().unwrap();
+    assert!(tail >= 4 && (skewed == tail || skewed == tail - 1), "{of}");
+    assert!(said.out.contains(&format!("{skewed} calls with clocks that do not fit")), "{said:?}");
+    assert!(page.contains(&format!("{skewed} calls lie outside of their callers, whatever the clocks.")), "{page}");
+}
+
+#[test]
+fn spans_of_other_runs_and_of_no_run_are_counted_and_left_out() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", CLOCKED as u64));
+    // A run whose spans nobody collects: what its service did for it is told while another one collects.
+    let (target, spans) = Telling::new("shop", None).start();
+    let said = reenact_says(["replay", &session, "--target", &target, "--out", &text(&inside(&folder, "other"))]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let mut also = spans.lock().unwrap().clone();
+    let other = run_json(&inside(&folder, "other"))["run_id"].as_str().unwrap().to_owned();
+    assert!(
+        also.len() == CLOCKED && also.iter().all(|span| span["traceState"] == format!("reenact={other}")),
+        "{also:?}"
+    );
+    // Production's have neither the mark nor a trace of a run.
+    also.extend(also.clone().into_iter().enumerate().map(|(number, mut span)| {
+        span["traceId"] = format!("{:032x}", (1_u128 << 120) + number as u128).into();
+        span["traceState"] = "".into();
+        span
+    }));
+    let (collector, out) = (nobody(), inside(&folder, "run"));
+    let (target, _) = Telling { also, ..Telling::new("shop", Some(collector)) }.start();
+    let said = collecting(&session, &target, &text(&out), &collector.to_string(), "0s");
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = run_json(&out);
+    let of = &result["services"];
+    assert_eq!((&of["spans"]["received"], &of["spans"]["kept"]), (&(3 * CLOCKED).into(), &CLOCKED.into()), "{of}");
+    assert_eq!((&of["spans"]["of_others"], &of["requests"]["orphans"]), (&(2 * CLOCKED).into(), &0.into()), "{of}");
+    assert_eq!((&of["requests"]["joined"], &of["requests"]["missing"]), (&CLOCKED.into(), &0.into()), "{of}");
+}
+
+#[test]
+fn the_report_of_merged_shards_says_which_of_them_have_it() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", CLOCKED as u64));
+    let runs = ["1/2", "2/2"].map(|shard| {
+        let (collector, out) = (nobody(), text(&inside(&folder, &shard.replace('/', "-"))));
+        // The second one collects nothing.
+        let collects = shard == "1/2";
+        let (target, _) = Telling::new("shop", collects.then_some(collector)).start();
+        let run = ["replay", &session, "--target", &target, "--out", &out, "--shard", shard];
+        let collect = ["--collect", &collector.to_string(), "--collect-wait", "0s"];
+        let more = if collects { &collect[..] } else { &[] };
+        (out.clone(), reenact_says([&run[..], more].concat()))
+    });
+    assert_eq!(runs[0].1.code, 0, "{:?}", runs[0].1);
+    let whole = inside(&folder, "whole");
+    let said = reenact_says(["report", &runs[0].0, &runs[1].0, "--out", &text(&whole)]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let notice = format!("whose time it was is in the report of each shard that collected spans: {}", runs[0].0);
+    assert!(said.out.contains(&notice) && !said.out.contains(&format!("{}\n", runs[1].0)), "{said:?}");
+    let result = run_json(&whole);
+    assert_eq!((&result["services"], &result["settled"]), (&Value::Null, &CLOCKED.into()));
+    assert_eq!(
+        result["shards"].as_array().unwrap().iter().map(|part| &part["services"]).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let page = std::fs::read_to_string(whole.join("report.html")).unwrap();
+    let section = page.split("Whose time it was").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(section.contains("Shard 1 of 2 collected the spans of the services"), "{section}");
 }

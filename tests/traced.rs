@@ -108,7 +108,8 @@ fn every_end_of_a_request_is_a_span_that_says_so() {
         reenact([&["replay", &text(&session), "--target", &to, "--out", &text(&out)], &arguments[..]].concat());
     let said = run(command
         .env("OTEL_RESOURCE_ATTRIBUTES", "team=load%2Ctests,deployment.environment.name=production")
-        .env("OTEL_SERVICE_NAME", "nightly"));
+        .env("OTEL_SERVICE_NAME", "nightly")
+        .env("OTEL_PROPAGATORS", "b3,tracecontext"));
     assert_eq!(said.code, 0, "{said:?}");
     let (spans, result) = (receiver.so_far(), run_json(&out));
     let requests = of_requests(&spans);
@@ -146,6 +147,13 @@ fn every_end_of_a_request_is_a_span_that_says_so() {
         (&result["verdict"]["outcome"], &result["plan_hash"])
     );
     assert_eq!(run["attributes"]["reenact.sessions"], serde_json::json!([text(&session)]));
+    // What was asked, as run.json has it; where the spans go is no part of it.
+    let asked = result["asked"].as_object().unwrap();
+    assert_eq!((&asked["timeout"], &asked["propagators"]), (&"1s".into(), &"tracecontext,b3".into()), "{asked:?}");
+    for (name, value) in asked {
+        assert_eq!(&run["attributes"][format!("reenact.asked.{name}")], value);
+    }
+    assert!(!run.to_string().contains(&receiver.address), "{run}");
     assert_eq!(phases(&spans), ["lead", "steady", "drain"]);
     let resource = &run["resource"];
     assert_eq!((&resource["service.name"], &resource["team"]), (&"nightly".into(), &"load,tests".into()));

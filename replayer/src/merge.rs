@@ -136,10 +136,9 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     }
     // Each shard was changed by itself, and its notices say how.
     result.changes.clear();
-    if shards.len() > 1 && shards.iter().any(|shard| shard.result.services.is_some()) {
-        // Each shard kept its own sample; shares of time of different samples do not add up.
+    // Each shard kept a choice of traces of its own; shares of time of different choices do not add up.
+    if shards.len() > 1 {
         result.services = None;
-        result.notices.push("what the services' spans say is in the run directory of each shard".to_owned());
     }
     for other in rest {
         if other.run_id != result.run_id {
@@ -172,6 +171,14 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     }
     result.notices =
         missing.iter().map(|number| format!("shard {number} is missing: this is not the whole plan")).collect();
+    let viewed = shards.iter().filter(|shard| shards.len() > 1 && shard.result.services.is_some());
+    let viewed: Vec<String> = viewed.map(|shard| shard.directory.display().to_string()).collect();
+    if !viewed.is_empty() {
+        let where_it_is = viewed.join(", ");
+        result
+            .notices
+            .push(format!("whose time it was is in the report of each shard that collected spans: {where_it_is}"));
+    }
     for shard in shards {
         let ShardOf { number, of } = shard.of;
         result.notices.extend(shard.result.notices.iter().map(|notice| format!("shard {number}/{of}: {notice}")));
@@ -185,7 +192,12 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
 }
 
 fn part(shard: &Shard) -> Part {
-    Part { run_id: shard.result.run_id.clone(), shard: shard.of, verdict: shard.result.verdict.clone() }
+    Part {
+        run_id: shard.result.run_id.clone(),
+        shard: shard.of,
+        verdict: shard.result.verdict.clone(),
+        services: shard.result.services.is_some(),
+    }
 }
 
 /// Adds the moves of all shards bucket by bucket: what moved in one may be filled by another.

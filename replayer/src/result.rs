@@ -183,6 +183,9 @@ pub struct Part {
     pub shard: ShardOf,
     /// Its own verdict.
     pub verdict: Verdict,
+    /// Whether its own result has a trace view (`--collect`), which a merged one has not.
+    #[serde(default)]
+    pub services: bool,
 }
 
 /// The latest instants of a run, in nanoseconds.

@@ -17,6 +17,7 @@ const VARIABLE: &str = "OTEL_PROPAGATORS";
 
 /// How the contexts of a run are made.
 pub(crate) struct Propagation {
+    propagators: Propagators,
     wire: Wire,
     sampling: Sampling,
 }
@@ -41,14 +42,19 @@ impl Propagation {
             IdBits::Long => TraceIdBits::Long,
         });
         let from = if bits.is_some() { "--trace-id-bits" } else { from };
-        let wire = Wire::new(propagators, bits).map_err(|error| failure(error, from))?;
+        let wire = Wire::new(propagators.clone(), bits).map_err(|error| failure(error, from))?;
         let sampling = args.trace_sample.parse().map_err(Failure::new)?;
-        Ok(Self { wire, sampling })
+        Ok(Self { propagators, wire, sampling })
     }
 
     /// Those of a run that begins at this time.
     pub(crate) fn contexts(&self, begins: SystemTime) -> Result<Contexts, Failure> {
         Ok(Contexts::random()?.sampled(self.sampling).written_for(&self.wire, begins))
+    }
+
+    /// The formats that contexts are written in, by their names.
+    pub(crate) fn propagators(&self) -> String {
+        self.propagators.to_string()
     }
 
     /// What sampling as recorded makes of requests whose callers did not decide.

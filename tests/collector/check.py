@@ -44,10 +44,12 @@ def value(path, key, span):
 
 
 def holds(condition, span):
+    if " and " in condition:
+        return all(holds(part, span) for part in condition.split(" and "))
     if found := re.fullmatch(PATH + r' == "(?P<text>[^"]*)"', condition):
         return value(found["path"], found["key"], span) == found["text"]
-    if found := re.fullmatch(PATH + r" != nil", condition):
-        return value(found["path"], found["key"], span) is not None
+    if found := re.fullmatch(PATH + r" (?P<is>[!=]=) nil", condition):
+        return (value(found["path"], found["key"], span) is None) == (found["is"] == "==")
     if found := re.fullmatch(r"IsMatch\(" + PATH + r', "(?P<pattern>[^"]*)"\)', condition):
         text = value(found["path"], found["key"], span)
         return isinstance(text, str) and re.search(found["pattern"], text) is not None
@@ -124,6 +126,9 @@ def semantics(config, replays, production):
     is_view = "otlp/view" in config["exporters"]
     of_view = lambda span: "reenact.run_id" not in span["resource"] and span["trace_state"]
     missed = [span for span in replays if not any(holds(condition, span) for condition in marks) and (of_view(span) or not is_view)]
+    own = [span for span in replays if is_view and "reenact.run_id" in span["resource"] and any(holds(condition, span) for condition in marks)]
+    if own:
+        yield f"{len(own)} of the replayer's own spans come back to it: {own[0]}"
     if marks and is_whole and missed:
         yield f"{len(missed)} of {len(replays)} spans of replays are taken for production's: {missed[0]}"
 

@@ -44,6 +44,8 @@ async function look(browser) {
   said.scripts = await browser.run('document.scripts.length');
   said.links = await browser.run(`[...document.querySelectorAll('a')].map(one => one.href).filter(href => !href.startsWith(${JSON.stringify(url)} + '#'))`);
   said.named = await browser.run(`[...document.querySelectorAll('tbody th')].map(one => one.firstChild?.textContent ?? '')`);
+  // Parts as the contents lead to them, each with its text.
+  said.parts = await browser.run(`Object.fromEntries([...document.querySelectorAll('nav a')].map(one => [one.hash.slice(1), document.getElementById(one.hash.slice(1))?.innerText ?? null]))`);
   said.tables = await sorted(browser);
   said.charts = await browser.run(`[...document.querySelectorAll('figure.chart')].map(one => one.id)`);
   Object.assign(said, await byKeyboard(browser));

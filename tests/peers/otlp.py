@@ -36,6 +36,7 @@ class Receiver(service.TraceServiceServicer):
                         "trace_id": span.trace_id.hex(),
                         "span_id": span.span_id.hex(),
                         "parent": span.parent_span_id.hex(),
+                        "trace_state": span.trace_state,
                         "links": [link.trace_id.hex() for link in span.links],
                         "link_spans": [link.span_id.hex() for link in span.links],
                         "link_attributes": [{one.key: value(one) for one in link.attributes} for link in span.links],

@@ -21,6 +21,8 @@ pub(crate) fn check(replayed: &Replayed<'_>, spans: &[Value], run: &Value, trace
         assert_eq!(span["resource"]["service.name"], "reenact");
         assert_eq!(span["resource"]["deployment.environment.name"], "tests");
         assert_eq!(span["metadata"], "the-token");
+        // The mark of the run, as it was on the wire.
+        assert_eq!(span["trace_state"], format!("reenact={}", run["run_id"].as_str().unwrap()));
         assert!(span["duration_ns"].as_i64().unwrap() > 0, "{span}");
     }
     let requests = replayed.requests();

@@ -12,6 +12,7 @@ use crate::support::{Said, reenact_says, text};
 pub(crate) mod arrivals;
 pub(crate) mod faults;
 pub(crate) mod proxy;
+pub(crate) mod telling;
 pub(crate) mod tls;
 
 /// A whole answer, after which the connection goes on.

@@ -138,6 +138,12 @@ impl Store {
         self.members.insert(&id);
         if !client.sampled {
             self.counts.unsampled += 1;
+            // Of a service that exports all the same, before the request had ended. Those that come later find no trace.
+            if self.is_waiting(&id)
+                && let Some(trace) = self.take(&id)
+            {
+                self.counts.not_kept += trace.spans.len() as u64;
+            }
             return;
         }
         self.counts.sampled += 1;

@@ -105,7 +105,7 @@ pub fn html(result: &RunResult) -> String {
         slowest,
         failures,
         windows::windows(result),
-        services::services(result.services.as_ref()),
+        services::services(result),
         lag,
         health,
         generator::generator(result),

@@ -1,6 +1,7 @@
 //! Whose time the requests took, by the spans of the services (`--collect`).
 
 use super::text::{count, escape, percent, time};
+use crate::result::RunResult;
 use crate::result::services::{Band, EndpointServices, Services, Step};
 
 /// Endpoints that are shown, those with the slowest tails; `run.json` has more.
@@ -11,9 +12,29 @@ const STEPS_MAX: usize = 6;
 const HEAD: &str = r#"<thead><tr><th scope="col" rowspan="2">Endpoint and step of its critical path</th><th scope="colgroup" colspan="2">Slow tail</th><th scope="colgroup" colspan="2">Median</th></tr>
 <tr><th scope="col" class="first">share</th><th scope="col">mean</th><th scope="col" class="first">share</th><th scope="col">mean</th></tr></thead>"#;
 
-/// A table for each endpoint; nothing where no view was asked for.
-pub(super) fn services(services: Option<&Services>) -> String {
-    let Some(services) = services else { return String::new() };
+const TITLE: &str = r#"<h2 id="services-h">Whose time it was</h2>"#;
+
+/// A table for each endpoint; of merged shards, where it is; nothing where no view was asked for.
+pub(super) fn services(result: &RunResult) -> String {
+    match &result.services {
+        Some(services) => table(services),
+        None => elsewhere(result),
+    }
+}
+
+/// That the shards' own reports have it.
+fn elsewhere(result: &RunResult) -> String {
+    let viewed: Vec<String> =
+        result.shards.iter().filter(|part| part.services).map(|part| part.shard.number.to_string()).collect();
+    let [first, others @ ..] = viewed.as_slice() else { return String::new() };
+    let shards = if others.is_empty() { format!("Shard {first}") } else { format!("Shards {}", viewed.join(", ")) };
+    format!(
+        r#"<section id="services" aria-labelledby="services-h">{TITLE}<p class="nothing">{shards} of {} collected the spans of the services, each a choice of traces of its own. Shares of time of different choices do not add up, so there is no table here: the report in the run directory of each of these shards has its own.</p></section>"#,
+        result.shards.len()
+    )
+}
+
+fn table(services: &Services) -> String {
     let body: String = services.endpoints.iter().take(ENDPOINTS_MAX).map(endpoint).collect();
     let body = if body.is_empty() {
         r#"<tbody><tr><td class="none" colspan="5">No span of a service could be joined with a request.</td></tr></tbody>"#.to_owned()
@@ -21,7 +42,7 @@ pub(super) fn services(services: Option<&Services>) -> String {
         body
     };
     format!(
-        r#"<section id="services" aria-labelledby="services-h"><h2 id="services-h">Whose time it was</h2><div class="scroll" role="region" aria-label="Services on the critical path" tabindex="0"><table class="windows"><caption><span>What the end of each answer waited for, by the spans of the services: of each step the time that is its own. {}</span></caption>{HEAD}{body}</table></div></section>"#,
+        r#"<section id="services" aria-labelledby="services-h">{TITLE}<div class="scroll" role="region" aria-label="Services on the critical path" tabindex="0"><table class="windows"><caption><span>What the end of each answer waited for, by the spans of the services: of each step the time that is its own. {}</span></caption>{HEAD}{body}</table></div></section>"#,
         said(services)
     )
 }
@@ -103,6 +124,8 @@ fn step(step: &Step) -> String {
 mod tests {
     use super::*;
     use crate::result::services::JoinedRequests;
+    use crate::result::{Part, ShardOf};
+    use crate::verdict::Verdict;
 
     #[test]
     fn the_slow_step_is_shown_with_its_shares_and_foreign_names_are_harmless() {
@@ -129,7 +152,7 @@ mod tests {
             requests: JoinedRequests { joined: 9, kept: 11, missing: 2, ..JoinedRequests::default() },
             ..Services::default()
         };
-        let page = services(Some(&all));
+        let page = services(&RunResult { services: Some(all), ..RunResult::default() });
         for said in [
             "78.0 %",
             "321 ms",
@@ -147,6 +170,18 @@ mod tests {
         ] {
             assert!(page.contains(said), "{said}: {page}");
         }
-        assert!(!page.contains("<script") && services(None).is_empty());
+        assert!(!page.contains("<script") && services(&RunResult::default()).is_empty());
+    }
+
+    #[test]
+    fn of_merged_shards_it_says_where_it_is() {
+        let part = |number, services| {
+            let shard = ShardOf { number, of: 3 };
+            Part { run_id: String::new(), shard, verdict: Verdict::default(), services }
+        };
+        let of = |shards: Vec<Part>| services(&RunResult { shards, ..RunResult::default() });
+        assert!(of(vec![part(1, true), part(2, false), part(3, true)]).contains("Shards 1, 3 of 3 collected"));
+        assert!(of(vec![part(1, false), part(2, true)]).contains("Shard 2 of 2 collected"));
+        assert_eq!(of(vec![part(1, false), part(2, false)]), "");
     }
 }

@@ -45,7 +45,7 @@ fn full() -> RunResult {
         schema: SCHEMA,
         loop_model: "causal".into(),
         shard: Some(shard),
-        shards: vec![Part { run_id: "00".into(), shard, verdict: Verdict::default() }],
+        shards: vec![Part { run_id: "00".into(), shard, verdict: Verdict::default(), services: true }],
         thresholds: vec![Threshold {
             window: "any 10s".into(),
             outcome: Judged::CannotTell,

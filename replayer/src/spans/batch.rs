@@ -65,6 +65,9 @@ pub(super) struct Batch {
     /// What comes before the spans in every message, encoded, and what comes after them: the schemas.
     resource: Around,
     scope: Around,
+    /// The `tracestate` of every span. It is the same for a whole run, and so a copy of bytes here instead of three
+    /// allocations in each span.
+    trace_state: String,
     /// Spans, each with what parts it from others.
     encoded: Vec<u8>,
     spans: u64,
@@ -75,7 +78,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(encoding: Encoding, bytes_max: usize, resource: &Resource, scope: &InstrumentationScope) -> Self {
+    pub(super) fn new(
+        encoding: Encoding,
+        bytes_max: usize,
+        resource: &Resource,
+        scope: &InstrumentationScope,
+        trace_state: String,
+    ) -> Self {
         let ResourceAttributesWithSchema { attributes, schema_url } = ResourceAttributesWithSchema::from(resource);
         let message = ResourceMessage { attributes: attributes.0, ..ResourceMessage::default() };
         let resource = around(encoding, RESOURCE, &message, schema_url.as_deref());
@@ -85,6 +94,7 @@ impl Batch {
             bytes_max,
             resource,
             scope,
+            trace_state,
             encoded: Vec::new(),
             spans: 0,
             one: Vec::new(),
@@ -123,18 +133,22 @@ impl Batch {
             Encoding::Protobuf => {
                 self.fields.clear();
                 if wire::is_plain(&span) {
-                    wire::encode(&span, &mut self.fields);
+                    wire::encode(&span, &self.trace_state, &mut self.fields);
                 } else {
-                    Span::from(span).encode_raw(&mut self.fields);
+                    self.message(span).encode_raw(&mut self.fields);
                 }
                 open(SPANS, self.fields.len(), out);
                 out.extend_from_slice(&self.fields);
             }
             // Texts and numbers into memory: there is nothing that could fail.
             Encoding::Json => {
-                let _ = serde_json::to_writer(out, &Span::from(span));
+                let _ = serde_json::to_writer(out, &self.message(span));
             }
         }
+    }
+
+    fn message(&self, span: SpanData) -> Span {
+        Span { trace_state: self.trace_state.clone(), ..Span::from(span) }
     }
 
     /// How many spans are in it.

@@ -35,6 +35,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use formats::trace::REPLAY_TRACESTATE_KEY;
 use opentelemetry_sdk::trace::SpanData;
 use rtrb::{Producer, RingBuffer};
 
@@ -142,10 +143,12 @@ impl SpanSink {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let resource = resource(&options.spans, options.environment.as_deref(), &run);
         let (queue, outcomes) = RingBuffer::new(QUEUE_SPANS_MAX);
+        // As it is on the wire.
+        let trace_state = format!("{REPLAY_TRACESTATE_KEY}={}", run.contexts.run_id());
         let base = Arc::new(RunBase::new(run, clock, start_ns));
         let builder = SpanBuilder::of(Arc::clone(&base), &options.spans);
         let (closing, sums) = (Arc::default(), Arc::<Sums>::default());
-        let batch = Batch::new(encoding, bytes_max, &resource, builder.scope());
+        let batch = Batch::new(encoding, bytes_max, &resource, builder.scope(), trace_state);
         let account = Account::shown_in(Arc::clone(&sums));
         let export =
             Export::new(way, outcomes, builder, Arc::clone(&closing), batch, clock, nanos(options.flush), account);

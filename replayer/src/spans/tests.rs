@@ -60,10 +60,16 @@ fn span(number: u64, name: String) -> SpanData {
     }
 }
 
-/// What opentelemetry-otlp would send for these spans.
+/// Of every span.
+const TRACE_STATE: &str = "reenact=0123456789abcdef";
+
+/// What opentelemetry-otlp would send for these spans, if they had the run's `tracestate`.
 fn expected(spans: Vec<SpanData>) -> ExportTraceServiceRequest {
     let resource = ResourceAttributesWithSchema::from(&resource());
-    ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(spans, &resource) }
+    let mut resource_spans = group_spans_by_resource_and_scope(spans, &resource);
+    let scopes = resource_spans.iter_mut().flat_map(|one| &mut one.scope_spans);
+    scopes.flat_map(|one| &mut one.spans).for_each(|span| TRACE_STATE.clone_into(&mut span.trace_state));
+    ExportTraceServiceRequest { resource_spans }
 }
 
 fn decoded(encoding: Encoding, message: &Message) -> ExportTraceServiceRequest {
@@ -75,7 +81,7 @@ fn decoded(encoding: Encoding, message: &Message) -> ExportTraceServiceRequest {
 
 /// Everything that comes of these spans, and how many were too large.
 fn batched(encoding: Encoding, bytes_max: usize, spans: &[SpanData]) -> (Vec<Message>, usize) {
-    let mut batch = Batch::new(encoding, bytes_max, &resource(), &scope());
+    let mut batch = Batch::new(encoding, bytes_max, &resource(), &scope(), TRACE_STATE.to_owned());
     let (mut messages, mut too_large) = (Vec::new(), 0);
     for span in spans {
         match batch.push(span.clone()) {
@@ -219,7 +225,7 @@ fn cost_of_a_span() {
         drop(std::hint::black_box(ExportTraceServiceRequest { resource_spans: attempt }.encode_to_vec()));
     });
     for encoding in [Encoding::Protobuf, Encoding::Json] {
-        let mut batch = Batch::new(encoding, usize::MAX, &resource(), &scope());
+        let mut batch = Batch::new(encoding, usize::MAX, &resource(), &scope(), TRACE_STATE.to_owned());
         let ours = best(&mut || {
             spans.clone().into_iter().for_each(|span| drop(batch.push(span)));
             drop(std::hint::black_box(batch.finish()));

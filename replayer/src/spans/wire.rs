@@ -60,9 +60,9 @@ pub(super) fn is_plain(span: &SpanData) -> bool {
         && span.links.iter().all(|link| plain(&link.attributes))
 }
 
-/// Appends the fields of a plain span.
-pub(super) fn encode(span: &SpanData, out: &mut Vec<u8>) {
-    context(&span.span_context, out);
+/// Appends the fields of a plain span with this `tracestate`.
+pub(super) fn encode(span: &SpanData, trace_state: &str, out: &mut Vec<u8>) {
+    context(&span.span_context, trace_state, out);
     if span.parent_span_id != SpanId::INVALID {
         bytes(field::PARENT_SPAN_ID, &span.parent_span_id.to_bytes(), out);
     }
@@ -86,7 +86,7 @@ pub(super) fn encode(span: &SpanData, out: &mut Vec<u8>) {
     number(field::DROPPED_ATTRIBUTES, u64::from(span.dropped_attributes_count), out);
     for link in span.links.iter() {
         open(field::LINKS, link_len(link), out);
-        context(&link.span_context, out);
+        context(&link.span_context, &link.span_context.trace_state().header(), out);
         attributes(field::LINK_ATTRIBUTES, &link.attributes, out);
         number(field::LINK_DROPPED, u64::from(link.dropped_attributes_count), out);
         flags(field::LINK_FLAGS, link.span_context.is_remote(), &link.span_context, out);
@@ -103,10 +103,10 @@ pub(super) fn encode(span: &SpanData, out: &mut Vec<u8>) {
     flags(field::FLAGS, span.parent_span_is_remote, &span.span_context, out);
 }
 
-fn context(of: &SpanContext, out: &mut Vec<u8>) {
+fn context(of: &SpanContext, trace_state: &str, out: &mut Vec<u8>) {
     bytes(field::TRACE_ID, &of.trace_id().to_bytes(), out);
     bytes(field::SPAN_ID, &of.span_id().to_bytes(), out);
-    text(field::TRACE_STATE, &of.trace_state().header(), out);
+    text(field::TRACE_STATE, trace_state, out);
 }
 
 fn link_len(link: &Link) -> usize {

@@ -261,8 +261,9 @@ fn rolling_windows_are_judged_by_their_worst() {
     assert_eq!((one.since_s, one.breached_s, one.decided_s), (Some(3), 2, 5));
     check("p50 in any 3s > 79ms", &requests, Judged::Failed, &["from 2 s on, in 2 of 4"]);
     check("p90 in any 5s > 90ms", &requests, Judged::Held, &["was 80 ms in the worst 5s"]);
-    check("p50 in any 7s > 1ms", &requests, Judged::CannotTell, &["no stretch of 7s"]);
-    check("p99.9 in any 2s > 1ms", &requests, Judged::CannotTell, &["no stretch of 2s had the 1000 values"]);
+    check("p50 in any 7s > 1ms", &requests, Judged::CannotTell, &["no whole stretch of 7s had the 2 values"]);
+    check("error_rate in any 7s > 1%", &requests, Judged::CannotTell, &["no whole stretch of 7s had a value"]);
+    check("p99.9 in any 2s > 1ms", &requests, Judged::CannotTell, &["no whole stretch of 2s had the 1000 values"]);
     // The slow ones of the end are answered when nothing is due any more.
     check("throughput in any 2s < 95/s", &requests, Judged::Held, &["was 96/s in the worst 2s (limit 95/s)"]);
     let with_a_hole: Vec<Request> = requests.iter().copied().filter(|one| !(S..2 * S).contains(&one.0)).collect();

@@ -23,10 +23,11 @@ pub(super) fn sentence(subject: &str, of: &Threshold, measured: &Measured, was_f
         }
         _ if of.window.starts_with("any ") => {
             let length = of.window.trim_start_matches("any ");
-            format!(
-                "{subject}: cannot tell, since no stretch of {length} had the {} values that it takes",
-                measured.values_min.max(1)
-            )
+            let needed = match measured.values_min {
+                0 | 1 => "a value".to_owned(),
+                several => format!("the {several} values that it takes"),
+            };
+            format!("{subject}: cannot tell, since no whole stretch of {length} had {needed}")
         }
         _ => format!(
             "{subject}: cannot tell{place} from {}, which takes {} at least",

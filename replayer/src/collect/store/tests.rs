@@ -70,6 +70,17 @@ fn spans_that_come_before_their_request_has_ended_wait_for_it() {
     assert_eq!((store.counts.gave_way, store.counts.of_others, store.waiting_bytes), (1, 1, 0));
 }
 
+#[test]
+fn spans_of_a_request_that_was_not_sampled_are_not_kept_whenever_they_come() {
+    let mut store = Store::new(16 * MIB);
+    store.span(id(1), span(1), Mark::Ours);
+    store.request(ClientSpan { sampled: false, ..request(1, 5) });
+    store.span(id(1), span(2), Mark::Ours);
+    store.finish();
+    assert_eq!((store.traces().count(), store.waiting_bytes, store.bytes), (0, 0, 0));
+    assert_eq!(store.counts, Counts { unsampled: 1, not_kept: 2, ..Counts::default() });
+}
+
 /// A run that is many times larger than memory: the bound holds all the time, the slowest and the failed are there, and the
 /// weights of what is kept add up to what there was, for any part of it.
 #[test]

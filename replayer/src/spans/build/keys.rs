@@ -40,6 +40,8 @@ pub(super) const RECORDED_STATUS: &str = "reenact.recorded.status_code";
 pub(super) const KEPT: &str = "reenact.kept_at_end";
 pub(super) const LINK: &str = "reenact.link";
 
+/// Before the name of an option.
+pub(super) const ASKED: &str = "reenact.asked.";
 pub(super) const METHOD_OF_PLAN: &str = "reenact.method";
 pub(super) const LOOP_MODEL: &str = "reenact.loop_model";
 pub(super) const SEED: &str = "reenact.seed";

@@ -5,13 +5,15 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::phases::{Phase, Timeline};
-use super::{RunBase, keys, number};
+use super::{RunBase, keys, number, url};
 use crate::plan::Step;
 use crate::result::RunResult;
 use crate::verdict::Trust;
 
 /// Sessions, targets and reasons that are named; how many sessions there are is said besides.
 const NAMED_MAX: usize = 32;
+/// Longer values of options are cut there, and end in `…`.
+const OPTION_BYTES_MAX: usize = 1_024;
 /// Changes of the plan that become events.
 const CHANGES_MAX: usize = 128;
 
@@ -138,6 +140,9 @@ fn asked(result: &RunResult) -> Vec<KeyValue> {
         count(keys::SESSIONS_COUNT, result.sessions.len() as u64),
     ];
     attributes.extend(result.shard.map(|shard| owned(keys::SHARD, &format!("{}/{}", shard.number, shard.of))));
+    attributes.extend(result.asked.iter().map(|(name, value)| {
+        KeyValue::new(format!("{}{name}", keys::ASKED), url::cut(value.clone(), OPTION_BYTES_MAX))
+    }));
     attributes
 }
 

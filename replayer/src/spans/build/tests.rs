@@ -1,4 +1,6 @@
-//! Spans of requests and of runs: names and types against the registry, values against what was sent.
+//! Spans of requests and of runs: values against what was sent; names and types against the registry.
+
+mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
@@ -6,8 +8,6 @@ use std::time::UNIX_EPOCH;
 use formats::trace::TraceContext;
 use opentelemetry::Array;
 use opentelemetry::trace::Status;
-use opentelemetry_semantic_conventions as conventions;
-use opentelemetry_semantic_conventions::attribute as registry;
 
 use super::*;
 use crate::contexts::Contexts;
@@ -19,53 +19,6 @@ use crate::verdict::{Trust, Verdict};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Text,
-    Integer,
-}
-
-/// Names by the constants of the registry's own crate, 0.33.1 for conventions 1.42.0: one that is misspelt does not
-/// compile, and one that became deprecated is a warning, which fails the build. Types are those of the registry's tables.
-const OF_SPANS: [(&str, Type); 19] = [
-    // Stable.
-    (registry::ERROR_TYPE, Type::Text),
-    (registry::HTTP_REQUEST_METHOD, Type::Text),
-    (registry::HTTP_REQUEST_METHOD_ORIGINAL, Type::Text),
-    (registry::HTTP_REQUEST_RESEND_COUNT, Type::Integer),
-    (registry::HTTP_RESPONSE_STATUS_CODE, Type::Integer),
-    (registry::NETWORK_PEER_ADDRESS, Type::Text),
-    (registry::NETWORK_PEER_PORT, Type::Integer),
-    (registry::NETWORK_PROTOCOL_NAME, Type::Text),
-    (registry::NETWORK_PROTOCOL_VERSION, Type::Text),
-    (registry::NETWORK_TRANSPORT, Type::Text),
-    (registry::SERVER_ADDRESS, Type::Text),
-    (registry::SERVER_PORT, Type::Integer),
-    (registry::URL_FULL, Type::Text),
-    (registry::URL_SCHEME, Type::Text),
-    (registry::USER_AGENT_ORIGINAL, Type::Text),
-    // Experimental: docs/traces.md says why they are worth it.
-    (registry::HTTP_REQUEST_SIZE, Type::Integer),
-    (registry::HTTP_RESPONSE_SIZE, Type::Integer),
-    (registry::URL_TEMPLATE, Type::Text),
-    (registry::USER_AGENT_SYNTHETIC_TYPE, Type::Text),
-];
-
-const OF_RESOURCES: [(&str, Type); 10] = [
-    (registry::SERVICE_NAME, Type::Text),
-    (registry::SERVICE_VERSION, Type::Text),
-    (registry::SERVICE_INSTANCE_ID, Type::Text),
-    (registry::DEPLOYMENT_ENVIRONMENT_NAME, Type::Text),
-    (registry::TELEMETRY_SDK_NAME, Type::Text),
-    (registry::TELEMETRY_SDK_LANGUAGE, Type::Text),
-    (registry::TELEMETRY_SDK_VERSION, Type::Text),
-    // Experimental.
-    (registry::HOST_NAME, Type::Text),
-    (registry::HOST_ARCH, Type::Text),
-    (registry::OS_TYPE, Type::Text),
-];
-const PROCESS: [(&str, Type); 1] = [(registry::PROCESS_PID, Type::Integer)];
 
 fn facts(target: &str) -> RunFacts {
     RunFacts {
@@ -117,65 +70,6 @@ fn values(attributes: &[KeyValue]) -> BTreeMap<&str, &Value> {
 fn shown<const N: usize>(span: &SpanData, keys: [&str; N]) -> [String; N] {
     let values = values(&span.attributes);
     keys.map(|key| values.get(key).map_or_else(|| "-".to_owned(), |value| value.to_string()))
-}
-
-fn check_registered(attributes: &[KeyValue], registered: &[(&'static str, Type)], seen: &mut BTreeSet<String>) {
-    for (key, value) in values(attributes) {
-        seen.insert(key.to_owned());
-        if key.starts_with("reenact.") {
-            continue;
-        }
-        let (_, kind) =
-            registered.iter().find(|(name, _)| *name == key).unwrap_or_else(|| panic!("{key} is in no registry"));
-        let given = match value {
-            Value::String(_) => Type::Text,
-            Value::I64(_) => Type::Integer,
-            other => panic!("{key} is {other:?}"),
-        };
-        assert_eq!(given, *kind, "{key}");
-    }
-}
-
-#[test]
-fn names_and_types_are_those_of_the_registry() {
-    assert_eq!(keys::SCHEMA_URL, conventions::SCHEMA_URL);
-    let mut builder = builder("http://[::1]:8080");
-    let mut failed = answered();
-    failed.progress.error = Some(ErrorKind::Timeout);
-    let mut other = job(0, 1, b"PROPFIND /files/1 HTTP/1.0\r\n\r\n");
-    other.facts.endpoint = 1;
-    let mut seen = BTreeSet::new();
-    for job in [&answered(), &failed, &other] {
-        let span = builder.request(job);
-        assert_eq!(span.instrumentation_scope.schema_url(), Some(conventions::SCHEMA_URL));
-        assert!(span.attributes.len() <= ATTRIBUTES_MAX && span.attributes.capacity() == ATTRIBUTES_MAX);
-        check_registered(&span.attributes, &OF_SPANS, &mut seen);
-    }
-    for (name, _) in OF_SPANS {
-        assert!(seen.contains(name), "{name} is registered here and in no span");
-    }
-    let mut of_resource = BTreeSet::new();
-    let given = SpanOptions::default();
-    let resource = resource(&given, Some("staging"), &facts("http://127.0.0.1:1"));
-    let attributes: Vec<_> = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-    let registered = [&OF_RESOURCES[..], &PROCESS].concat();
-    check_registered(&attributes, &registered, &mut of_resource);
-    for (name, _) in registered {
-        assert!(of_resource.contains(name), "{name} is registered here and in no resource");
-    }
-    // Every name of ours is in the documentation.
-    let documentation = include_str!("../../../../docs/traces.md");
-    let end = RunEnd {
-        result: &ended(),
-        steps: &[Step { start_ns: 0, end_ns: SECOND, from: 1.0, to: 2.0 }; 65],
-        steady: (1, 2),
-    };
-    let of_run = run_spans(&builder.base, Some(&end));
-    seen.extend(of_run.iter().flat_map(|span| &span.attributes).map(|one| one.key.to_string()));
-    seen.extend(builder.links(&answered()).iter().flat_map(|link| &link.attributes).map(|one| one.key.to_string()));
-    for name in seen.iter().chain(&of_resource) {
-        assert!(documentation.contains(&format!("`{name}`")), "docs/traces.md does not explain {name}");
-    }
 }
 
 #[test]
@@ -330,6 +224,7 @@ fn ended() -> RunResult {
         loop_model: "open".into(),
         seed: u64::MAX,
         plan_hash: "abc".into(),
+        asked: [("warm_up".to_owned(), "5s".to_owned()), ("filter".to_owned(), "x".repeat(2_000))].into(),
         sessions: (0..40).map(|at| format!("session-{at}")).collect(),
         shard: Some(crate::result::ShardOf { number: 2, of: 3 }),
         sent: 9,
@@ -353,6 +248,9 @@ fn the_run_says_what_was_asked_and_what_it_came_to_and_its_phases_are_its_childr
     let keys = ["reenact.seed", "reenact.plan_hash", "reenact.shard", "reenact.sessions_count", "reenact.errors"];
     assert_eq!(shown(run, keys), ["18446744073709551615", "abc", "2/3", "40", "2"]);
     assert_eq!(shown(run, ["reenact.verdict", "reenact.aborted"]), ["invalid", "the kill file is there"]);
+    let [warm_up, filter] = shown(run, ["reenact.asked.warm_up", "reenact.asked.filter"]);
+    assert_eq!((warm_up.as_str(), filter.len()), ("5s", 1_024));
+    assert!(filter.ends_with('…'), "{filter}");
     assert_eq!(run.status, Status::error("the kill file is there"));
     let sessions = values(&run.attributes)["reenact.sessions"];
     assert!(matches!(sessions, Value::Array(Array::String(named)) if named.len() == 32), "{sessions:?}");
