@@ -51,20 +51,22 @@ fn in_memory() -> tempfile::TempDir {
 fn the_gap_is_said(folder: &tempfile::TempDir, session: &Path, cat: &str) {
     let lines: Vec<Value> = cat.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let gaps: Vec<&Value> = lines.iter().filter(|line| line["type"] == "gap").collect();
-    let last_ns = lines.iter().filter(|line| line["type"] == "exchange").map(last_ns).max();
-    let [gap] = gaps[..] else { panic!("{gaps:?}") };
-    assert_eq!(
-        (&gap["reason"], gap["from_ns"].as_u64(), gap["to_ns"].as_u64()),
-        (&"unfinished".into(), last_ns, last_ns)
-    );
+    // Others are declared where the machine was too busy for all of it.
+    let ends: Vec<&&Value> = gaps.iter().filter(|gap| gap["reason"] == "unfinished").collect();
+    let [gap] = ends[..] else { panic!("{gaps:?}") };
+    let exchanges = lines.iter().filter(|line| line["type"] == "exchange").map(last_ns);
+    let last_ns = exchanges.chain(gaps.iter().filter_map(|gap| gap["to_ns"].as_u64())).max();
+    assert_eq!((gap["from_ns"].as_u64(), gap["to_ns"].as_u64()), (last_ns, last_ns));
     let inspected = |session: &Path| {
         let said = reenact_says(["inspect", "--json", &text(session)]);
-        (serde_json::from_str::<Value>(&said.out).unwrap()[0]["gaps"].take(), said.code)
+        let mut gaps = serde_json::from_str::<Value>(&said.out).unwrap()[0]["gaps"].take();
+        let is_end = |one: &&mut Value| one["reason"] == "unfinished";
+        (gaps.as_array_mut().unwrap().iter_mut().find(is_end).map(Value::take), said.code)
     };
     let (found, code) = inspected(session);
-    let one = |name: &str| found[0][name] == gap[name];
-    assert!(["reason", "from_ns", "to_ns", "connections", "exchanges", "bytes"].into_iter().all(one), "{found} {gap}");
-    assert_eq!((found[0]["gaps"].as_u64(), found.as_array().map(Vec::len), code), (Some(1), Some(1), 3));
+    let one = |name: &str| found.as_ref().unwrap()[name] == gap[name];
+    assert!(["from_ns", "to_ns", "connections", "exchanges", "bytes"].into_iter().all(one), "{found:?} {gap}");
+    assert_eq!((found.as_ref().unwrap()["gaps"].as_u64(), code), (Some(1), 3));
     let shown = reenact_says(["inspect", &text(session)]).out;
     assert!(shown.contains("unfinished: 1 gap, after "), "{shown}");
     // What was saved of it declares the same gap, and has an end.
