@@ -6,13 +6,14 @@
                                                                      half of the proxies' core taken away (half.c; needs to be root),
                                                                      so that the other one has room for all of that
     python3 tests/bench/endurance.py sweep [SECONDS]                 what is missing in the session at a fifth to four fifths of that,
-                                                                     sent by our own replayer
+                                                                     by h2load
     python3 tests/bench/endurance.py soak [SECONDS] [RATE]           resident memory of recorder and replayer at a constant rate on
                                                                      1,000 connections, ten times in all
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from common import REENACT, ROOT, children, constant, free_port, median, start, 
 from recorder import nginx, recorder, rss_mib, upstream_of, wrk
 
 SOAK_CONNECTIONS = 1_000
+SWEEP_CONNECTIONS = 64
 
 
 def beside(process):
@@ -94,19 +96,18 @@ def sweep(folder, processes, seconds):
     beside(one)
     most = wrk(port, "small", seconds, Path(folder) / "wrk.lua")[0] / seconds
     end(one)
-    print(f"at most {most:,.0f}/s\n\n| sent/s | of the most | sent | recorded | gaps |\n| --- | --- | --- | --- | --- |")
+    print(f"at most {most:,.0f}/s\n\n| asked/s | of the most | answered | recorded | gaps |\n| --- | --- | --- | --- | --- |")
     for fifth in range(1, 5):
         rate = int(most * fifth / 5)
-        session = constant(folder, rate * seconds, rate, 64, path="/small")
-        port, run = free_port(), Path(folder) / f"run-{fifth}"
-        one = recorder(port, upstream, "--out", f"{folder}/session-{fifth}-fifths", "--json", "--record-replays")
+        port = free_port()
+        one = recorder(port, upstream, "--out", f"{folder}/session-{fifth}-fifths", "--json")
         processes.append(one)
         beside(one)
-        said = subprocess.run(["taskset", "-c", "1", REENACT, "replay", session, "--target", f"http://127.0.0.1:{port}", "--out", run,
-                               "--answers", "none", "--requests", "none", "--allow-origin"], capture_output=True, text=True)
-        assert said.returncode in (0, 3, 4), said.stderr
-        ended, result = end(one), json.loads((run / "run.json").read_text())
-        print(f"| {rate:,} | {fifth / 5:.0%} | {result['sent']:,} | {ended['exchanges']:,} | {ended['gaps']} |", flush=True)
+        said = subprocess.run(["taskset", "-c", "1", "h2load", "--h1", "-t1", "-c", str(SWEEP_CONNECTIONS), "-D", str(seconds),
+                               "--rps", str(rate / SWEEP_CONNECTIONS), f"http://127.0.0.1:{port}/small"], capture_output=True, text=True, check=True)
+        answered = int(re.search(r"(\d+) succeeded", said.stdout).group(1))
+        ended = end(one)
+        print(f"| {rate:,} | {fifth / 5:.0%} | {answered:,} | {ended['exchanges']:,} | {ended['gaps']} |", flush=True)
 
 
 def half(folder):

@@ -23,7 +23,7 @@ pub(super) struct Mark {
     is_main: bool,
 }
 
-/// Ends of the steady window, the first failure, where a run was stopped, and how its plan was changed; and how many more
+/// Ends of the steady window, the first failure or answer from 500 on, where a run was stopped, and how its plan was changed; and how many more
 /// changes there were.
 pub(super) fn of(result: &RunResult) -> (Vec<Mark>, usize) {
     let seconds = |nanos: u64| float(nanos) / 1e9;
@@ -37,8 +37,10 @@ pub(super) fn of(result: &RunResult) -> (Vec<Mark>, usize) {
     if steady.to_ns > steady.from_ns && steady.to_ns <= result.last_ns.due {
         main(steady.to_ns, "drain begins");
     }
-    if let Some(first_ns) = result.error_samples.values().map(|of| of.first_ns).min() {
-        main(first_ns, "first failure");
+    // An answer from 500 on is no failure of its request: nothing else on the page calls it one.
+    let first = result.error_samples.iter().map(|(kind, of)| (of.first_ns, kind.parse::<u16>().is_ok())).min();
+    if let Some((first_ns, is_status)) = first {
+        main(first_ns, if is_status { "first 5xx" } else { "first failure" });
     }
     if result.interrupted || result.aborted.is_some() {
         main(result.last_ns.dispatched, "stopped");

@@ -273,6 +273,10 @@ fn failures_are_told_by_kind_with_when_and_where() {
     ] {
         assert!(page.contains(said), "{said}");
     }
+    let mut answered = whole();
+    answered.error_samples.remove("timeout");
+    let page = html(&answered);
+    assert!(page.contains(">first 5xx</text>") && !page.contains("first failure"));
 }
 
 #[test]
