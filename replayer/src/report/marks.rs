@@ -23,8 +23,8 @@ pub(super) struct Mark {
     is_main: bool,
 }
 
-/// Ends of the steady window, the first failure or answer from 500 on, where a run was stopped, and how its plan was changed; and how many more
-/// changes there were.
+/// Ends of the steady window, the first failure or else the first unlike status, where a run was stopped, and how its plan
+/// was changed; and how many more changes there were.
 pub(super) fn of(result: &RunResult) -> (Vec<Mark>, usize) {
     let seconds = |nanos: u64| float(nanos) / 1e9;
     let steady = &result.steady;
@@ -37,10 +37,14 @@ pub(super) fn of(result: &RunResult) -> (Vec<Mark>, usize) {
     if steady.to_ns > steady.from_ns && steady.to_ns <= result.last_ns.due {
         main(steady.to_ns, "drain begins");
     }
-    // An answer from 500 on is no failure of its request: nothing else on the page calls it one.
-    let first = result.error_samples.iter().map(|(kind, of)| (of.first_ns, kind.parse::<u16>().is_ok())).min();
-    if let Some((first_ns, is_status)) = first {
-        main(first_ns, if is_status { "first 5xx" } else { "first failure" });
+    // A status that the recording has not is no failure of its request: nothing else on the page calls it one.
+    let first = result
+        .error_samples
+        .iter()
+        .map(|(kind, of)| (kind.parse::<u16>().ok(), of.first_ns))
+        .min_by_key(|(status, first_ns)| (status.is_some(), *first_ns));
+    if let Some((status, first_ns)) = first {
+        main(first_ns, &status.map_or_else(|| "first failure".to_owned(), |status| format!("first {status}")));
     }
     if result.interrupted || result.aborted.is_some() {
         main(result.last_ns.dispatched, "stopped");

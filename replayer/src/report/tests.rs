@@ -276,7 +276,7 @@ fn failures_are_told_by_kind_with_when_and_where() {
     let mut answered = whole();
     answered.error_samples.remove("timeout");
     let page = html(&answered);
-    assert!(page.contains(">first 5xx</text>") && !page.contains("first failure"));
+    assert!(page.contains(">first 503</text>") && !page.contains("first failure"));
 }
 
 #[test]
