@@ -229,7 +229,7 @@ pub(crate) struct VerifyArgs {
 #[command(after_help = "Example:
   reenact cat sessions/monday | reenact import --format jsonl - -o sessions/copy")]
 pub(crate) struct ImportArgs {
-    /// jsonl: what `reenact cat` prints (the other formats of the contract are not built yet)
+    /// jsonl: what `reenact cat` prints (other formats are not built yet)
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: String,
     /// Files; `-` is standard input

@@ -74,7 +74,7 @@ pub(crate) struct AbArgs {
 pub(crate) enum EndWhen {
     /// Slower, faster or the same can be said of the whole system and of the median of every endpoint
     Decided,
-    /// Something that --fail-on names was found, or all is decided
+    /// Something slower, or a status, that --fail-on names was found, or all is decided (answers are compared at the end only)
     Found,
     /// Nothing: all pairs are made
     Never,

@@ -38,8 +38,9 @@ use crate::units;
   reenact replay s --target … --environment staging --backend honeycomb --backend-site eu --token aws-sm:honeycomb#key \\
       --span-budget 200/s
 
-Exit codes: 0 done, 1 a threshold failed, 2 refused before anything was sent, 3 done with loss, 4 invalid (this
-machine, not the target, was the limit), 130 interrupted; results so far are written.")]
+Exit codes: 0 done, 1 a threshold failed, the run stopped itself, or the plan has not the shape that --require-shape asks
+for, 2 refused before anything was sent, 3 done with loss, 4 invalid (this machine, not the target, was the limit),
+130 interrupted; results so far are written.")]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,

@@ -12,6 +12,8 @@ use crate::outcome::Failure;
 
 /// More than any machine has processors for beside what it serves.
 const THREADS_MAX: usize = 256;
+/// A resolver is not there for one recorder alone.
+const LOOK_UP_EVERY_MIN: Duration = Duration::from_millis(10);
 /// Longer than any connection lives.
 const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -37,8 +39,11 @@ impl Config {
                 "one passes tens of thousands of requests a second; more than there are processors help nobody",
             ));
         }
-        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() || args.look_up_every.is_zero() {
-            return Err(Failure::new("--handshake-timeout, --connect-timeout and --look-up-every must be above zero"));
+        if args.handshake_timeout.is_zero() || args.connect_timeout.is_zero() {
+            return Err(Failure::new("--handshake-timeout and --connect-timeout must be above zero"));
+        }
+        if args.look_up_every < LOOK_UP_EVERY_MIN {
+            return Err(Failure::new("--look-up-every is at least 10ms").hint("the default is 30s"));
         }
         if args.idle_timeout > IDLE_TIMEOUT_MAX {
             return Err(Failure::new("--idle-timeout is at most 365days").hint("0s never closes an idle connection"));

@@ -70,7 +70,7 @@ pub(super) struct Offer {
 pub(super) fn prepare(path: &Path, events: &Events) -> Result<Offer, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(format!("cannot listen on {} for --handover: {error}", path.display()))
-            .hint("give a path, free or of a socket, in a directory that this user may write")
+            .hint("give a path of at most 96 bytes, free or of a socket, in a directory that this user may write")
     };
     if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
         return Err(failed(std::io::Error::other("it is there, and no socket")));

@@ -111,7 +111,8 @@ impl Keep {
             store: StoreOptions {
                 flush_interval_ns: units::nanos(args.flush_interval),
                 disk: DiskOptions {
-                    rotate_interval_ns: args.rotate_every.map(units::nanos),
+                    // Only what is closed grows old.
+                    rotate_interval_ns: args.rotate_every.or(args.keep_for).map(units::nanos),
                     keep_bytes_max: args.keep_size,
                     keep_for: args.keep_for,
                     free_bytes_min: args.free_min,
@@ -171,7 +172,7 @@ fn bounds(args: &KeepArgs) -> Result<(), Failure> {
     ];
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
         return Err(Failure::new(format!("{flag} must be above zero"))
-            .hint("--capture off records nothing; a bound that is not given does not hold"));
+            .hint("--capture off records nothing; leave the bound out for its default"));
     }
     if let Some(keep) = args.keep_size.filter(|keep| *keep < args.rotate_size) {
         let (keep, rotate) = (units::bytes(keep), units::bytes(args.rotate_size));

@@ -272,6 +272,7 @@ impl Store {
         if self.down.is_none() {
             self.keep_house(now_ns);
         }
+        self.prune(now_ns);
         let elapsed_ns = now_ns.saturating_sub(self.started_ns);
         if self.options.budget.is_used(&self.writer.written(), elapsed_ns) {
             self.progress.budget_is_used.store(true, Ordering::Relaxed);
@@ -312,6 +313,11 @@ impl Store {
             let rotated = self.writer.rotate();
             self.check(rotated);
         }
+    }
+
+    /// Deletes what is too old or too much, also while nothing can be written: that may make the room which is waited for.
+    fn prune(&mut self, now_ns: u64) {
+        let disk = self.options.disk;
         if disk.keep_for.is_some() {
             self.closed.writing(self.writer.segment(), now_ns);
         }
@@ -319,6 +325,8 @@ impl Store {
             Ok(pruned) => {
                 self.progress.segments_deleted.fetch_add(pruned.segments, Ordering::Relaxed);
             }
+            // The directory may be what is gone, which was said when it was noticed.
+            Err(_) if self.down.is_some() => {}
             Err(error) => self.note(&error),
         }
     }

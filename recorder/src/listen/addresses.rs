@@ -108,7 +108,8 @@ impl Addresses {
     /// Asks again, which may block for as long as the system's resolver takes. What was known stays where it does not answer.
     pub(super) fn look_up_again(&self) -> io::Result<LookedUp> {
         let (found, known) = (look_up(&self.host, self.port)?, self.known.load());
-        if found == known.addresses {
+        // In whichever order: some resolvers answer in another one each time.
+        if found.len() == known.addresses.len() && found.iter().all(|one| known.addresses.contains(one)) {
             return Ok(LookedUp::Same);
         }
         let new = Known::new(found, self.connect_timeout);

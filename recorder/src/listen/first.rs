@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use rustls::CertificateError;
+
 use super::endpoint::Endpoint;
 use super::error::RelayError;
 use super::loops::any_leads_to;
@@ -48,11 +50,18 @@ pub(super) async fn ask(sides: &mut Sides, alpn: &[Vec<u8>], own: &[Endpoint], c
     Ok(())
 }
 
-/// What no later attempt changes is refused; the rest is given back.
+/// What no later attempt changes is refused; the rest is given back, and so are certificates that are out of their dates:
+/// they are renewed, or the clock of this machine is set.
 fn refusal(upstream: &Endpoint, error: UpstreamError) -> Result<UpstreamError, RelayError> {
     let UpstreamError::Tls(why) = &error else { return Ok(error) };
     let upstream = upstream.clone();
     match why.get_ref().and_then(|why| why.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) => Ok(error),
         Some(rustls::Error::InvalidCertificate(_)) => Err(RelayError::Unverified { upstream, reason: why.to_string() }),
         Some(rustls::Error::InvalidMessage(_) | rustls::Error::PeerIncompatible(_)) => {
             Err(RelayError::NoTls { upstream, reason: why.to_string() })

@@ -1,5 +1,5 @@
 //! Traffic that would come back: upstreams that lead to our own listeners, seen before the start; and connections of our
-//! own that arrive here all the same, since an address or a firewall rule came later.
+//! own that arrive here all the same, since an address came later, or at a transparent pair by a firewall rule.
 //!
 //! A loop through another process is not seen: its connections are its own.
 
@@ -77,8 +77,12 @@ pub(super) fn is_same_address(upstream: SocketAddr, own: SocketAddr) -> bool {
 }
 
 fn is_of_this_machine(ip: IpAddr) -> bool {
-    // Only an address of this machine can be bound.
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+    // To an address of this machine the system goes from that address. Binding it would not tell: with
+    // `net.ipv4.ip_nonlocal_bind` any can be bound.
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from =
+        || UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((ip, 9)).and_then(|()| socket.local_addr()));
+    ip.is_loopback() || from().is_ok_and(|from| from.ip() == ip)
 }
 
 /// Both ends of a connection, of whoever opened it first: what tells it from every other one.
@@ -90,7 +94,8 @@ pub(super) struct Hops {
 }
 
 impl Hops {
-    /// `None` where none can arrive here: every upstream is known, and has another port than all of our listeners.
+    /// `None` where none can arrive here (but by a firewall rule, which only a transparent pair can see): every upstream is
+    /// known, and has another port than all of our listeners.
     pub(super) fn new(own: &[Endpoint], upstreams: &[Vec<Endpoint>], is_transparent: bool) -> Option<Arc<Self>> {
         let ports: Vec<_> = own.iter().filter_map(Endpoint::as_tcp).map(|own| own.port()).collect();
         let mut upstreams = upstreams.iter().flatten().filter_map(Endpoint::as_tcp);

@@ -99,7 +99,7 @@ impl Bound {
 
     /// Where their traffic may go, pair by pair, as it was looked up; nothing where no places are known.
     pub fn upstreams(&self) -> impl Iterator<Item = Vec<Endpoint>> {
-        self.sides.iter().map(|(_, upstream)| upstream.as_ref().map(Upstream::endpoints).unwrap_or_default())
+        places(&self.sides)
     }
 
     /// Accepts, passes traffic on, and shows it to `tap`.
@@ -183,8 +183,7 @@ impl Relay {
             Ok((tls_in, Upstream::new(pair, patience, clock)?))
         });
         let mut sides = sides.collect::<Result<Vec<_>, RelayError>>()?;
-        let upstreams: Vec<Vec<Endpoint>> =
-            sides.iter().map(|(_, upstream)| upstream.as_ref().map(Upstream::endpoints).unwrap_or_default()).collect();
+        let upstreams: Vec<Vec<Endpoint>> = places(&sides).collect();
         loops::refuse(&own, &upstreams)?;
         let is_transparent = config.pairs.iter().any(|pair| pair.forward == Forward::OriginalDestination);
         let hops = Hops::new(&own, &upstreams, is_transparent);
@@ -278,14 +277,27 @@ impl Relay {
     }
 }
 
-/// Asks the upstreams that have TLS.
+/// Where each pair's traffic may go.
+fn places(sides: &[Sides]) -> impl Iterator<Item = Vec<Endpoint>> {
+    sides.iter().map(|(_, upstream)| upstream.as_ref().map(Upstream::endpoints).unwrap_or_default())
+}
+
+/// Asks the upstreams that have TLS, all at once: nobody is served before the last one has answered, or has not.
 fn ask(config: &RelayConfig, sides: &mut [Sides], own: &[Endpoint], clock: Clock) -> Result<(), RelayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|source| RelayError::Runtime { source })?.block_on(async {
+    let failed = |source| RelayError::Runtime { source };
+    std::thread::scope(|scope| {
+        let mut asked = Vec::new();
         for (pair, sides) in config.pairs.iter().zip(sides) {
-            first::ask(sides, &protocols(&pair.alpn), own, clock).await?;
+            if sides.1.as_ref().is_none_or(|upstream| upstream.tls.is_none()) {
+                continue;
+            }
+            let ask = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+                runtime.block_on(first::ask(sides, &protocols(&pair.alpn), own, clock))
+            };
+            asked.push(std::thread::Builder::new().spawn_scoped(scope, ask).map_err(failed)?);
         }
-        Ok(())
+        asked.into_iter().try_for_each(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 

@@ -1,4 +1,5 @@
-//! What goes on beside the connections: asking the upstream which protocols it speaks, and taking over changed files.
+//! What goes on beside the connections: asking the upstream which protocols it speaks, looking its name up again, and taking
+//! over changed files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::upstream::HTTP_1_1;
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// An upstream is asked for its protocols at most this often.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// The addresses of a name are looked up at most this often.
+/// After a failure the addresses of a name are looked up at most this often.
 const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pair {

@@ -30,7 +30,7 @@ pub(super) struct Upstream {
     handshake_timeout: Duration,
     proxy: ProxyOut,
     pub(super) tls: Option<TlsClient>,
-    /// It was asked at the start.
+    /// It answered when it was asked at the start.
     pub(super) has_answered: bool,
     clock: Clock,
 }

@@ -78,10 +78,10 @@ pub(crate) struct KeepArgs {
     /// Begin a new segment after this
     #[arg(long, env = "REENACT_ROTATE_EVERY", value_name = "DURATION", value_parser = units::duration)]
     pub(crate) rotate_every: Option<Duration>,
-    /// Delete the oldest segments when the session is larger
+    /// Delete the oldest segments when the session is larger; at least --rotate-size
     #[arg(long, env = "REENACT_KEEP_SIZE", value_name = "SIZE", value_parser = units::size)]
     pub(crate) keep_size: Option<u64>,
-    /// Delete segments that are older
+    /// Delete segments that were closed longer ago; without --rotate-every one is closed after as long
     #[arg(long, env = "REENACT_KEEP_FOR", value_name = "DURATION", value_parser = units::duration)]
     pub(crate) keep_for: Option<Duration>,
     /// Capture nothing while less is free on the disk
