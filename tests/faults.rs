@@ -97,6 +97,34 @@ fn a_disk_that_fails_and_one_that_is_full() {
 }
 
 #[test]
+fn what_is_too_old_is_deleted_also_while_nothing_can_be_written() {
+    let folder = folder();
+    let (upstream, session, switch) = (Upstream::start(), inside(&folder, "s"), inside(&folder, "fails"));
+    let library = support::library(folder.path(), "tests/faults/fail.c");
+    let more = ["--flush-interval", "20ms", "--rotate-every", "50ms", "--keep-for", "1s"];
+    let (mut process, address) = recorder(&upstream, &session, &more, |mut command| {
+        command.env("LD_PRELOAD", library).env("FAIL_UNDER", &session).env("FAIL_WHILE", &switch).env("FAIL_WITH", "5");
+        command
+    });
+    let load = Load::start(&address, &CLIENTS);
+    let segments = || {
+        let mut found: Vec<_> = std::fs::read_dir(&session).unwrap().map(|entry| entry.unwrap().path()).collect();
+        found.sort_unstable();
+        found
+    };
+    support::wait_for("segments", || (segments().len() > 3).then_some(()));
+    std::fs::write(&switch, "").unwrap();
+    process.wait_for_err("capturing: ");
+    let mut old = segments();
+    old.pop();
+    // It goes on failing: the last one is all that may be left of what there was.
+    support::wait_for("the end of the old ones", || old.iter().all(|path| !path.exists()).then_some(()));
+    assert!(load.end().1.is_empty());
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(3), "{}", process.err());
+}
+
+#[test]
 fn files_that_may_not_grow() {
     // EFBIG, and a signal that would end the process.
     let folder = folder();
