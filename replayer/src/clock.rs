@@ -36,6 +36,16 @@ impl Clock {
         time.duration_since(self.wall).ok().and_then(|since| u64::try_from(since.as_nanos()).ok())
     }
 
+    /// This clock's reading when the system's clock showed `stamp`. It is reckoned back from now, so that steps of the
+    /// system's clock before `stamp` do not matter; what lies in the future is now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the clock itself")]
+    pub fn at_stamp(&self, stamp: SystemTime) -> u64 {
+        // In this order: a thread that is stopped in between takes the stamp for later than it was, never for earlier.
+        let age = SystemTime::now().duration_since(stamp).unwrap_or_default();
+        self.now_ns().saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// The instant at `at_ns`, for timers of a runtime.
     #[must_use]
     pub fn deadline(&self, at_ns: u64) -> Instant {

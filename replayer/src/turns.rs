@@ -11,17 +11,21 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest of the real-time priorities: above all that have none, below everything that somebody placed there on purpose.
 const PRIORITY: u32 = 1;
+/// For each percent of its results that nobody has taken yet, a sending thread with real-time turns sleeps at least so long.
+const ROOM_NS: u64 = 5_000;
 /// How often a sending thread looks whether the others keep up, in its own turns.
 const LOOK_EVERY: u32 = 64;
 
 /// The turns of a sending thread: real-time ones where the system allows them, short ones elsewhere.
 ///
 /// A short turn only goes first while the thread has had less than its share of the processor, which the kernel looks at when
-/// it wakes up and then not for milliseconds. A thread with a real-time priority goes first whatever it has had; so it
-/// gives way when those who take its results fall behind, until they have caught up.
+/// it wakes up and then not for milliseconds. A thread with a real-time priority goes first whatever it has had. Where that
+/// leaves too little of the processor to those who take its results, waking up is the largest part of what it takes: it
+/// wakes up less often then, for several requests at once. When that is not enough, it gives way until they have caught up.
 pub(crate) struct Turns {
     kind: Kind,
     until_look: u32,
+    least_sleep_ns: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,11 +43,17 @@ impl Turns {
         if kind == Kind::Short {
             let _ = ask_for(Policy::ShortTurns);
         }
-        Self { kind, until_look: LOOK_EVERY }
+        Self { kind, until_look: LOOK_EVERY, least_sleep_ns: 0 }
     }
 
     pub(crate) fn is_real_time(&self) -> bool {
         self.kind != Kind::Short
+    }
+
+    /// How long it sleeps at least, so that the others come to their work.
+    #[inline]
+    pub(crate) fn least_sleep_ns(&self) -> u64 {
+        self.least_sleep_ns
     }
 
     /// Gives way, or goes first again. `full` tells the share of its results, in percent, that nobody has taken yet. True
@@ -58,7 +68,13 @@ impl Turns {
             return false;
         }
         self.until_look = LOOK_EVERY;
-        let (kind, policy) = match (self.kind, full()) {
+        let full = full();
+        self.least_sleep_ns = match self.kind {
+            // As long as they keep up there is next to nothing to be taken.
+            Kind::RealTime if full > 1 => ROOM_NS * u64::try_from(full).unwrap_or(100),
+            _ => 0,
+        };
+        let (kind, policy) = match (self.kind, full) {
             (Kind::RealTime, 25..) => (Kind::GaveWay, Policy::ShortTurns),
             (Kind::GaveWay, ..5) => (Kind::RealTime, Policy::RealTime),
             _ => return false,

@@ -42,13 +42,13 @@ impl Pass<'_> {
         let mut lines = Lines::new(section);
         if has_start_line
             && let Some(line) = lines.next()
-            && (patterns::may_match(line.text) || self.start_line(line.text, false).is_some())
+            && self.start_line(line.text, true).is_some()
         {
             return false;
         }
         let mut known = rules.known_lines.open();
         let search =
-            |line: &[u8]| rules.names.find(line, |name| self.header(name)).is_none() && !patterns::may_match(line);
+            |line: &[u8]| rules.names.find(line, |name| self.header(name)).is_none() && !patterns::do_match(line);
         lines.all(|line| line.text.is_empty() || known.is_clean(line.text, search))
     }
 

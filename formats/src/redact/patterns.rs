@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexSet};
 
 use super::keys::Words;
@@ -64,6 +65,9 @@ static LITERALS: LazyLock<Words> = LazyLock::new(|| {
     Words::new(&all)
 });
 
+static SK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("SK"));
+static BEFORE_USERINFO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
+
 /// Those that compiled, which are all: a test says so.
 pub(super) static REGEXES: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
     DEFAULTS.iter().filter_map(|one| Regex::new(one.regex).ok().map(|regex| (one.name, regex))).collect()
@@ -81,11 +85,15 @@ pub(super) fn may_match(text: &[u8]) -> bool {
     LITERALS.find(text, 0).is_some() || has_twilio_key(text) || has_parameter(text) || has_userinfo(text)
 }
 
+/// Whether a default pattern finds something here.
+pub(super) fn do_match(text: &[u8]) -> bool {
+    may_match(text) && matching(text).next().is_some()
+}
+
 /// Two letters are common, and would slow down the search for all others.
 fn has_twilio_key(text: &[u8]) -> bool {
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    memchr::memmem::find_iter(text, b"SK")
-        .any(|at| text.get(at + 2..at + 34).is_some_and(|digits| digits.iter().all(is_hex)))
+    SK.find_iter(text).any(|at| text.get(at + 2..at + 34).is_some_and(|digits| digits.iter().all(is_hex)))
 }
 
 /// The default patterns that find something.
@@ -124,7 +132,7 @@ fn is_escaped_equals(after: Option<&[u8]>) -> bool {
 }
 
 fn has_userinfo(text: &[u8]) -> bool {
-    memchr::memchr(b'@', text).is_some() && memchr::memmem::find(text, b"://").is_some()
+    memchr::memchr(b'@', text).is_some() && BEFORE_USERINFO.find(text).is_some()
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Attempt {
                 true => EventFlags::IN,
                 false => EventFlags::IN | EventFlags::OUT,
             };
-            match take_in(&mut tls, socket.as_fd()).map_err(failed)? {
+            match take_in(&mut tls, socket.as_fd(), &mut None).map_err(failed)? {
                 TakenIn::Something => {}
                 TakenIn::Nothing => {
                     self.stage = Stage::Shaking(socket, tls);

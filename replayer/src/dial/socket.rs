@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::IpBindAddressNoPort;
+use nix::sys::socket::sockopt::{IpBindAddressNoPort, ReceiveTimestampns};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, socket_with, sockopt,
@@ -23,6 +23,8 @@ pub(super) fn open(address: SocketAddr, source: Option<IpAddr>) -> Result<Opened
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = new(family)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // Whether it has them shows when something arrives.
+    let _ = setsockopt(&socket, ReceiveTimestampns, &true);
     if let Some(source) = source {
         // Ports are then taken when both ends are known, so that each source has its 28,000 for every target address.
         // A kernel that does not know it has them once for all.

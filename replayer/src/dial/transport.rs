@@ -3,11 +3,15 @@
 //! What is plain goes from the caller's buffers to the kernel and back without a copy or an allocation of ours. Framing
 //! and time are the caller's matter.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, cmsg_space, recvmsg};
+use nix::sys::time::TimeSpec;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use rustls::ClientConnection;
 
 use super::error::Failure;
@@ -16,6 +20,7 @@ use super::error::Failure;
 pub struct Transport {
     socket: OwnedFd,
     tls: Option<Box<ClientConnection>>,
+    arrived: Option<SystemTime>,
 }
 
 /// What came of sending.
@@ -44,17 +49,24 @@ pub enum Received {
 
 impl Transport {
     pub(super) const fn plain(socket: OwnedFd) -> Self {
-        Self { socket, tls: None }
+        Self { socket, tls: None, arrived: None }
     }
 
     pub(super) const fn tls(socket: OwnedFd, tls: Box<ClientConnection>) -> Self {
-        Self { socket, tls: Some(tls) }
+        Self { socket, tls: Some(tls), arrived: None }
     }
 
     /// Whether it speaks TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// When the last bytes that were taken from the socket arrived at this machine, by the system's clock: as the kernel
+    /// stamped their packet, so that it does not matter when they were read. `None` where it does not say.
+    #[must_use]
+    pub const fn arrived(&self) -> Option<SystemTime> {
+        self.arrived
     }
 
     /// Sends as much of `parts` as is taken in one go. With TLS, bytes that were taken may still wait as ciphertext: they
@@ -103,7 +115,8 @@ impl Transport {
     /// [`Failure`]: the connection is of no use any more.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, Failure> {
         let Some(tls) = &mut self.tls else {
-            return match read(self.socket.as_fd(), buffer) {
+            let read = read(self.socket.as_fd(), buffer, &mut self.arrived);
+            return match read {
                 Ok(0) => Ok(Received::End { truncated: false }),
                 Ok(count) => Ok(Received::Bytes(count)),
                 Err(Errno::AGAIN) => Ok(Received::WouldBlock),
@@ -120,7 +133,7 @@ impl Transport {
                 }
                 Err(error) => return Err(of_io(&error).into()),
             }
-            if matches!(take_in(tls, self.socket.as_fd())?, TakenIn::Nothing) {
+            if matches!(take_in(tls, self.socket.as_fd(), &mut self.arrived)?, TakenIn::Nothing) {
                 return Ok(Received::WouldBlock);
             }
         }
@@ -155,9 +168,13 @@ pub(super) enum TakenIn {
     End,
 }
 
-/// Reads from the socket and decrypts.
-pub(super) fn take_in(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> Result<TakenIn, Failure> {
-    let taken_in = match tls.read_tls(&mut Socket(socket)) {
+/// Reads from the socket and decrypts; when that arrived.
+pub(super) fn take_in(
+    tls: &mut ClientConnection,
+    socket: BorrowedFd<'_>,
+    arrived: &mut Option<SystemTime>,
+) -> Result<TakenIn, Failure> {
+    let taken_in = match tls.read_tls(&mut Incoming(socket, arrived)) {
         Ok(0) => TakenIn::End,
         Ok(_) => TakenIn::Something,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(TakenIn::Nothing),
@@ -174,7 +191,7 @@ pub(super) fn take_in(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> Res
 /// Writes waiting ciphertext; true when none is left.
 pub(super) fn flush(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> Result<bool, Failure> {
     while tls.wants_write() {
-        match tls.write_tls(&mut Socket(socket)) {
+        match tls.write_tls(&mut Outgoing(socket)) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(of_io(&error).into()),
@@ -183,16 +200,19 @@ pub(super) fn flush(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> Resul
     Ok(true)
 }
 
-/// What rustls reads from and writes to.
-struct Socket<'a>(BorrowedFd<'a>);
+/// What rustls reads from.
+struct Incoming<'a>(BorrowedFd<'a>, &'a mut Option<SystemTime>);
 
-impl Read for Socket<'_> {
+impl Read for Incoming<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(read(self.0, buffer)?)
+        Ok(read(self.0, buffer, self.1)?)
     }
 }
 
-impl Write for Socket<'_> {
+/// What rustls writes to.
+struct Outgoing<'a>(BorrowedFd<'a>);
+
+impl Write for Outgoing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(write(self.0, &[IoSlice::new(bytes)])?)
     }
@@ -216,15 +236,34 @@ pub(super) fn write(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> Result<usi
     }
 }
 
-pub(super) fn read(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+/// Reads what is there; `arrived` becomes the instant of the last packet of it.
+pub(super) fn read(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    arrived: &mut Option<SystemTime>,
+) -> Result<usize, Errno> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let mut control = Control([0; cmsg_space::<TimeSpec>()]);
     loop {
-        match recv(socket, &mut *buffer, RecvFlags::empty()) {
-            Ok((_, received)) => return Ok(received),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), MsgFlags::empty()) {
+            Ok(message) => {
+                *arrived = message.cmsgs().ok().into_iter().flatten().find_map(|note| match note {
+                    ControlMessageOwned::ScmTimestampns(stamp) => {
+                        SystemTime::UNIX_EPOCH.checked_add(Duration::from(stamp))
+                    }
+                    _ => None,
+                });
+                return Ok(message.bytes);
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Errno::from_raw_os_error(errno as i32)),
         }
     }
 }
+
+/// Room for one stamp, where the kernel wants it to begin.
+#[repr(align(8))]
+struct Control([u8; cmsg_space::<TimeSpec>()]);
 
 /// Everything below is a system call of ours, so that the number is always there.
 fn of_io(error: &io::Error) -> Errno {

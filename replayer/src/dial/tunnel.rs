@@ -58,7 +58,7 @@ impl Tunnel {
         }
         let mut buffer = [0_u8; 2048];
         loop {
-            let count = match read(socket, &mut buffer) {
+            let count = match read(socket, &mut buffer, &mut None) {
                 Ok(0) => return Err(refused("it closed the connection before its answer was whole")),
                 Ok(count) => count,
                 Err(Errno::AGAIN) => return Ok(Tunnelled::WantsRead),

@@ -47,6 +47,9 @@ pub struct Generator {
     /// How often one of them gave way, since results piled up.
     #[serde(default)]
     pub gave_way: u64,
+    /// Requests that left some microseconds late, in one go with others, so that there is time for results.
+    #[serde(default)]
+    pub made_room: u64,
     /// Open files and sockets.
     pub descriptors: Used,
     /// TCP sockets of this network namespace (an upper bound of the ports in use), and ephemeral ports.
@@ -187,6 +190,7 @@ impl Generator {
             involuntary_switches: self.involuntary_switches + other.involuntary_switches,
             real_time_threads: self.real_time_threads + other.real_time_threads,
             gave_way: self.gave_way + other.gave_way,
+            made_room: self.made_room + other.made_room,
             descriptors: worse(self.descriptors, other.descriptors),
             ports: worse(self.ports, other.ports),
             rss_bytes: self.rss_bytes + other.rss_bytes,

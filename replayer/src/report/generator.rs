@@ -59,6 +59,7 @@ fn machine(of: &Generator) -> String {
             "sending threads with real-time turns, gave way",
             format!("{}, {} times", of.real_time_threads, count(of.gave_way)),
         ),
+        ("requests held back for the results", count(of.made_room)),
         ("descriptors", used(of.descriptors)),
         ("ports", used(of.ports)),
         ("memory, peak", bytes(of.rss_peak_bytes)),

@@ -392,6 +392,7 @@ fn complete(
     notices.extend(aborted.iter().cloned());
     generator.real_time_threads = counters.real_time_threads.load(Relaxed);
     generator.gave_way = counters.gave_way.load(Relaxed);
+    generator.made_room = counters.made_room.load(Relaxed);
     let (away, of) = (counted.turned_away, counted.recorded_2xx);
     if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
         notices.insert(

@@ -1,6 +1,7 @@
 //! Sockets that are ready, and what follows from what they say: answers that are whole, failures, ends, timeouts.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use rtrb::PushError;
 
@@ -50,10 +51,12 @@ impl Engine {
             let broken = connection.broken;
             let goes_on = broken.is_some() || connection.transport.is_tls();
             let wants_write = connection.transport.wants_write();
+            let arrived = connection.transport.arrived();
             self.tick();
             match received {
                 Ok(Received::Bytes(count)) => {
-                    self.take_bytes(at, buffer.get(..count).unwrap_or_default());
+                    let at_ns = self.arrived_ns(arrived);
+                    self.take_bytes(at, buffer.get(..count).unwrap_or_default(), at_ns);
                     if count > QUICK_BYTES_MAX {
                         self.tick();
                     }
@@ -86,10 +89,15 @@ impl Engine {
         self.buffer = buffer;
     }
 
-    /// Takes in what a connection received.
-    fn take_bytes(&mut self, at: u32, mut bytes: &[u8]) {
+    /// When bytes arrived that were read just now: as the kernel says, or now.
+    fn arrived_ns(&mut self, stamp: Option<SystemTime>) -> u64 {
+        self.stamped = if stamp.is_some() { self.stamped.saturating_add(1) } else { 0 };
+        self.of_run(stamp.map_or(self.now, |stamp| self.clock.at_stamp(stamp).min(self.now)))
+    }
+
+    /// Takes in what a connection received, and when.
+    fn take_bytes(&mut self, at: u32, mut bytes: &[u8], at_ns: u64) {
         loop {
-            let now_ns = self.of_run(self.now);
             let Some(connection) = self.table.get_mut(at) else { return };
             if connection.exchanges.is_empty() {
                 if !bytes.is_empty() {
@@ -101,8 +109,11 @@ impl Engine {
                 self.free(slot, at);
                 return;
             }
-            match connection.read(&mut bytes, now_ns) {
-                Read::More => return,
+            match connection.read(&mut bytes, at_ns) {
+                Read::More => {
+                    self.goes_on = true;
+                    return;
+                }
                 Read::Continue => self.write(at),
                 Read::Whole { reusable, said_close } => {
                     connection.served = true;
@@ -163,6 +174,7 @@ impl Engine {
     /// Closes a connection and leaves it to the caller to settle its slot: which that is, and whether it had served it.
     pub(super) fn remove(&mut self, at: u32, by_target: bool) -> Option<(u64, bool)> {
         let mut connection = self.table.remove(at)?;
+        self.unwritten -= usize::from(connection.unwritten);
         self.counters.open.fetch_sub(1, Ordering::Relaxed);
         self.counters.closed_by_target.fetch_add(u64::from(by_target), Ordering::Relaxed);
         self.bounds.connection_gone();
@@ -221,8 +233,10 @@ impl Engine {
     }
 
     fn hand_over(&mut self, mut job: Box<Job>) {
-        job.progress.done_ns = self.of_run(self.now);
-        self.lives.ended(&job, self.plan_now());
+        if job.progress.done_ns == 0 {
+            job.progress.done_ns = self.of_run(self.now);
+        }
+        self.lives.ended(&job, self.plan_at(self.start_ns.saturating_add(job.progress.done_ns)));
         if let Err(PushError::Full(job)) = self.outcomes.push(job) {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
             self.counters.spans_lost.fetch_add(u64::from(job.progress.shed.is_none()), Ordering::Relaxed);

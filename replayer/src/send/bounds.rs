@@ -54,6 +54,11 @@ impl Bounds {
         self.in_flight < self.share
     }
 
+    /// Whether fewer requests are under way than may be at [`Pace::Recorded`].
+    pub(super) fn is_below_max(&self) -> bool {
+        self.counters.in_flight.load(Relaxed) < self.options.in_flight_max as u64
+    }
+
     /// The engine's share of what may be under way.
     pub(super) fn share(&self) -> usize {
         self.share

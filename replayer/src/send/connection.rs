@@ -33,6 +33,8 @@ pub(super) struct Connection {
     reader: MessageReader,
     /// Whether the poll tells when it can be written to.
     pub(super) watches_out: bool,
+    /// Whether something is left to be written to it.
+    pub(super) unwritten: bool,
     /// When it is looked at for a timeout; 0: not at all.
     pub(super) looked_at_ns: u64,
     /// Writing failed: only what was answered before that may still be read.
@@ -114,6 +116,7 @@ impl Connection {
             written: 0,
             reader: MessageReader::new(Kind::Response),
             watches_out: false,
+            unwritten: false,
             looked_at_ns: 0,
             broken: None,
             served: false,
@@ -162,19 +165,24 @@ impl Connection {
         Ok(Written::All)
     }
 
-    /// Reads the answer's next bytes, up to its end.
-    pub(super) fn read(&mut self, bytes: &mut &[u8], now_ns: u64) -> Read {
+    /// Reads the answer's next bytes, up to its end. They arrived at `at_ns`, or when the request was written if that was
+    /// later: an answer may be there before the call that wrote the request comes back.
+    pub(super) fn read(&mut self, bytes: &mut &[u8], at_ns: u64) -> Read {
         let Some(exchange) = self.exchanges.front_mut() else { return Read::Unreadable };
         let progress = &mut exchange.job.progress;
         if progress.dispatched_ns.is_none() {
             return Read::Unreadable;
         }
+        let at_ns = at_ns.max(progress.written_ns.or(progress.dispatched_ns).unwrap_or(0));
         if !bytes.is_empty() {
-            progress.first_byte_ns.get_or_insert(now_ns);
+            progress.first_byte_ns.get_or_insert(at_ns);
         }
         let before = bytes.len();
         let read = exchange.read(&mut self.reader, bytes);
         exchange.job.progress.bytes_in += (before - bytes.len()) as u64;
+        if matches!(read, Read::Whole { .. }) {
+            exchange.job.progress.done_ns = at_ns;
+        }
         match read {
             Read::Whole { said_close, .. } if self.broken.is_some() => Read::Whole { reusable: false, said_close },
             read => read,

@@ -119,6 +119,10 @@ impl Engine {
     /// Sends a request that may leave, or finds out what it waits for; false when it was put back. `fresh`: it comes
     /// straight from the ring.
     fn go(&mut self, mut job: Box<Job>, fresh: bool) -> bool {
+        if self.rested && !(self.slots.has_idle(job.slot) && self.bounds.is_below_max()) {
+            // An answer may have freed what it needs.
+            self.listen();
+        }
         let behind = job.pipelined && self.takes_behind(job.slot);
         let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind);
         if route == Route::NotNow {
@@ -183,9 +187,15 @@ impl Engine {
     /// The clock as the plan's time goes: what stands still with it waits in `lives`.
     #[inline]
     pub(super) fn plan_now(&self) -> u64 {
-        match self.now.checked_sub(self.start_ns) {
+        self.plan_at(self.now)
+    }
+
+    /// The same at an instant of the clock.
+    #[inline]
+    pub(super) fn plan_at(&self, at_ns: u64) -> u64 {
+        match at_ns.checked_sub(self.start_ns) {
             Some(since) if !self.view.is_plain() => self.start_ns.saturating_add(self.view.plan_ns(since)),
-            _ => self.now,
+            _ => at_ns,
         }
     }
 
@@ -248,6 +258,11 @@ impl Engine {
                 }
                 if let Written::Held(until) = written {
                     self.deadlines.set(until, token);
+                }
+                let unwritten = written != Written::All;
+                if unwritten != connection.unwritten {
+                    connection.unwritten = unwritten;
+                    self.unwritten = if unwritten { self.unwritten + 1 } else { self.unwritten.saturating_sub(1) };
                 }
                 let watch = written == Written::Part;
                 if watch != connection.watches_out {

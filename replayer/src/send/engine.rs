@@ -12,6 +12,7 @@ use super::lives::Lives;
 use super::poll::{Events, Poll};
 use super::slots::{OPEN_AHEAD_NS, Policy, Slots};
 use super::table::Table;
+use super::waiting::WAIT_UNKNOWN_NS;
 use super::{Counters, LoopModel, Pace, SendOptions, SlotNews, Stop};
 use crate::clock::Clock;
 use crate::dial::DialHandle;
@@ -20,14 +21,9 @@ use crate::job::{Job, Shed};
 use crate::tempo::{Tempo, View};
 use crate::turns::{self, Turns};
 
-/// Longest wait in one go, so that a stop is noticed.
-const WAIT_MAX_NS: u64 = 20_000_000;
-/// Wait when the next request is not known because the feed is behind; doubled up to the second value while it stays so.
-const WAIT_UNKNOWN_NS: u64 = 100_000;
-const WAIT_UNKNOWN_NS_MAX: u64 = 1_000_000;
 /// Requests sent in one go before sockets are looked at: when requests come faster than they can be sent, answers are
 /// still read in between, and their connections become free.
-const DISPATCH_BATCH: usize = 32;
+pub(super) const DISPATCH_BATCH: usize = 32;
 /// Connections that are asked for, and deadlines that are looked at, in one go.
 const CARE_BATCH: usize = 16;
 /// Requests that are shed in one go when nothing more is sent.
@@ -36,8 +32,6 @@ const SHED_BATCH: usize = 1_024;
 const ABORT_WAIT_NS: u64 = 1_000_000_000;
 /// Room in the ring of outcomes that is left at the highest pace.
 const OUTCOMES_RESERVE: usize = 16;
-/// How long the highest pace waits for counting before it looks again.
-const COUNTING_WAIT_NS: u64 = 200_000;
 /// Most that is read in one go, so that a long answer delays no due request.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// What the poll calls the dialer.
@@ -76,7 +70,7 @@ pub struct Engine {
     pub(super) start_ns: u64,
     pub(super) options: SendOptions,
     pub(super) jobs: Consumer<Box<Job>>,
-    news: Consumer<SlotNews>,
+    pub(super) news: Consumer<SlotNews>,
     pub(super) outcomes: Producer<Box<Job>>,
     pub(super) dial: DialHandle,
     pub(super) counters: Arc<Counters>,
@@ -97,6 +91,14 @@ pub struct Engine {
     /// The last reading of the clock.
     pub(super) now: u64,
     pub(super) buffer: Vec<u8>,
+    /// It has slept since it looked at sockets.
+    pub(super) rested: bool,
+    /// Reads in a row for which the kernel told when the bytes arrived.
+    pub(super) stamped: u32,
+    /// More of an answer is to come, or more sockets are ready than were looked at.
+    pub(super) goes_on: bool,
+    /// Connections with something left to be written.
+    pub(super) unwritten: usize,
     /// Due instant (after the start) of the last request that was taken from the ring.
     pub(super) taken_due_ns: u64,
     /// The ring is not read, since when.
@@ -107,7 +109,9 @@ pub struct Engine {
     parked_shown: u64,
     /// Requests that were put onto a connection since that was shown.
     pub(super) dispatched: u64,
-    wait_unknown_ns: u64,
+    /// Of these, those that left after a rest that was longer than until their due instants.
+    pub(super) made_room: u64,
+    pub(super) wait_unknown_ns: u64,
 }
 
 impl Engine {
@@ -147,12 +151,17 @@ impl Engine {
             undialed: VecDeque::new(),
             now: clock.now_ns(),
             buffer: vec![0; READ_BYTES_MAX],
+            rested: false,
+            stamped: 0,
+            goes_on: false,
+            unwritten: 0,
             taken_due_ns: 0,
             stalled_at_ns: None,
             closing: None,
             aborted_at_ns: None,
             parked_shown: 0,
             dispatched: 0,
+            made_room: 0,
             wait_unknown_ns: WAIT_UNKNOWN_NS,
         })
     }
@@ -179,12 +188,7 @@ impl Engine {
                 return Ok(());
             }
             self.tick();
-            let next = self.next_release_ns();
-            let wait = self.wait_ns(next);
-            let count = self.poll.wait(&mut events, wait.saturating_sub(self.options.spin_ns));
-            let count =
-                count.map_err(|errno| ReplayError::System { doing: "wait for sockets", source: errno.into() })?;
-            self.tick();
+            let count = self.wait(&mut events, turns.least_sleep_ns())?;
             // Before answers set more requests free.
             self.notice_end();
             for at in 0..count {
@@ -198,9 +202,6 @@ impl Engine {
                     self.read(token);
                 }
                 self.send_due(1);
-            }
-            if count == 0 && self.options.spin_ns > 0 {
-                self.spin(next);
             }
         }
     }
@@ -231,16 +232,6 @@ impl Engine {
         at_ns.saturating_sub(self.start_ns)
     }
 
-    /// Spins until the next request may leave, if that is soon.
-    fn spin(&mut self, next: Option<u64>) {
-        self.tick();
-        let Some(until) = next.filter(|next| next.saturating_sub(self.now) <= self.options.spin_ns) else { return };
-        while self.now < until {
-            std::hint::spin_loop();
-            self.tick();
-        }
-    }
-
     /// When the next request of the ring is due.
     #[inline]
     pub(super) fn next_due_ns(&self) -> Option<u64> {
@@ -259,67 +250,8 @@ impl Engine {
         self.outcomes.slots() < self.bounds.share() + OUTCOMES_RESERVE
     }
 
-    /// When the next request may leave; 0: at once, `None`: when something happens.
-    fn next_release_ns(&self) -> Option<u64> {
-        if self.closing.is_some() {
-            return None;
-        }
-        let held = self.next_held_ns();
-        if self.options.pace == Pace::Max {
-            let any = held.is_some() || !self.jobs.is_empty();
-            if !any || !self.bounds.has_room() || self.is_paused() {
-                return None;
-            }
-            if self.counting_is_behind() {
-                return Some(self.now + COUNTING_WAIT_NS);
-            }
-            let not_before = self.bounds.rate_at(self.now).max(self.start_ns);
-            if not_before > self.now {
-                return Some(not_before);
-            }
-            // What can leave now has been tried: there is more in the ring only if the batch was full.
-            return if self.jobs.is_empty() || self.is_full() { held } else { Some(0) };
-        }
-        let due =
-            if self.options.loop_model == LoopModel::Closed || self.is_full() { None } else { self.next_due_ns() };
-        match (due, held) {
-            (Some(due), Some(held)) => Some(due.min(held)),
-            (due, held) => due.or(held),
-        }
-    }
-
-    /// How long nothing is to be done, given when the next request may leave.
-    fn wait_ns(&mut self, next: Option<u64>) -> u64 {
-        if !self.unread.is_empty() {
-            return 0;
-        }
-        let mut until = self.now + WAIT_MAX_NS;
-        let mut sooner = |at: Option<u64>| until = until.min(at.unwrap_or(u64::MAX));
-        sooner(next);
-        sooner(self.deadlines.next_ns());
-        if self.closing.is_none() {
-            sooner(self.slots.next_reopen_ns());
-            if self.options.pace == Pace::Recorded {
-                sooner(self.news.peek().ok().and_then(|news| self.opens_at_ns(news)));
-            }
-        }
-        if self.jobs.is_empty() {
-            if !self.jobs.is_abandoned() {
-                sooner(Some(self.now + self.wait_unknown_ns));
-                self.wait_unknown_ns = (self.wait_unknown_ns * 2).min(WAIT_UNKNOWN_NS_MAX);
-            }
-        } else {
-            self.wait_unknown_ns = WAIT_UNKNOWN_NS;
-            if self.closing.is_some() {
-                // There is more to shed, or the results are behind.
-                sooner(Some(self.now + WAIT_UNKNOWN_NS));
-            }
-        }
-        until.saturating_sub(self.now)
-    }
-
     /// Stops sending when the run was stopped or a budget is used up.
-    fn notice_end(&mut self) {
+    pub(super) fn notice_end(&mut self) {
         let reason = match self.closing {
             Some(Shed::Stopped) => return,
             // A stop also ends what a budget left under way.
@@ -361,6 +293,7 @@ impl Engine {
     fn show_counts(&mut self) {
         if self.dispatched > 0 {
             self.counters.dispatched.fetch_add(std::mem::take(&mut self.dispatched), Ordering::Relaxed);
+            self.counters.made_room.fetch_add(std::mem::take(&mut self.made_room), Ordering::Relaxed);
         }
         let parked = (self.lives.parked() + self.slots.queued()) as u64;
         if parked != self.parked_shown {
@@ -386,7 +319,7 @@ impl Engine {
     }
 
     /// When a connection is to be asked for; an end comes with the request after it.
-    fn opens_at_ns(&self, news: &SlotNews) -> Option<u64> {
+    pub(super) fn opens_at_ns(&self, news: &SlotNews) -> Option<u64> {
         match news {
             SlotNews::Begins { due_ns, .. } => {
                 let due_ns = self.view.run_ns(*due_ns)?;

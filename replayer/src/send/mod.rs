@@ -22,6 +22,7 @@ mod options;
 mod poll;
 mod slots;
 mod table;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -123,6 +124,8 @@ pub struct Counters {
     pub real_time_threads: AtomicU64,
     /// How often one of them gave way since results piled up.
     pub gave_way: AtomicU64,
+    /// Requests that left later than they could, so that there is time for results.
+    pub made_room: AtomicU64,
     /// The fullest of the queues behind the outcomes, in percent.
     pub behind_percent: AtomicU64,
     /// Kept answers whose body was left out because `kept_bytes_max` were held.

@@ -7,6 +7,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
+use rustix::thread::{ClockId, clock_nanosleep_relative};
 
 use crate::error::ReplayError;
 
@@ -17,12 +18,17 @@ pub(super) struct Poll {
     epoll: OwnedFd,
 }
 
-/// What a wait found. It stays on its thread, since the kernel's structure could hold a pointer.
+/// What a wait found, of at most so many sockets. It stays on its thread, since the kernel's structure could hold a pointer.
 pub(super) struct Events(Vec<Event>);
 
 impl Events {
     pub(super) fn new() -> Self {
         Self(Vec::with_capacity(EVENTS_MAX))
+    }
+
+    /// Whether there may be more than these.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= EVENTS_MAX
     }
 
     /// One of the events.
@@ -48,6 +54,13 @@ impl Poll {
     /// Asks the kernel to wake this thread on the nanosecond (timer slack is 50 µs otherwise).
     pub(super) fn be_punctual() -> Result<(), ReplayError> {
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1)).map_err(failed("set the timer slack"))
+    }
+
+    /// Sleeps for so long, or until a signal comes: no socket wakes this thread.
+    pub(super) fn rest(for_ns: u64) {
+        let nanos = i64::try_from(for_ns).unwrap_or(i64::MAX);
+        let timeout = Timespec { tv_sec: nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 };
+        let _ = clock_nanosleep_relative(ClockId::Monotonic, &timeout);
     }
 
     pub(super) fn add(&self, socket: impl AsFd, token: u64) -> Result<(), Errno> {

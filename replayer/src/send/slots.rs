@@ -20,7 +20,9 @@ pub(super) struct Slots {
     /// Slots that were left without a connection, by the instant at which the next one is to be asked for.
     reopens: BinaryHeap<Reverse<(u64, u64)>>,
     policy: Policy,
-    /// Requests that wait for a busy connection.
+    /// Requests that wait for a connection.
+    waiting: usize,
+    /// Of these, for a busy one.
     queued: usize,
     /// Slots whose connection was asked for and whose first request has not come yet.
     ahead: usize,
@@ -102,7 +104,12 @@ pub(super) enum Freed {
 
 impl Slots {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { slots: HashMap::new(), reopens: BinaryHeap::new(), policy, queued: 0, ahead: 0 }
+        Self { slots: HashMap::new(), reopens: BinaryHeap::new(), policy, waiting: 0, queued: 0, ahead: 0 }
+    }
+
+    /// Requests that wait for a connection.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Requests that wait for a busy connection.
@@ -180,6 +187,11 @@ impl Slots {
         }
     }
 
+    /// Whether a connection of a slot is free.
+    pub(super) fn has_idle(&self, id: u64) -> bool {
+        self.slots.get(&id).is_some_and(|slot| !slot.idle.is_empty())
+    }
+
     /// The connection that a pipelined request could be written behind.
     pub(super) fn current(&self, id: u64) -> Option<u32> {
         self.slots.get(&id).and_then(|slot| slot.current)
@@ -196,6 +208,7 @@ impl Slots {
             slot.claimed += 1;
         }
         slot.waiting.push_back(Waiting { job, queued, behind });
+        self.waiting += 1;
     }
 
     /// Whether a request that joins the last one that waits would be parked, and not under way.
@@ -214,6 +227,7 @@ impl Slots {
         let slot = self.slots.entry(id).or_insert_with(|| Slot::new(target));
         slot.claimed += 1;
         let last = promoted.len().saturating_sub(1);
+        self.waiting += promoted.len();
         for (number, job) in promoted.rev().enumerate() {
             slot.waiting.push_front(Waiting { job, queued: false, behind: number < last });
         }
@@ -266,6 +280,7 @@ impl Slots {
         let mut taken = Vec::new();
         while slot.waiting.front().is_some_and(|next| taken.is_empty() || next.behind) {
             let Some(next) = slot.waiting.pop_front() else { break };
+            self.waiting -= 1;
             if next.queued {
                 self.queued -= 1;
             } else if taken.is_empty() {
@@ -348,7 +363,9 @@ impl Slots {
             let taken: VecDeque<Waiting> = taken;
             taken
         });
-        all.collect()
+        let all: Vec<Waiting> = all.collect();
+        self.waiting -= all.len();
+        all
     }
 
     #[cfg(test)]

@@ -1,0 +1,82 @@
+//! Requests that are due so soon after each other that answers wake nobody in between.
+
+use std::sync::OnceLock;
+
+use super::*;
+
+const GAP_NS: u64 = 200_000;
+const REQUESTS: usize = 2_000;
+
+/// What a target knows of one answer: instants of the engine's clock before and after it was written.
+type Written = Arc<Mutex<Vec<(u64, u64)>>>;
+
+/// One client's requests, one after the other on one connection.
+fn run(options: SendOptions) -> (Vec<Box<Job>>, Vec<(u64, u64)>) {
+    let clock = Arc::new(OnceLock::<Clock>::new());
+    let written = Written::new(Mutex::new(vec![(0, 0); REQUESTS]));
+    let (of_target, notes) = (Arc::clone(&clock), Arc::clone(&written));
+    let address = target(move |_, mut socket| {
+        let mut heads = std::io::BufReader::new(socket.try_clone().unwrap());
+        let mut line = String::new();
+        let mut number = 0;
+        while std::io::BufRead::read_line(&mut heads, &mut line).is_ok_and(|count| count > 0) {
+            if line.starts_with("GET") {
+                number = path(&line)[1..].parse::<usize>().unwrap();
+            }
+            if line == "\r\n" {
+                let before = of_target.get().unwrap().now_ns();
+                if socket.write_all(OK).is_err() {
+                    return;
+                }
+                notes.lock().unwrap()[number] = (before, of_target.get().unwrap().now_ns());
+            }
+            line.clear();
+        }
+    });
+    let (rig, mut ring, mut news) = rig(options, address);
+    clock.set(rig.engine.clock).unwrap();
+    let start_ns = rig.engine.start_ns;
+    let jobs = (0..REQUESTS).map(|number| {
+        let head = format!("GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n");
+        job(number as u64 * GAP_NS, 1, head.as_bytes())
+    });
+    feed(jobs.collect(), &mut ring, Some(&mut news));
+    drop((ring, news));
+    let (jobs, _) = rig.run();
+    let of_run = |(from, to): &(u64, u64)| (from.saturating_sub(start_ns), to.saturating_sub(start_ns));
+    let written = written.lock().unwrap().iter().map(of_run).collect();
+    (jobs, written)
+}
+
+#[test]
+fn an_answer_has_the_instant_at_which_it_arrived_and_not_at_which_it_was_read() {
+    let (jobs, written) = run(options());
+    let mut before_the_next = 0;
+    for (pair, (from, to)) in jobs.windows(2).zip(written) {
+        let [job, next] = pair else { unreachable!() };
+        let (done, first) = (job.progress.done_ns, job.progress.first_byte_ns.unwrap());
+        assert!(
+            from <= done && first <= done && job.progress.written_ns.unwrap() <= first,
+            "{:?} {from}",
+            job.progress
+        );
+        let next_left = next.progress.dispatched_ns.unwrap();
+        if to < next_left {
+            assert!(done <= next_left, "written until {to}, done at {done}, the next one left at {next_left}");
+            before_the_next += 1;
+        }
+    }
+    assert!(before_the_next > REQUESTS / 2, "a target that is too slow to say anything: {before_the_next}");
+}
+
+#[test]
+fn an_answer_that_nobody_read_yet_keeps_no_connection_busy() {
+    let (jobs, written) = run(SendOptions { when_busy: WhenBusy::Shed, ..options() });
+    let mut shed_for_nothing = 0;
+    for (pair, (_, to)) in jobs.windows(2).zip(written) {
+        let [before, job] = pair else { unreachable!() };
+        let is_shed = job.progress.shed.is_some() && before.progress.shed.is_none();
+        shed_for_nothing += usize::from(is_shed && to + GAP_NS / 10 < job.progress.done_ns);
+    }
+    assert!(shed_for_nothing < REQUESTS / 100, "{shed_for_nothing} requests were shed although the answer was there");
+}
