@@ -343,7 +343,7 @@ impl Planned {
             say(
                 Level::Info,
                 &format!(
-                    "note: {} recorded connections were idle for long beside more than a million others, and are replayed as two",
+                    "note: {} connections were idle for long beside more than a million others; those that were used again are replayed as two",
                     units::count(summary.connections_forgotten)
                 ),
             );

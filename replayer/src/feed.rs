@@ -80,8 +80,9 @@ pub struct Feed {
     view: View,
 }
 
-/// Client, copy, session, connection.
-type SlotKey = (u32, u32, u32, u64);
+/// Client, copy, session, connection, target: what a recorded connection carried for several hosts goes to several targets,
+/// each with a connection of its own.
+type SlotKey = (u32, u32, u32, u64, u16);
 
 #[derive(Clone, Copy)]
 struct Slot {
@@ -235,7 +236,7 @@ impl Feed {
         let client = self.clients.get(entry.client as usize).copied();
         let position = self.position;
         self.position += 1;
-        let key = (entry.client, entry.copy, record.session, record.connection);
+        let key = (entry.client, entry.copy, record.session, record.connection, record.template.target);
         let next_in_slot_ns = if is_warped {
             Some(due_ns.saturating_add(WARPED_IDLE_NS))
         } else {
@@ -318,7 +319,7 @@ impl Feed {
         })
     }
 
-    /// The slot of a connection of a life.
+    /// The slot of a connection of a life to a target.
     fn slot(&mut self, key: SlotKey, due_ns: u64, is_last: bool, is_warped: bool) -> u64 {
         if due_ns >= self.sweep_due_ns {
             self.sweep_due_ns = due_ns.saturating_add(SWEEP_NS);

@@ -26,7 +26,7 @@ pub struct Job {
     pub due_ns: u64,
     /// Index of the target that it goes to.
     pub target: u16,
-    /// The client's connection that it belongs on: one (client, copy, recorded connection), never used twice in a run.
+    /// The client's connection that it belongs on: one (client, copy, recorded connection, target), never used twice in a run.
     pub slot: u64,
     /// When the next request of the same slot is due; `None` for the last one.
     pub next_in_slot_ns: Option<u64>,

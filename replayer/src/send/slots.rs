@@ -1,7 +1,7 @@
 //! Who may use which connection, who waits for one, and when one is made ahead of need.
 //!
-//! A slot is one (client, copy, recorded connection): its requests share connections with nobody else. It is remembered
-//! only while something of it is open, under way or to come. Nothing here connects or writes.
+//! A slot is one (client, copy, recorded connection, target): its requests share connections with nobody else. It is
+//! remembered only while something of it is open, under way or to come. Nothing here connects or writes.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -144,6 +144,7 @@ impl Slots {
     /// clock); otherwise it was held. `behind`: it may be written behind what its connection is busy with.
     pub(super) fn route(&mut self, job: &Job, fresh: bool, next_due_ns: Option<u64>, behind: bool) -> Route {
         let slot = self.slots.entry(job.slot).or_insert_with(|| Slot::new(job.target));
+        debug_assert_eq!(slot.target, job.target, "a connection leads to one target");
         if fresh {
             slot.come(next_due_ns, &mut self.ahead);
         } else {

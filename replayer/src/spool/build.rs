@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashSet};
 use formats::session::{Session, Wanted};
 
 use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
-use super::connections::{Connections, Last};
+use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
 use super::pages::{Closed, Page, Pages, Place};
 use super::record::{NEXT_AT, Record};
@@ -211,7 +211,12 @@ impl<'a> Builder<'a> {
         let at_ns = chosen.at_ns;
         self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
         let (client, endpoint) = (chosen.client, chosen.endpoint);
-        let key = (chosen.session, chosen.connection);
+        let key = ConnectionKey {
+            client,
+            session: chosen.session,
+            connection: chosen.connection,
+            target: chosen.template.target,
+        };
         let end_ns = chosen.end_ns.unwrap_or(at_ns);
         self.summary.recorded += 1;
         self.summary.sealed += u64::from(chosen.template.sealed);
@@ -223,13 +228,13 @@ impl<'a> Builder<'a> {
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
-                .patch(before.client, before.place, NEXT_AT, &at_ns.to_le_bytes())
+                .patch(client, before.place, NEXT_AT, &at_ns.to_le_bytes())
                 .map_err(|source| self.failed("write", source))?;
         }
         let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
         let added = self.pages.add(client, &record, is_warped, &mut closed);
         let place = added.map_err(|source| self.failed("write", source))?;
-        self.connections.set(key, Last { client, place, at_ns, end_ns });
+        self.connections.set(key, Last { place, at_ns, end_ns });
 
         if is_warped {
             self.plan.pooled(at_ns);
@@ -331,7 +336,6 @@ impl<'a> Builder<'a> {
             trace_decision: chosen.trace_decision,
             trace_generation: self.trace_generation,
             first_in_trace,
-            first_on_connection: before.is_none(),
             pipelined: before.is_some_and(|before| before.end_ns > at_ns),
             to: chosen.to,
             template: chosen.template,

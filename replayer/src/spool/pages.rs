@@ -95,7 +95,8 @@ impl Pages {
         let offset = open.bytes.len();
         let place = Place::Open(open.number, offset);
         record.write(&mut open.bytes);
-        open.connections.push(((record.session, record.connection), offset));
+        let (session, connection, target) = (record.session, record.connection, record.template.target);
+        open.connections.push((ConnectionKey { client, session, connection, target }, offset));
         open.first_ns = open.first_ns.min(record.at_ns);
         open.last_ns = open.last_ns.max(record.at_ns);
         if alone || open.bytes.len() >= PAGE_BYTES {

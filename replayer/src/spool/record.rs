@@ -17,8 +17,7 @@ const HAS_AFTER: u8 = 4;
 const EXPECTS_CONTINUE: u8 = 8;
 const PIPELINED: u8 = 16;
 const TO_HEAD: u8 = 32;
-const FIRST_ON_CONNECTION: u8 = 64;
-const SEALED: u8 = 128;
+const SEALED: u8 = 64;
 /// Stands for no decision about a trace, which is 0 or 1 otherwise.
 const UNDECIDED: u8 = 2;
 /// Bytes of a mark.
@@ -29,7 +28,7 @@ const MARK_BYTES: usize = 13;
 pub struct Record {
     /// First byte of the request.
     pub at_ns: u64,
-    /// First byte of the next request on the same connection.
+    /// First byte of the next request of the same client on the same connection to the same target.
     pub next_ns: Option<u64>,
     /// Last byte of the answer, if it came whole.
     pub end_ns: Option<u64>,
@@ -55,9 +54,8 @@ pub struct Record {
     pub trace_generation: u32,
     /// Whether no earlier request has the same recorded trace.
     pub first_in_trace: bool,
-    /// Whether it is the first request of its connection.
-    pub first_on_connection: bool,
-    /// It was sent before the answer to the one before it on its connection had ended.
+    /// It was sent before the answer to the one before it had ended: that of the same client on the same connection to the
+    /// same target.
     pub pipelined: bool,
     /// What the answer's framing depends on.
     pub to: ResponseTo,
@@ -91,7 +89,6 @@ impl Record {
             (self.template.expects_continue, EXPECTS_CONTINUE),
             (self.pipelined, PIPELINED),
             (self.to == ResponseTo::Head, TO_HEAD),
-            (self.first_on_connection, FIRST_ON_CONNECTION),
             (self.template.sealed, SEALED),
         ];
         out.put_u8(flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag));
@@ -176,7 +173,6 @@ impl Record {
             trace_decision,
             trace_generation,
             first_in_trace: has(FIRST_IN_TRACE),
-            first_on_connection: has(FIRST_ON_CONNECTION),
             pipelined: has(PIPELINED),
             to: if has(TO_HEAD) { ResponseTo::Head } else { ResponseTo::Other },
             template,
@@ -243,7 +239,6 @@ mod tests {
             trace_decision: None,
             trace_generation: 8,
             first_in_trace: false,
-            first_on_connection: false,
             pipelined: false,
             to: ResponseTo::Other,
             template: Template { target: 6, head: Bytes::from_static(b"GET / HTTP/1.1\r\n"), ..Template::default() },
@@ -254,7 +249,6 @@ mod tests {
             trace: Some(TraceContext { trace_id: [1; 16], parent_id: [2; 8], flags: 3 }),
             trace_decision: Some(false),
             first_in_trace: true,
-            first_on_connection: true,
             pipelined: true,
             to: ResponseTo::Head,
             template: Template {

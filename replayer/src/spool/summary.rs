@@ -29,7 +29,7 @@ pub struct Summary {
     pub open: Vec<u64>,
     /// Connections that the recording had.
     pub connections: u64,
-    /// Recorded connections that were taken for two, because too many were open at once.
+    /// Connections of lives that were taken for over because too many were open at once.
     pub connections_forgotten: u64,
     /// Bytes to be sent, without trace headers.
     pub bytes: u64,

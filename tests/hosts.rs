@@ -1,0 +1,238 @@
+//! Whatever hosts were recorded, each request gets to its own target and nowhere else: from connections that carried requests
+//! for several hosts, or of several clients, as behind a proxy or a load balancer; through a proxy; with recorded absolute
+//! targets.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod scripted;
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scripted::tls::Authority;
+use scripted::{OK, line, read_head, session, target, tls};
+use serde_json::{Value, json};
+use support::{Said, folder, inside, reenact_says, run_json, text};
+
+/// What came to a target, and on which connection: by its client's address.
+type Came = (&'static str, SocketAddr, What);
+
+/// All that came to tarin this order.
+type Log = Arc<Mutex<Vec<Came>>>;
+
+#[derive(Debug, Clone)]
+enum What {
+    Connection,
+    Head(String),
+    End,
+}
+
+impl What {
+    fn head(&self) -> Option<&str> {
+        match self {
+            Self::Head(head) => Some(head),
+            Self::Connection | Self::End => None,
+        }
+    }
+
+    /// The last part of a head's path, or what became of the connection.
+    fn word(&self) -> &str {
+        match self {
+            Self::Connection => "made",
+            Self::Head(head) => path(head).rsplit_once('/').unwrap().1,
+            Self::End => "over",
+        }
+    }
+}
+
+/// A target that notes what comes and answers 200.
+fn keeper(name: &'static str, log: &Log) -> String {
+    let log = Arc::clone(log);
+    let address = target(move |mut socket| {
+        let Ok(peer) = socket.peer_addr() else { return };
+        let note = |what| log.lock().unwrap().push((name, peer, what));
+        note(What::Connection);
+        while let Some(head) = read_head(&mut socket) {
+            note(What::Head(String::from_utf8(head).unwrap()));
+            if socket.write_all(OK).is_err() {
+                break;
+            }
+        }
+        note(What::End);
+    });
+    format!("http://{address}")
+}
+
+/// Takes the heads that came to a target out of what came to all.
+fn heads(log: &Log, name: &str) -> Vec<String> {
+    let mut log = log.lock().unwrap();
+    let own = log.extract_if(.., |one| one.0 == name);
+    own.filter_map(|one| one.2.head().map(str::to_owned)).collect()
+}
+
+fn path(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap()
+}
+
+/// A request of a client on connection 7, for `HOST/PATH`.
+fn on_seven(at_ms: u64, end_ms: u64, client: u64, url: &str) -> String {
+    let (host, _) = url.split_once('/').unwrap();
+    let mut line: Value = serde_json::from_str(&line(at_ms, client, "GET", &format!("/{url}"))).unwrap();
+    line["client"] = json!(format!("named-{client:016x}"));
+    line["connection"] = json!(7);
+    line["request"]["headers"] = json!([["Host", host], ["Authorization", "Bearer s3cret"]]);
+    line["instants_ns"]["response_end"] = json!(end_ms * 1_000_000 + 1);
+    line.to_string()
+}
+
+/// One connection with ten requests, for two hosts by turns.
+fn by_turns(folder: &Path) -> PathBuf {
+    let url = |number: u64| format!("{}.example/{number}", if number.is_multiple_of(2) { "a" } else { "b" });
+    let lines: Vec<String> = (0..10).map(|number| on_seven(number * 30, number * 30, 1, &url(number))).collect();
+    session(folder, "s", &lines)
+}
+
+#[track_caller]
+fn replay(session: &Path, out: &Path, more: &[&str]) -> (Said, Value) {
+    let (session, path) = (text(session), text(out));
+    let said = reenact_says(["replay", &session, "--out", &path].iter().chain(more));
+    assert_eq!(said.code, 0, "{more:?}: {said:?}");
+    let run = run_json(out);
+    assert!(run["completed"] == run["planned"] && run["errors"] == json!({}), "{more:?}: {run:#}");
+    (said, run)
+}
+
+#[test]
+fn hosts_of_one_connection_go_to_their_own_targets() {
+    let folder = folder();
+    let session = by_turns(folder.path());
+    let expected =
+        |host: &str, first: u64| [0, 2, 4, 6, 8].map(|turn| format!("/{host}.example/{}", first + turn)).to_vec();
+    for (number, more) in [
+        &[][..],
+        &["--keep-host"],
+        &["--when-busy", "queue"],
+        &["--rate", "max"],
+        &["--rate", "max", "--when-busy", "shed"],
+        &["--loop-model", "causal"],
+        &["--loop-model", "closed"],
+        &["--method", "warp"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let log = Log::default();
+        let maps = [("a", &log), ("b", &log)].map(|(name, log)| format!("{name}.example={}", keeper(name, log)));
+        let all = [&["--map", &*maps[0], "--map", &*maps[1]], *more].concat();
+        let (_, run) = replay(&session, &inside(&folder, &number.to_string()), &all);
+        for (name, first) in [("a", 0), ("b", 1)] {
+            let mut paths: Vec<String> = heads(&log, name).iter().map(|head| path(head).to_owned()).collect();
+            paths.sort();
+            assert_eq!(paths, expected(name, first), "{more:?}");
+        }
+        if more.contains(&"queue") || more.contains(&"max") {
+            assert_eq!(run["connections"]["opened"], 2, "{more:?}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_counts_recorded_connections_once_and_those_of_the_run_for_each_target() {
+    let folder = folder();
+    let session = text(&by_turns(folder.path()));
+    let plan = |maps: &[&str]| -> Value {
+        let said = reenact_says(["plan", &session, "--json"].iter().chain(maps));
+        let plan: Value = serde_json::from_str(&said.out).unwrap();
+        json!([plan["recorded_connections"], plan["peak"]["connections"]])
+    };
+    assert_eq!(plan(&[]), json!([1, 1]));
+    assert_eq!(plan(&["--target", "http://x", "--map", "b.example=http://y"]), json!([1, 2]));
+}
+
+/// A target that does not answer a connection's first request before another is there, or half a second has passed; and
+/// what came so.
+fn patient() -> (String, Arc<Mutex<Vec<String>>>) {
+    let behind = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&behind);
+    let address = target(move |mut socket| {
+        if read_head(&mut socket).is_none() {
+            return;
+        }
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        if let Some(head) = read_head(&mut socket) {
+            kept.lock().unwrap().push(path(&String::from_utf8(head).unwrap()).to_owned());
+            socket.write_all(OK).unwrap();
+        }
+        socket.write_all(OK).unwrap();
+    });
+    (format!("http://{address}"), behind)
+}
+
+#[test]
+fn requests_are_pipelined_behind_those_to_their_own_target() {
+    let folder = folder();
+    let urls = ["a.example/0", "b.example/1", "a.example/2", "b.example/3"];
+    let lines: Vec<String> = (0..).zip(urls).map(|(number, url)| on_seven(number * 20, 300 + number, 1, url)).collect();
+    let session = session(folder.path(), "s", &lines);
+    for when_busy in ["extra", "queue"] {
+        let ((a, at_a), (b, at_b)) = (patient(), patient());
+        let (a, b) = (format!("a.example={a}"), format!("b.example={b}"));
+        let more = ["--map", &a, "--map", &b, "--when-busy", when_busy];
+        let (_, run) = replay(&session, &inside(&folder, when_busy), &more);
+        let behind = [at_a, at_b].map(|behind| behind.lock().unwrap().clone());
+        assert_eq!(behind, [["/a.example/2"], ["/b.example/3"]], "{when_busy}");
+        assert_eq!(run["connections"]["opened"], 2);
+    }
+}
+
+#[test]
+fn what_was_recorded_for_https_is_not_sent_in_clear_text_beside_http() {
+    let folder = folder();
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let (log, (address, heard)) = (Log::default(), tls::keeper(authority.server("localhost", |_| {})));
+    let (a, ca) = (format!("a.example={}", keeper("a", &log)), text(&authority.file));
+    let b = format!("b.example=https://localhost:{}", address.port());
+    replay(&by_turns(folder.path()), &inside(&folder, "run"), &["--map", &a, "--map", &b, "--tls-ca", &ca]);
+    let heads = heads(&log, "a");
+    assert!(heads.len() == 5 && heads.iter().all(|head| head.starts_with("GET /a.example/")), "{heads:?}");
+    let heard = heard.lock().unwrap();
+    let mut heads = heard.iter().map(|one| &one.head);
+    assert!(
+        heads.len() == 5 && heads.all(|head| head.starts_with("GET /b.example/") && head.contains("Bearer s3cret"))
+    );
+}
+
+#[test]
+fn connections_are_made_before_their_first_request_and_end_with_their_last_one() {
+    let folder = folder();
+    // The second connection is made half a second before its first request.
+    let times = [0, 1_900, 2_000, 3_000];
+    let urls = ["a.example/first", "a.example/last", "b.example/first", "b.example/last"];
+    let hosts = times.iter().zip(urls).map(|(at, url)| on_seven(*at, *at, 1, url));
+    let hosts = session(folder.path(), "hosts", &hosts.collect::<Vec<_>>());
+    let of = [(1, "a.example/first"), (1, "a.example/last"), (2, "a.example/first"), (2, "a.example/last")];
+    let clients = times.iter().zip(of).map(|(at, (client, url))| on_seven(*at, *at, client, url));
+    let clients = session(folder.path(), "clients", &clients.collect::<Vec<_>>());
+    for (session, name) in [(hosts, "to two targets"), (clients, "of two clients")] {
+        let log = Log::default();
+        let maps = [("a", &log), ("b", &log)].map(|(name, log)| format!("{name}.example={}", keeper(name, log)));
+        let more = ["--map", &maps[0], "--map", &maps[1], "--when-busy", "queue"];
+        replay(&session, &inside(&folder, name), &more);
+        let log = log.lock().unwrap();
+        // Others were made to see that the targets are there.
+        let is_used = |peer| log.iter().any(|one| one.1 == peer && one.2.head().is_some());
+        let used: Vec<&Came> = log.iter().filter(|one| is_used(one.1)).collect();
+        let peers: BTreeSet<SocketAddr> = used.iter().map(|one| one.1).collect();
+        assert_eq!(peers.len(), 2, "{name}: {used:?}");
+        let find = |is_first: bool, word: &str| {
+            let is_it = |one: &&Came| (one.1 == used[0].1) == is_first && one.2.word() == word;
+            used.iter().position(is_it).unwrap_or_else(|| panic!("{name}: no {word}: {used:?}"))
+        };
+        assert!(find(false, "made") < find(true, "last"), "{name}: {used:?}");
+        assert!(find(true, "over") < find(false, "last"), "{name}: {used:?}");
+    }
+}
