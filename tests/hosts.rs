@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scripted::tls::Authority;
-use scripted::{OK, line, read_head, session, target, tls};
+use scripted::{OK, gets, line, proxy, read_head, session, target, tls};
 use serde_json::{Value, json};
 use support::{Said, folder, inside, reenact_says, run_json, text};
 
 /// What came to a target, and on which connection: by its client's address.
 type Came = (&'static str, SocketAddr, What);
 
-/// All that came to tarin this order.
+/// All that came to targets, in this order.
 type Log = Arc<Mutex<Vec<Came>>>;
 
 #[derive(Debug, Clone)]
@@ -235,4 +235,72 @@ fn connections_are_made_before_their_first_request_and_end_with_their_last_one()
         assert!(find(false, "made") < find(true, "last"), "{name}: {used:?}");
         assert!(find(true, "over") < find(false, "last"), "{name}: {used:?}");
     }
+}
+
+#[test]
+fn through_a_proxy_requests_lead_to_the_target_whatever_was_recorded() {
+    let folder = folder();
+    let urls = [("GET", "http://prod.example:1234/a?b"), ("GET", "ftp://prod.example/c"), ("GET", "//prod.example/d")];
+    let urls = urls.into_iter().chain([("GET", "/e"), ("OPTIONS", "*"), ("OPTIONS", "http://prod.example")]);
+    let lines = (0..).zip(urls).map(|(number, (method, url))| {
+        let mut line: Value = serde_json::from_str(&line(number * 20, 1, method, url)).unwrap();
+        let fields = [["Host", "prod.example"], ["proxy-authorization", "Basic cmVjb3JkZWQ="], ["X", "y"]];
+        line["request"]["headers"] = json!(fields);
+        line.to_string()
+    });
+    let session = session(folder.path(), "s", &lines.collect::<Vec<_>>());
+    let log = Log::default();
+    let to = keeper("target", &log);
+    let authority = to.strip_prefix("http://").unwrap();
+    let (proxy, asked) = proxy::forward(authority.parse().unwrap());
+    let (config, secret) = (inside(&folder, "c.toml"), inside(&folder, "login"));
+    std::fs::write(&config, "[[rewrite]]\nset_header = { Proxy-Authorization = 'Basic cnVsZQ==' }\n").unwrap();
+    std::fs::write(&secret, "robot:pass").unwrap();
+    let (proxy, config, secret) = (format!("http://{proxy}"), text(&config), format!("file:{}", secret.display()));
+    for (name, more, credentials) in [
+        ("nobody", &[][..], None),
+        ("ours", &["--proxy-auth", &secret], Some("Basic cm9ib3Q6cGFzcw==")),
+        ("a rule", &["--config", &config], Some("Basic cnVsZQ==")),
+        ("ours before a rule", &["--config", &config, "--proxy-auth", &secret], Some("Basic cm9ib3Q6cGFzcw==")),
+    ] {
+        let all = [&["--target", &to, "--proxy", &proxy], more].concat();
+        replay(&session, &inside(&folder, name), &all);
+        let mut asked = asked.lock().unwrap();
+        let lines: BTreeSet<String> =
+            asked.iter().map(|head| head.split_once(" HTTP/").unwrap().0.to_owned()).collect();
+        let expected = ["GET {}/a?b", "GET {}/c", "GET {}//prod.example/d", "GET {}/e", "OPTIONS {}"];
+        assert_eq!(lines, BTreeSet::from(expected.map(|line| line.replace("{}", &to))), "{name}");
+        for head in asked.drain(..) {
+            let said: Vec<&str> = head.lines().filter(|line| line.to_lowercase().starts_with("proxy-auth")).collect();
+            let said = said.iter().map(|line| line.split_once(": ").unwrap().1);
+            assert_eq!(said.collect::<Vec<_>>(), Vec::from_iter(credentials), "{name}: {head}");
+            assert!(head.contains(&format!("\r\nHost: {authority}\r\n")), "{head}");
+        }
+        let got = heads(&log, "target").concat();
+        assert!(got.contains("OPTIONS * HTTP/1.1") && !got.contains("roxy-"), "{name}: {got}");
+    }
+    // Without a proxy nobody has a use for credentials that were for one.
+    replay(&session, &inside(&folder, "direct"), &["--target", &to]);
+    let got = heads(&log, "target").concat();
+    assert!(got.matches("\r\nX: y\r\n").count() == 6 && !got.to_lowercase().contains("proxy-auth"), "{got}");
+}
+
+#[test]
+fn a_recorded_host_is_not_kept_on_the_way_through_a_proxy() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 20);
+    let authority = Authority::new(inside(&folder, "ca.pem"));
+    let (address, heard) = tls::keeper(authority.server("localhost", |_| {}));
+    let (proxy, asked) = proxy::forward(address);
+    let (proxy, out, ca) = (format!("http://{proxy}"), inside(&folder, "run"), text(&authority.file));
+    let keep = ["--keep-host", "--proxy", &proxy, "--tls-ca", &ca, "--target"];
+    let secured = format!("https://localhost:{}", address.port());
+    let (path, run) = (text(&session), text(&out));
+    let said = reenact_says(["replay", &path, "--out", &run].iter().chain(&keep).chain(&["http://localhost:1"]));
+    assert!(said.code == 2 && said.err.contains("--keep-host") && said.err.contains("--proxy"), "{said:?}");
+    assert!(asked.lock().unwrap().is_empty() && !out.exists());
+    // In a tunnel nobody reads it on the way.
+    replay(&session, &out, &[&keep[..], &[&*secured]].concat());
+    let heard = heard.lock().unwrap();
+    assert!(heard.len() == 20 && heard.iter().all(|one| one.head.contains("\r\nHost: recorded.invalid\r\n")));
 }

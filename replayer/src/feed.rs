@@ -3,6 +3,8 @@
 //! It is the only place that knows both the plan and the engines' queues. It waits when it is far enough ahead, never for
 //! an answer; being behind shows as lag of the requests, and is counted by the engines.
 
+mod proxied;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
@@ -20,7 +22,6 @@ use crate::rewrite::{CopyFacts, Opened, Secrets};
 use crate::send::{SlotNews, Stop};
 use crate::spans::HeadBudget;
 use crate::spool::{DueEntry, DueReader, Record, Spool};
-use crate::target::{Proxy, Target};
 use crate::tempo::{Tempo, View};
 
 /// How far ahead of their due instants requests are made ready.
@@ -266,7 +267,7 @@ impl Feed {
         let mut opened = Opened::default();
         let body = template.render(&copy_facts, &self.secrets, &mut head, &mut opened);
         if let Some(target) = self.facts.targets.get(usize::from(template.target)).filter(|one| one.absolute_form()) {
-            opened.shift(ask_proxy(target, &mut head));
+            proxied::ask(target, &mut head, &mut opened);
         }
         self.facts.contexts.append_fields(&fresh, &mut head);
         let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
@@ -421,25 +422,6 @@ fn push<T>(ring: &mut Producer<T>, item: T, start: &Start, stop: &Stop) -> bool 
 /// Which engine gets the requests of a life, before it is known how many there are.
 fn lane(client: u32, copy: u32) -> usize {
     client.wrapping_add(copy) as usize
-}
-
-/// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks. Returns how many bytes came
-/// before its path.
-fn ask_proxy(target: &Target, head: &mut Vec<u8>) -> usize {
-    let mut added = 0;
-    if let Some(at) = head.iter().position(|byte| *byte == b' ').map(|space| space + 1)
-        && head.get(at) == Some(&b'/')
-    {
-        let origin = format!("http://{}", target.authority).into_bytes();
-        added = origin.len();
-        head.splice(at..at, origin);
-    }
-    if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
-        head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.reveal());
-        head.extend_from_slice(b"\r\n");
-    }
-    added
 }
 
 impl PartialEq for Cursor {

@@ -16,17 +16,27 @@ use crate::outcome::Failure;
 pub(super) fn targets(args: &ReplayArgs, rewriter: &Rewriter) -> Result<Vec<Target>, Failure> {
     let overrides: Vec<Override> = args.resolve.iter().map(|one| one.parse()).collect::<Result<_, ReplayError>>()?;
     let proxy = proxy(args)?;
-    let target = |given: &str| {
+    let target = |given: &str| -> Result<Target, Failure> {
         let target = Target::parse(given)?;
         let target = match &proxy {
             Some(proxy) => target.through(Arc::clone(proxy))?,
             None => target,
         };
+        if args.load.keep_host && target.absolute_form() {
+            return Err(keeps_no_host(given));
+        }
         let mut target = target.look_up(&overrides)?;
         target.check_allowed(&args.allow)?;
         Ok(target)
     };
-    rewriter.targets().iter().map(|one| target(&one.given).map_err(|error: ReplayError| error.into())).collect()
+    rewriter.targets().iter().map(|one| target(&one.given)).collect()
+}
+
+/// What a proxy is asked for in clear text decides the Host that it sends (RFC 9112 §3.2.2), and must be the target: with the
+/// recorded one it would lead to where the recording came from.
+fn keeps_no_host(target: &str) -> Failure {
+    Failure::new(format!("--keep-host means nothing on the way to {target} through a proxy, which makes Host anew"))
+        .hint("leave out one of --keep-host and --proxy; to an https:// target the proxy only leads, and Host is kept")
 }
 
 fn proxy(args: &ReplayArgs) -> Result<Option<Arc<Proxy>>, Failure> {

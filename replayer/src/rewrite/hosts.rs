@@ -231,9 +231,18 @@ fn lower(bytes: Option<&[u8]>) -> Cow<'_, str> {
 
 /// Where the authority of `http://authority/path` stands; `None` for whatever is no such URL.
 pub(super) fn authority_at(url: &[u8]) -> Option<Range<usize>> {
-    let starts = |scheme: &&[u8]| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let start = [&b"http://"[..], b"https://"].into_iter().find(starts)?.len();
-    let rest = url.get(start..)?;
+    let is = |at: &Range<usize>, scheme: &str| {
+        url.get(..at.start).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
+    any_authority_at(url).filter(|at| is(at, "http://") || is(at, "https://"))
+}
+
+/// The same for whatever scheme (RFC 3986 §3.1).
+pub(crate) fn any_authority_at(url: &[u8]) -> Option<Range<usize>> {
+    let of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let scheme = url.iter().position(|byte| !of_scheme(byte)).filter(|len| *len > 0)?;
+    let rest = url.get(scheme..)?.strip_prefix(b"://")?;
+    let start = url.len() - rest.len();
     let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     Some(start..start + len)
 }
