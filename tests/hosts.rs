@@ -9,6 +9,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -204,6 +205,37 @@ fn what_was_recorded_for_https_is_not_sent_in_clear_text_beside_http() {
     assert!(
         heads.len() == 5 && heads.all(|head| head.starts_with("GET /b.example/") && head.contains("Bearer s3cret"))
     );
+}
+
+#[test]
+fn sockets_are_told_apart_and_from_localhost() {
+    let folder = folder();
+    let hosts = ["a", "b", "c"];
+    let lines = (0..).zip(hosts.iter().cycle()).take(9);
+    let lines = lines.map(|(number, host)| on_seven(number * 20, number * 20, 1, &format!("{host}.example/{number}")));
+    let session = session(folder.path(), "s", &lines.collect::<Vec<_>>());
+    let log = Log::default();
+    let port = keeper("c", &log).rsplit_once(':').unwrap().1.to_owned();
+    let [a, b] = ["a", "b"].map(|host| (inside(&folder, host), Arc::<Mutex<Vec<String>>>::default()));
+    for (path, heads) in [&a, &b] {
+        let (listener, heads) = (UnixListener::bind(path).unwrap(), Arc::clone(heads));
+        std::thread::spawn(move || {
+            for mut socket in listener.incoming().map(Result::unwrap) {
+                while let Some(head) = read_head(&mut socket) {
+                    heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+                    socket.write_all(OK).unwrap();
+                }
+            }
+        });
+    }
+    let maps = [format!("a.example=unix:{}", text(&a.0)), format!("b.example=unix:{}", text(&b.0))];
+    let c = format!("c.example=http://localhost:{port}");
+    replay(&session, &inside(&folder, "run"), &["--map", &maps[0], "--map", &maps[1], "--map", &c]);
+    let [at_a, at_b] = [&a, &b].map(|(_, heads)| heads.lock().unwrap().clone());
+    for (host, heads) in hosts.iter().zip([at_a, at_b, heads(&log, "c")]) {
+        let own = heads.iter().filter(|head| head.starts_with(&format!("GET /{host}.example/")));
+        assert_eq!((own.count(), heads.len()), (3, 3), "{host}: {heads:?}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub enum RewriteError {
         why: String,
     },
     /// No target.
-    #[error("the target `{given}` is not http://HOST[:PORT] or https://HOST[:PORT]: {why}")]
+    #[error("the target `{given}` is not http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH: {why}")]
     Target {
         /// As given.
         given: String,
