@@ -208,6 +208,23 @@ fn what_was_recorded_for_https_is_not_sent_in_clear_text_beside_http() {
 }
 
 #[test]
+fn whom_an_absolute_target_names_is_not_loaded_without_leave() {
+    let folder = folder();
+    let log = Log::default();
+    let to = keeper("recorded", &log);
+    let authority = to.strip_prefix("http://").unwrap().replace("127.0.0.1", "localhost");
+    let urls = [("GET", format!("http://robot:pass@{authority}/x")), ("CONNECT", authority)];
+    for (number, (method, url)) in urls.iter().enumerate() {
+        let lines = [line(0, 1, method, url), line(5, 1, "GET", "/")];
+        let session = text(&session(folder.path(), &number.to_string(), &lines));
+        let said = reenact_says(["replay", &session, "--target", &to, "--out", &text(&inside(&folder, "run"))]);
+        assert!(said.code == 2 && said.err.contains("is the recorded origin (localhost:"), "{url}: {said:?}");
+        assert!(!said.err.contains("pass"), "{said:?}");
+    }
+    assert_eq!(heads(&log, "recorded"), Vec::<String>::new());
+}
+
+#[test]
 fn sockets_are_told_apart_and_from_localhost() {
     let folder = folder();
     let hosts = ["a", "b", "c"];
