@@ -273,6 +273,22 @@ fn the_originals_of_a_pool_are_pipelined_as_recorded_and_their_copies_are_not() 
     }
 }
 
+#[test]
+fn a_connection_ends_with_any_of_the_fields_that_say_so() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    let address = target(|mut socket| {
+        let answer = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+        if read_head(&mut socket).is_some() && socket.write_all(answer).is_ok() {
+            // A request that still comes is taken, and not answered.
+            read_head(&mut socket);
+        }
+    });
+    let out = inside(&folder, "run");
+    let (_, result) = is_answered(&mut replay(&session, &format!("http://{address}"), &out, &[]), &out);
+    assert!(result["connections"]["opened"].as_u64().unwrap() >= 70, "{}", result["connections"]);
+}
+
 const CREDENTIALS: &str = "robot:hunter2-and-more";
 
 /// A replay through this proxy with our credentials.
