@@ -297,7 +297,8 @@ pub enum ErrorKind {
     Truncated,
     /// The answer was not whole in time.
     Timeout,
-    /// The answer is no HTTP/1 that can be read in one way.
+    /// The answer is no HTTP/1 that can be read in one way, or an upgrade (101), which was not recorded: what was recorded as
+    /// one is left out.
     Protocol,
     /// The run was stopped before the answer was whole.
     Stopped,

@@ -223,8 +223,8 @@ impl Exchange {
                         capture.head(head, framing);
                     }
                     if status == 101 {
-                        // What follows is another protocol, which nobody here speaks.
-                        return Read::Whole { reusable: false, said_close: true };
+                        // What follows is another protocol, which nobody here speaks: what was recorded as one is not sent.
+                        return Read::Unreadable;
                     }
                 }
                 Step::End if self.job.progress.status.is_some() => {
