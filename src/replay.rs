@@ -50,9 +50,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let json = args.results.json;
     // Standard output is the stream's alone then.
     let is_streamed = args.live.json_stream.as_deref() == Some(Path::new("-"));
-    let replay = Replay::check(args)?;
-    replay.report_problems();
-    let replayed = replay.send()?;
+    let replayed = Replay::check(args, Say::Problems)?.send()?;
     if json {
         let json = serde_json::to_string(&replayed.result);
         let json = json.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
@@ -85,6 +83,15 @@ impl Replayed {
     }
 }
 
+/// What a check says besides its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Say {
+    /// What is wrong with sessions, rules and maps.
+    Problems,
+    /// Nothing: it was said before, or nobody asked.
+    Nothing,
+}
+
 /// A replay whose every condition is met.
 pub(crate) struct Replay {
     args: ReplayArgs,
@@ -105,7 +112,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
-    pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
+    pub(crate) fn check(args: ReplayArgs, say: Say) -> Result<Self, Failure> {
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
@@ -130,6 +137,10 @@ impl Replay {
             true => Planned::find_or_make(&args.load, preparation)?,
             false => Planned::make(&args.load, preparation, true)?.0,
         };
+        // Before what may follow from them: a map that nothing matches, say, leaves its requests to another target.
+        if say == Say::Problems {
+            planned.report_problems();
+        }
         if !args.allow_origin {
             let origins = || planned.spool.summary.origins.iter().map(String::as_str);
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
@@ -145,7 +156,7 @@ impl Replay {
                 .hint("look at it with `reenact plan`; send it all the same without --require-shape"));
         }
         decide_unsafe(args.load.unsafe_methods, &planned)?;
-        connect::probe(&targets, &dial)?;
+        connect::probe(&targets, &planned.spool.summary.targets, &dial)?;
         let peak = planned.spool.summary.peak_open();
         let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
@@ -169,11 +180,6 @@ impl Replay {
             watched,
             thresholds,
         })
-    }
-
-    /// Says what is wrong with the sessions.
-    pub(crate) fn report_problems(&self) {
-        self.planned.report_problems();
     }
 
     /// Of what is to be sent.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scripted::tls::Authority;
-use scripted::{OK, gets, line, proxy, read_head, session, target, tls};
+use scripted::{OK, gets, line, nobody, proxy, read_head, session, target, tls};
 use serde_json::{Value, json};
 use support::{Said, folder, inside, reenact_says, run_json, text};
 
@@ -222,6 +222,33 @@ fn whom_an_absolute_target_names_is_not_loaded_without_leave() {
         assert!(!said.err.contains("pass"), "{said:?}");
     }
     assert_eq!(heads(&log, "recorded"), Vec::<String>::new());
+}
+
+#[test]
+fn a_map_that_nothing_matches_is_said_and_its_target_may_be_away() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 20);
+    let to = keeper("target", &Log::default());
+    let away = nobody();
+    let typo = format!("recorded.invaild=http://{away}");
+    let warning = "warning: --map recorded.invaild=…: no recorded request was for it";
+    // Also of a spool that was kept, when nothing is read again.
+    let spools = inside(&folder, "spools");
+    std::fs::create_dir(&spools).unwrap();
+    let spools = text(&spools);
+    let reuse = ["--map", &typo, "--spool", &spools, "--reuse-spool"];
+    let warp = ["--map", &typo, "--method", "warp"];
+    for (out, more) in [("plain", &reuse[..2]), ("made", &reuse), ("found", &reuse), ("warp", &warp)] {
+        let (said, run) = replay(&session, &inside(&folder, out), &[&["--target", &to], more].concat());
+        assert!(said.err.contains(warning) && run["notices"].to_string().contains("recorded.invaild"), "{said:?}");
+    }
+    // What is said of it is what to look at when the requests' own target is away.
+    let (session, away) = (text(&session), format!("http://{away}"));
+    let said = reenact_says(["replay", &session, "--target", &away, "--map", &typo]);
+    let at = |words: &str| said.err.find(words).unwrap_or_else(|| panic!("no `{words}`: {said:?}"));
+    assert!(said.code == 2 && at(warning) < at("error: cannot connect to the target"), "{said:?}");
+    let said = reenact_says(["replay", &session, "--target", &to, "--map", &format!("recorded.invalid={away}")]);
+    assert!(said.code == 2 && said.err.contains("cannot connect to the target"), "{said:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::text;
 use crate::cli::{AbArgs, ReplayArgs, UnsafeMethods};
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
-use crate::replay::Replay;
+use crate::replay::{Replay, Say};
 use crate::signals::Signals;
 
 /// A pair of which a run was invalid is made once more.
@@ -100,10 +100,8 @@ impl Maker {
         let mut facts = None;
         for target in [&args.before, &args.after] {
             replay.load.target = Some(target.clone());
-            let checked = Replay::check(replay.clone())?;
-            if facts.is_none() {
-                checked.report_problems();
-            }
+            let say = if facts.is_none() { Say::Problems } else { Say::Nothing };
+            let checked = Replay::check(replay.clone(), say)?;
             // Whoever was asked about unsafe methods, and said yes, is not asked again.
             replay.load.unsafe_methods = replay.load.unsafe_methods.or(Some(UnsafeMethods::Send));
             facts = Some(Facts { plan_hash: checked.plan_hash().to_owned(), seconds: checked.seconds() });
@@ -168,7 +166,7 @@ impl Maker {
         }
         let mut args = self.args.clone();
         (args.load.target, args.results.out) = (Some(target.clone()), Some(repeat.out.clone()));
-        let replayed = Replay::check(args).and_then(Replay::send);
+        let replayed = Replay::check(args, Say::Nothing).and_then(Replay::send);
         if self.interrupted.load(Ordering::Relaxed) {
             return Some(Ended::Interrupted);
         }

@@ -64,9 +64,10 @@ pub(super) fn dial(args: &ReplayArgs) -> DialOptions {
     DialOptions { connect_timeout: args.connect_timeout, sources: args.bind.clone(), tls, ..options }
 }
 
-/// Targets that nobody answers at are an error of usage, not of every single request.
-pub(super) fn probe(targets: &[Target], options: &DialOptions) -> Result<(), Failure> {
-    for target in targets {
+/// Targets that nobody answers at are an error of usage, not of every single request. Those of which none is asked for, with
+/// so many `requests` of each, may be away.
+pub(super) fn probe(targets: &[Target], requests: &[u64], options: &DialOptions) -> Result<(), Failure> {
+    for (target, _) in targets.iter().zip(requests).filter(|(_, requests)| **requests > 0) {
         Dialer::probe(target.clone(), options.clone())?;
     }
     Ok(())

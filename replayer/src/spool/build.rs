@@ -242,8 +242,9 @@ impl<'a> Builder<'a> {
             let page = self.closed.pop();
             if let (Some(page), Place::Stored(page_at)) = (page, place) {
                 let (page_len, ordinal, response_ns) = (page.len, record.number, record.response_ns());
+                let target = record.template.target;
                 self.warped
-                    .push(&Warped { at_ns, page_at, page_len, client, ordinal, endpoint, response_ns })
+                    .push(&Warped { at_ns, page_at, page_len, client, ordinal, endpoint, target, response_ns })
                     .map_err(|source| self.failed("write", source))?;
             }
         } else {
@@ -272,7 +273,7 @@ impl<'a> Builder<'a> {
             if !self.plan.is_in(self.options.shard, client, life.copy, 0) {
                 continue;
             }
-            self.summary.plan(endpoint, due_ns, response_ns);
+            self.summary.plan(endpoint, record.template.target, due_ns, response_ns);
             self.summary.bytes += bytes;
             let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
             match before.and_then(|before| self.plan.due_ns(client, life, before.end_ns)) {
@@ -399,7 +400,7 @@ impl<'a> Builder<'a> {
             self.summary.planned += 1;
             (self.watch)(Seen::Planned { endpoint, due_ns });
             if self.plan.is_in(self.options.shard, client, copy, ordinal) {
-                self.summary.plan(endpoint, due_ns, one.response_ns);
+                self.summary.plan(endpoint, one.target, due_ns, one.response_ns);
                 self.summary.bytes += u64::from(page_len);
                 self.due.push(DueEntry { due_ns, page_at, copy, page_len, client, shift_ns: 0 })?;
             }

@@ -156,7 +156,7 @@ mod tests {
         store.complete().unwrap();
         let mut summary = Summary::default();
         for due_ns in 0..pages {
-            summary.plan(3, due_ns * 1_000_000, Some(due_ns + 7));
+            summary.plan(3, 1, due_ns * 1_000_000, Some(due_ns + 7));
         }
         summary.origins.insert("http://a".into());
         summary.gaps.push(formats::model::Gap {

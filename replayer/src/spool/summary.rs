@@ -21,6 +21,8 @@ pub struct Summary {
     pub planned: u64,
     /// Requests of this shard.
     pub requests: u64,
+    /// The same by the number of their target, as far as there are any.
+    pub targets: Vec<u64>,
     /// Lives of clients that send at least one of them.
     pub recorded: u64,
     /// Of this shard, requests due in each second of the run.
@@ -150,8 +152,12 @@ impl Summary {
     }
 
     /// Counts one planned request of this shard.
-    pub(crate) fn plan(&mut self, endpoint: u32, due_ns: u64, response_ns: Option<u64>) {
+    pub(crate) fn plan(&mut self, endpoint: u32, target: u16, due_ns: u64, response_ns: Option<u64>) {
         self.requests += 1;
+        grow(&mut self.targets, usize::from(target));
+        if let Some(count) = self.targets.get_mut(usize::from(target)) {
+            *count += 1;
+        }
         let second = usize::try_from(due_ns / 1_000_000_000).unwrap_or(usize::MAX).min(SECONDS_MAX - 1);
         grow(&mut self.seconds, second);
         if let Some(count) = self.seconds.get_mut(second) {

@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, TryGetError};
 use super::store::Store;
 
 /// Bytes of one.
-const BYTES: u32 = 40;
+const BYTES: u32 = 42;
 /// Read at once.
 const READ: u32 = 1_024;
 /// No response time.
@@ -23,6 +23,7 @@ pub(super) struct Warped {
     pub(super) client: u32,
     pub(super) ordinal: u32,
     pub(super) endpoint: u32,
+    pub(super) target: u16,
     pub(super) response_ns: Option<u64>,
 }
 
@@ -46,6 +47,7 @@ impl WarpedList {
         for word in [one.page_len, one.client, one.ordinal, one.endpoint] {
             line.put_u32_le(word);
         }
+        line.put_u16_le(one.target);
         self.store.append(line).map(|_| ())
     }
 
@@ -75,5 +77,6 @@ fn read(from: &mut impl Buf) -> Result<Warped, TryGetError> {
         client: from.try_get_u32_le()?,
         ordinal: from.try_get_u32_le()?,
         endpoint: from.try_get_u32_le()?,
+        target: from.try_get_u16_le()?,
     })
 }
