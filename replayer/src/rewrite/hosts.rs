@@ -236,7 +236,9 @@ fn lower(bytes: Option<&[u8]>) -> Cow<'_, str> {
 
 /// Where the authority of `http://authority/path` stands; `None` for whatever is no such URL.
 pub(super) fn authority_at(url: &[u8]) -> Option<Range<usize>> {
-    let is = |at: &Range<usize>, scheme: &str| url.get(..at.start).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()));
+    let is = |at: &Range<usize>, scheme: &str| {
+        url.get(..at.start).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
     any_authority_at(url).filter(|at| is(at, "http://") || is(at, "https://"))
 }
 

@@ -121,7 +121,8 @@ impl Opened {
         self.head.retain_mut(|at| {
             if at.end > gone.start || at.start >= gone.end {
                 let is_gone = !gone.is_empty() && gone.start <= at.start && at.end <= gone.end;
-                *at = if at.start < gone.start { at.start } else { moved(at.start) }..moved(at.end);
+                let start = if at.start < gone.start { at.start } else { moved(at.start) };
+                *at = start..moved(at.end);
                 return !is_gone;
             }
             true

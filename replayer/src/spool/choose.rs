@@ -86,7 +86,8 @@ impl Found {
         if matches!(exchange.protocol, Protocol::Http2 | Protocol::Http3) {
             head::values(request, ":authority").for_each(|authority| self.note_authority(authority));
         } else if let Some(line) = head::request_line(request) {
-            let named = if line.method == b"CONNECT" { Some(0..line.target.len()) } else { any_authority_at(line.target) };
+            let named =
+                if line.method == b"CONNECT" { Some(0..line.target.len()) } else { any_authority_at(line.target) };
             if let Some(authority) = named.and_then(|at| line.target.get(at)) {
                 // Credentials before the host are none of it, and are shown nowhere.
                 self.note_authority(authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default());
