@@ -146,8 +146,14 @@ impl Replay {
         }
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         connect::probe(&targets, &dial)?;
-        let peak = planned.spool.summary.peak_open();
-        let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
+        let (surely, about) = (planned.spool.summary.surely_open, planned.spool.summary.peak_open());
+        let ways = ways(&targets, &dial);
+        let demand = Demand {
+            connections_peak: surely,
+            same_address_peak: surely.div_ceil(ways),
+            connections_estimate: about,
+            same_address_estimate: about.div_ceil(ways),
+        };
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.

@@ -131,6 +131,14 @@ pub enum ReplayError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// What the spool says is not what was written into it.
+    #[error("the spool {} is damaged", place.display())]
+    SpoolDamaged {
+        /// The folder in which it was kept, or that of its files.
+        place: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
     /// A sealed value cannot be opened.
     #[error("cannot open the sealed value in {place} of exchange {seq} of {}", session.display())]
     Sealed {
@@ -257,6 +265,7 @@ impl ReplayError {
             Self::Spool { .. } => {
                 "check the directory given with --spool (default: the system's temporary folder)".into()
             }
+            Self::SpoolDamaged { .. } => "if it was kept there, remove it: the next run makes it again".into(),
             Self::Sealed { source, .. } => return source.hint().map(str::to_owned),
             Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,

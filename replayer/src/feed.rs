@@ -19,7 +19,7 @@ use crate::plan::{Client, Life, Plan};
 use crate::rewrite::{CopyFacts, Opened, Secrets};
 use crate::send::{SlotNews, Stop};
 use crate::spans::HeadBudget;
-use crate::spool::{DueEntry, DueReader, Record, Spool};
+use crate::spool::{DueEntry, DueReader, Record, Spool, WARPED_IDLE_NS, damaged};
 use crate::target::{Proxy, Target};
 use crate::tempo::{Tempo, View};
 
@@ -31,9 +31,6 @@ const AHEAD_BYTES_MAX: usize = 128 << 20;
 const POLL_NS: u64 = 5_000_000;
 /// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
 const COPIED_BODY_BYTES: usize = 4 * 1024;
-/// A connection of a client that is warped is taken for over when it had no request for so long: which of its requests is
-/// the last one is not known ahead.
-const WARPED_IDLE_NS: u64 = 30_000_000_000;
 /// How often such connections are looked for.
 const SWEEP_NS: u64 = 5_000_000_000;
 
@@ -177,7 +174,10 @@ impl Feed {
             }
             self.note_now(&start);
         }
-        Ok(())
+        if self.position == self.facts.planned {
+            return Ok(());
+        }
+        Err(damaged(&format!("it holds {} requests and not {}", self.position, self.facts.planned)))
     }
 
     /// The next request in the order of due instants.
@@ -211,7 +211,7 @@ impl Feed {
         let is_warped = self.plan.is_warped(entry.client);
         let life = Life { copy: entry.copy, shift_ns: entry.shift_ns };
         let mut records = Vec::new();
-        while let Some(record) = Record::take(&mut page) {
+        while let Some(record) = Record::take(&mut page)? {
             let due_ns =
                 if is_warped { Some(entry.due_ns) } else { self.plan.due_ns(entry.client, life, record.at_ns) };
             if let Some(due_ns) = due_ns {
@@ -236,10 +236,15 @@ impl Feed {
         let position = self.position;
         self.position += 1;
         let key = (entry.client, entry.copy, record.session, record.connection);
-        let next_in_slot_ns = if is_warped {
-            Some(due_ns.saturating_add(WARPED_IDLE_NS))
-        } else {
-            record.next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next))
+        let is_in_place = is_warped && self.plan.is_in_place(entry.copy, record.at_ns, due_ns);
+        let next_in_slot_ns = match record.next_ns {
+            next_ns if !is_warped => next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next)),
+            // Of a connection with one request so are all copies.
+            None if is_in_place || record.first_on_connection => None,
+            Some(next) if is_in_place => {
+                Some(due_ns.saturating_add(self.plan.timing().speed.shrink(next.saturating_sub(record.at_ns))))
+            }
+            _ => Some(due_ns.saturating_add(WARPED_IDLE_NS)),
         };
         let slot = self.slot(key, due_ns, next_in_slot_ns.is_none(), is_warped);
         let mut fresh = self.facts.contexts.of(&Origin {
@@ -301,7 +306,7 @@ impl Feed {
             slot,
             next_in_slot_ns,
             // Copies that were drawn one by one follow nothing on their connection.
-            pipelined: record.pipelined && (!is_warped || self.plan.is_in_place(entry.copy, record.at_ns, due_ns)),
+            pipelined: record.pipelined && (!is_warped || is_in_place),
             life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
             life_ends_ns,
             number: record.number,

@@ -21,10 +21,14 @@ const OTHERS_SHARE_MAX: f64 = 0.25;
 /// What a plan asks of the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Most connections that are needed at once.
+    /// Most connections that are surely needed at once.
     pub connections_peak: u64,
     /// Most of them to one address and port.
     pub same_address_peak: u64,
+    /// Most connections with those of pools, which nobody can tell but by an estimate.
+    pub connections_estimate: u64,
+    /// Most of them to one address and port.
+    pub same_address_estimate: u64,
 }
 
 /// How late this machine wakes a thread that waits for an instant, in microseconds.
@@ -92,7 +96,7 @@ impl HealthError {
 /// Measures timers for `length_ns`, and looks whether the machine has what the plan demands.
 ///
 /// # Errors
-/// When the run cannot work: descriptors below the demand even at the hard limit, or fewer ports than connections to one
+/// When the run surely cannot work: descriptors below the demand even at the hard limit, or fewer ports than connections to one
 /// address. What cannot be read is not held against the machine.
 pub fn preflight(machine: &Machine, clock: &Clock, length_ns: u64, demand: &Demand) -> Result<Preflight, HealthError> {
     let mut notices = enough(machine, demand)?;
@@ -141,7 +145,12 @@ fn enough(machine: &Machine, demand: &Demand) -> Result<Vec<String>, HealthError
         if needed > limit {
             return Err(HealthError::Descriptors { needed, limit });
         }
-        if tight(needed, limit) {
+        let needed = needed.max(demand.connections_estimate.saturating_add(DESCRIPTORS_MARGIN));
+        if needed > limit {
+            notices.push(format!(
+                "the plan may need about {needed} descriptors at once, and this process may have {limit}: how long connections of pools stay open is an estimate"
+            ));
+        } else if tight(needed, limit) {
             notices
                 .push(format!("the plan needs about {needed} of the {limit} descriptors that this process may have"));
         }
@@ -151,8 +160,13 @@ fn enough(machine: &Machine, demand: &Demand) -> Result<Vec<String>, HealthError
         if needed > limit {
             return Err(HealthError::Ports { needed, limit });
         }
+        let needed = needed.max(demand.same_address_estimate);
         let used = machine.sockets().unwrap_or(0);
-        if tight(needed.saturating_add(used), limit) {
+        if needed > limit {
+            notices.push(format!(
+                "the plan may need about {needed} connections to one address at once, and this machine has {limit} ports for that: how long connections of pools stay open is an estimate"
+            ));
+        } else if tight(needed.saturating_add(used), limit) {
             notices.push(format!(
                 "the plan needs about {needed} of the {limit} ports of this machine, on which {used} sockets are open already"
             ));

@@ -108,7 +108,8 @@ fn what_cannot_be_read_is_named_and_not_zero_by_silence() {
     [SECOND_NS, 2 * SECOND_NS].into_iter().for_each(|now| sampler.sample(now, 0));
     let unread = ["/proc/self/task", "/proc/stat", "/proc/self/fd", "/proc/net/sockstat", "/proc/self/status"];
     assert_eq!(sampler.generator().unread, unread);
-    assert!(preflight(&machine, &Clock::start(), 0, &Demand { connections_peak: 9, same_address_peak: 9 }).is_ok());
+    let demand = Demand { connections_peak: 9, same_address_peak: 9, ..Demand::default() };
+    assert!(preflight(&machine, &Clock::start(), 0, &demand).is_ok());
 }
 
 #[test]
@@ -132,9 +133,22 @@ fn rows_over_time_are_bounded_and_keep_what_was_worst() {
 fn a_plan_that_cannot_work_is_refused_and_a_tight_one_is_said() {
     let files = Files::new();
     let look = |connections_peak, same_address_peak| {
-        let demand = Demand { connections_peak, same_address_peak };
+        let demand = Demand { connections_peak, same_address_peak, ..Demand::default() };
         preflight(&files.machine(), &Clock::start(), 0, &demand).map(|found| found.notices)
     };
+    // What is only an estimate is said, and refuses nothing.
+    let demand = Demand { connections_estimate: 90_000, same_address_estimate: 80_000, ..Demand::default() };
+    let found = preflight(&files.machine(), &Clock::start(), 0, &demand).unwrap();
+    assert!(
+        found.notices[0].contains("about 90064 descriptors at once, and this process may have 4096"),
+        "{:?}",
+        found.notices
+    );
+    assert!(
+        found.notices[1].contains("about 80000 connections to one address at once, and this machine has 28232 ports"),
+        "{:?}",
+        found.notices
+    );
     assert_eq!(look(3_000, 3_000), Ok(vec![]));
     assert_eq!(
         look(4_032, 0).unwrap(),

@@ -248,12 +248,6 @@ impl Plan {
         copy < rounds && self.timing.run_ns(self.timing.round_ns(copy).saturating_add(at_ns)) == Some(due_ns)
     }
 
-    /// Copies that anything has at most, the original included.
-    #[must_use]
-    pub fn copies_at_most(&self) -> u64 {
-        u64::from(factor::copies(self.options.profile.largest(), 0))
-    }
-
     /// Whether `shard` sends this life of `client`; of a client that is warped each exchange goes its own way.
     #[must_use]
     pub fn is_in(&self, shard: Shard, client: u32, copy: u32, ordinal: u64) -> bool {

@@ -226,14 +226,17 @@ pub fn start(
     }
     let steps = run.plan.profile().steps(run.plan.timing().end_ns);
     let feed = {
-        let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
+        let (stop, place) = (Arc::clone(&stop), run.spool.place().to_owned());
         let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let feed = feed.within(budget).at(Arc::clone(&tempo));
         let start = Start { clock, at_ns: start_ns, at_once };
         spawn("feed", move || {
-            let failed = |source| ReplayError::Spool { doing: "read", directory, source };
-            feed.run(start, &stop).map_err(failed)
+            use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+            feed.run(start, &stop).map_err(|source| match source.kind() {
+                InvalidData | UnexpectedEof => ReplayError::SpoolDamaged { place, source },
+                _ => ReplayError::Spool { doing: "read", directory: place, source },
+            })
         })?
     };
     let measure = MeasureOptions {
@@ -285,8 +288,11 @@ pub fn start(
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
             let fed = joined(feed);
-            let known = Known { watched: target.finish(), ..known };
+            let mut known = Known { watched: target.finish(), ..known };
             let mut ended = ended?;
+            if let Err(error) = &fed {
+                known.result.notices.insert(0, format!("not everything was sent: {error}"));
+            }
             let (metrics, last) = (ended.metrics_sink.take(), ended.last_reading.take());
             let (mut result, spans) =
                 complete(known, ended, &counters, &dials, clock.wall(start_ns), &stop, tempo.changes());

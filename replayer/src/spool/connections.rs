@@ -21,6 +21,8 @@ pub(super) struct Last {
     pub(super) at_ns: u64,
     /// When its answer ended, or its request began if it never did.
     pub(super) end_ns: u64,
+    /// Whether it is the only one so far.
+    pub(super) is_first: bool,
 }
 
 /// What is remembered of connections.

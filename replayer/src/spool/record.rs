@@ -1,9 +1,12 @@
 //! One request in a page: its facts, then its bytes. Written and read by this process only, so it has no version.
 
+use std::io;
+
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
 
+use super::damaged;
 use crate::rewrite::{Mark, Placeholder, Template};
 
 /// No instant.
@@ -120,15 +123,24 @@ impl Record {
         out.iter_mut().skip(start).zip(length.to_le_bytes()).for_each(|(to, from)| *to = from);
     }
 
-    /// Takes the record at the front of a page; `None` when there is none that is whole.
-    pub fn take(page: &mut Bytes) -> Option<Self> {
-        let length = u32::from_le_bytes(page.get(..4)?.try_into().ok()?) as usize;
+    /// Takes the record at the front of a page; `None` at the page's end.
+    ///
+    /// # Errors
+    /// When what is left is no record: the file was changed.
+    pub fn take(page: &mut Bytes) -> io::Result<Option<Self>> {
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let length = page.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length)) as usize;
         if page.len() < length || length < NEXT_AT {
-            return None;
+            return Err(damaged("a request does not end where it should"));
         }
         let mut rest = page.split_to(length);
         rest.advance(NEXT_AT);
-        Self::read(&mut rest).ok()
+        match Self::read(&mut rest) {
+            Ok(record) if rest.is_empty() => Ok(Some(record)),
+            _ => Err(damaged("what should be a request is none")),
+        }
     }
 
     fn read(rest: &mut Bytes) -> Result<Self, TryGetError> {
@@ -158,7 +170,12 @@ impl Record {
         };
         let (head_marks, body_marks) = (read_marks(rest)?, read_marks(rest)?);
         let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?];
-        let [head, body] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
+        let [head_len, body_len] = lengths.map(|length| length as usize);
+        let (requested, available) = (head_len.saturating_add(body_len), rest.len());
+        if requested > available {
+            return Err(TryGetError { requested, available });
+        }
+        let (head, body) = (rest.split_to(head_len), rest.split_to(body_len));
         let expects_continue = has(EXPECTS_CONTINUE);
         let template = Template { target, head, head_marks, body, body_marks, expects_continue, sealed: has(SEALED) };
         Ok(Self {
@@ -273,13 +290,26 @@ mod tests {
         };
         let mut page = Vec::new();
         plain.write(&mut page);
+        let plain_len = page.len();
         full.write(&mut page);
         let mut left = Bytes::from(page.clone());
-        assert_eq!((Record::take(&mut left), Record::take(&mut left)), (Some(plain), Some(full)));
-        assert_eq!(Record::take(&mut left), None);
-        for cut in 0..page.len() {
-            let mut left = Bytes::copy_from_slice(&page[..cut]);
-            while Record::take(&mut left).is_some() {}
+        let mut take = || Record::take(&mut left).unwrap();
+        assert_eq!((take(), take(), take()), (Some(plain), Some(full), None));
+        let all = |page: &[u8]| {
+            let mut left = Bytes::copy_from_slice(page);
+            while Record::take(&mut left)?.is_some() {}
+            io::Result::Ok(())
+        };
+        for cut in (0..page.len()).filter(|cut| *cut != 0 && *cut != plain_len) {
+            assert_eq!(all(&page[..cut]).unwrap_err().kind(), io::ErrorKind::InvalidData, "cut at {cut}");
+        }
+        let zeroed = vec![0; page.len()];
+        assert!(all(&zeroed).is_err() && all(&[&page[..], &[0]].concat()).is_err());
+        // Lengths inside of a record that lead past its end.
+        for at in [28, 24] {
+            let mut changed = page.clone();
+            changed[page.len() - at] = 0xff;
+            assert!(all(&changed).is_err(), "changed {at} bytes before the end");
         }
     }
 }

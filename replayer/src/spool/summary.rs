@@ -25,8 +25,10 @@ pub struct Summary {
     pub recorded: u64,
     /// Of this shard, requests due in each second of the run.
     pub seconds: Vec<u64>,
-    /// Connections that are open in each second, as far as the recording tells.
+    /// Connections that are open in each second, as far as the recording tells; those of pools are an estimate.
     pub open: Vec<u64>,
+    /// Most of them in one second that are no estimate.
+    pub surely_open: u64,
     /// Connections that the recording had.
     pub connections: u64,
     /// Recorded connections that were taken for two, because too many were open at once.
@@ -182,47 +184,6 @@ impl Summary {
 fn grow(list: &mut Vec<u64>, at: usize) {
     if list.len() <= at {
         list.resize(at + 1, 0);
-    }
-}
-
-/// Counts of what begins and ends, from which what is open in each second follows.
-#[derive(Default)]
-pub(super) struct Spans {
-    changes: Vec<i64>,
-}
-
-impl Spans {
-    /// Something is there from one instant to another.
-    pub(super) fn add(&mut self, from_ns: u64, to_ns: u64) {
-        self.change(from_ns / 1_000_000_000, 1);
-        self.change(to_ns / 1_000_000_000 + 1, -1);
-    }
-
-    /// Something that ended at one instant ends at a later one.
-    pub(super) fn extend(&mut self, from_ns: u64, to_ns: u64) {
-        self.change(from_ns / 1_000_000_000 + 1, 1);
-        self.change(to_ns / 1_000_000_000 + 1, -1);
-    }
-
-    fn change(&mut self, second: u64, by: i64) {
-        let at = usize::try_from(second).unwrap_or(usize::MAX).min(SECONDS_MAX);
-        if self.changes.len() <= at {
-            self.changes.resize(at + 1, 0);
-        }
-        if let Some(change) = self.changes.get_mut(at) {
-            *change += by;
-        }
-    }
-
-    /// What is there in each of so many seconds, and `always` besides.
-    pub(super) fn open(&self, always: u64, seconds: usize) -> Vec<u64> {
-        let mut now = 0_i64;
-        let changes = self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len()));
-        let each = changes.map(|change| {
-            now += change;
-            always.saturating_add(u64::try_from(now).unwrap_or(0))
-        });
-        each.collect()
     }
 }
 
