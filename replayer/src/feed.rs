@@ -1,7 +1,10 @@
 //! The feed: reads the spool ahead of time and hands each request to its engine, in the order of due instants.
 //!
 //! It is the only place that knows both the plan and the engines' queues. It waits when it is far enough ahead, never for
-//! an answer; being behind shows as lag of the requests, and is counted by the engines.
+//! an answer; being behind shows as lag of the requests, and is counted by the engines. How far ahead that is, due instants
+//! say only where requests leave at them; in closed loop and at the highest pace what is made ready is counted instead.
+
+mod ahead;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -22,11 +25,10 @@ use crate::spans::HeadBudget;
 use crate::spool::{DueEntry, DueReader, Record, Spool, WARPED_IDLE_NS, damaged};
 use crate::target::{Proxy, Target};
 use crate::tempo::{Tempo, View};
+pub(crate) use ahead::AHEAD_REQUESTS_MAX;
+pub use ahead::Leaving;
+use ahead::{AHEAD_NS, LookAhead};
 
-/// How far ahead of their due instants requests are made ready.
-const AHEAD_NS: u64 = 1_000_000_000;
-/// Bytes of requests that are made ready and not yet due.
-const AHEAD_BYTES_MAX: usize = 128 << 20;
 /// How often a feed that has nothing to do looks again: the more it finds then, the less a request costs.
 const POLL_NS: u64 = 5_000_000;
 /// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
@@ -65,9 +67,7 @@ pub struct Feed {
     /// Decides which engine gets the request that was made ready last.
     lane: usize,
     position: u64,
-    /// Requests that are made ready and not yet due: when, and how many bytes.
-    ahead: VecDeque<(u64, usize)>,
-    ahead_bytes: usize,
+    ahead: LookAhead,
     loads: u64,
     budget: Option<HeadBudget>,
     /// Since due instant 0, where due instants are ignored.
@@ -103,8 +103,8 @@ pub struct Start {
     pub clock: Clock,
     /// Its reading at due instant 0.
     pub at_ns: u64,
-    /// Due instants are ignored but for their order: nothing is waited for but room in the queues.
-    pub at_once: bool,
+    /// What due instants say.
+    pub leaving: Leaving,
 }
 
 impl Feed {
@@ -133,8 +133,7 @@ impl Feed {
             sweep_due_ns: SWEEP_NS,
             lane: 0,
             position: 0,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
+            ahead: LookAhead::default(),
             loads: 0,
             budget: None,
             now_ns: None,
@@ -162,13 +161,11 @@ impl Feed {
     pub fn run(mut self, start: Start, stop: &Stop) -> io::Result<()> {
         let mut list = self.spool.due()?;
         self.note_now(&start);
-        while let Some(job) = self.next(&mut list)? {
+        while let Some(mut job) = self.next(&mut list)? {
             if !self.wait_for_room(job.due_ns, &start, stop) {
                 return Ok(());
             }
-            let bytes = job.head.len() + job.body.len();
-            self.ahead.push_back((job.due_ns, bytes));
-            self.ahead_bytes += bytes;
+            self.ahead.take(start.leaving, &mut job);
             if !self.hand_over(job, &start, stop) {
                 return Ok(());
             }
@@ -310,7 +307,8 @@ impl Feed {
             life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
             life_ends_ns,
             number: record.number,
-            recorded_end_ns: record.end_ns.map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
+            // Nobody waits for what is taken one by one.
+            recorded_end_ns: record.end_ns.filter(|_| !is_warped).map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
             after,
             head,
             body,
@@ -320,6 +318,7 @@ impl Feed {
             fresh,
             budgeted,
             progress: Progress::default(),
+            room: None,
         })
     }
 
@@ -355,7 +354,7 @@ impl Feed {
 
     /// Reads the clock where due instants say nothing about when requests leave.
     fn note_now(&mut self, start: &Start) {
-        if start.at_once && self.budget.is_some() {
+        if start.leaving == Leaving::AtOnce && self.budget.is_some() {
             self.now_ns = Some(start.clock.now_ns().saturating_sub(start.at_ns));
         }
     }
@@ -364,17 +363,15 @@ impl Feed {
     fn wait_for_room(&mut self, due_ns: u64, start: &Start, stop: &Stop) -> bool {
         loop {
             self.view.follow(&self.tempo);
-            let now = self.view.plan_ns(start.clock.now_ns().saturating_sub(start.at_ns));
             // What no budget is left for is shed without a wait.
-            let at_once = start.at_once || stop.is_spent();
-            while let Some((due, bytes)) = self.ahead.front().copied()
-                && (due < now || at_once)
-            {
-                self.ahead.pop_front();
-                self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes);
+            if stop.is_spent() {
+                self.ahead.forget();
+                return true;
             }
-            let far = !at_once && due_ns > now.saturating_add(self.ahead_ns());
-            if !far && self.ahead_bytes <= AHEAD_BYTES_MAX {
+            let now = self.view.plan_ns(start.clock.now_ns().saturating_sub(start.at_ns));
+            // Time that goes faster is fed as long ahead by the clock.
+            let ahead_ns = AHEAD_NS.saturating_mul(self.view.millionths().div_ceil(1_000_000).max(1));
+            if self.ahead.has_room(start.leaving, due_ns, now, now.saturating_add(ahead_ns)) {
                 return true;
             }
             if stop.is_draining() {
@@ -382,11 +379,6 @@ impl Feed {
             }
             start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
         }
-    }
-
-    /// How far ahead on the plan's time: time that goes faster is fed as long ahead by the clock.
-    fn ahead_ns(&self) -> u64 {
-        AHEAD_NS.saturating_mul(self.view.millionths().div_ceil(1_000_000).max(1))
     }
 
     /// Hands a request to its engine, waiting for room; false when the run is stopped or the engine is gone.
@@ -399,7 +391,8 @@ impl Feed {
             }
         }
         let Some(lane) = self.lanes.get_mut(self.lane % lanes) else { return false };
-        if let Some(slot) = self.opening.take() {
+        // In closed loop nobody knows yet when that will be: the engine asks when it does.
+        if let Some(slot) = self.opening.take().filter(|_| start.leaving != Leaving::AfterAnswers) {
             let news = SlotNews::Begins { slot, target: job.target, due_ns: job.due_ns };
             if !push(&mut lane.news, news, start, stop) {
                 return false;

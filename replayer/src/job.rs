@@ -60,6 +60,8 @@ pub struct Job {
     pub budgeted: Budgeted,
     /// What became of it so far.
     pub progress: Progress,
+    /// What it takes of the room ahead, until it may leave; `None` where due instants bound that.
+    pub room: Option<Room>,
 }
 
 impl Job {
@@ -251,6 +253,43 @@ impl Drop for Held {
     }
 }
 
+/// Requests that are made ready and may not leave yet, and their bytes; counted by the feed and its engines together.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Ahead {
+    /// Whether there may be another one.
+    #[must_use]
+    pub fn has_room(&self, requests_max: u64, bytes_max: u64) -> bool {
+        self.requests.load(Ordering::Relaxed) < requests_max && self.bytes.load(Ordering::Relaxed) <= bytes_max
+    }
+
+    /// One of so many bytes, for as long as the room is held.
+    #[must_use]
+    pub fn take(this: &Arc<Self>, bytes: u64) -> Room {
+        this.requests.fetch_add(1, Ordering::Relaxed);
+        this.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Room { ahead: Arc::clone(this), bytes }
+    }
+}
+
+/// What one request takes of it.
+#[derive(Debug)]
+pub struct Room {
+    ahead: Arc<Ahead>,
+    bytes: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.ahead.requests.fetch_sub(1, Ordering::Relaxed);
+        self.ahead.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Gives words to an enum, for files and screens.
 macro_rules! words {
     ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -400,6 +439,7 @@ pub(crate) mod tests {
             fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
             budgeted: Budgeted::Not,
             progress: Progress::default(),
+            room: None,
         })
     }
 

@@ -42,6 +42,7 @@ pub(super) fn blank() -> Job {
         fresh: Fresh { trace_id: [0; 16], span_id: [0; 8], parent_span_id: None, is_sampled: false },
         budgeted: Budgeted::Not,
         progress: Progress::default(),
+        room: None,
     }
 }
 

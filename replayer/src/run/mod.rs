@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::collect::{CollectOptions, Collector};
 use crate::dial::{DialCounters, DialOptions, Dialer};
 use crate::error::ReplayError;
-use crate::feed::{Feed, Lane, Start};
+use crate::feed::{AHEAD_REQUESTS_MAX, Feed, Lane, Leaving, Start};
 use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
@@ -36,7 +36,7 @@ use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
-use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
+use crate::send::{self, Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::{EndpointPlan, Spool, Summary};
 use crate::tempo::{Change, Tempo};
@@ -230,7 +230,12 @@ pub fn start(
         let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let feed = feed.within(budget).at(Arc::clone(&tempo));
-        let start = Start { clock, at_ns: start_ns, at_once };
+        let leaving = match (options.send.pace, options.send.loop_model) {
+            (Pace::Max, _) => Leaving::AtOnce,
+            (Pace::Recorded, send::LoopModel::Closed) => Leaving::AfterAnswers,
+            (Pace::Recorded, _) => Leaving::WhenDue,
+        };
+        let start = Start { clock, at_ns: start_ns, leaving };
         spawn("feed", move || {
             use std::io::ErrorKind::{InvalidData, UnexpectedEof};
             feed.run(start, &stop).map_err(|source| match source.kind() {
@@ -414,6 +419,12 @@ fn complete(
         notices.push(format!(
             "the feed waited {} ms because as many requests as may wait were waiting",
             stalled / 1_000_000
+        ));
+    }
+    let late = counters.came_late.load(Relaxed);
+    if late > 0 {
+        notices.push(format!(
+            "{late} requests were made ready over 10 ms after they could have left: in closed loop at most {AHEAD_REQUESTS_MAX} are made ready ahead, in the order of the plan"
         ));
     }
     if let Some(kept) = &answers {

@@ -223,6 +223,7 @@ impl Engine {
     fn hand_over(&mut self, mut job: Box<Job>) {
         job.progress.done_ns = self.of_run(self.now);
         self.lives.ended(&job, self.plan_now());
+        self.open_ahead();
         if let Err(PushError::Full(job)) = self.outcomes.push(job) {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
             self.counters.spans_lost.fetch_add(u64::from(job.progress.shed.is_none()), Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! A request's way onto a connection: from the ring or a wait, past the bounds, to its slot's connection.
 
+use std::sync::atomic::Ordering;
+
 use rustix::io::Errno;
 
 use super::capture::Capture;
@@ -10,6 +12,8 @@ use super::{LoopModel, Pace};
 use crate::dial::Failure;
 use crate::job::{Job, Progress, Shed};
 
+/// A request that came so long after it could have left is said to have come late.
+const LATE_NS: u64 = 10_000_000;
 /// A request that is not longer than one record of TLS is taken whole or not at all.
 const RECORD_BYTES_MAX: usize = 16_000;
 
@@ -103,11 +107,31 @@ impl Engine {
             return self.lives.arrive(job, self.plan_now());
         }
         let (slot, target, next) = (job.slot, job.target, self.next_in_slot(&job));
-        let free = self.lives.arrive(job, self.plan_now());
-        if free.is_none() {
-            self.slots.hold(slot, target, next);
+        let plan_now = self.plan_now();
+        let free = self.lives.arrive(job, plan_now);
+        match &free {
+            None => {
+                self.slots.hold(slot, target, next);
+                self.open_ahead();
+            }
+            Some(job) if self.options.loop_model == LoopModel::Closed && self.options.pace == Pace::Recorded => {
+                let came_late =
+                    plan_now > self.start_ns.saturating_add(job.progress.released_ns).saturating_add(LATE_NS);
+                self.counters.came_late.fetch_add(u64::from(came_late), Ordering::Relaxed);
+            }
+            Some(_) => {}
         }
         free
+    }
+
+    /// Asks for connections of requests whose release is known now, ahead of that.
+    pub(super) fn open_ahead(&mut self) {
+        while let Some((slot, plan_ns)) = self.lives.next_release() {
+            // In a pause nobody knows.
+            if let Some(since) = self.view.run_ns(plan_ns.saturating_sub(self.start_ns)) {
+                self.slots.expect(slot, self.start_ns.saturating_add(since));
+            }
+        }
     }
 
     fn next_in_slot(&self, job: &Job) -> Option<u64> {
@@ -125,6 +149,7 @@ impl Engine {
             self.lives.put_back(job);
             return false;
         }
+        job.room = None;
         self.leave_plan(&mut job);
         match route {
             Route::Queue => {

@@ -90,7 +90,8 @@ pub enum LoopModel {
         think_min_ns: u64,
     },
     /// For the answer that it depends on, and then for its recorded pause. Its due instant counts only if it depends on
-    /// none. A target that is faster than the recorded one is followed as far as the feed is ahead.
+    /// none. A target that is faster than the recorded one is followed as far as requests are made ready ahead, which is
+    /// bounded by their number and bytes.
     Closed,
 }
 

@@ -315,6 +315,13 @@ impl Slots {
         Settled::Fine
     }
 
+    /// A request will leave then, by the clock: if the slot has no connection yet, one is asked for ahead of that.
+    pub(super) fn expect(&mut self, id: u64, leaves_ns: u64) {
+        if self.slots.get(&id).is_some_and(|slot| slot.open == 0 && slot.dialing == 0) {
+            self.reopens.push(Reverse((leaves_ns.saturating_sub(OPEN_AHEAD_NS), id)));
+        }
+    }
+
     /// When the next connection is to be asked for again.
     pub(super) fn next_reopen_ns(&self) -> Option<u64> {
         self.reopens.peek().map(|open| open.0.0)
