@@ -117,6 +117,7 @@ impl Planned {
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.found.undecided,
+            "notices": self.notices().collect::<Vec<_>>(),
             "sealed_exchanges": summary.sealed,
             "traces": self.traces_json(),
             "endpoints": self.endpoints().into_iter().map(|(index, row)| json!({"index": index, "endpoint": row.name, "requests": row.planned})).collect::<Vec<_>>(),
@@ -158,6 +159,9 @@ impl Planned {
         };
         let duration = units::seconds(self.duration_s());
         line("duration", format!("{duration}, {rate:.1} requests/s on average{rounds}{speed}"));
+        for notice in self.part_notices() {
+            line("", notice);
+        }
         line("bytes", units::bytes(summary.bytes));
         let split = &plan.clients;
         line(

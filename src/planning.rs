@@ -333,7 +333,7 @@ impl Planned {
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
         }
-        if let Some(notice) = self.traces_notice() {
+        for notice in self.part_notices().chain(self.traces_notice()) {
             say(Level::Info, &format!("note: {notice}"));
         }
         if let Some(notice) = self.sealed_notice() {
