@@ -117,7 +117,7 @@ impl Planned {
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
             "unsafe_methods": self.found.undecided,
-            "notices": self.notices().collect::<Vec<_>>(),
+            "notices": self.notices().chain(self.open_notice()).collect::<Vec<_>>(),
             "sealed_exchanges": summary.sealed,
             "traces": self.traces_json(),
             "endpoints": self.endpoints().into_iter().map(|(index, row)| json!({"index": index, "endpoint": row.name, "requests": row.planned})).collect::<Vec<_>>(),
@@ -187,6 +187,9 @@ impl Planned {
                     units::count(split.pools.clients)
                 ),
             );
+        }
+        if let Some(notice) = self.open_notice() {
+            line("", notice);
         }
         line("connections", format!("{} recorded", units::count(summary.connections)));
         line(

@@ -3,6 +3,7 @@
 mod asked;
 mod endpoints;
 mod kept;
+mod pools;
 mod sealed;
 mod select;
 mod traces;

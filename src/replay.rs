@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use formats::redact::RedactionKey;
 use formats::visible;
+use log::Level;
 use replayer::collect::CollectOptions;
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -37,6 +38,7 @@ use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
 use crate::{secret, thresholds, units};
@@ -90,6 +92,8 @@ pub(crate) struct Replay {
     args: ReplayArgs,
     targets: Vec<Target>,
     planned: Planned,
+    /// Which part of the plan the loop model is not for.
+    loop_notice: Option<String>,
     export: Option<ExportOptions>,
     export_metrics: Option<MetricsExport>,
     collect: Option<CollectOptions>,
@@ -135,6 +139,7 @@ impl Replay {
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
+        let loop_notice = planned.check_loop_model(args.loop_model)?;
         let rows = (0..).zip(&planned.spool.summary.endpoints).filter(|(_, row)| row.recorded > 0);
         let endpoints = rows.map(|(index, row)| (index, row.name.as_str()));
         let has_steady = !args.warm_up.is_zero() || !args.drain.is_zero();
@@ -163,6 +168,7 @@ impl Replay {
             args,
             targets,
             planned,
+            loop_notice,
             export,
             export_metrics,
             collect,
@@ -180,6 +186,9 @@ impl Replay {
     /// Says what is wrong with the sessions.
     pub(crate) fn report_problems(&self) {
         self.planned.report_problems();
+        if let Some(notice) = &self.loop_notice {
+            say(Level::Info, &format!("note: {notice}"));
+        }
     }
 
     /// Of what is to be sent.
@@ -219,6 +228,7 @@ impl Replay {
             trace_url: trace_url(args),
             notices: planned
                 .notices()
+                .chain(self.loop_notice)
                 .chain(self.propagation.notice(&summary.traces))
                 .chain(self.dial.tls.warning().map(str::to_owned))
                 .collect(),

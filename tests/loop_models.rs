@@ -6,7 +6,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use scripted::{line, ok, session, target};
+use scripted::{gets, line, ok, session, target};
 use serde_json::Value;
 use support::{Said, folder, inside, reenact_says, run_json, text};
 
@@ -80,4 +80,31 @@ fn closed_loop_leaves_what_waits_for_nobody_at_its_due_instant() {
         assert!(one["held_by_seq"].is_null() && one["released_ns"] == one["due_ns"], "{one}");
         assert!(one["dispatched_ns"].as_u64() >= one["due_ns"].as_u64(), "{one}");
     }
+}
+
+#[test]
+fn loop_models_say_for_whom_they_are_not_and_are_refused_where_that_is_everybody() {
+    let folder = folder();
+    // Every client is the address of a peer with a large part of the traffic: a pool.
+    let pools = gets(folder.path(), "pools", 70);
+    for model in ["causal", "closed"] {
+        let said = replay(&pools, &inside(&folder, "refused"), &["--loop-model", model]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("--loop-model would change nothing") && said.err.contains("hint: "), "{said:?}");
+    }
+    assert_eq!(replay(&pools, &inside(&folder, "cloned"), &["--loop-model", "closed", "--method", "clone"]).code, 0);
+
+    let of = |i: u64| line(i * 5, i % 4 + 1, "GET", "/").replace("peer-0000000000000001", "named-0000000000000001");
+    let mixed = session(folder.path(), "mixed", &(0..80).map(of).collect::<Vec<_>>());
+    let expected = "75.0 % of the exchanges, which are of pools and wait for nobody: they are sent open";
+    let said = replay(&mixed, &inside(&folder, "run"), &["--loop-model", "closed"]);
+    assert!(said.code == 0 && said.out.contains(expected) && said.err.contains(expected), "{said:?}");
+    assert!(run_json(&inside(&folder, "run"))["notices"].to_string().contains(expected));
+    let mixed_text = text(&mixed);
+    assert!(reenact_says(["plan", &mixed_text]).out.contains(expected));
+    let json: Value = serde_json::from_str(&reenact_says(["plan", &mixed_text, "--json"]).out).unwrap();
+    assert!(json["notices"].to_string().contains(expected), "{json}");
+    // In open loop there is nothing to say.
+    let said = replay(&mixed, &inside(&folder, "open"), &[]);
+    assert!(said.code == 0 && !said.out.contains("sent open") && !said.err.contains("sent open"), "{said:?}");
 }
