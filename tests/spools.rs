@@ -1,5 +1,5 @@
 //! Spools from outside: their bounds, what they need of the disk and of the machine, and those that were kept.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;
