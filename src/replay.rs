@@ -28,7 +28,7 @@ use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, RunOptions, RunPlan};
-use replayer::run_directory::RunDirectory;
+use replayer::run_directory::{RunDirectory, note_unwritten};
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
@@ -79,7 +79,7 @@ impl Replayed {
             _ if result.aborted.is_some() => Outcome::Failed,
             Trust::Invalid => Outcome::Invalid,
             _ if thresholds::failed(result) => Outcome::Failed,
-            _ if !result.shed.is_empty() || lost_answers(result) => Outcome::Loss,
+            _ if !result.shed.is_empty() || lost_answers(result) || !result.unwritten.is_empty() => Outcome::Loss,
             _ => self.sessions,
         }
     }
@@ -275,9 +275,11 @@ impl Replay {
             Err(_) => start_facts,
         };
         self.safety.tell_end(&end_facts);
-        let result = result?;
+        let mut result = result?;
         let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
-        outputs::write(&out, &result, &asked)?;
+        if let Err(error) = outputs::write(&out, &result, &asked) {
+            note_unwritten(&mut result, &error);
+        }
         Ok(Replayed { result, out, sessions: whole })
     }
 }

@@ -136,6 +136,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     }
     // Each shard was changed by itself, and its notices say how.
     result.changes.clear();
+    // What a shard could not write is missing in its own directory; its notices say so.
+    result.unwritten.clear();
     // Each shard kept a choice of traces of its own; shares of time of different choices do not add up.
     if shards.len() > 1 {
         result.services = None;

@@ -81,6 +81,9 @@ pub struct RunResult {
     pub thresholds: Vec<thresholds::Threshold>,
     /// What a reader must know first, in sentences (answers are mostly 401, …).
     pub notices: Vec<String>,
+    /// Files of the run that could not be written to their ends, and why (the disk was full, …).
+    #[serde(default)]
+    pub unwritten: BTreeMap<String, String>,
     /// Requests in the plan.
     pub planned: u64,
     /// Requests whose end was counted, shed ones included; less than `planned` after an interruption.
@@ -168,6 +171,15 @@ pub struct RunResult {
 /// Which part of a plan a run sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ShardOf {
+impl RunResult {
+    /// Notes that a file of the run could not be written. What was counted was counted in memory, and is whole.
+    pub fn lacks(&mut self, file: String, why: String) {
+        let said = format!("{file} could not be written: {why}; what was counted is complete without it");
+        self.notices.push(said);
+        self.unwritten.insert(file, why);
+    }
+}
+
     /// From 1.
     pub number: u32,
     /// How many there are.

@@ -191,6 +191,9 @@ impl Maker {
         if result.verdict.outcome == Trust::Invalid {
             return Some(Ended::Invalid(format!("{at}: {}", result.verdict.reasons.join("; "))));
         }
+        if let Some((file, why)) = result.unwritten.first_key_value() {
+            return Some(Ended::Failed(format!("{at}: {file} could not be written: {why}")));
+        }
         if !result.changes.is_empty() {
             return Some(Ended::Invalid(format!("{at}: the plan was changed while it was sent")));
         }

@@ -92,6 +92,14 @@ pub enum MergeError {
         /// Where.
         path: PathBuf,
     },
+    /// A run that says itself that a file of it is not whole.
+    #[error("{} is not whole: the run could not write it ({why})", path.display())]
+    Unwritten {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// No directory.
     #[error("there is nothing to merge")]
     Nothing,
@@ -122,6 +130,7 @@ impl MergeError {
             Self::Twice { .. } => "leave one of the two out",
             Self::Missing { .. } => "add them, or merge what there is with --partial",
             Self::Differs { .. } => "all shards must run with the same options and the same version",
+            Self::Unwritten { .. } => "its own run.json and report.html have what it counted; send that shard again",
             Self::Nothing => return None,
         })
     }

@@ -83,12 +83,12 @@ fn run(into: &Path, requests: &[Request], shard: Option<ShardOf>, closing: bool)
         let job = request.job();
         measure.take(&job);
         if closing {
-            log.write(&measure.close(job.progress.done_ns)).unwrap();
+            log.write(&measure.close(job.progress.done_ns));
         }
     }
-    log.write(&measure.close(u64::MAX)).unwrap();
+    log.write(&measure.close(u64::MAX));
     let counted = measure.finish();
-    log.finish(&counted).unwrap();
+    assert!(log.finish(&counted).is_empty());
     let mut result = RunResult {
         schema: SCHEMA,
         run_id: "0011".into(),
@@ -125,6 +125,28 @@ fn some_requests() -> Vec<Request> {
             fate: u8::try_from(number % 11).unwrap(),
         })
         .collect()
+}
+
+#[test]
+fn a_file_that_its_run_could_not_write_is_not_read_as_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = shards(folder.path(), &some_requests(), 2);
+    let lacking = |file: &str| {
+        let mut result = read(&paths[1]).unwrap();
+        result.lacks(file.to_owned(), "the disk was full".into());
+        std::fs::write(paths[1].join(RESULT), serde_json::to_vec(&result).unwrap()).unwrap();
+        merge(&paths, false).map(|whole| (whole.unwritten.len(), whole.notices))
+    };
+    let (unwritten, notices) = lacking("requests.jsonl.zst").unwrap();
+    assert_eq!(unwritten, 0, "it is the shard's");
+    assert!(
+        notices[0].contains("shard 2/2: requests.jsonl.zst could not be written: the disk was full"),
+        "{notices:?}"
+    );
+    for file in [MOVES, LATENCY, HISTOGRAMS] {
+        let error = lacking(file).unwrap_err().to_string();
+        assert!(error.contains("is not whole") && error.contains("the disk was full"), "{error}");
+    }
 }
 
 proptest! {

@@ -63,6 +63,7 @@ fn full() -> RunResult {
             by: "key".into(),
         }],
         left_out: counts(),
+        unwritten: BTreeMap::from([("latency.hlog".to_owned(), "the disk is full".to_owned())]),
         shed: counts(),
         errors: counts(),
         status: codes(),

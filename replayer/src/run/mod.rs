@@ -279,14 +279,12 @@ pub fn start(
         let stop = Arc::clone(&stop);
         spawn("count", move || {
             crate::turns::go_last();
-            let ended =
-                count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series, &directory);
+            let mut ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
             let fed = joined(feed);
             let known = Known { watched: target.finish(), ..known };
-            let mut ended = ended?;
             let (metrics, last) = (ended.metrics_sink.take(), ended.last_reading.take());
             let (mut result, spans) =
                 complete(known, ended, &counters, &dials, clock.wall(start_ns), &stop, tempo.changes());
@@ -298,7 +296,7 @@ pub fn start(
             if let Some(metrics) = metrics {
                 result.notices.extend(metrics.finish(last.as_deref(), &result.spans, clock.now_ns()));
             }
-            directory.write_result(&result)?;
+            directory.write_what_can_be(&mut result);
             // Who watches waits for this.
             drop(live_in);
             sent.and(fed).map(|()| result)
@@ -386,7 +384,7 @@ fn complete(
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { counted, spans, services, answers, mut generator, seen, aborted, .. } = ended;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted, unwritten, .. } = ended;
     let mut notices = known.notices.clone();
     notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
@@ -475,3 +473,4 @@ fn complete(
     result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));
     (result, spans)
 }
+    unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
