@@ -170,8 +170,11 @@ pub struct Progress {
     pub login: bool,
     /// The client's own connection was busy when the request was released.
     pub was_busy: bool,
-    /// Since when it waited for a connection to be made; until it was dispatched, or that failed.
+    /// Since when it waited for a connection to be made: when that was asked for, the first time.
     pub connecting_ns: Option<u64>,
+    /// How long it waited for a connection to be made, until it was there or was given up. What the generator took to
+    /// take that up, and to go on when it was there, is no part of it.
+    pub connect_ns: u64,
     /// The other end of its connection, or whom it was last tried to connect to.
     pub peer: Option<Peer>,
     /// How often it was handed to another connection, since the one before was closed and had taken no byte of it.
@@ -186,6 +189,24 @@ impl Progress {
     #[must_use]
     pub fn began_ns(&self) -> u64 {
         self.connecting_ns.or(self.dispatched_ns).unwrap_or(self.released_ns)
+    }
+
+    /// The generator's own lateness of what was dispatched: since its release, but for the wait for a connection to be
+    /// made, which is the target's. Whatever is said about lag anywhere goes by this.
+    #[must_use]
+    pub fn lag_ns(&self) -> Option<u64> {
+        let since_release_ns = self.dispatched_ns?.saturating_sub(self.released_ns);
+        Some(since_release_ns.saturating_sub(self.connect_ns))
+    }
+
+    /// Its wait for a connection is over, which was there, or was given up, at `over_ns`, and had been in the making since
+    /// `begun_ns`; does nothing if it did not wait for one.
+    pub fn connected(&mut self, begun_ns: u64, over_ns: u64) {
+        let Some(asked_ns) = self.connecting_ns else { return };
+        // One that was made ahead may have been there before the request asked.
+        let waited_ns = over_ns.saturating_sub(asked_ns.max(begun_ns));
+        // What goes out again has waited before, but no part of that time twice.
+        self.connect_ns = self.connect_ns.saturating_add(waited_ns).min(over_ns.saturating_sub(asked_ns));
     }
 }
 
@@ -401,6 +422,36 @@ pub(crate) mod tests {
             budgeted: Budgeted::Not,
             progress: Progress::default(),
         })
+    }
+
+    #[test]
+    fn a_wait_for_a_connection_is_no_lag_and_taking_it_up_is() {
+        let waits = || Progress { released_ns: 100, connecting_ns: Some(110), ..Progress::default() };
+        // Begun, there, dispatched: how long it waited, how late it left.
+        for (begun, over, dispatched, waited, lag) in [
+            (110, 500, 500, 390, 10),
+            (150, 500, 520, 350, 70),
+            (0, 500, 500, 390, 10),
+            // It was there before the request asked for it.
+            (0, 105, 130, 0, 30),
+            (600, 500, 700, 0, 600),
+        ] {
+            let mut one = waits();
+            one.connected(begun, over);
+            one.dispatched_ns = Some(dispatched);
+            assert_eq!((one.connect_ns, one.lag_ns()), (waited, Some(lag)), "{begun} {over} {dispatched}");
+        }
+        // Sent again: two waits, with the generator's time between them.
+        let mut again = waits();
+        again.connected(110, 200);
+        again.connected(260, 300);
+        again.dispatched_ns = Some(300);
+        assert_eq!((again.connect_ns, again.lag_ns()), (130, Some(70)));
+        again.connected(0, 300);
+        assert_eq!(again.connect_ns, 190, "no more than there was");
+        let mut ready = Progress { released_ns: 5, dispatched_ns: Some(9), ..Progress::default() };
+        ready.connected(0, 7);
+        assert_eq!((ready.connect_ns, ready.lag_ns(), waits().lag_ns()), (0, Some(4), None));
     }
 
     #[test]

@@ -115,12 +115,15 @@ pub struct RunResult {
     pub connections: Connections,
     /// The latest instants, nanoseconds.
     pub last_ns: LastInstants,
-    /// dispatched − released: the generator's own lateness.
+    /// dispatched − released, without the wait for a connection to be made: the generator's own lateness.
     pub lag_us: Quantiles,
     /// released − due of what was held for an answer: the loop model's choice, not lateness.
     pub held_us: Quantiles,
     /// What waited for its connection to be free.
     pub busy_us: Quantiles,
+    /// What waited for a connection to be made, until it was there or was given up.
+    #[serde(default)]
+    pub connect_us: Quantiles,
     /// done − due in open loop, done − released in the others; requests that failed count with their full age.
     pub response_us: Quantiles,
     /// done − dispatched.
@@ -168,9 +171,6 @@ pub struct RunResult {
     pub services: Option<services::Services>,
 }
 
-/// Which part of a plan a run sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ShardOf {
 impl RunResult {
     /// Notes that a file of the run could not be written. What was counted was counted in memory, and is whole.
     pub fn lacks(&mut self, file: String, why: String) {
@@ -180,6 +180,9 @@ impl RunResult {
     }
 }
 
+/// Which part of a plan a run sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShardOf {
     /// From 1.
     pub number: u32,
     /// How many there are.
@@ -243,12 +246,15 @@ pub struct Steady {
     pub status: BTreeMap<String, u64>,
     /// Their traffic.
     pub bytes: Bytes,
-    /// dispatched − released.
+    /// dispatched − released, without the wait for a connection to be made.
     pub lag_us: Quantiles,
     /// released − due of what was held.
     pub held_us: Quantiles,
     /// What waited for its connection to be free.
     pub busy_us: Quantiles,
+    /// What waited for a connection to be made, until it was there or was given up.
+    #[serde(default)]
+    pub connect_us: Quantiles,
     /// done − due (or − released).
     pub response_us: Quantiles,
     /// done − dispatched.
@@ -425,7 +431,7 @@ pub struct Second {
     pub errors: u64,
     /// Of what ended in it: done − due (or − released).
     pub response_us: Quantiles,
-    /// Of what was dispatched in it: dispatched − released.
+    /// Of what was dispatched in it: dispatched − released, without the wait for a connection to be made.
     pub lag_us: Quantiles,
 }
 

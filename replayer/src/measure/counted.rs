@@ -47,12 +47,14 @@ impl Answered {
 /// How long a request waited before it was handed to its socket, by whose doing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Waited {
-    /// dispatched − released: the generator's
+    /// released to dispatched, without the wait for a connection to be made: the generator's
     pub lag: Distribution,
     /// released − due of what was held for an answer: the loop model's
     pub held: Distribution,
-    /// for its connection: the target's
+    /// for its connection, which was in use: the target's
     pub busy: Distribution,
+    /// for a connection to be made: the target's
+    pub connect: Distribution,
 }
 
 /// What is counted of one endpoint.
@@ -104,8 +106,8 @@ impl Tally {
 
     /// From now on sums share its memory, as long as neither counts on.
     pub(super) fn share(&mut self) {
-        let Waited { lag, held, busy } = &mut self.waited;
-        [lag, held, busy].into_iter().for_each(Distribution::share);
+        let Waited { lag, held, busy, connect } = &mut self.waited;
+        [lag, held, busy, connect].into_iter().for_each(Distribution::share);
         let endpoints = self.endpoints.iter_mut().map(|row| &mut row.times);
         std::iter::once(&mut self.times).chain(&mut self.classes).chain(endpoints).for_each(Answered::share);
     }
@@ -125,6 +127,7 @@ impl Tally {
         self.waited.lag.add(&other.waited.lag);
         self.waited.held.add(&other.waited.held);
         self.waited.busy.add(&other.waited.busy);
+        self.waited.connect.add(&other.waited.connect);
         self.classes.iter_mut().zip(&other.classes).for_each(|(own, other)| own.add(other));
         if self.endpoints.len() < other.endpoints.len() {
             self.endpoints.resize_with(other.endpoints.len(), EndpointCount::default);
@@ -224,6 +227,7 @@ impl Counted {
         result.lag_us = whole.waited.lag.quantiles();
         result.held_us = whole.waited.held.quantiles();
         result.busy_us = whole.waited.busy.quantiles();
+        result.connect_us = whole.waited.connect.quantiles();
         result.response_us = whole.times.response.quantiles();
         result.service_us = whole.times.service.quantiles();
         result.first_byte_us = whole.times.first_byte.quantiles();
@@ -269,6 +273,7 @@ impl Counted {
             lag_us: of.waited.lag.quantiles(),
             held_us: of.waited.held.quantiles(),
             busy_us: of.waited.busy.quantiles(),
+            connect_us: of.waited.connect.quantiles(),
             response_us: of.times.response.quantiles(),
             service_us: of.times.service.quantiles(),
             first_byte_us: of.times.first_byte.quantiles(),
@@ -334,8 +339,8 @@ impl Counted {
     pub fn histograms(&self, mut each: impl FnMut(&str, &Distribution) -> std::io::Result<()>) -> std::io::Result<()> {
         let mut every = |tag: &str, one: &Distribution| if one.count() > 0 { each(tag, one) } else { Ok(()) };
         for (window, tally) in [("whole", &self.whole), ("steady", &self.steady)] {
-            for (name, one) in [("lag", &tally.waited.lag), ("held", &tally.waited.held), ("busy", &tally.waited.busy)]
-            {
+            let Waited { lag, held, busy, connect } = &tally.waited;
+            for (name, one) in [("lag", lag), ("held", held), ("busy", busy), ("connect", connect)] {
                 every(&format!("{window}/{name}"), one)?;
             }
             let mut answered = |times: &Answered, suffix: &str| -> std::io::Result<()> {
@@ -375,6 +380,7 @@ impl Counted {
             (None, "lag") => return Some(&mut tally.waited.lag),
             (None, "held") => return Some(&mut tally.waited.held),
             (None, "busy") => return Some(&mut tally.waited.busy),
+            (None, "connect") => return Some(&mut tally.waited.connect),
             (None, _) => &mut tally.times,
             (Some("class"), _) => {
                 let place = CLASSES.iter().position(|class| Some(*class) == which)?;

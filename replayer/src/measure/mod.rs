@@ -78,6 +78,13 @@ impl LoopModel {
         }
     }
 
+    /// A request's response time; what failed has its full age.
+    #[must_use]
+    pub fn response_ns(self, due_ns: u64, end: &Progress) -> u64 {
+        let from_ns = if self == Self::Open { due_ns } else { end.released_ns };
+        end.done_ns.saturating_sub(from_ns)
+    }
+
     /// What a word stands for; one that is none stands for open.
     #[must_use]
     pub fn of(name: &str) -> Self {
@@ -107,7 +114,7 @@ pub struct Times {
     pub response: Distribution,
     /// Of what ended in it: done − dispatched
     pub service: Distribution,
-    /// Of what was dispatched in it: dispatched − released
+    /// Of what was dispatched in it: [`Progress::lag_ns`]
     pub lag: Distribution,
 }
 
@@ -206,8 +213,7 @@ impl Measure {
             *tally.shed.entry(reason.name().into()).or_default() += 1;
             return;
         }
-        let from_ns = if self.options.loop_model == LoopModel::Open { due_ns } else { end.released_ns };
-        let response = end.done_ns.saturating_sub(from_ns);
+        let response = self.options.loop_model.response_ns(due_ns, end);
         let service = end.dispatched_ns.map(|dispatched| end.done_ns.saturating_sub(dispatched));
         tally.take(job, response, service);
         self.samples.take(job, response, service);
@@ -221,8 +227,8 @@ impl Measure {
         if let Some(service) = service {
             open.service.record(service);
         }
-        if let Some(dispatched) = end.dispatched_ns {
-            self.take_dispatch(due_ns, end, dispatched);
+        if let Some((dispatched, lag)) = end.dispatched_ns.zip(end.lag_ns()) {
+            self.take_dispatch(due_ns, dispatched, lag);
         }
         let was_2xx = job.facts.status.is_some_and(|status| (200..300).contains(&status));
         if was_2xx && end.status.is_some() {
@@ -231,8 +237,7 @@ impl Measure {
         }
     }
 
-    fn take_dispatch(&mut self, due_ns: u64, end: &Progress, dispatched: u64) {
-        let lag = dispatched.saturating_sub(end.released_ns);
+    fn take_dispatch(&mut self, due_ns: u64, dispatched: u64, lag: u64) {
         let limits = self.options.limits;
         self.late.by_1ms += u64::from(lag > 1_000_000);
         self.late.by_10ms += u64::from(lag > 10_000_000);
@@ -325,15 +330,18 @@ impl Tally {
         if let Some(times) = self.classes.get_mut(if class < CLASSES.len() { class } else { 0 }) {
             times.take(response, service, first_byte);
         }
-        if let Some(dispatched) = end.dispatched_ns {
+        if let Some(lag) = end.lag_ns() {
             self.dispatched += 1;
-            self.waited.lag.record(dispatched.saturating_sub(end.released_ns));
+            self.waited.lag.record(lag);
         }
         if end.held_by_seq.is_some() {
             self.waited.held.record(end.released_ns.saturating_sub(job.due_ns));
         }
         if end.busy_ns > 0 {
             self.waited.busy.record(end.busy_ns);
+        }
+        if end.connect_ns > 0 {
+            self.waited.connect.record(end.connect_ns);
         }
         if let Some(row) = self.endpoints.get_mut(job.facts.endpoint as usize) {
             row.completed += u64::from(end.error.is_none());

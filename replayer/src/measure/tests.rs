@@ -91,6 +91,24 @@ fn held_and_busy_are_no_lag() {
 }
 
 #[test]
+fn waiting_for_a_connection_to_be_made_is_no_lag_and_is_part_of_the_response_time() {
+    let slow = |lag_ms: u64| with(outcome(100, Some(2_100 + lag_ms), 2_200), |one| one.connect_ns = 2_000 * MS);
+    let refused = with(outcome(100, None, 500), |one| {
+        (one.status, one.error, one.connect_ns, one.bytes_out) = (None, Some(ErrorKind::Refused), 400 * MS, 0);
+    });
+    let result = counted(OPTIONS, &[slow(0), refused]);
+    assert_eq!((result.lag_us.count, result.lag_us.max, result.connect_us.count), (1, 0.0, 2));
+    close_to(result.connect_us.max, 2_000_000.0);
+    close_to(result.response_us.max, 2_100_000.0);
+    close_to(result.steady.connect_us.max, 2_000_000.0);
+    assert_eq!((result.fidelity.late_1ms, result.verdict.late_strained, result.verdict.late_invalid), (0, 0, 0));
+    // What the generator took besides is its own.
+    let late = counted(OPTIONS, &[slow(50)]);
+    close_to(late.lag_us.max, 50_000.0);
+    assert_eq!((late.verdict.late_strained, late.verdict.late_invalid), (1, 0));
+}
+
+#[test]
 fn failures_count_with_their_full_age() {
     let failed = with(outcome(0, Some(10), 30_000), |one| (one.status, one.error) = (None, Some(ErrorKind::Timeout)));
     let result = counted(OPTIONS, &[failed, outcome(0, Some(0), 1)]);

@@ -52,7 +52,7 @@ impl Request {
             1 => Progress { error: Some(ErrorKind::Refused), dispatched_ns: None, bytes_out: 0, ..failed() },
             2 => Progress { released_ns, done_ns: released_ns, shed: Some(Shed::Busy), ..Progress::default() },
             3 => Progress { status: Some(503), ..sent() },
-            4 => Progress { status: Some(401), busy_ns: 2 * MS, ..sent() },
+            4 => Progress { status: Some(401), busy_ns: 2 * MS, connect_ns: self.lag_us * 600, ..sent() },
             5 => Progress { held_by_seq: Some(1), ..sent() },
             _ => sent(),
         };

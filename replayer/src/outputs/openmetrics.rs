@@ -73,7 +73,11 @@ pub(super) fn metrics(result: &RunResult) -> String {
     }
     out.times("reenact_response_seconds", "Done − due (or − released).", [(&[][..], &result.response_us)]);
     out.times("reenact_service_seconds", "Done − dispatched.", [(&[][..], &result.service_us)]);
-    out.times("reenact_lag_seconds", "Dispatched − released: the generator's lateness.", [(&[][..], &result.lag_us)]);
+    out.times(
+        "reenact_lag_seconds",
+        "Dispatched − released, without connecting: the generator's lateness.",
+        [(&[][..], &result.lag_us)],
+    );
     let rows: Vec<_> = result.endpoints.iter().take(ENDPOINTS_MAX).collect();
     let labels: Vec<_> = rows.iter().map(|row| [("endpoint", row.endpoint.as_str())]).collect();
     let each = || labels.iter().map(|label| &label[..]).zip(&rows);

@@ -39,6 +39,7 @@ fn request(number: u64) -> Box<Job> {
         2 => Progress { released_ns: due_ns, done_ns: due_ns, shed: Some(Shed::Busy), ..Progress::default() },
         3 => Progress { held_by_seq: Some(1), released_ns: due_ns + MS / 10, ..sent },
         4 => Progress { busy_ns: MS, ..sent },
+        5 => Progress { connecting_ns: Some(due_ns), connect_ns: 70_000, ..sent },
         _ => sent,
     };
     job

@@ -23,7 +23,7 @@ const BY_REQUEST: [&str; 12] = [
     "timeline.planned",
 ];
 /// What was written by second does not say it.
-const AT_THE_END: [&str; 5] = ["first_byte_us", "held_us", "busy_us", "steady", "classes"];
+const AT_THE_END: [&str; 6] = ["first_byte_us", "held_us", "busy_us", "connect_us", "steady", "classes"];
 /// Nobody says it of requests of which nothing was counted.
 const OF_NOTHING: [&str; 5] = ["settled", "dispatched", "response_us", "service_us", "lag_us"];
 

@@ -312,6 +312,7 @@ fn again(before: &Progress) -> Progress {
         busy_ns: before.busy_ns,
         was_busy: before.was_busy,
         connecting_ns: before.connecting_ns.or(before.dispatched_ns),
+        connect_ns: before.connect_ns,
         resent: before.resent.saturating_add(1),
         ..Progress::default()
     }

@@ -255,6 +255,7 @@ fn distribution<'a>(
         TimeOf::Lag => &tally.waited.lag,
         TimeOf::Held => &tally.waited.held,
         TimeOf::Busy => &tally.waited.busy,
+        TimeOf::Connect => &tally.waited.connect,
     }
 }
 
