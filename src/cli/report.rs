@@ -16,8 +16,8 @@ use crate::thresholds::ThresholdArgs;
   reenact report runs/monday-3x --budgets budgets.toml --output markdown,junit
   reenact report runs/monday-3x --fail-if 'p99(GET /cart) > 300ms'   (judges a run that is over by other rules)
 
-Exit codes: 0 done, 1 a threshold failed, 2 directories that do not fit together, 3 merged with shards missing
-(--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid,
+Exit codes: 0 done, 1 a threshold failed or a merged run stopped itself, 2 directories that do not fit together, 3 merged
+with shards missing (--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid,
 130 a merged run was interrupted.")]
 pub(crate) struct ReportArgs {
     /// Run directories, or the run.json in them: one run, or the shards of one plan

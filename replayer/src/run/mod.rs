@@ -201,6 +201,7 @@ pub fn start(
         Arc::clone(&stop),
         Arc::clone(&counters),
     )?;
+        options.loop_model,
 
     let target = watched::Watch::start(options.watched, clock, start_ns)?;
 
