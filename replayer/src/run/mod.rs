@@ -64,6 +64,9 @@ const LEAD_PER_CONNECTION_NS: u64 = 150_000;
 /// Answers that must be there before it is said that the target turns the replay away.
 const TURNED_AWAY_MIN: u64 = 10;
 
+/// What is said of a run in closed loop.
+const THROTTLES_ITSELF: &str = "closed loop: answers set the pace, so this run throttles itself: a slower target was asked for less, and these times are not those of the recorded load";
+
 /// What is sent: everything that is known before the first request.
 pub struct RunPlan {
     /// The requests.
@@ -153,9 +156,12 @@ pub fn start(
     mut run: RunPlan,
     options: RunOptions,
     directory: RunDirectory,
-    result: RunResult,
+    mut result: RunResult,
 ) -> Result<Running, ReplayError> {
     crate::raise_descriptor_limit();
+    if options.loop_model == LoopModel::Closed {
+        result.notices.push(THROTTLES_ITSELF.to_owned());
+    }
     let facts = Arc::clone(&run.facts);
     let summary = std::mem::take(&mut run.spool.summary);
     let clock = Clock::start();
@@ -195,13 +201,13 @@ pub fn start(
     let intervals = MeasureLog::create(&directory, clock.wall(start_ns))?;
     let watch = Watch::new(
         options.abort_if,
+        options.loop_model,
         options.kill_file,
         run.secrets.clone(),
         clock,
         Arc::clone(&stop),
         Arc::clone(&counters),
     )?;
-        options.loop_model,
 
     let target = watched::Watch::start(options.watched, clock, start_ns)?;
 
@@ -469,9 +475,9 @@ fn complete(
         watched,
         ..known
     };
+    unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
     result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));
     (result, spans)
 }
-    unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
