@@ -232,6 +232,7 @@ impl Engine {
     /// Nothing more is sent: everything that waits is shed. What a budget was spent on already goes its way.
     pub(super) fn shed_waiting(&mut self, reason: Shed) {
         let under_way = reason != Shed::Budget;
+        self.short.clear();
         let parked = self.lives.drain();
         for mut job in parked {
             self.leave_plan(&mut job);

@@ -70,6 +70,7 @@ impl Engine {
                 return;
             }
             let plan_now = self.plan_now();
+            self.serve_short(plan_now);
             if self.lives.next_ns().is_some_and(|at| at <= plan_now) {
                 if let Some(job) = self.lives.next(plan_now) {
                     let life = job.life;
@@ -124,6 +125,12 @@ impl Engine {
         if route == Route::NotNow {
             self.lives.put_back(job);
             return false;
+        }
+        if matches!(route, Route::Dial { .. }) {
+            match self.waits_for_room(job) {
+                Ok(()) => return false,
+                Err(back) => job = back,
+            }
         }
         self.leave_plan(&mut job);
         match route {
@@ -243,7 +250,7 @@ impl Engine {
             Ok(written) => {
                 let token = connection.token;
                 if connection.looked_at_ns == 0 && !connection.exchanges.is_empty() {
-                    connection.looked_at_ns = self.now + self.options.timeout_ns;
+                    connection.looked_at_ns = self.now.saturating_add(self.options.timeout_ns);
                     self.deadlines.set(connection.looked_at_ns, token);
                 }
                 if let Written::Held(until) = written {

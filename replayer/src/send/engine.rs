@@ -10,6 +10,7 @@ use super::bounds::Bounds;
 use super::deadlines::Deadlines;
 use super::lives::Lives;
 use super::poll::{Events, Poll};
+use super::room::Short;
 use super::slots::{OPEN_AHEAD_NS, Policy, Slots};
 use super::table::Table;
 use super::{Counters, LoopModel, Pace, SendOptions, SlotNews, Stop};
@@ -94,6 +95,8 @@ pub struct Engine {
     pub(super) unread: VecDeque<u64>,
     /// Connections that the dialer had no room for yet.
     pub(super) undialed: VecDeque<(u64, u16)>,
+    /// Who waits for a connection that others have.
+    pub(super) short: Short,
     /// The last reading of the clock.
     pub(super) now: u64,
     pub(super) buffer: Vec<u8>,
@@ -145,6 +148,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             unread: VecDeque::new(),
             undialed: VecDeque::new(),
+            short: Short::default(),
             now: clock.now_ns(),
             buffer: vec![0; READ_BYTES_MAX],
             taken_due_ns: 0,
@@ -266,7 +270,8 @@ impl Engine {
         }
         let held = self.next_held_ns();
         if self.options.pace == Pace::Max {
-            let any = held.is_some() || !self.jobs.is_empty();
+            let can_serve = self.has_room_for_short();
+            let any = held.is_some() || !self.jobs.is_empty() || can_serve;
             if !any || !self.bounds.has_room() || self.is_paused() {
                 return None;
             }
@@ -278,7 +283,7 @@ impl Engine {
                 return Some(not_before);
             }
             // What can leave now has been tried: there is more in the ring only if the batch was full.
-            return if self.jobs.is_empty() || self.is_full() { held } else { Some(0) };
+            return if (self.jobs.is_empty() || self.is_full()) && !can_serve { held } else { Some(0) };
         }
         let due =
             if self.options.loop_model == LoopModel::Closed || self.is_full() { None } else { self.next_due_ns() };
@@ -416,6 +421,7 @@ impl Engine {
                 SlotNews::Begins { slot, target, due_ns } => {
                     if due_ns >= self.taken_due_ns
                         && self.slots.expect_first(slot, target)
+                        && self.short.is_empty()
                         && self.bounds.take_connection()
                     {
                         self.slots.dialing(slot);

@@ -20,6 +20,7 @@ mod lives;
 mod opening;
 mod options;
 mod poll;
+mod room;
 mod slots;
 mod table;
 

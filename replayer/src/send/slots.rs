@@ -180,6 +180,18 @@ impl Slots {
         }
     }
 
+    /// A request that was routed is held elsewhere again.
+    pub(super) fn not_now(&mut self, id: u64) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.held += 1;
+        }
+    }
+
+    /// Whether a connection of this slot waits for a later request.
+    pub(super) fn is_idle(&self, id: u64, at: u32) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.idle.contains(&at))
+    }
+
     /// The connection that a pipelined request could be written behind.
     pub(super) fn current(&self, id: u64) -> Option<u32> {
         self.slots.get(&id).and_then(|slot| slot.current)

@@ -4,6 +4,7 @@ mod answers;
 mod busy;
 mod hostile;
 mod loops;
+mod room;
 mod stops;
 mod tempo;
 
