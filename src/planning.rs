@@ -74,6 +74,9 @@ pub(crate) struct Found {
     pub(crate) unused: Vec<String>,
     /// Recorded requests that may change state and that nobody decided about, by method.
     pub(crate) undecided: BTreeMap<String, u64>,
+    /// The tables that say `fail` of some of them.
+    #[serde(default)]
+    pub(crate) failing: Vec<String>,
     /// What `plan.json` says.
     pub(crate) json: Value,
     /// Whether `--require-shape` is content, and why.
@@ -298,6 +301,7 @@ impl Planned {
             exchanges,
             unused,
             undecided,
+            failing: policy.failing(),
             shape_passes: shape.verdict().passes(),
             shape_words: shape.words(),
             json: Value::Null,

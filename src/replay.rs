@@ -2,6 +2,7 @@
 
 mod asked;
 mod backend;
+mod bounds;
 mod collect;
 mod connect;
 mod export;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use formats::redact::RedactionKey;
 use formats::visible;
+use log::Level;
 use replayer::collect::CollectOptions;
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -28,7 +30,7 @@ use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, RunOptions, RunPlan};
-use replayer::run_directory::RunDirectory;
+use replayer::run_directory::{Made, RunDirectory};
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
@@ -37,8 +39,10 @@ use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
+use crate::signals::Interrupts;
 use crate::{secret, thresholds, units};
 use live::Watchers;
 use safety::Safety;
@@ -69,13 +73,15 @@ pub(crate) struct Replayed {
     pub(crate) out: PathBuf,
     /// Whether the sessions were whole.
     sessions: Outcome,
+    /// Whether everybody was told of the end.
+    all_told: bool,
 }
 
 impl Replayed {
     fn outcome(&self) -> Outcome {
         let result = &self.result;
         match result.verdict.outcome {
-            _ if result.interrupted => Outcome::Interrupted,
+            _ if result.interrupted || !self.all_told => Outcome::Interrupted,
             _ if result.aborted.is_some() => Outcome::Failed,
             Trust::Invalid => Outcome::Invalid,
             _ if thresholds::failed(result) => Outcome::Failed,
@@ -101,11 +107,16 @@ pub(crate) struct Replay {
     redaction_key: RedactionKey,
     watched: Targets,
     thresholds: Vec<Applied>,
+    steady: Window,
 }
 
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
     pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
+        if let Some(at) = args.start_at {
+            run::can_start_at(at, None)?;
+        }
+        bounds::check(&args)?;
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
@@ -135,6 +146,7 @@ impl Replay {
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
+        let steady = bounds::steady(&args, planned.plan.timing().end_ns)?;
         let rows = (0..).zip(&planned.spool.summary.endpoints).filter(|(_, row)| row.recorded > 0);
         let endpoints = rows.map(|(index, row)| (index, row.name.as_str()));
         let has_steady = !args.warm_up.is_zero() || !args.drain.is_zero();
@@ -146,8 +158,7 @@ impl Replay {
         }
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         connect::probe(&targets, &dial)?;
-        let peak = planned.spool.summary.peak_open();
-        let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
+        let demand = demand(&args, planned.spool.summary.peak_open(), ways(&targets, &dial));
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
@@ -168,6 +179,7 @@ impl Replay {
             redaction_key,
             watched,
             thresholds,
+            steady,
         })
     }
 
@@ -187,15 +199,13 @@ impl Replay {
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
+        // From here on a signal ends the run and not the process: who was told of its beginning is told of its end.
+        let mut interrupts = Interrupts::listen()?;
         let args = &self.args;
-        // Before the run has a directory: what cannot be watched as asked is not sent.
-        let watchers = Watchers::open(&args.live)?;
         let clock = self.dial.clock;
         let contexts = self.propagation.contexts(args.start_at.unwrap_or_else(|| clock.wall(clock.now_ns())))?;
         let out = args.results.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
-        let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
-        directory.write_plan(&planned.found.json)?;
         let summary = &planned.spool.summary;
         let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count));
         let plan_hash = planned.found.hash.clone();
@@ -218,17 +228,12 @@ impl Replay {
                 .collect(),
             ..RunResult::default()
         };
-        let end_ns = planned.plan.timing().end_ns;
-        let steady = Window {
-            from_ns: units::nanos(args.warm_up),
-            to_ns: if args.drain.is_zero() { u64::MAX } else { end_ns.saturating_sub(units::nanos(args.drain)) },
-        };
         let loop_model = match args.loop_model {
             LoopModel::Open => measure::LoopModel::Open,
             LoopModel::Causal => measure::LoopModel::Causal,
             LoopModel::Closed => measure::LoopModel::Closed,
         };
-        let run_options = RunOptions {
+        let mut run_options = RunOptions {
             send: send_options(args),
             dial: self.dial,
             export: self.export,
@@ -236,13 +241,13 @@ impl Replay {
             collect: self.collect,
             log_requests: args.results.requests == Requests::All,
             redaction_key: self.redaction_key,
-            steady,
+            steady: self.steady,
             limits: self.limits,
             loop_model,
             start_at: args.start_at,
             abort_if: self.safety.abort_if.clone(),
             kill_file: self.safety.kill_file.clone(),
-            metrics: watchers.want_metrics(),
+            metrics: false,
             thresholds: self.thresholds,
             preflight: self.preflight,
             watched: self.watched,
@@ -264,21 +269,56 @@ impl Replay {
             out: out.clone(),
         };
         let start_facts = safety::start_facts(facts.contexts.run_id(), &plan_hash, facts.planned, &given, &out);
-        self.safety.tell_start(&start_facts)?;
+        if let Some(at) = args.start_at {
+            run::can_start_at(at, Some(summary))?;
+        }
         let (clients, secrets) = (planned.survey.clients, planned.rewriter.secrets());
         let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts), secrets };
-        let started = run::start(plan, run_options, directory, result).map_err(Failure::from);
-        let result = started.and_then(|running| watchers.watch(running, shown));
+        if interrupts.count() > 0 {
+            return Err(safety::interrupted(Failure::new("interrupted before anything was sent")));
+        }
+        // Before the run has a directory: what cannot be watched as asked is not sent.
+        let watchers = Watchers::open(&args.live)?;
+        run_options.metrics = watchers.want_metrics();
+        let directory = match RunDirectory::create(&out) {
+            Ok(directory) => directory,
+            Err(error) => {
+                watchers.take_back();
+                return Err(error.into());
+            }
+        };
+        let made = directory.made();
+        if let Err(error) = directory.write_plan(&planned.found.json) {
+            take_back(watchers, made);
+            return Err(error.into());
+        }
+        let told = self.safety.tell_start(&start_facts, &mut interrupts);
+        let begun = told.and_then(|()| run::start(plan, run_options, directory, result).map_err(Failure::from));
+        let result = match begun {
+            Ok(running) => watchers.watch(running, shown, &mut interrupts),
+            Err(failure) => {
+                take_back(watchers, made);
+                Err(failure)
+            }
+        };
         // Who was told of the beginning is told of the end, also of a bad one.
         let end_facts = match &result {
-            Ok(result) => safety::end_facts(result, &out),
+            Ok(result) => safety::end_facts(start_facts, result),
             Err(_) => start_facts,
         };
-        self.safety.tell_end(&end_facts);
+        let all_told = self.safety.tell_end(&end_facts, &mut interrupts);
         let result = result?;
         let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
         outputs::write(&out, &result, &asked)?;
-        Ok(Replayed { result, out, sessions: whole })
+        Ok(Replayed { result, out, sessions: whole, all_told })
+    }
+}
+
+/// Nothing was sent: what was made for the run goes, so that the same command can be given again.
+fn take_back(watchers: Watchers, made: Made) {
+    watchers.take_back();
+    if let Err(error) = made.take_back() {
+        say(Level::Warn, &format!("warning: {}", Failure::of(&error).message()));
     }
 }
 
@@ -304,11 +344,22 @@ const IN_FLIGHT_AT_ONCE: usize = 64;
 /// The same at the recorded pace: those due beyond that are shed.
 const IN_FLIGHT_MAX: usize = 20_000;
 
+fn in_flight_max(args: &ReplayArgs) -> usize {
+    args.max_in_flight.unwrap_or(if bounds::at_once(args) { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX })
+}
+
+/// What a plan that has `peak` connections open in a second asks of this machine.
+fn demand(args: &ReplayArgs, peak: u64, ways: u64) -> Demand {
+    let most = args.max_connections.map_or(peak, |most| peak.min(most as u64));
+    // At the highest pace the plan's seconds say nothing: what is open is under way, or waits for a later request.
+    let least = if bounds::at_once(args) { most.min(in_flight_max(args) as u64) } else { most };
+    Demand { connections_least: least, connections_most: most, ways }
+}
+
 fn send_options(args: &ReplayArgs) -> SendOptions {
-    let at_once = args.load.rate == "max";
     SendOptions {
         threads: NonZeroUsize::new(args.threads.into()).unwrap_or(NonZeroUsize::MIN),
-        pace: if at_once { Pace::Max } else { Pace::Recorded },
+        pace: if bounds::at_once(args) { Pace::Max } else { Pace::Recorded },
         loop_model: match args.loop_model {
             LoopModel::Open => send::LoopModel::Open,
             LoopModel::Causal => send::LoopModel::Causal { think_min_ns: units::nanos(args.think_min) },
@@ -322,7 +373,7 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
         timeout_ns: units::nanos(args.timeout),
         spin_ns: units::nanos(args.spin),
         real_time: !args.no_real_time,
-        in_flight_max: args.max_in_flight.unwrap_or(if at_once { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX }),
+        in_flight_max: in_flight_max(args),
         connections_max: args.max_connections.map(|most| most as u64),
         rate_max: args.max_rate,
         budget: Budget {
@@ -351,8 +402,12 @@ fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(
         requests: recorded,
         of: planned.spool.summary.recorded,
         methods: methods.keys().cloned().collect::<Vec<_>>().join(", "),
+        tables: planned.found.failing.clone(),
+        by_default: matches!(decision, None | Some(UnsafeMethods::Fail)),
     };
-    let ask = decision.is_none() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    // Who wrote `fail` into a table was asked already.
+    let ask = decision.is_none() && planned.found.failing.is_empty();
+    let ask = ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !ask {
         return Err(error.into());
     }

@@ -102,6 +102,10 @@ pub enum ReplayError {
         of: u64,
         /// `POST, PUT`
         methods: String,
+        /// The tables that say `fail` of some of them.
+        tables: Vec<String>,
+        /// Whether `fail` is what is decided of all others.
+        by_default: bool,
     },
     /// The requests do not fit into the spool.
     #[error("the spool of this plan takes more than {limit_bytes} bytes, after {done} of {of} exchanges")]
@@ -247,8 +251,14 @@ impl ReplayError {
                 _ => "start the target, or check address and port".into(),
             },
             Self::Empty { .. } => "look at the session with `reenact inspect`".into(),
-            Self::UnsafeMethods { .. } => {
-                "decide with --unsafe-methods send (send them), skip (leave them out) or fail".into()
+            Self::UnsafeMethods { tables, by_default, .. } => {
+                let decide = "decide with --unsafe-methods send (send them), skip (leave them out) or fail";
+                let change = format!("{}, which counts before --unsafe-methods: change it there", tables.join(", "));
+                match (tables.is_empty(), by_default) {
+                    (true, _) => decide.into(),
+                    (false, true) => format!("{change}; for all others {decide}"),
+                    (false, false) => change,
+                }
             }
             Self::SpoolTooLarge { .. } => {
                 "allow more with --spool-max, or replay less at a time (--from, --to, a lower rate)".into()

@@ -29,6 +29,34 @@ pub const BEGUN: &str = "begun.json";
 /// A directory that is being filled.
 pub struct RunDirectory {
     path: PathBuf,
+    was_there: bool,
+}
+
+/// What was made for a run, for whoever takes it back when nothing comes of it.
+#[derive(Debug)]
+pub struct Made {
+    path: PathBuf,
+    was_there: bool,
+}
+
+impl Made {
+    /// Removes the directory with everything in it; one that was there before the run is left, empty again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take_back(self) -> Result<(), ReplayError> {
+        let removed = if self.was_there { empty(&self.path) } else { fs::remove_dir_all(&self.path) };
+        removed.map_err(|source| ReplayError::RunDirectory { doing: "remove", path: self.path, source })
+    }
+}
+
+fn empty(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
+    }
+    Ok(())
 }
 
 impl RunDirectory {
@@ -38,12 +66,19 @@ impl RunDirectory {
     /// When it is not empty or the system refuses.
     pub fn create(path: &Path) -> Result<Self, ReplayError> {
         let failed = |doing, source| ReplayError::RunDirectory { doing, path: path.to_owned(), source };
+        let was_there = path.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed("create", error))?;
         if fs::read_dir(path).map_err(|error| failed("read", error))?.next().is_some() {
             let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it is not empty");
             return Err(failed("write into", source));
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), was_there })
+    }
+
+    /// What there would be to take back.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        Made { path: self.path.clone(), was_there: self.was_there }
     }
 
     /// Where it is.

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::log::Level;
 use replayer::result::RunResult;
-use replayer::safety::{Hook, HookEvent};
+use replayer::safety::{Hook, HookError, HookEvent};
 use replayer::verdict::Trust;
 use serde_json::json;
 
@@ -19,7 +17,7 @@ use crate::cli::{AbArgs, ReplayArgs, UnsafeMethods};
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
 use crate::replay::Replay;
-use crate::signals::Signals;
+use crate::signals::Interrupts;
 
 /// A pair of which a run was invalid is made once more.
 const ATTEMPTS: usize = 2;
@@ -84,7 +82,8 @@ pub(super) struct Maker {
     reset_timeout: Duration,
     out: PathBuf,
     plan_hash: String,
-    interrupted: Arc<AtomicBool>,
+    /// Whether somebody wants it to end; during a run the run hears it, too.
+    interrupts: Interrupts,
     /// Where the plan's spool is kept between repeats; removed with this.
     _spool: Spool,
 }
@@ -116,7 +115,7 @@ impl Maker {
             reset_timeout: args.reset_timeout,
             out: out.to_owned(),
             plan_hash: facts.plan_hash.clone(),
-            interrupted: listen()?,
+            interrupts: Interrupts::listen()?,
             _spool: spool,
         };
         Ok((maker, facts))
@@ -152,7 +151,7 @@ impl Maker {
     }
 
     fn repeat(&self, phase: Phase, number: u32, repeat: &Repeat) -> Option<Ended> {
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupts.count() > 0 {
             return Some(Ended::Interrupted);
         }
         let (side, target) = match repeat.to {
@@ -162,14 +161,17 @@ impl Maker {
         let at = format!("{} {number}, {side}", phase.name());
         if let Some(hook) = &self.reset {
             let facts = json!({"side": side, "target": target, "phase": phase.word(), "pair": number});
-            if let Err(error) = hook.run(HookEvent::Reset, &facts, self.reset_timeout) {
-                return Some(Ended::Failed(format!("{at}: {error}")));
+            let mut interrupts = self.interrupts.clone();
+            match hook.run(HookEvent::Reset, &facts, self.reset_timeout, interrupts.next()) {
+                Ok(()) => {}
+                Err(HookError::Interrupted { .. }) => return Some(Ended::Interrupted),
+                Err(error) => return Some(Ended::Failed(format!("{at}: {error}"))),
             }
         }
         let mut args = self.args.clone();
         (args.load.target, args.results.out) = (Some(target.clone()), Some(repeat.out.clone()));
         let replayed = Replay::check(args).and_then(Replay::send);
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupts.count() > 0 {
             return Some(Ended::Interrupted);
         }
         let result = match replayed {
@@ -243,23 +245,4 @@ impl Drop for Spool {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Whether somebody wants it to end; during a run the run hears it, too.
-fn listen() -> Result<Arc<AtomicBool>, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen()?
-    };
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            signals.next().await;
-            flag.store(true, Ordering::Relaxed);
-        });
-    });
-    Ok(interrupted)
 }

@@ -70,7 +70,7 @@ pub(crate) struct ReplayArgs {
     /// Left out of the steady window at its beginning
     #[arg(long, env = "REENACT_WARM_UP", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) warm_up: Duration,
-    /// Left out of the steady window at its end
+    /// Left out of the steady window at its end; not with --rate max, whose end nobody knows before
     #[arg(long, env = "REENACT_DRAIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) drain: Duration,
     /// Begin at this time (RFC 3339), as all shards of a run must
@@ -95,22 +95,26 @@ pub(crate) struct ReplayArgs {
     /// Allow to send to where the session was recorded
     #[arg(long, env = "REENACT_ALLOW_ORIGIN", help_heading = "Safety")]
     pub(crate) allow_origin: bool,
-    /// Requests that may wait for their answers; those due beyond that are not sent, and counted [default: 20000; 64 with --rate max]
+    /// Requests that may wait for their answers; those due beyond that are not sent, and counted; with --rate max they
+    /// wait [default: 20000; 64 with --rate max]
     #[arg(long, env = "REENACT_MAX_IN_FLIGHT", value_name = "N", help_heading = "Safety")]
     pub(crate) max_in_flight: Option<usize>,
-    /// Connections that may be open
+    /// Connections that may be open; requests that need one more are not sent, and counted; with --rate max they wait, and
+    /// idle connections are closed for them
     #[arg(long, env = "REENACT_MAX_CONNECTIONS", value_name = "N", help_heading = "Safety")]
     pub(crate) max_connections: Option<usize>,
-    /// Requests a second that are sent at most
+    /// Requests a second that are sent at most, of which those of a tenth of a second may leave at once; those due beyond
+    /// that are not sent, and counted; with --rate max they wait
     #[arg(long, env = "REENACT_MAX_RATE", value_name = "N", help_heading = "Safety")]
     pub(crate) max_rate: Option<std::num::NonZeroU32>,
-    /// Requests that are sent at most
+    /// Requests that are sent at most; what is due after them is not sent, and counted
     #[arg(long, env = "REENACT_BUDGET_REQUESTS", value_name = "N", help_heading = "Safety")]
     pub(crate) budget_requests: Option<u64>,
-    /// Bytes that are sent at most
+    /// Bytes of requests and answers together, counted at the end of each request, after which nothing more is sent: what is
+    /// under way then comes on top
     #[arg(long, env = "REENACT_BUDGET_BYTES", value_name = "SIZE", value_parser = units::size, help_heading = "Safety")]
     pub(crate) budget_bytes: Option<u64>,
-    /// Nothing is sent after so long
+    /// Nothing is sent after so long from the first due instant on; what is under way is waited for
     #[arg(long, env = "REENACT_BUDGET_TIME", value_name = "DURATION", value_parser = units::duration, help_heading = "Safety")]
     pub(crate) budget_time: Option<Duration>,
     /// Stop the run when this holds, as in 'error_rate > 5% for 10s' or 'p99 > 2s for 30s' (repeatable)
@@ -125,15 +129,15 @@ pub(crate) struct ReplayArgs {
     /// Command or URL that is told when the run is over (repeatable)
     #[arg(long, env = "REENACT_ON_END", value_name = "COMMAND|URL", help_heading = "Safety")]
     pub(crate) on_end: Vec<String>,
-    /// For each of these
-    #[arg(long, env = "REENACT_HOOK_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Safety")]
+    /// For each of these: one that takes longer is stopped, and has failed
+    #[arg(long, env = "REENACT_HOOK_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::timeout, help_heading = "Safety")]
     pub(crate) hook_timeout: Duration,
 
     /// From sending a request to the end of its answer
-    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::timeout, help_heading = "Connections")]
     pub(crate) timeout: Duration,
     /// To connect to the target, TLS included
-    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::timeout, help_heading = "Connections")]
     pub(crate) connect_timeout: Duration,
     /// Use this address for a name, as in HOST:PORT:ADDRESS (repeatable)
     #[arg(long, env = "REENACT_RESOLVE", value_name = "HOST:PORT:ADDR", help_heading = "Connections")]

@@ -253,7 +253,8 @@ impl Measure {
 
     /// What can no longer change at `now_ns`; everything at the end ([`u64::MAX`]).
     pub fn close(&mut self, now_ns: u64) -> Closed {
-        let open_ns = if now_ns == u64::MAX { 0 } else { self.options.timeout_ns + OPEN_SECONDS_MARGIN * SECOND_NS };
+        let longest_ns = self.options.timeout_ns.saturating_add(OPEN_SECONDS_MARGIN * SECOND_NS);
+        let open_ns = if now_ns == u64::MAX { 0 } else { longest_ns };
         let limit_ns = now_ns.saturating_sub(open_ns);
         self.gaps.close(limit_ns);
         if now_ns == u64::MAX {

@@ -145,6 +145,25 @@ impl Running {
     }
 }
 
+/// Time before due instant 0 in which the first connections are opened.
+fn lead_ns(summary: &Summary) -> u64 {
+    LEAD_NS + summary.open.first().copied().unwrap_or(0) * LEAD_PER_CONNECTION_NS
+}
+
+/// The reading of the clock at `at`, if there is so much time left before it.
+fn starts_at(clock: Clock, at: SystemTime, lead_ns: u64) -> Result<u64, ReplayError> {
+    clock.at(at).filter(|start_ns| *start_ns >= clock.now_ns() + lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })
+}
+
+/// Whether a run could still begin at `at`: what [`start`] will ask, for whoever has more to do before it. Without a plan
+/// only what every run needs is known.
+///
+/// # Errors
+/// When it is too late.
+pub fn can_start_at(at: SystemTime, plan: Option<&Summary>) -> Result<(), ReplayError> {
+    starts_at(Clock::start(), at, plan.map_or(LEAD_NS, lead_ns)).map(drop)
+}
+
 /// Starts a run; `result` holds what is known already (sessions, seed, method …) and is completed by the run.
 ///
 /// # Errors
@@ -159,11 +178,10 @@ pub fn start(
     let facts = Arc::clone(&run.facts);
     let summary = std::mem::take(&mut run.spool.summary);
     let clock = Clock::start();
-    let soon = summary.open.first().copied().unwrap_or(0);
-    let lead_ns = LEAD_NS + soon * LEAD_PER_CONNECTION_NS;
+    let lead_ns = lead_ns(&summary);
     let start_ns = match options.start_at {
         None => lead_ns,
-        Some(at) => clock.at(at).filter(|at| *at >= lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })?,
+        Some(at) => starts_at(clock, at, lead_ns)?,
     };
     directory.write_begun(&begun(&result, &facts, &summary, &options, clock.wall(start_ns)))?;
     let stop = Arc::new(Stop::default());
@@ -203,6 +221,10 @@ pub fn start(
     )?;
 
     let target = watched::Watch::start(options.watched, clock, start_ns)?;
+    let metrics_sink = match options.export_metrics {
+        Some(export) => Some(MetricsSink::start(export, &facts, clock, start_ns)?),
+        None => None,
+    };
 
     let at_once = options.send.pace == Pace::Max;
     let threads = options.send.threads.get();
@@ -242,10 +264,6 @@ pub fn start(
         steady: options.steady,
         loop_model: options.loop_model,
         limits: options.limits,
-    };
-    let metrics_sink = match options.export_metrics {
-        Some(export) => Some(MetricsSink::start(export, &facts, clock, start_ns)?),
-        None => None,
     };
     let metrics = (options.metrics || metrics_sink.is_some()).then(|| {
         let known = options.export.as_ref().and_then(|export| export.spans.known_methods.as_deref());

@@ -27,7 +27,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, env = "REENACT_OTLP_COMPRESSION", value_name = "NAME", help_heading = "Traces")]
     pub(crate) otlp_compression: Option<String>,
     /// For one attempt of an export [default: OTEL_EXPORTER_OTLP_TIMEOUT, else 10s]
-    #[arg(long, env = "REENACT_OTLP_TIMEOUT", value_name = "DURATION", value_parser = units::duration, help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_TIMEOUT", value_name = "DURATION", value_parser = units::timeout, help_heading = "Traces")]
     pub(crate) otlp_timeout: Option<Duration>,
     /// Certificates (PEM) of the authorities to trust at the endpoint, instead of the system's
     #[arg(long, env = "REENACT_OTLP_CA", value_name = "FILE", help_heading = "Traces")]
@@ -45,7 +45,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, env = "REENACT_OTLP_BATCH_MAX", value_name = "SIZE", default_value = "1MiB", value_parser = batch_size, help_heading = "Traces")]
     pub(crate) otlp_batch_max: u64,
     /// How long exports may go on when the run has ended; what is left then is dropped, and counted
-    #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::duration, help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::timeout, help_heading = "Traces")]
     pub(crate) otlp_flush: Duration,
     /// Export the run's metrics, too, where the spans go, and the last ones always
     #[arg(long, env = "REENACT_OTLP_METRICS", help_heading = "Traces")]
