@@ -281,7 +281,8 @@ pub enum ErrorKind {
     Unreachable,
     /// This process or system has no more descriptors or ports.
     NoDescriptors,
-    /// The target's name did not resolve.
+    /// The target's name did not resolve. Nothing makes this: a name without an address begins no run, and when a later lookup
+    /// fails the addresses before it stay in use.
     Dns,
     /// The TLS handshake failed.
     Tls,
