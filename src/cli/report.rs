@@ -36,7 +36,8 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) thresholds: ThresholdArgs,
     /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds, and report.html (html) always, in any case
+    /// (openmetrics); report.html (html) is written in any case, summary.md and junit.xml wherever there are thresholds, and
+    /// summary.md also of a run that left no result
     #[arg(long, env = "REENACT_OUTPUT", value_enum, value_name = "FORM", value_delimiter = ',')]
     pub(crate) output: Vec<OutputForm>,
     /// Print the result (run.json) instead of the summary
