@@ -15,7 +15,7 @@ use formats::wire::ResponseTo;
 
 use super::Traces;
 use super::ahead::Batch;
-use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, OTHER_METHODS_MAX, others, parts};
+use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, ROWS_MAX, others, parts};
 use crate::error::ReplayError;
 use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
 use crate::survey::{Selection, Survey};
@@ -220,7 +220,8 @@ impl<'a> Chooser<'a> {
             0..ENDPOINTS_MAX => name,
             rows => {
                 let name = others(parts(&name).0);
-                let has_room = rows < ENDPOINTS_MAX + OTHER_METHODS_MAX || self.endpoints.contains_key(&name);
+                // The last row is for those of all other methods.
+                let has_room = rows < ROWS_MAX - 1 || self.endpoints.contains_key(&name);
                 if has_room { name } else { others(OTHER_METHOD) }
             }
         };
