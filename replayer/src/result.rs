@@ -25,6 +25,16 @@ pub mod thresholds;
 /// Version of this layout.
 pub const SCHEMA: u32 = 2;
 
+/// The sum of counts. What a file counts is anybody's word: it stays at the largest number and never wraps.
+pub(crate) fn total<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u64 {
+    counts.into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+/// Adds to a sum of counts, likewise.
+pub(crate) fn add_to(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
+
 /// Everything that `run.json` says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -286,6 +296,13 @@ pub struct Bytes {
     pub sent: u64,
     /// Read from sockets.
     pub received: u64,
+}
+
+impl Bytes {
+    pub(crate) fn add(&mut self, other: &Self) {
+        add_to(&mut self.sent, other.sent);
+        add_to(&mut self.received, other.received);
+    }
 }
 
 /// Requests a second.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::health::Generator;
-use crate::result::RunResult;
+use crate::result::{RunResult, total};
 
 #[cfg(test)]
 mod tests;
@@ -176,9 +176,9 @@ pub fn judge(result: &RunResult) -> Verdict {
 fn owed(result: &RunResult) -> u64 {
     // An interrupted run owes only what it came to; what was never counted otherwise was lost by the generator.
     let due = if result.interrupted { result.settled } else { result.planned.max(result.settled) };
-    let shed: u64 = result.shed.values().sum();
+    let shed = total(result.shed.values());
     let never_left = result.settled.saturating_sub(shed).saturating_sub(result.dispatched);
-    let refused: u64 = REFUSED_BY_TARGET.iter().filter_map(|kind| result.errors.get(*kind)).sum();
+    let refused = total(REFUSED_BY_TARGET.iter().filter_map(|kind| result.errors.get(*kind)));
     due.saturating_sub(shed).saturating_sub(refused.min(never_left))
 }
 

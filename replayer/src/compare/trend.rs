@@ -9,7 +9,7 @@ use super::latency::{RunLatencies, Series};
 use super::repeats::Estimate;
 use super::side::Run;
 use super::slope::{POINTS_MIN, rise};
-use crate::result::Second;
+use crate::result::{Second, total};
 use crate::watched::Moment;
 
 /// CPU below which nothing is told apart: a tick of the kernel's in a second.
@@ -142,8 +142,8 @@ fn by_stretch<'a, T>(rows: &'a [T], t_s: impl Fn(&T) -> u64, run: &Run, stretche
 #[must_use]
 pub fn over_runs(runs: &[Run], asked: &Asked, min_change: f64) -> Trend {
     let share = |run: &Run| {
-        let failed: u64 = run.result.steady.errors.values().sum();
-        failed as f64 / (failed + run.result.steady.completed).max(1) as f64
+        let failed = total(run.result.steady.errors.values());
+        failed as f64 / failed.saturating_add(run.result.steady.completed).max(1) as f64
     };
     let errors: Vec<f64> = runs.iter().map(share).collect();
     trend(&runs.iter().map(|run| &run.latencies).collect::<Vec<_>>(), &errors, asked, min_change)
@@ -221,8 +221,8 @@ fn row(quantile: f64, values: Option<Vec<f64>>, asked: &Asked) -> Row {
 fn errors_by_stretch(run: &Run, stretches: usize) -> Vec<f64> {
     let parts = by_stretch(&run.result.timeline, |row| row.t_s, run, stretches);
     let share = |rows: &Vec<&Second>| {
-        let failed: u64 = rows.iter().map(|row| row.errors).sum();
-        let ended: u64 = rows.iter().map(|row| row.errors + row.completed).sum();
+        let failed = total(rows.iter().map(|row| &row.errors));
+        let ended = total(rows.iter().flat_map(|row| [&row.errors, &row.completed]));
         failed as f64 / ended.max(1) as f64
     };
     parts.iter().map(share).collect()

@@ -12,7 +12,9 @@ use super::heat::Heat;
 use super::samples::Samples;
 use super::timeline::Timeline;
 use crate::result::drawn::Curves;
-use crate::result::{Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady};
+use crate::result::{
+    Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady, add_to, total,
+};
 use crate::verdict::LagLimit;
 
 /// Classes of a status, by its first digit; the first is for what ended without a status.
@@ -112,12 +114,11 @@ impl Tally {
 
     /// Adds what was counted elsewhere, endpoint by endpoint.
     pub fn add(&mut self, other: &Self) {
-        self.settled += other.settled;
-        self.dispatched += other.dispatched;
-        self.sent += other.sent;
-        self.completed += other.completed;
-        self.bytes.sent += other.bytes.sent;
-        self.bytes.received += other.bytes.received;
+        add_to(&mut self.settled, other.settled);
+        add_to(&mut self.dispatched, other.dispatched);
+        add_to(&mut self.sent, other.sent);
+        add_to(&mut self.completed, other.completed);
+        self.bytes.add(&other.bytes);
         add_counts(&mut self.errors, &other.errors);
         add_counts(&mut self.shed, &other.shed);
         add_counts(&mut self.status, &other.status);
@@ -130,8 +131,8 @@ impl Tally {
             self.endpoints.resize_with(other.endpoints.len(), EndpointCount::default);
         }
         for (own, other) in self.endpoints.iter_mut().zip(&other.endpoints) {
-            own.completed += other.completed;
-            own.errors += other.errors;
+            add_to(&mut own.completed, other.completed);
+            add_to(&mut own.errors, other.errors);
             add_counts(&mut own.status, &other.status);
             own.times.add(&other.times);
         }
@@ -147,7 +148,7 @@ impl Tally {
 
 pub(crate) fn add_counts<K: Ord + Clone>(own: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
     for (key, count) in other {
-        *own.entry(key.clone()).or_default() += count;
+        add_to(own.entry(key.clone()).or_default(), *count);
     }
 }
 
@@ -210,7 +211,7 @@ impl Counted {
     /// Writes everything that was counted into a result; `names` are those of the endpoints.
     pub fn fill(&self, names: &[String], result: &mut RunResult) {
         let whole = &self.whole;
-        result.planned = self.planned.iter().map(|row| row.planned).sum();
+        result.planned = total(self.planned.iter().map(|row| &row.planned));
         (result.settled, result.dispatched) = (whole.settled, whole.dispatched);
         (result.sent, result.completed, result.bytes) = (whole.sent, whole.completed, whole.bytes);
         (result.shed, result.errors, result.status) = (named(&whole.shed), named(&whole.errors), named(&whole.status));
@@ -303,7 +304,7 @@ impl Counted {
         let counts = self.whole.endpoints.iter().zip(&self.steady.endpoints);
         let mut rows: Vec<Endpoint> = (0..)
             .zip(self.planned.iter().zip(names).zip(counts))
-            .filter(|(_, ((planned, _), (whole, _)))| planned.planned > 0 || whole.completed + whole.errors > 0)
+            .filter(|(_, ((planned, _), (whole, _)))| planned.planned > 0 || whole.completed > 0 || whole.errors > 0)
             .map(|(index, ((planned, name), (whole, steady)))| Endpoint {
                 index,
                 endpoint: name.clone(),

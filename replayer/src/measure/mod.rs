@@ -15,7 +15,7 @@ mod retime;
 mod samples;
 mod so_far;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub use timeline::{ROWS_MAX, Timeline};
 use executed::{Gaps, MoveCount};
 
 use crate::job::{Job, Progress};
-use crate::result::LastInstants;
+use crate::result::{Bytes, LastInstants, add_to};
 use crate::verdict::LagLimit;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -177,14 +177,14 @@ impl Measure {
 
     /// Notes how many requests are due in a second; may be called at any time, also bit by bit.
     pub fn planned_second(&mut self, second: u64, requests: u64) {
-        self.timeline.row(second).planned += requests;
+        add_to(&mut self.timeline.row(second).planned, requests);
     }
 
     /// Notes how many requests the plan holds of an endpoint, and their response times in the recording; also bit by
     /// bit. An endpoint beyond those announced is not counted.
     pub fn planned_endpoint(&mut self, endpoint: u32, requests: u64, recorded: &Distribution) {
         if let Some(row) = self.planned.get_mut(endpoint as usize) {
-            row.planned += requests;
+            add_to(&mut row.planned, requests);
             row.recorded.add(recorded);
         }
     }
@@ -309,8 +309,7 @@ impl Tally {
     /// Counts what was not shed.
     fn take(&mut self, job: &Job, response: u64, service: Option<u64>) {
         let end = &job.progress;
-        self.bytes.sent += end.bytes_out;
-        self.bytes.received += end.bytes_in;
+        self.bytes.add(&Bytes { sent: end.bytes_out, received: end.bytes_in });
         self.sent += u64::from(end.bytes_out > 0);
         let first_byte = end.first_byte_ns.zip(end.dispatched_ns).map(|(first, from)| first.saturating_sub(from));
         self.times.take(response, service, first_byte);

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use proptest::prelude::*;
 
 use super::executed::{Gaps, MoveCount};
@@ -49,6 +52,17 @@ fn ended(mut measure: Measure) -> RunResult {
     let mut result = RunResult::default();
     measure.finish().fill(&["GET /".to_owned()], &mut result);
     result
+}
+
+/// An interval log with a line of its first second for each of these tags, which counts as much as a file can say.
+pub(crate) fn log_of_largest_counts<const N: usize>(tags: [&str; N]) -> String {
+    let mut histogram = Histogram::<u64>::new(3).unwrap();
+    // In a file a count has a sign: three of them are more than fits into one in memory.
+    [1_000, 2_000, 3_000].into_iter().for_each(|value| histogram.record_n(value, i64::MAX.unsigned_abs()).unwrap());
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(&histogram, &mut bytes).unwrap();
+    let text = STANDARD.encode(bytes);
+    tags.iter().map(|tag| format!("Tag={tag},0.000,1.000,0.003,{text}\n")).collect()
 }
 
 fn counted(options: MeasureOptions, jobs: &[Job]) -> RunResult {

@@ -52,6 +52,16 @@ pub enum MergeError {
         /// What can be read.
         known: u32,
     },
+    /// Of more shards than a plan can have.
+    #[error("{} is of {of} shards, and a plan has at most {limit}", path.display())]
+    TooManyShards {
+        /// Which directory.
+        path: PathBuf,
+        /// How many there are to be.
+        of: u32,
+        /// How many there can be.
+        limit: u32,
+    },
     /// A run of a whole plan.
     #[error("{} is no shard: it sent its whole plan", path.display())]
     NotShard {
@@ -116,6 +126,7 @@ impl MergeError {
             Self::TooLarge { .. } | Self::TooManyEndpoints { .. } => {
                 "a run names about 500 endpoints, and its run.json has some megabytes: this was not written by one"
             }
+            Self::TooManyShards { .. } => "no run has so many: its run.json was not written by one",
             Self::Schema { .. } => "use the version of reenact that wrote it",
             Self::NotShard { .. } => "runs that are no shards of one plan are compared, not merged",
             Self::DifferentPlans { .. } => "shards of one plan have the same plan_hash in their run.json",

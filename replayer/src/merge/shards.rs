@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{MergeError, read, read_histograms};
 use crate::measure::{Counted, EndpointCount, Heat, Late, Moved, PlannedEndpoint, Samples, Tally, Timeline, Word};
+use crate::plan::SHARDS_MAX;
 use crate::result::{Endpoint, RunResult, ShardOf, Steady};
 
-/// Endpoints that are read at most: a planner makes 501.
+/// Endpoints that are read at most: a planner makes [`crate::endpoints::ROWS_MAX`].
 pub(super) const ENDPOINTS_MAX: u32 = 100_000;
 
 /// A shard.
@@ -21,6 +22,10 @@ impl Shard {
     pub(super) fn open(directory: &Path) -> Result<Self, MergeError> {
         let result = read(directory)?;
         let of = result.shard.ok_or_else(|| MergeError::NotShard { path: directory.to_owned() })?;
+        // Those that are missing are named, each of them.
+        if of.of > SHARDS_MAX {
+            return Err(MergeError::TooManyShards { path: directory.to_owned(), of: of.of, limit: SHARDS_MAX });
+        }
         Ok(Self { directory: directory.to_owned(), of, result })
     }
 

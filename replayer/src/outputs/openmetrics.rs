@@ -26,7 +26,9 @@ pub(super) fn metrics(result: &RunResult) -> String {
         out.gauge(name, Some("seconds"), help, result.duration_s);
     }
     out.gauge("reenact_run_multiplier", None, "Times the recorded rate.", result.multiplier);
-    out.gauge("reenact_run_interrupted", None, "1 if the run ended before its plan.", flag(result.interrupted));
+    if result.knows("interrupted") {
+        out.gauge("reenact_run_interrupted", None, "1 if the run ended before its plan.", flag(result.interrupted));
+    }
     for (name, field, help, per_s) in [
         ("reenact_rate_planned", "rate.planned", "Requests a second by the plan.", result.rate.planned),
         ("reenact_rate_achieved", "rate.achieved", "Requests a second that were sent.", result.rate.achieved),

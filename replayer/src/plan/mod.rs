@@ -52,6 +52,7 @@ pub use error::PlanError;
 pub use factor::{Factor, Rate};
 pub use method::Method;
 pub use profile::{Profile, ProfileSpec, Step};
+pub(crate) use shard::SHARDS_MAX;
 pub use shard::Shard;
 pub use timing::{Length, Timing};
 pub use users::Life;

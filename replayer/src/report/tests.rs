@@ -12,6 +12,7 @@ use super::timeline::{POINTS_MAX, Timeline};
 use super::*;
 use crate::health::{Generator, Moment, Used};
 use crate::result::drawn::{Curves, HeatColumn, HeatMap};
+use crate::result::recounted::Recounted;
 use crate::result::samples::{ErrorSamples, Sample};
 use crate::result::shape::{Shape, ShapeScale};
 use crate::result::{Bytes, Connections, Endpoint, Fidelity, Part, Quantiles, Rate, Second, ShardOf, Spans, Steady};
@@ -194,6 +195,17 @@ fn the_verdict_stands_first_with_its_reasons() {
     let part = Part { run_id: "x".into(), shard, verdict: Verdict::default(), services: false };
     let page = html(&RunResult { shards: vec![part], ..run(3) });
     assert!(page.contains("Merged from 1 of 3 shards.") && !page.contains("Whose time it was"));
+}
+
+#[test]
+fn that_nothing_came_of_any_request_is_not_that_nobody_knows() {
+    let invalid = Verdict { outcome: Trust::Invalid, ..Verdict::default() };
+    let result = RunResult { planned: 7, verdict: invalid, ..RunResult::default() };
+    let page = html(&result);
+    assert!(page.contains("7 requests were planned, and nothing came of any.") && !page.contains("nobody knows"));
+    let unknown = vec!["settled".to_owned()];
+    let page = html(&RunResult { recounted: Some(Recounted { unknown, ..Recounted::default() }), ..result });
+    assert!(page.contains("7 requests were planned, and nobody knows what came of them."));
 }
 
 #[test]
