@@ -58,7 +58,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
             file.write(&answers.learned)?;
             Ok(Outcome::Done)
         }
-        (Some(file), None) => Err(file.nothing()),
+        (Some(_), None) => Err(learned::nothing()),
         (None, _) => Ok(verdict(Compared::Sides(sides), &args.judge)),
     }
 }

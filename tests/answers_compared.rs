@@ -117,8 +117,14 @@ fn changes_are_found_over_noise_and_learned_rules_silence_it() {
     let [one, other, changed] = [&before, &again, &after].map(|side| side.join("0"));
     assert_eq!(compare(&one, &other, &[]).code, 1);
     let rules = text(&inside(&folder, "rules.toml"));
-    let learned = compare(&one, &other, &["--learn", &rules]);
+    let out = inside(&folder, "compared");
+    let learned = compare(&one, &other, &["--learn", &rules, "--out", &text(&out), "--output", "junit,html"]);
     assert_eq!(learned.code, 0, "{learned:?}");
+    // Who learns judges nothing: the files say what the exit code does.
+    let junit = std::fs::read_to_string(out.join("junit.xml")).unwrap();
+    assert!(junit.contains("failures=\"0\"") && !junit.contains("failures=\"1"), "{junit}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("fails on: nothing") && !page.contains("body,header"), "{page}");
     let written = std::fs::read_to_string(&rules).unwrap();
     for expected in [
         "# GET /items/{id}: 80 of 80 pairs differ; UUIDs, as in \"",
@@ -203,6 +209,12 @@ fn what_cannot_be_compared_is_said() {
     assert!(!said.out.contains("BODY  GET /page") && !said.out.contains("BODY  GET /search"), "{said:?}");
     let said = compare(&digest, &none, &[]);
     assert!(said.code == 0 && said.out.contains("kept no answers (--answers none)"), "{said:?}");
+    // Where nothing was learned, nothing says that there is no noise.
+    let rules = inside(&folder, "rules.toml");
+    for (other, why) in [(&none, "no answers were kept"), (&inside(&folder, "nowhere"), "cannot read ")] {
+        let said = compare(&digest, other, &["--learn", &text(&rules)]);
+        assert!(said.code == 2 && said.err.contains(why) && !rules.exists(), "{said:?}");
+    }
 
     // A cut session: what can be read is compared.
     let answers = segment(&cut.join("answers"));

@@ -24,8 +24,8 @@ use crate::units;
   reenact compare runs/before runs/after --rules rules.toml --fail-on body,header,status
   reenact compare runs/before runs/after --out compared --output html,markdown,junit
 
-Exit codes: 0 nothing that --fail-on names, 1 something of it, 2 runs that cannot be compared, 4 one of them is an
-invalid run (the machine that sent was the limit).")]
+Exit codes: 0 nothing that --fail-on names, or rules that --learn wrote, whatever differs; 1 something that --fail-on names;
+2 runs that cannot be compared; 4 one of them is an invalid run (the machine that sent was the limit).")]
 pub(crate) struct CompareArgs {
     /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded, or
     /// all sessions that the run sent together); three and more, in the order in which they were started, show a trend; one
