@@ -179,7 +179,7 @@ fn lines(quantiles: &Quantiles, weights: &[f64], rows: &[Vec<Row>]) -> Vec<Line>
     order.sort_by(|a, b| weights.get(*b).unwrap_or(&0.0).total_cmp(weights.get(*a).unwrap_or(&0.0)));
     let is_found = |endpoint: usize, number: usize| {
         let row = rows.get(endpoint).and_then(|rows| rows.get(number));
-        row.is_some_and(|row| matches!(row.answer, Answer::Slower | Answer::Faster))
+        row.is_some_and(|row| row.answer.is_found())
     };
     let numbers = 0..QUANTILES.len();
     let found = order.iter().flat_map(|endpoint| numbers.clone().map(|number| (*endpoint, number)));

@@ -31,7 +31,7 @@ pub fn compared(of: &Answers) -> String {
 /// Whether answers differ by more than noise.
 #[must_use]
 pub fn has_changes(of: &Answers) -> bool {
-    of.findings.iter().any(|finding| matches!(finding.word, Word::Changed | Word::Differs))
+    of.findings.iter().any(|finding| finding.word.is_change())
 }
 
 /// Both statuses of each change of one, with each of its endpoints.

@@ -3,7 +3,7 @@
 use super::questions::{Concern, fails};
 use super::words::{self, Said, Thing, change, count, quantile, rows};
 use super::{Compared, Sides, answers};
-use crate::compare::answers::findings::{Finding, Word};
+use crate::compare::answers::findings::Finding;
 use crate::compare::judge::{Answer, Row};
 use crate::compare::over_time::OverTime;
 
@@ -42,7 +42,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
         Compared::Sides(sides) => (of_sides(sides), is_only_faster(sides), sides.of.judged.system.first(), open(sides)),
         Compared::OverTime(of) => (over_time(of), only_falls(of), of.trend.system.first(), still(of)),
     };
-    let is_decided = median.is_some_and(|row| matches!(row.answer, Answer::Slower | Answer::Faster | Answer::Same));
+    let is_decided = median.is_some_and(|row| row.answer.is_found() || row.answer == Answer::Same);
     let tone = match fails(of, fail_on) {
         true => Tone::Failed,
         false if is_only_better && is_decided => Tone::Passed,
@@ -77,7 +77,8 @@ fn of_sides(sides: Sides<'_>) -> Vec<String> {
     if let Some(first) = statuses.first() {
         parts.push(format!("{}{}", words::status(of, first), more(statuses.len())));
     }
-    let causes: Vec<&Finding> = sides.answers.iter().flat_map(|answers| &answers.findings).filter(is_cause).collect();
+    let causes: Vec<&Finding> =
+        sides.answers.iter().flat_map(|answers| &answers.findings).filter(|one| one.word.is_change()).collect();
     if let Some(first) = causes.first() {
         parts.push(format!("answers differ: {}{}", answers::finding(first).text, more(causes.len())));
     }
@@ -89,15 +90,11 @@ fn is_only_faster(sides: Sides<'_>) -> bool {
     let mut rows = rows(&sides.of.judged.system, &sides.of.endpoints, &sides.of.judged.endpoints);
     let mut findings = sides.answers.iter().flat_map(|answers| &answers.findings);
     let is_slower = rows.any(|(_, row)| row.answer == Answer::Slower);
-    !is_slower && sides.of.outcomes.is_empty() && !findings.any(|finding| is_cause(&finding))
+    !is_slower && sides.of.outcomes.is_empty() && !findings.any(|finding| finding.word.is_change())
 }
 
 fn only_falls(of: &OverTime) -> bool {
     words::rises(of).iter().all(|said| said.word == "FALLS")
-}
-
-fn is_cause(of: &&Finding) -> bool {
-    matches!(of.word, Word::Changed | Word::Differs)
 }
 
 /// The largest change of this kind, and how many other things changed so.

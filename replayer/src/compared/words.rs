@@ -9,7 +9,7 @@ use crate::compare::Comparison;
 use crate::compare::judge::{Answer, Row};
 use crate::compare::outcomes::OutcomeChange;
 use crate::compare::over_time::OverTime;
-use crate::compare::repeats::Estimate;
+use crate::compare::repeats::{Design, Estimate};
 pub(crate) use crate::report::text::count;
 use crate::report::text::time;
 
@@ -17,6 +17,9 @@ use crate::report::text::time;
 const NAME_CHARS_MAX: usize = 160;
 /// And of a kind of error.
 const OUTCOME_CHARS_MAX: usize = 60;
+
+/// What is said where no line can be laid.
+pub(crate) const TOO_FEW_POINTS: &str = "too few points";
 
 /// A sentence that begins with a word in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +203,15 @@ pub fn open(of: &Comparison, has_more: bool) -> Vec<String> {
     said
 }
 
+/// Whether repeats are pairs.
+#[must_use]
+pub const fn design(of: Design) -> &'static str {
+    match of {
+        Design::Paired => "in pairs",
+        Design::Unpaired => "each side by itself",
+    }
+}
+
 /// Whether nobody knows how runs differ from one another.
 #[must_use]
 pub fn is_one_run(of: &Comparison) -> bool {
@@ -244,6 +256,12 @@ pub fn cell(row: &Row, confidence: f64) -> String {
         _ => "–".to_owned(),
     };
     marked(row, confidence).unwrap_or_else(difference)
+}
+
+/// A row's cell in a table over time.
+#[must_use]
+pub fn cell_over_time(row: &Row, confidence: f64) -> String {
+    marked(row, confidence).unwrap_or_else(|| TOO_FEW_POINTS.to_owned())
 }
 
 /// `+14 % [9..20]`
@@ -297,17 +315,19 @@ pub fn of_log(logarithm: f64) -> String {
     time(logarithm.exp() / 1e3)
 }
 
+/// Whether something was found of an endpoint.
+#[must_use]
+pub fn is_found(rows: &[Vec<Row>], endpoint: usize) -> bool {
+    rows.get(endpoint).is_some_and(|rows| rows.iter().any(|row| row.answer.is_found()))
+}
+
 /// Which endpoints are shown where there is room for `room`: those of which something was found, then those with the most
 /// requests; in the order of their requests.
 #[must_use]
 pub fn shown(rows: &[Vec<Row>], requests: &[u64], room: usize) -> Vec<usize> {
     let of = |number: usize| requests.get(number).copied().unwrap_or(0);
-    let is_found = |number: usize| {
-        let rows = rows.get(number);
-        rows.is_some_and(|rows| rows.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster)))
-    };
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|number| (!is_found(*number), std::cmp::Reverse(of(*number))));
+    order.sort_by_key(|number| (!is_found(rows, *number), std::cmp::Reverse(of(*number))));
     order.truncate(room);
     order.sort_by_key(|number| std::cmp::Reverse(of(*number)));
     order

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::compare::over_time::OverTime;
 use crate::compare::slope::off;
 use crate::compare::trend::{Line, Measured};
-use crate::compared::words::{change, cut, quantile, signed, span};
+use crate::compared::words::{TOO_FEW_POINTS, change, cut, quantile, signed, span};
 use crate::report::frame::{Frame, WIDTH, entry};
 use crate::report::scale::Scale;
 use crate::report::text::{escape, round_number, round_time};
@@ -114,7 +114,7 @@ impl Drawn {
             Measured::Errors => ("requests that failed".to_owned(), Unit::Percent),
         };
         let said = match (&line.rise, unit) {
-            (None, _) => "too few points for a line".to_owned(),
+            (None, _) => format!("{TOO_FEW_POINTS} for a line"),
             (Some(rise), Unit::Percent) => {
                 let (low, high) = rise.interval(confidence);
                 format!("{} of all requests [{}..{}] {}", signed(rise.mean), signed(low), signed(high), span(of))
