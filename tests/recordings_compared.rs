@@ -122,7 +122,7 @@ fn sessions_that_were_sent_together_are_one_recording_also_where_they_are_encryp
     refused(&[&eu, &eu, &out], "is there twice");
     refused(&[&eu, &out, &out], "is a recording, and a trend is one of runs");
     refused(&[&eu, &us, &plain], "is a recording, and a trend is one of runs");
-    refused(&[&out, "--identity", &identity], "--identity and --fail-on body,header need two sides");
+    refused(&[&out, "--identity", &identity], "--identity, --trace-url and --fail-on body,header need two sides");
     let other = region(folder.path(), "asia", 200);
     refused(&[&eu, &other, &out], "is none of the sessions that the run sent again");
 }

@@ -114,7 +114,7 @@ pub(crate) struct AnswersArgs {
     /// Where traces open: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms} [default: what each run says]
     #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE", help_heading = "Answers")]
     pub(crate) trace_url: Option<TraceUrl>,
-    /// Directory for answers that do not fit into memory [default: the system's temporary folder]
+    /// Directory for answers of two sides that do not fit into memory [default: the system's temporary folder]
     #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Answers")]
     pub(crate) spool: Option<PathBuf>,
 }

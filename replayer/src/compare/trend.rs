@@ -69,6 +69,14 @@ pub struct Trend {
     pub lines: Vec<Line>,
 }
 
+impl Trend {
+    /// Whether there are enough points for a line.
+    #[must_use]
+    pub const fn has_lines(&self) -> bool {
+        self.points >= POINTS_MIN
+    }
+}
+
 /// One long run, cut into stretches of the same length; `None` if it is too short for that.
 #[must_use]
 pub fn drift(run: &Run, asked: &Asked, min_change: f64) -> Option<Trend> {
@@ -169,7 +177,7 @@ fn trend(points: &[&RunLatencies], errors: &[f64], asked: &Asked, min_change: f6
     if errors.iter().any(|share| *share > 0.0) {
         lines.push(Line { of: Measured::Errors, quantile: 0.0, points: errors.to_vec(), rise: rise(errors) });
     }
-    let errors = if errors.len() < POINTS_MIN { None } else { rise(errors).filter(is_beyond) };
+    let errors = rise(errors).filter(is_beyond);
     Trend { points: points.len(), system, endpoints: rows, target: Vec::new(), errors, lines }
 }
 

@@ -53,9 +53,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
     }
     found.extend(rest);
     if let Some(first) = found.first_mut() {
-        let mut letters = first.chars();
-        let begin: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-        *first = begin + letters.as_str();
+        *first = words::capitalized(first);
     }
     Headline { tone, parts: found }
 }
@@ -63,7 +61,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
 fn nothing(of: Compared<'_>) -> String {
     match of {
         Compared::Sides(_) => "nothing changed that can be told from noise".to_owned(),
-        Compared::OverTime(_) => "nothing rises or falls that can be told from noise".to_owned(),
+        Compared::OverTime(of) => words::nothing_rises(of),
     }
 }
 
@@ -139,11 +137,11 @@ fn over_time(of: &OverTime) -> Vec<String> {
     parts
 }
 
-/// Of how many lines nothing can be said.
+/// Of how many lines nothing can be said, where there are any.
 fn still(of: &OverTime) -> Option<String> {
     let medians = of.trend.endpoints.iter().filter_map(|rows| rows.first());
     let open = medians.filter(|row| matches!(row.answer, Answer::CannotTell { .. } | Answer::OneRun)).count();
-    (open > 0).then(|| {
+    (open > 0 && of.trend.has_lines()).then(|| {
         let all = count(of.endpoints.len() as u64);
         format!("of {} of {all} endpoints the line of the median cannot be told yet", count(open as u64))
     })

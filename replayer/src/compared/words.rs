@@ -3,6 +3,7 @@
 //! Names of endpoints stand in them as traffic wrote them; whoever prints them makes them harmless.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::{Sides, answers};
 use crate::compare::Comparison;
@@ -85,16 +86,13 @@ pub(super) fn statuses<'a>(sides: &Sides<'a>) -> Vec<&'a OutcomeChange> {
     let told = sides.answers.map(answers::statuses).unwrap_or_default();
     let is_told = |change: &OutcomeChange| {
         let endpoint = of.endpoints.get(change.endpoint).map_or("", String::as_str);
-        told.iter().any(|(at, status)| at == endpoint && *status == change.outcome)
+        told.contains(&(endpoint, change.outcome.clone()))
     };
-    let all = of.outcomes.iter();
-    all.filter(|change| !is_the_other_side(change, &of.outcomes) && !is_told(change)).collect()
-}
-
-/// Whether an outcome only makes room: it is rarer, and what the endpoint's requests came to instead is among the changes.
-fn is_the_other_side(change: &OutcomeChange, all: &[OutcomeChange]) -> bool {
-    let grows = |other: &&OutcomeChange| other.endpoint == change.endpoint && other.estimate.mean > 0.0;
-    change.estimate.mean < 0.0 && all.iter().any(|other| grows(&other))
+    // What is rarer only makes room where it is said what the endpoint's requests came to instead.
+    let grow: HashSet<usize> =
+        of.outcomes.iter().filter(|change| change.estimate.mean > 0.0).map(|change| change.endpoint).collect();
+    let makes_room = |change: &OutcomeChange| change.estimate.mean < 0.0 && grow.contains(&change.endpoint);
+    of.outcomes.iter().filter(|change| !makes_room(change) && !is_told(change)).collect()
 }
 
 /// `SLOWER  GET /cart: p50 +14.1 % [+9.9..+18.4] relative to the rest (81.2 ms, 71.0 ms before)`; `None` where nothing was
@@ -176,6 +174,23 @@ pub const fn rising(answer: Answer) -> Option<&'static str> {
     }
 }
 
+/// What is said where nothing rises or falls.
+#[must_use]
+pub fn nothing_rises(of: &OverTime) -> String {
+    match of.trend.has_lines() {
+        true => "nothing rises or falls that can be told from noise".to_owned(),
+        false => format!("no verdict: {TOO_FEW_POINTS} for a line"),
+    }
+}
+
+/// As at the beginning of a sentence.
+#[must_use]
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    first + letters.as_str()
+}
+
 /// From where to where.
 #[must_use]
 pub fn span(of: &OverTime) -> &'static str {
@@ -215,7 +230,7 @@ pub const fn design(of: Design) -> &'static str {
 /// Whether nobody knows how runs differ from one another.
 #[must_use]
 pub fn is_one_run(of: &Comparison) -> bool {
-    of.judged.system.iter().any(|row| row.answer == Answer::OneRun)
+    of.before.len().min(of.after.len()) < 2
 }
 
 /// Of each endpoint of whose median nothing can be said, how many more repeats that would take.
@@ -296,7 +311,8 @@ pub fn percent(share: f64) -> String {
 /// `+5.1 %`
 #[must_use]
 pub fn signed(change: f64) -> String {
-    let hundredths = (change * 1_000.0).round() / 10.0;
+    // What is rounded up to nothing is a negative nothing, until one is added.
+    let hundredths = (change * 1_000.0).round() / 10.0 + 0.0;
     if hundredths > 0.0 { format!("+{hundredths} %") } else { format!("{hundredths} %") }
 }
 

@@ -10,7 +10,8 @@ use crate::report::frame::{Frame, WIDTH, entry};
 use crate::report::scale::Scale;
 use crate::report::text::{escape, round_number, round_time};
 
-/// Lines that are drawn: the whole system's first, then what was found.
+/// Lines of response times that are drawn, the whole system's first, then what was found; and as many of the target's
+/// processes and of errors.
 const LINES_MAX: usize = 24;
 /// Points of a line that are drawn; of more, each stands for several.
 const POINTS_MAX: usize = 120;
