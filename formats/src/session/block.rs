@@ -4,6 +4,7 @@ mod bodies;
 mod decode;
 mod encode;
 mod heads;
+mod recent;
 mod values;
 
 pub(super) use bodies::{BORROWED_BYTES_MAX, Lent};

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
+use super::super::recent::Recent;
 use super::super::values::{Latest, ValueWriter};
 use super::{Decimal, Hole};
 use crate::session::number;
@@ -71,7 +72,7 @@ pub(in super::super) struct HeadWriter {
     /// For requests and for responses: the latest template of each client.
     latest: [Latest; 2],
     /// Likewise, the templates of whichever client came last.
-    recent: [[Option<usize>; RECENT]; 2],
+    recent: [Recent<usize, RECENT>; 2],
     cut: Vec<Cut>,
     encoded: Vec<u8>,
     /// The values of the head at hand, and which of them are known to be their client's latest, by its place.
@@ -104,7 +105,7 @@ impl HeadWriter {
         let recent = slot.and_then(|slot| self.recent(slot, client, head, length));
         let (template, grown) = recent.map_or_else(|| self.template(kind, head, length), |template| (template, 0));
         if let Some(slot) = slot {
-            self.remember(slot, template);
+            self.recent.iter_mut().skip(slot).take(1).for_each(|recent| recent.remember(template));
             self.latest.iter_mut().skip(slot).take(1).for_each(|latest| latest.set(client, template));
         }
         let values = self.put_values(template, client, head);
@@ -114,16 +115,7 @@ impl HeadWriter {
     /// One of the templates that were used last, if the head fits it: cheaper than cutting it.
     fn recent(&mut self, slot: usize, client: usize, head: &[u8], length: Option<&Decimal>) -> Option<usize> {
         let recent = *self.recent.get(slot)?;
-        recent.into_iter().flatten().find(|template| self.fits(*template, client, head, length))
-    }
-
-    fn remember(&mut self, slot: usize, template: usize) {
-        let Some(recent) = self.recent.get_mut(slot) else { return };
-        let at = recent.iter().position(|known| *known == Some(template)).unwrap_or(recent.len() - 1);
-        if let Some(used) = recent.get_mut(..=at) {
-            used.rotate_right(1);
-            used.iter_mut().take(1).for_each(|first| *first = Some(template));
-        }
+        recent.iter().find(|template| self.fits(*template, client, head, length))
     }
 
     /// Whether `head` is this template with some values, whose places are then in `places`.
