@@ -159,7 +159,7 @@ impl HeadWriter {
 
     /// The number of the head's template, which is made if there is none yet. Its places are then in `places`.
     fn template(&mut self, kind: Kind, head: &[u8], length: Option<&Decimal>) -> (usize, usize) {
-        let few = self.templates.len() < TEMPLATES_MAX && self.values.len() < TEMPLATES_MAX;
+        let few = self.templates.len() < TEMPLATES_MAX && self.columns.len() < TEMPLATES_MAX;
         self.cut.clear();
         if !few || self.cut(kind, head, length).is_none() {
             self.cut.clear();
