@@ -13,7 +13,8 @@ use super::json::{Ends, HOLE, Json};
 use crate::session::number;
 
 /// Bodies for which templates are made: a shorter one costs less than what stands for it, a longer one compresses by itself.
-const BODY_BYTES: RangeInclusive<usize> = 32..=4 << 10;
+const BODY_BYTES: RangeInclusive<usize> = 32..=BODY_BYTES_MAX;
+pub(in super::super) const BODY_BYTES_MAX: usize = 4 << 10;
 /// Templates and columns of a block.
 const TEMPLATES_MAX: usize = 4_096;
 const COLUMNS_MAX: usize = 1_024;

@@ -16,8 +16,8 @@ use crate::session::number;
 const TEMPLATES_MAX: usize = 4_096;
 /// Templates that a head is held against before it is cut.
 const RECENT: usize = 6;
-/// Lines of a head and length of a name for which a template is made.
-const LINES_MAX: usize = 256;
+/// Heads of fewer lines have templates of their own, if their names are not longer than this.
+pub(in super::super) const LINES_MAX: usize = 256;
 const NAME_BYTES_MAX: usize = 128;
 
 /// Which part of an exchange a head is. The columns of requests and responses are apart: a date is never an address.
