@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use formats::model::{End, Exchange, Flow, Gap, GapReason};
+use formats::model::{End, Exchange, Flow, Gap};
 use formats::session::Session;
 use formats::trace::{self, Format};
 use formats::{head, visible};
 
 use super::Look;
-use crate::read::missing_text;
+use crate::read::{missing_text, missing_when};
 use crate::terminal::{self, Role};
 use crate::units;
 
@@ -126,16 +126,16 @@ fn near<'a>(exchange: &Exchange, gaps: &'a VecDeque<Gap>) -> Vec<&'a Gap> {
 }
 
 fn gap_text(gap: &Gap, start_ns: u64) -> String {
-    let when = match since(gap.from_ns, start_ns) {
-        // Until when is not known.
-        from if gap.reason == GapReason::Unfinished && gap.from_ns == gap.to_ns => format!("after {from}"),
-        from => format!("from {from} to {}", since(gap.to_ns, start_ns)),
-    };
+    let when = missing_when(gap.reason, gap.from_ns, gap.to_ns, |at_ns| since(at_ns, start_ns));
     let missing = missing_text(gap.reason, gap.connections, gap.exchanges, gap.bytes);
     format!("{} {when}: {missing}", gap.reason.name())
 }
 
 /// An instant as time from another: `+12 µs`, `−3.4 ms`.
+pub(super) fn since(at_ns: u64, start_ns: u64) -> String {
+    let sign = if at_ns < start_ns { '−' } else { '+' };
+    format!("{sign}{}", units::nanos_text(at_ns.abs_diff(start_ns)))
+}
 
 #[cfg(test)]
 mod tests {
@@ -154,8 +154,4 @@ mod tests {
         let tunnel = Exchange { tunnel: Some(Tunnel { to_client, ..Tunnel::default() }), ..plain };
         assert_eq!(near(&tunnel, &gaps), [&gaps[0], &gaps[1]]);
     }
-}
-pub(super) fn since(at_ns: u64, start_ns: u64) -> String {
-    let sign = if at_ns < start_ns { '−' } else { '+' };
-    format!("{sign}{}", units::nanos_text(at_ns.abs_diff(start_ns)))
 }
