@@ -116,6 +116,7 @@ impl Planned {
             "pool_block_levels": plan.pool_block_levels().collect::<Vec<_>>(),
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
+            "gaps": self.gaps_json(),
             "unsafe_methods": self.found.undecided,
             "sealed_exchanges": summary.sealed,
             "traces": self.traces_json(),
@@ -195,6 +196,9 @@ impl Planned {
         );
         for (reason, count) in &summary.left_out {
             line("left out", format!("{}: {}", reason.name(), units::count(*count)));
+        }
+        for gap in self.gaps_text() {
+            line("gap", gap);
         }
         if !self.found.undecided.is_empty() {
             let methods: Vec<_> = self

@@ -2,6 +2,7 @@
 
 mod asked;
 mod endpoints;
+mod gaps;
 mod kept;
 mod sealed;
 mod select;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::endpoint::Templates;
-use formats::model::{Exchange, Gap, KeySource};
+use formats::model::{Exchange, KeySource};
 use formats::seal::Identities;
 use replayer::contexts::hex;
 use replayer::credentials::Credentials;
@@ -320,15 +321,8 @@ impl Planned {
                 &format!("note: {} segments end without an index: their recorder was killed", summary.unfinished),
             );
         }
-        if !summary.gaps.is_empty() {
-            let sum = |of: fn(&Gap) -> u64| summary.gaps.iter().map(of).fold(0_u64, u64::saturating_add);
-            let (gaps, bytes) = (units::plural(summary.gaps.len() as u64, "gap"), units::bytes(sum(|gap| gap.bytes)));
-            let exchanges = match (sum(|gap| gap.exchanges), summary.gaps.iter().all(|gap| gap.exchanges > 0)) {
-                (known, true) => format!("{} exchanges", units::count(known)),
-                (0, false) => "nobody knows how many exchanges".to_owned(),
-                (known, false) => format!("{} exchanges, and more that nobody knows of", units::count(known)),
-            };
-            say(Level::Info, &format!("note: the sessions have {gaps} ({exchanges}, {bytes} not captured)"));
+        for notice in self.gaps_notices() {
+            say(Level::Info, &format!("note: {notice}"));
         }
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
@@ -378,10 +372,16 @@ impl Planned {
             return Ok(());
         }
         let left_out: u64 = summary.left_out.values().sum();
+        let gaps: String = self.gaps_text().iter().map(|gap| format!("; gap {gap}")).collect();
         let why = match (summary.recorded, left_out) {
-            (0, 0) if self.chooses => "no exchange is in the chosen part (--from, --to, --filter)".to_owned(),
-            (0, 0) => "the sessions hold no exchanges".to_owned(),
-            (0, some) => format!("all {some} exchanges are left out"),
+            (0, 0) if self.chooses => format!("no exchange is in the chosen part (--from, --to, --filter){gaps}"),
+            (0, 0) => format!("the sessions hold no exchanges{gaps}"),
+            (0, some) => {
+                let reasons =
+                    summary.left_out.iter().map(|(why, count)| format!("{} {}", why.name(), units::count(*count)));
+                let reasons = reasons.collect::<Vec<_>>().join(", ");
+                format!("all {} exchanges are left out ({reasons}){gaps}", units::count(some))
+            }
             _ if summary.planned > 0 => "the shard has none of the requests".to_owned(),
             _ => "the rate keeps no client".to_owned(),
         };

@@ -18,7 +18,7 @@ use super::store::Store;
 use super::{Spool, Summary};
 
 /// The layout of the files; spools of another one are not found.
-const LAYOUT: &str = concat!("reenact spool 4 ", env!("CARGO_PKG_VERSION"));
+const LAYOUT: &str = concat!("reenact spool 5 ", env!("CARGO_PKG_VERSION"));
 const PAGES: &str = "pages";
 const DUE: &str = "due";
 const FACTS: &str = "spool.json";
