@@ -404,7 +404,7 @@ fn rewriter(args: &LoadArgs, rules: &str) -> Result<Rewriter, Failure> {
         options.target = Some("http://localhost".parse::<TargetUrl>().map_err(of)?);
         options.keep_host = true;
     }
-    options.rules = Rules::from_toml(rules).map_err(of)?;
+    options.rules = Rules::from_toml(rules).map_err(|error| in_config(args, Failure::of(&error)).hint(error.hint()))?;
     let credentials = |error: replayer::credentials::CredentialsError| Failure::of(&error).hint(error.hint());
     if let Some(reference) = &args.auth {
         options.authorization = Some(Arc::new(reference.live("the secret for Authorization", "")?));
@@ -422,7 +422,15 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
         Some(UnsafeMethods::Fail) | None => Decision::Fail,
     };
     let policy = UnsafePolicy::new(default).with_overrides(rules);
-    policy.map_err(|error| Failure::of(&error).hint(error.hint()))
+    policy.map_err(|error| in_config(args, Failure::of(&error)).hint(error.hint()))
+}
+
+/// What is wrong with rules, with the name of their file.
+fn in_config(args: &LoadArgs, failure: Failure) -> Failure {
+    match &args.config {
+        Some(path) => failure.in_file(path),
+        None => failure,
+    }
 }
 
 /// Where spools are.
