@@ -32,6 +32,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
         outcome::print(rules::DEFAULT);
         return Ok(Outcome::Done);
     }
+    if args.runs.is_empty() {
+        return Err(Failure::new("there is nothing to compare").hint("as in reenact compare runs/before runs/after"));
+    }
     check(&args.judge, args.runs.len())?;
     let written = Written::check(args)?;
     let Some((before, after)) = sides(&args.runs) else {

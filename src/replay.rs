@@ -5,6 +5,7 @@ mod backend;
 mod collect;
 mod connect;
 mod export;
+mod idle;
 mod live;
 mod safety;
 mod summary;
@@ -37,10 +38,13 @@ use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
 use crate::{secret, thresholds, units};
+pub(crate) use connect::resolve_of_each;
 use live::Watchers;
+use log::Level;
 use safety::Safety;
 
 /// How long this machine's timers are measured before a run.
@@ -52,6 +56,9 @@ pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let is_streamed = args.live.json_stream.as_deref() == Some(Path::new("-"));
     let replay = Replay::check(args)?;
     replay.report_problems();
+    if let Some(notice) = replay.idle_notice() {
+        say(Level::Info, &format!("note: {notice}"));
+    }
     let replayed = replay.send()?;
     if json {
         let json = serde_json::to_string(&replayed.result);
@@ -118,6 +125,7 @@ impl Replay {
             return Err(Failure::new("--reuse-spool needs --spool")
                 .hint("name the directory in which spools are kept; whoever keeps them removes them"));
         }
+        idle::refuse(&args)?;
         let export = export::export(&args.traces)?;
         let export_metrics = export::metrics(&args.traces, export.as_ref())?;
         let redaction_key = secret::redaction_key(args.results.redact_key.as_ref())?;
@@ -176,6 +184,11 @@ impl Replay {
         self.planned.report_problems();
     }
 
+    /// Options about TLS that this replay has no use for.
+    fn idle_notice(&self) -> Option<String> {
+        idle::notice(&self.args, &self.targets)
+    }
+
     /// Of what is to be sent.
     pub(crate) fn plan_hash(&self) -> &str {
         &self.planned.found.hash
@@ -214,7 +227,7 @@ impl Replay {
             notices: planned
                 .notices()
                 .chain(self.propagation.notice(&summary.traces))
-                .chain(self.dial.tls.warning().map(str::to_owned))
+                .chain(idle::notice(args, &self.targets).or_else(|| self.dial.tls.warning().map(str::to_owned)))
                 .collect(),
             ..RunResult::default()
         };
@@ -305,7 +318,7 @@ const IN_FLIGHT_AT_ONCE: usize = 64;
 const IN_FLIGHT_MAX: usize = 20_000;
 
 fn send_options(args: &ReplayArgs) -> SendOptions {
-    let at_once = args.load.rate == "max";
+    let at_once = args.is_at_once();
     SendOptions {
         threads: NonZeroUsize::new(args.threads.into()).unwrap_or(NonZeroUsize::MIN),
         pace: if at_once { Pace::Max } else { Pace::Recorded },
@@ -314,7 +327,7 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
             LoopModel::Causal => send::LoopModel::Causal { think_min_ns: units::nanos(args.think_min) },
             LoopModel::Closed => send::LoopModel::Closed,
         },
-        when_busy: match args.when_busy {
+        when_busy: match args.when_busy() {
             WhenBusy::Extra => send::WhenBusy::Extra,
             WhenBusy::Queue => send::WhenBusy::Queue,
             WhenBusy::Shed => send::WhenBusy::Shed,

@@ -44,6 +44,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
 }
 
+/// A duration in which something can happen.
+#[cfg(feature = "replay")]
+pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    let nothing = "in no time nothing is done, and every request would fail; give a longer one, as in 30s";
+    if limit.is_zero() { Err(nothing.to_owned()) } else { Ok(limit) }
+}
+
 /// `5%` or `0.05`: a share of more than nothing and at most all.
 #[cfg(feature = "replay")]
 pub(crate) fn share(text: &str) -> Result<f64, String> {

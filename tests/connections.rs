@@ -204,7 +204,7 @@ fn names_lead_where_they_are_told_to() {
     let nowhere = ["--allow", "some-name.test"];
     is_refused(&mut replay(&session, &to, &out, &nowhere), &out, &["`some-name.test` does not resolve"]);
     let other_port = ["--allow", "some-name.test", "--resolve", "some-name.test:1:127.0.0.1"];
-    is_refused(&mut replay(&session, &to, &out, &other_port), &out, &["does not resolve"]);
+    is_refused(&mut replay(&session, &to, &out, &other_port), &out, &["--resolve some-name.test:1:", &host]);
     assert_eq!(heads.lock().unwrap().len(), 0, "something was sent");
     let resolve = at("127.0.0.1");
     for (name, more) in [("allowed", &["--allow", "some-name.test"][..]), ("loopback", &[])] {

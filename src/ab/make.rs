@@ -18,7 +18,7 @@ use super::text;
 use crate::cli::{AbArgs, ReplayArgs, UnsafeMethods};
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
-use crate::replay::Replay;
+use crate::replay::{Replay, resolve_of_each};
 use crate::signals::Signals;
 
 /// A pair of which a run was invalid is made once more.
@@ -80,6 +80,8 @@ pub(super) struct Facts {
 pub(super) struct Maker {
     args: ReplayArgs,
     targets: [String; 2],
+    /// What of `--resolve` is for each of them.
+    resolve: [Vec<String>; 2],
     reset: Option<Hook>,
     reset_timeout: Duration,
     out: PathBuf,
@@ -98,8 +100,9 @@ impl Maker {
         let spool = Spool::create(replay.load.spool.as_deref())?;
         (replay.load.spool, replay.reuse_spool) = (Some(spool.0.clone()), true);
         let mut facts = None;
-        for target in [&args.before, &args.after] {
-            replay.load.target = Some(target.clone());
+        let resolve = resolve_of_each(&replay, [&args.before, &args.after])?;
+        for (target, resolve) in [&args.before, &args.after].into_iter().zip(&resolve) {
+            (replay.load.target, replay.resolve) = (Some(target.clone()), resolve.clone());
             let checked = Replay::check(replay.clone())?;
             if facts.is_none() {
                 checked.report_problems();
@@ -112,6 +115,7 @@ impl Maker {
         let maker = Self {
             args: replay,
             targets: [args.before.clone(), args.after.clone()],
+            resolve,
             reset,
             reset_timeout: args.reset_timeout,
             out: out.to_owned(),
@@ -155,9 +159,9 @@ impl Maker {
         if self.interrupted.load(Ordering::Relaxed) {
             return Some(Ended::Interrupted);
         }
-        let (side, target) = match repeat.to {
-            Side::Before => ("before", &self.targets[0]),
-            Side::After => ("after", &self.targets[1]),
+        let (side, target, resolve) = match repeat.to {
+            Side::Before => ("before", &self.targets[0], &self.resolve[0]),
+            Side::After => ("after", &self.targets[1], &self.resolve[1]),
         };
         let at = format!("{} {number}, {side}", phase.name());
         if let Some(hook) = &self.reset {
@@ -168,6 +172,7 @@ impl Maker {
         }
         let mut args = self.args.clone();
         (args.load.target, args.results.out) = (Some(target.clone()), Some(repeat.out.clone()));
+        args.resolve.clone_from(resolve);
         let replayed = Replay::check(args).and_then(Replay::send);
         if self.interrupted.load(Ordering::Relaxed) {
             return Some(Ended::Interrupted);

@@ -62,7 +62,7 @@ pub(crate) struct AbArgs {
     #[arg(long, env = "REENACT_BUDGET", value_name = "DURATION", value_parser = units::duration, help_heading = "Experiment")]
     pub(crate) budget: Option<Duration>,
     /// Go on with the experiment in --out
-    #[arg(long, env = "REENACT_RESUME", requires = "out", help_heading = "Experiment")]
+    #[arg(long, env = "REENACT_RESUME", help_heading = "Experiment")]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,

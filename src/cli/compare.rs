@@ -30,7 +30,7 @@ pub(crate) struct CompareArgs {
     /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded, or
     /// all sessions that the run sent together); three and more, in the order in which they were started, show a trend; one
     /// long run shows what changes during it
-    #[arg(required_unless_present = "print_rules", value_name = "RUN")]
+    #[arg(value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// TOML file with these options, as the table `compare`
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]

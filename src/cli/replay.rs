@@ -64,9 +64,10 @@ pub(crate) struct ReplayArgs {
     /// With --loop-model causal, think time that is kept even when a request is already late
     #[arg(long, env = "REENACT_THINK_MIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) think_min: Duration,
-    /// What a request does whose connection is busy: take an extra connection, wait, or not be sent
-    #[arg(long, env = "REENACT_WHEN_BUSY", value_enum, default_value_t = WhenBusy::Extra, help_heading = "Pace")]
-    pub(crate) when_busy: WhenBusy,
+    /// What a request does whose connection is busy: take an extra connection, wait, or not be sent [default: extra; queue
+    /// with --rate max]
+    #[arg(long, env = "REENACT_WHEN_BUSY", value_enum, help_heading = "Pace")]
+    pub(crate) when_busy: Option<WhenBusy>,
     /// Left out of the steady window at its beginning
     #[arg(long, env = "REENACT_WARM_UP", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) warm_up: Duration,
@@ -130,10 +131,10 @@ pub(crate) struct ReplayArgs {
     pub(crate) hook_timeout: Duration,
 
     /// From sending a request to the end of its answer
-    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::time_limit, help_heading = "Connections")]
     pub(crate) timeout: Duration,
     /// To connect to the target, TLS included
-    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::time_limit, help_heading = "Connections")]
     pub(crate) connect_timeout: Duration,
     /// Use this address for a name, as in HOST:PORT:ADDRESS (repeatable)
     #[arg(long, env = "REENACT_RESOLVE", value_name = "HOST:PORT:ADDR", help_heading = "Connections")]
@@ -151,10 +152,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "REENACT_TLS_CA", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Client certificate chain (PEM)
-    #[arg(long, env = "REENACT_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TLS_CERT", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its private key (PEM)
-    #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Resume TLS sessions; without it every connection pays for a full handshake, as those of different users do
     #[arg(long, env = "REENACT_TLS_RESUMPTION", help_heading = "Connections")]
@@ -166,6 +167,18 @@ pub(crate) struct ReplayArgs {
     /// Keep the spool in the directory given with --spool, and use one that was kept there for the same requests
     #[arg(long, env = "REENACT_REUSE_SPOOL", help_heading = "Resources")]
     pub(crate) reuse_spool: bool,
+}
+
+impl ReplayArgs {
+    /// Whether due instants are only an order.
+    pub(crate) fn is_at_once(&self) -> bool {
+        self.load.rate == "max"
+    }
+
+    /// What a request does whose connection is busy.
+    pub(crate) fn when_busy(&self) -> WhenBusy {
+        self.when_busy.unwrap_or(if self.is_at_once() { WhenBusy::Queue } else { WhenBusy::Extra })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

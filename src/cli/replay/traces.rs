@@ -33,13 +33,13 @@ pub(crate) struct TraceArgs {
     #[arg(long, env = "REENACT_OTLP_CA", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_ca: Option<PathBuf>,
     /// Client certificate chain (PEM) for the endpoint
-    #[arg(long, env = "REENACT_OTLP_CERT", value_name = "FILE", requires = "otlp_key", help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_CERT", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_cert: Option<PathBuf>,
     /// Its private key (PEM)
-    #[arg(long, env = "REENACT_OTLP_KEY", value_name = "FILE", requires = "otlp_cert", help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_KEY", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_key: Option<PathBuf>,
     /// Write spans into this new file instead, as OTLP JSON lines (for a collector's otlpjsonfile receiver)
-    #[arg(long, env = "REENACT_OTLP_FILE", value_name = "FILE", conflicts_with_all = ["otlp_endpoint", "backend"], help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_FILE", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_file: Option<PathBuf>,
     /// Bytes of one export before compression, up to 4MiB
     #[arg(long, env = "REENACT_OTLP_BATCH_MAX", value_name = "SIZE", default_value = "1MiB", value_parser = batch_size, help_heading = "Traces")]
