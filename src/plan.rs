@@ -119,6 +119,7 @@ impl Planned {
             "gaps": self.gaps_json(),
             "unsafe_methods": self.found.undecided,
             "sealed_exchanges": summary.sealed,
+            "one_chunk_exchanges": self.found.one_chunk,
             "traces": self.traces_json(),
             "endpoints": self.endpoints().into_iter().map(|(index, row)| json!({"index": index, "endpoint": row.name, "requests": row.planned})).collect::<Vec<_>>(),
         })
@@ -211,6 +212,9 @@ impl Planned {
         }
         if let Some(notice) = self.sealed_notice() {
             line("sealed", notice);
+        }
+        if let Some(notice) = self.framing_notice() {
+            line("framing", notice);
         }
         line("traces", self.traces_text());
         if let Some(notice) = self.endpoints_notice() {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod endpoints;
+mod framing;
 mod gaps;
 mod kept;
 mod sealed;
@@ -75,6 +76,8 @@ pub(crate) struct Found {
     pub(crate) unused: Vec<String>,
     /// Recorded requests that may change state and that nobody decided about, by method.
     pub(crate) undecided: BTreeMap<String, u64>,
+    /// Recorded requests whose bodies go out as one chunk, since their chunks are not known.
+    pub(crate) one_chunk: u64,
     /// What `plan.json` says.
     pub(crate) json: Value,
     /// Whether `--require-shape` is content, and why.
@@ -221,7 +224,7 @@ impl Planned {
         let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         rewriter.name_by(Arc::clone(&selection.templates));
-        let mut undecided = BTreeMap::new();
+        let (mut undecided, mut one_chunk) = (BTreeMap::new(), 0);
         let mut prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
             let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
             let decision = policy.decide(line.method, endpoint);
@@ -229,6 +232,7 @@ impl Planned {
                 return Err(LeftOut::UnsafeMethod.into());
             }
             let template = rewriter.template(session, exchange)?;
+            one_chunk += u64::from(framing::is_one_chunk(&exchange.request));
             if decision == Decision::Fail {
                 *undecided.entry(String::from_utf8_lossy(line.method).into_owned()).or_default() += 1;
             }
@@ -299,6 +303,7 @@ impl Planned {
             exchanges,
             unused,
             undecided,
+            one_chunk,
             shape_passes: shape.verdict().passes(),
             shape_words: shape.words(),
             json: Value::Null,
@@ -330,7 +335,7 @@ impl Planned {
         if let Some(notice) = self.traces_notice() {
             say(Level::Info, &format!("note: {notice}"));
         }
-        if let Some(notice) = self.sealed_notice() {
+        for notice in self.sealed_notice().into_iter().chain(self.framing_notice()) {
             say(Level::Info, &format!("note: {notice}"));
         }
         if summary.connections_forgotten > 0 {

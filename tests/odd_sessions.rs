@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use scripted::{gets, line, nobody, ok, segment, session, target};
+use scripted::{OK, gets, line, nobody, ok, read_head, read_up_to, segment, session, target};
 use serde_json::{Value, json};
 use support::{folder, inside, reenact_says, run_json, text};
 use traffic::{Random, Seed, imported, random_session};
@@ -194,6 +194,48 @@ fn what_was_not_recorded_is_told_by_reason() {
         && foreign.as_str().unwrap().contains(http2)),
         "{notices:?}"
     );
+}
+
+#[test]
+fn bodies_of_more_chunks_than_are_noted_go_out_as_one_and_are_counted() {
+    const NOTED_MAX: usize = 65_536;
+    let folder = folder();
+    // Keeps the chunks of each body.
+    let taker = || {
+        let bodies = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let kept = Arc::clone(&bodies);
+        let address = target(move |socket| {
+            let mut socket = std::io::BufReader::new(socket);
+            while read_head(&mut socket).is_some() {
+                kept.lock().unwrap().push(read_up_to(&mut socket, b"\r\n0\r\n\r\n").unwrap());
+                socket.get_mut().write_all(OK).unwrap();
+            }
+        });
+        (address, bodies)
+    };
+    let (upstream, recorded) = taker();
+    let (recorder, address) = support::recorder(&upstream.to_string(), &inside(&folder, "s"), &[]);
+    let mut client = std::net::TcpStream::connect(&address).unwrap();
+    for chunks in [NOTED_MAX, NOTED_MAX + 1] {
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.write_all(&[head.as_bytes(), &b"1\r\nx\r\n".repeat(chunks), b"0\r\n\r\n"].concat()).unwrap();
+        client.read_exact(&mut [0; OK.len()]).unwrap();
+    }
+    recorder.signal("INT");
+    assert_eq!(recorder.finish().code, 0);
+    let (to, sent) = taker();
+    let (session, to, out) = (text(&inside(&folder, "s")), format!("http://{to}"), inside(&folder, "run"));
+    let said = reenact_says(["replay", &session, "--target", &to, "--unsafe-methods", "send", "--out", &text(&out)]);
+    let notice = "1 of 2 recorded requests have chunked bodies whose chunks are not known, and go out as one chunk";
+    assert!(said.code == 0 && said.err.contains(&format!("note: {notice}")), "{said:?}");
+    let (sent, recorded) = (sent.lock().unwrap(), recorded.lock().unwrap());
+    assert_eq!((sent.len(), &sent[0] == &recorded[0]), (2, true));
+    assert_eq!(sent[1], format!("10001\r\n{}\r\n0\r\n\r\n", "x".repeat(NOTED_MAX + 1)).as_bytes());
+    assert!(run_json(&out)["notices"].to_string().contains(notice));
+    let said = reenact_says(["plan", &session]);
+    assert!(said.out.contains(&format!("framing     {notice}")), "{said:?}");
+    let plan: Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+    assert_eq!(plan["one_chunk_exchanges"], 1);
 }
 
 #[test]

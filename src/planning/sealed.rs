@@ -35,6 +35,7 @@ impl Planned {
     /// What a reader of the result must know first.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let found = self.sealed_notice().into_iter().chain(self.traces_notice()).chain(self.endpoints_notice());
+        let found = found.chain(self.framing_notice());
         self.found.unused.iter().cloned().chain(self.gaps_notices()).chain(found)
     }
 
