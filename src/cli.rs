@@ -150,7 +150,7 @@ pub(crate) struct InspectArgs {
     #[arg(long)]
     pub(crate) secrets: bool,
     /// Read everything, instead of what the ends of the segments say of it
-    #[arg(long, conflicts_with = "secrets")]
+    #[arg(long)]
     pub(crate) scan: bool,
     /// Names endpoints, as in /users/{name} (repeatable); others are learned. --secrets names none
     #[arg(long, env = "REENACT_TEMPLATE", value_name = "PATH", value_delimiter = ' ')]
@@ -182,13 +182,13 @@ pub(crate) struct CatArgs {
     #[arg(long, env = "REENACT_IDENTITY", value_name = "REF")]
     pub(crate) identity: Option<Reference>,
     /// Print at most N exchanges
-    #[arg(short = 'n', long, env = "REENACT_LIMIT", value_name = "N", conflicts_with = "show")]
+    #[arg(short = 'n', long, env = "REENACT_LIMIT", value_name = "N")]
     pub(crate) limit: Option<u64>,
     /// Lay out this exchange for a person: a number as `seq` has it, or a range with both its ends as in 10..20; repeatable
     #[arg(long, env = "REENACT_SHOW", value_name = "SEQ", value_delimiter = ',')]
     pub(crate) show: Vec<crate::show::Wanted>,
     /// How much of a body --show shows [default: 64KiB of text, 1KiB of what is none]
-    #[arg(long, env = "REENACT_SHOW_BYTES", value_name = "SIZE", value_parser = crate::units::size, requires = "show")]
+    #[arg(long, env = "REENACT_SHOW_BYTES", value_name = "SIZE", value_parser = crate::units::size)]
     pub(crate) show_bytes: Option<u64>,
     /// Only exchanges that this filter describes
     #[arg(long, env = "REENACT_FILTER", value_name = "FILTER")]
@@ -218,10 +218,10 @@ pub(crate) struct VerifyArgs {
     #[arg(long, env = "REENACT_REPAIR", value_name = "OUT")]
     pub(crate) repair: Option<PathBuf>,
     /// Encrypt the repaired session for this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable)
-    #[arg(long, env = "REENACT_ENCRYPT_TO", value_name = "RECIPIENT", value_delimiter = ',', requires = "repair")]
+    #[arg(long, env = "REENACT_ENCRYPT_TO", value_name = "RECIPIENT", value_delimiter = ',')]
     pub(crate) encrypt_to: Vec<String>,
     /// Write the repaired session unencrypted although the damaged one is encrypted
-    #[arg(long, env = "REENACT_DECRYPT", requires = "repair", conflicts_with = "encrypt_to")]
+    #[arg(long, env = "REENACT_DECRYPT")]
     pub(crate) decrypt: bool,
 }
 

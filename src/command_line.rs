@@ -11,6 +11,7 @@ use crate::cli::Cli;
 use crate::config;
 use crate::outcome::Failure;
 use crate::secret::Reference;
+use crate::together;
 
 /// What every option of the called command was given, as text, whoever gave it: flag, variable, file or default.
 pub(crate) type Values = BTreeMap<String, Vec<OsString>>;
@@ -25,16 +26,17 @@ pub(crate) struct CommandLine {
 pub(crate) enum Unread {
     /// Help, version, or wrong usage.
     Usage(clap::Error),
-    /// The file.
-    Config(Failure),
+    /// The file, or options that do not go together.
+    Refused(Failure),
 }
 
 /// Reads it, and the file, as they are now.
 pub(crate) fn read() -> Result<CommandLine, Unread> {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let mut command = config::apply(Cli::command(), &arguments).map_err(Unread::Config)?;
+    let mut command = config::apply(Cli::command(), &arguments).map_err(Unread::Refused)?;
     let matches = command.try_get_matches_from_mut(arguments);
     let matches = matches.map_err(|error| Unread::Usage(hushed(error, &command)))?;
+    together::check(&command, &matches).map_err(Unread::Refused)?;
     Ok(CommandLine { cli: Cli::from_arg_matches(&matches).map_err(Unread::Usage)?, values: values(&command, &matches) })
 }
 
@@ -67,7 +69,7 @@ impl From<Unread> for Failure {
     fn from(unread: Unread) -> Self {
         match unread {
             Unread::Usage(error) => Self::new(error.to_string().trim_end().trim_start_matches("error: ")),
-            Unread::Config(failure) => failure,
+            Unread::Refused(failure) => failure,
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
         outcome::print(rules::DEFAULT);
         return Ok(Outcome::Done);
     }
+    if args.runs.is_empty() {
+        return Err(Failure::new("there is nothing to compare").hint("as in reenact compare runs/before runs/after"));
+    }
     check(&args.judge, args.runs.len())?;
     let written = Written::check(args)?;
     let Some((before, after)) = sides(&args.runs) else {
@@ -58,7 +61,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, Failure> {
             file.write(&answers.learned)?;
             Ok(Outcome::Done)
         }
-        (Some(file), None) => Err(file.nothing()),
+        (Some(_), None) => Err(learned::nothing()),
         (None, _) => Ok(verdict(Compared::Sides(sides), &args.judge)),
     }
 }
@@ -101,9 +104,16 @@ fn over_time(args: &CompareArgs, written: Option<&Written>) -> Result<Outcome, F
         return Err(Failure::new("--paired needs two sides").hint("give a folder of runs for each, or leave it out"));
     }
     let about_answers = args.judge.fail_on.iter().any(|what| matches!(what, FailOn::Body | FailOn::Header));
-    if about_answers || args.answers.learn.is_some() || args.judge.rules.is_some() || args.answers.identity.is_some() {
-        return Err(Failure::new("--rules, --learn, --identity and --fail-on body,header need two sides")
-            .hint("answers are held against those of another side: give two, or leave these out"));
+    let of_answers = &args.answers;
+    // Not --spool: it says where, if room is needed, and none is.
+    if about_answers
+        || args.judge.rules.is_some()
+        || of_answers.learn.is_some()
+        || of_answers.identity.is_some()
+        || of_answers.trace_url.is_some()
+    {
+        return Err(Failure::new("--rules, --learn, --identity, --trace-url and --fail-on body,header need two sides")
+            .hint("answers, and the traces of their requests, are shown against those of another side: give two, or leave these out"));
     }
     let asked = Asked { min_effect: args.judge.min_effect, ..Asked::default() };
     let found = over_time::over_time(&args.runs, asked, args.judge.min_change).map_err(|error| failure(&error))?;

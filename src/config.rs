@@ -68,6 +68,10 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
             let global =
                 command.get_arguments().find(|one| one.is_global_set() && one.get_id() == id.as_str()).cloned();
             let is_known = global.is_some() || command.find_subcommand(&table).is_some_and(|one| has(one, &id));
+            if key == "plan" && is_known {
+                return Err(Failure::new(format!("{shown}: [{table}] plan: a plan is not named in a file"))
+                    .hint("all that it says comes before this file: give it by --plan or REENACT_PLAN"));
+            }
             if key == "config" || !is_known {
                 return Err(Failure::new(format!("{shown}: [{table}] has no key `{key}`"))
                     .hint(format!("its keys are the flags of `reenact {table} --help` without the dashes")));

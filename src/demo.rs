@@ -15,7 +15,7 @@ use replayer::result::RunResult;
 use crate::cli::{Cli, Command, DemoArgs};
 use crate::outcome::{self, Failure, Outcome};
 use crate::record::{Config, Ended, Recording};
-use crate::replay::{Replay, Replayed};
+use crate::replay::{Replay, Replayed, Say};
 use crate::units;
 use collector::{Collector, Slowest, SpanCounts};
 use shop::Shop;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Outcome, Failure> {
         "--out",
         &text(&run),
     ];
-    let replayed = Replay::check(replay_args(&replay)?)?.send()?;
+    let replayed = Replay::check(replay_args(&replay)?, Say::Nothing)?.send()?;
 
     runtime.block_on(shop.stop());
     let slowest = collector.slowest();

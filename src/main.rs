@@ -37,6 +37,7 @@ mod sockets;
 mod terminal;
 #[cfg(feature = "replay")]
 mod thresholds;
+mod together;
 mod units;
 mod verify;
 
@@ -70,7 +71,7 @@ fn run() -> Result<Outcome, Failure> {
         Ok(line) => line,
         // Prints help and version on standard output and usage errors on standard error, and exits with 0 or 2.
         Err(Unread::Usage(error)) => error.exit(),
-        Err(Unread::Config(failure)) => return Err(failure),
+        Err(Unread::Refused(failure)) => return Err(failure),
     };
     let CommandLine { cli, .. } = line;
     logging::start(cli.log);

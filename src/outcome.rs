@@ -65,6 +65,12 @@ impl Failure {
         Self::new(message)
     }
 
+    /// The same, found in this file.
+    #[cfg(feature = "replay")]
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        Self { message: format!("{}: {}", path.display(), self.message), ..self }
+    }
+
     /// A command, format or option of the contract that this version does not have.
     pub(crate) fn not_built(what: &str) -> Self {
         Self::new(format!("{what} is not built yet")).hint("see CHANGELOG.md for what this version can do")

@@ -116,8 +116,11 @@ impl Planned {
             "pool_block_levels": plan.pool_block_levels().collect::<Vec<_>>(),
             "shape": self.shape_json(&analysis.shape),
             "left_out": left_out.collect::<serde_json::Map<_, _>>(),
+            "gaps": self.gaps_json(),
             "unsafe_methods": self.found.undecided,
+            "notices": self.notices().chain(self.open_notice()).collect::<Vec<_>>(),
             "sealed_exchanges": summary.sealed,
+            "one_chunk_exchanges": self.found.one_chunk,
             "traces": self.traces_json(),
             "endpoints": self.endpoints().into_iter().map(|(index, row)| json!({"index": index, "endpoint": row.name, "requests": row.planned})).collect::<Vec<_>>(),
         })
@@ -158,6 +161,9 @@ impl Planned {
         };
         let duration = units::seconds(self.duration_s());
         line("duration", format!("{duration}, {rate:.1} requests/s on average{rounds}{speed}"));
+        for notice in self.part_notices() {
+            line("", notice);
+        }
         line("bytes", units::bytes(summary.bytes));
         let split = &plan.clients;
         line(
@@ -184,6 +190,9 @@ impl Planned {
                 ),
             );
         }
+        if let Some(notice) = self.open_notice() {
+            line("", notice);
+        }
         line("connections", format!("{} recorded", units::count(summary.connections)));
         line(
             "peak",
@@ -196,6 +205,9 @@ impl Planned {
         for (reason, count) in &summary.left_out {
             line("left out", format!("{}: {}", reason.name(), units::count(*count)));
         }
+        for gap in self.gaps_text() {
+            line("gap", gap);
+        }
         if !self.found.undecided.is_empty() {
             let methods: Vec<_> = self
                 .found
@@ -207,6 +219,9 @@ impl Planned {
         }
         if let Some(notice) = self.sealed_notice() {
             line("sealed", notice);
+        }
+        if let Some(notice) = self.framing_notice() {
+            line("framing", notice);
         }
         line("traces", self.traces_text());
         if let Some(notice) = self.endpoints_notice() {

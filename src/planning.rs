@@ -2,7 +2,10 @@
 
 mod asked;
 mod endpoints;
+mod framing;
+mod gaps;
 mod kept;
+mod pools;
 mod sealed;
 mod select;
 mod traces;
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use formats::endpoint::Templates;
-use formats::model::{Exchange, Gap, KeySource};
+use formats::model::{Exchange, KeySource};
 use formats::seal::Identities;
 use replayer::contexts::hex;
 use replayer::credentials::Credentials;
@@ -74,6 +77,11 @@ pub(crate) struct Found {
     pub(crate) unused: Vec<String>,
     /// Recorded requests that may change state and that nobody decided about, by method.
     pub(crate) undecided: BTreeMap<String, u64>,
+    /// The tables that say `fail` of some of them.
+    #[serde(default)]
+    pub(crate) failing: Vec<String>,
+    /// Recorded requests whose bodies go out as one chunk, since their chunks are not known.
+    pub(crate) one_chunk: u64,
     /// What `plan.json` says.
     pub(crate) json: Value,
     /// Whether `--require-shape` is content, and why.
@@ -220,14 +228,19 @@ impl Planned {
         let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         rewriter.name_by(Arc::clone(&selection.templates));
-        let mut undecided = BTreeMap::new();
+        let (mut undecided, mut one_chunk, mut unmapped) = (BTreeMap::new(), 0, select::Unmapped::default());
         let mut prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
             let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
             let decision = policy.decide(line.method, endpoint);
             if decision == Decision::Skip {
                 return Err(LeftOut::UnsafeMethod.into());
             }
-            let template = rewriter.template(session, exchange)?;
+            let template = rewriter.template(session, exchange).inspect_err(|why| {
+                if matches!(why, NotSent::LeftOut(LeftOut::NoTarget)) {
+                    unmapped.add(session, exchange.seq);
+                }
+            })?;
+            one_chunk += u64::from(framing::is_one_chunk(&exchange.request));
             if decision == Decision::Fail {
                 *undecided.entry(String::from_utf8_lossy(line.method).into_owned()).or_default() += 1;
             }
@@ -278,8 +291,8 @@ impl Planned {
         );
         progress.end();
         let spool = spool?;
-        let hash = plan.hash(&survey.clients, select::identity(&sessions, args, &survey, &rules).as_bytes());
-        let hash = hex(&hash);
+        let identity = select::identity(&sessions, args, &survey, &rules, &unmapped);
+        let hash = hex(&plan.hash(&survey.clients, identity.as_bytes()));
         asked.check(args, &hash)?;
         let clients = &plan.clients;
         let pooled = if clients.warped.exchanges > 0 { clients.warped } else { clients.pools };
@@ -298,6 +311,8 @@ impl Planned {
             exchanges,
             unused,
             undecided,
+            failing: policy.failing(),
+            one_chunk,
             shape_passes: shape.verdict().passes(),
             shape_words: shape.words(),
             json: Value::Null,
@@ -320,30 +335,23 @@ impl Planned {
                 &format!("note: {} segments end without an index: their recorder was killed", summary.unfinished),
             );
         }
-        if !summary.gaps.is_empty() {
-            let sum = |of: fn(&Gap) -> u64| summary.gaps.iter().map(of).fold(0_u64, u64::saturating_add);
-            let (gaps, bytes) = (units::plural(summary.gaps.len() as u64, "gap"), units::bytes(sum(|gap| gap.bytes)));
-            let exchanges = match (sum(|gap| gap.exchanges), summary.gaps.iter().all(|gap| gap.exchanges > 0)) {
-                (known, true) => format!("{} exchanges", units::count(known)),
-                (0, false) => "nobody knows how many exchanges".to_owned(),
-                (known, false) => format!("{} exchanges, and more that nobody knows of", units::count(known)),
-            };
-            say(Level::Info, &format!("note: the sessions have {gaps} ({exchanges}, {bytes} not captured)"));
+        for notice in self.gaps_notices() {
+            say(Level::Info, &format!("note: {notice}"));
         }
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
         }
-        if let Some(notice) = self.traces_notice() {
+        for notice in self.part_notices().chain(self.traces_notice()) {
             say(Level::Info, &format!("note: {notice}"));
         }
-        if let Some(notice) = self.sealed_notice() {
+        for notice in self.sealed_notice().into_iter().chain(self.framing_notice()) {
             say(Level::Info, &format!("note: {notice}"));
         }
         if summary.connections_forgotten > 0 {
             say(
                 Level::Info,
                 &format!(
-                    "note: {} recorded connections were idle for long beside more than a million others, and are replayed as two",
+                    "note: {} connections were idle for long beside more than a million others; those that were used again are replayed as two",
                     units::count(summary.connections_forgotten)
                 ),
             );
@@ -378,10 +386,16 @@ impl Planned {
             return Ok(());
         }
         let left_out: u64 = summary.left_out.values().sum();
+        let gaps: String = self.gaps_text().iter().map(|gap| format!("; gap {gap}")).collect();
         let why = match (summary.recorded, left_out) {
-            (0, 0) if self.chooses => "no exchange is in the chosen part (--from, --to, --filter)".to_owned(),
-            (0, 0) => "the sessions hold no exchanges".to_owned(),
-            (0, some) => format!("all {some} exchanges are left out"),
+            (0, 0) if self.chooses => format!("no exchange is in the chosen part (--from, --to, --filter){gaps}"),
+            (0, 0) => format!("the sessions hold no exchanges{gaps}"),
+            (0, some) => {
+                let reasons =
+                    summary.left_out.iter().map(|(why, count)| format!("{} {}", why.name(), units::count(*count)));
+                let reasons = reasons.collect::<Vec<_>>().join(", ");
+                format!("all {} exchanges are left out ({reasons}){gaps}", units::count(some))
+            }
             _ if summary.planned > 0 => "the shard has none of the requests".to_owned(),
             _ => "the rate keeps no client".to_owned(),
         };
@@ -404,7 +418,7 @@ fn rewriter(args: &LoadArgs, rules: &str) -> Result<Rewriter, Failure> {
         options.target = Some("http://localhost".parse::<TargetUrl>().map_err(of)?);
         options.keep_host = true;
     }
-    options.rules = Rules::from_toml(rules).map_err(of)?;
+    options.rules = Rules::from_toml(rules).map_err(|error| in_config(args, Failure::of(&error)).hint(error.hint()))?;
     let credentials = |error: replayer::credentials::CredentialsError| Failure::of(&error).hint(error.hint());
     if let Some(reference) = &args.auth {
         options.authorization = Some(Arc::new(reference.live("the secret for Authorization", "")?));
@@ -422,7 +436,15 @@ fn policy(args: &LoadArgs, rules: &str) -> Result<UnsafePolicy, Failure> {
         Some(UnsafeMethods::Fail) | None => Decision::Fail,
     };
     let policy = UnsafePolicy::new(default).with_overrides(rules);
-    policy.map_err(|error| Failure::of(&error).hint(error.hint()))
+    policy.map_err(|error| in_config(args, Failure::of(&error)).hint(error.hint()))
+}
+
+/// What is wrong with rules, with the name of their file.
+fn in_config(args: &LoadArgs, failure: Failure) -> Failure {
+    match &args.config {
+        Some(path) => failure.in_file(path),
+        None => failure,
+    }
 }
 
 /// Where spools are.

@@ -87,6 +87,15 @@ pub(crate) fn missing_text(reason: GapReason, connections: u64, exchanges: u64, 
     parts.join(", ")
 }
 
+/// When something is missing; `instant` is the text of an instant.
+pub(crate) fn missing_when(reason: GapReason, from_ns: u64, to_ns: u64, instant: impl Fn(u64) -> String) -> String {
+    match instant(from_ns) {
+        // Until when is not known.
+        from if reason == GapReason::Unfinished && from_ns == to_ns => format!("after {from}"),
+        from => format!("from {from} to {}", instant(to_ns)),
+    }
+}
+
 pub(crate) fn damage_text(damage: &Damage) -> String {
     let lost = match damage.exchanges {
         Some(exchanges) => format!("{} exchanges are lost", units::count(exchanges)),
@@ -113,5 +122,17 @@ mod tests {
         check(GapReason::BacklogFull, [0, 1, 7], "1 exchange, 7 B not captured");
         check(GapReason::BodiesDropped, [0, 3, 7], "3 exchanges without bodies, 7 B not captured");
         check(GapReason::Unfinished, [0, 0, 0], "how many exchanges is not known");
+    }
+
+    #[test]
+    fn until_when_a_killed_recorder_missed_something_is_not_said() {
+        let check = |reason, from_ns, to_ns, expected: &str| {
+            assert_eq!(missing_when(reason, from_ns, to_ns, |at_ns| format!("+{at_ns}")), expected);
+        };
+        check(GapReason::QueueFull, 3, 5, "from +3 to +5");
+        check(GapReason::QueueFull, 3, 3, "from +3 to +3");
+        check(GapReason::Unfinished, 3, 3, "after +3");
+        // Of several sessions as one.
+        check(GapReason::Unfinished, 3, 5, "from +3 to +5");
     }
 }

@@ -2,9 +2,11 @@
 
 mod asked;
 mod backend;
+mod bounds;
 mod collect;
 mod connect;
 mod export;
+mod idle;
 mod live;
 mod safety;
 mod summary;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use formats::redact::RedactionKey;
 use formats::visible;
+use log::Level;
 use replayer::collect::CollectOptions;
 use replayer::dial::DialOptions;
 use replayer::error::ReplayError;
@@ -28,7 +31,7 @@ use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
 use replayer::run::{self, RunOptions, RunPlan};
-use replayer::run_directory::RunDirectory;
+use replayer::run_directory::{Made, RunDirectory, note_unwritten};
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
 use replayer::target::Target;
@@ -37,9 +40,12 @@ use replayer::verdict::{LagLimit, Trust};
 use replayer::watched::Targets;
 
 use crate::cli::{Answers, LoopModel, ReplayArgs, Requests, UnsafeMethods, WhenBusy};
+use crate::logging::say;
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Planned, Preparation, Propagation};
+use crate::signals::Interrupts;
 use crate::{secret, thresholds, units};
+pub(crate) use connect::resolve_of_each;
 use live::Watchers;
 use safety::Safety;
 
@@ -50,9 +56,7 @@ pub(crate) fn run(args: ReplayArgs) -> Result<Outcome, Failure> {
     let json = args.results.json;
     // Standard output is the stream's alone then.
     let is_streamed = args.live.json_stream.as_deref() == Some(Path::new("-"));
-    let replay = Replay::check(args)?;
-    replay.report_problems();
-    let replayed = replay.send()?;
+    let replayed = Replay::check(args, Say::Problems)?.send()?;
     if json {
         let json = serde_json::to_string(&replayed.result);
         let json = json.map_err(|error| Failure::new(format!("cannot print the result: {error}")))?;
@@ -69,20 +73,31 @@ pub(crate) struct Replayed {
     pub(crate) out: PathBuf,
     /// Whether the sessions were whole.
     sessions: Outcome,
+    /// Whether everybody was told of the end.
+    all_told: bool,
 }
 
 impl Replayed {
     fn outcome(&self) -> Outcome {
         let result = &self.result;
         match result.verdict.outcome {
-            _ if result.interrupted => Outcome::Interrupted,
+            _ if result.interrupted || !self.all_told => Outcome::Interrupted,
             _ if result.aborted.is_some() => Outcome::Failed,
             Trust::Invalid => Outcome::Invalid,
             _ if thresholds::failed(result) => Outcome::Failed,
-            _ if !result.shed.is_empty() || lost_answers(result) => Outcome::Loss,
+            _ if !result.shed.is_empty() || lost_answers(result) || !result.unwritten.is_empty() => Outcome::Loss,
             _ => self.sessions,
         }
     }
+}
+
+/// What a check says besides its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Say {
+    /// What is wrong with sessions, rules and maps.
+    Problems,
+    /// Nothing: it was said before, or nobody asked.
+    Nothing,
 }
 
 /// A replay whose every condition is met.
@@ -90,6 +105,8 @@ pub(crate) struct Replay {
     args: ReplayArgs,
     targets: Vec<Target>,
     planned: Planned,
+    /// Which part of the plan the loop model is not for.
+    loop_notice: Option<String>,
     export: Option<ExportOptions>,
     export_metrics: Option<MetricsExport>,
     collect: Option<CollectOptions>,
@@ -101,11 +118,16 @@ pub(crate) struct Replay {
     redaction_key: RedactionKey,
     watched: Targets,
     thresholds: Vec<Applied>,
+    steady: Window,
 }
 
 impl Replay {
     /// Everything that can be refused is refused here, before anything is sent.
-    pub(crate) fn check(args: ReplayArgs) -> Result<Self, Failure> {
+    pub(crate) fn check(args: ReplayArgs, says: Say) -> Result<Self, Failure> {
+        if let Some(at) = args.start_at {
+            run::can_start_at(at, None)?;
+        }
+        bounds::check(&args)?;
         if args.load.target.is_none() && args.load.map.is_empty() {
             return Err(Failure::new("a replay needs --target").hint("as in --target http://127.0.0.1:9000"));
         }
@@ -118,6 +140,7 @@ impl Replay {
             return Err(Failure::new("--reuse-spool needs --spool")
                 .hint("name the directory in which spools are kept; whoever keeps them removes them"));
         }
+        idle::refuse(&args)?;
         let export = export::export(&args.traces)?;
         let export_metrics = export::metrics(&args.traces, export.as_ref())?;
         let redaction_key = secret::redaction_key(args.results.redact_key.as_ref())?;
@@ -130,11 +153,23 @@ impl Replay {
             true => Planned::find_or_make(&args.load, preparation)?,
             false => Planned::make(&args.load, preparation, true)?.0,
         };
+        // Before what may follow from them: a map that nothing matches, say, leaves its requests to another target.
+        if says == Say::Problems {
+            planned.report_problems();
+            if let Some(notice) = idle::notice(&args, &targets) {
+                say(Level::Info, &format!("note: {notice}"));
+            }
+        }
         if !args.allow_origin {
             let origins = || planned.spool.summary.origins.iter().map(String::as_str);
             targets.iter_mut().try_for_each(|target| target.check_origin(origins()))?;
         }
         planned.check_empty()?;
+        let loop_notice = planned.check_loop_model(args.loop_model)?;
+        if let Some(notice) = loop_notice.as_ref().filter(|_| says == Say::Problems) {
+            say(Level::Info, &format!("note: {notice}"));
+        }
+        let steady = bounds::steady(&args, planned.plan.timing().end_ns)?;
         let rows = (0..).zip(&planned.spool.summary.endpoints).filter(|(_, row)| row.recorded > 0);
         let endpoints = rows.map(|(index, row)| (index, row.name.as_str()));
         let has_steady = !args.warm_up.is_zero() || !args.drain.is_zero();
@@ -145,9 +180,9 @@ impl Replay {
                 .hint("look at it with `reenact plan`; send it all the same without --require-shape"));
         }
         decide_unsafe(args.load.unsafe_methods, &planned)?;
-        connect::probe(&targets, &dial)?;
-        let peak = planned.spool.summary.peak_open();
-        let demand = Demand { connections_peak: peak, same_address_peak: peak.div_ceil(ways(&targets, &dial)) };
+        connect::probe(&targets, &planned.spool.summary.targets, &dial)?;
+        let summary = &planned.spool.summary;
+        let demand = demand(&args, summary.surely_open, summary.peak_open(), ways(&targets, &dial));
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
@@ -157,6 +192,7 @@ impl Replay {
             args,
             targets,
             planned,
+            loop_notice,
             export,
             export_metrics,
             collect,
@@ -168,12 +204,8 @@ impl Replay {
             redaction_key,
             watched,
             thresholds,
+            steady,
         })
-    }
-
-    /// Says what is wrong with the sessions.
-    pub(crate) fn report_problems(&self) {
-        self.planned.report_problems();
     }
 
     /// Of what is to be sent.
@@ -187,15 +219,13 @@ impl Replay {
     }
 
     pub(crate) fn send(self) -> Result<Replayed, Failure> {
+        // From here on a signal ends the run and not the process: who was told of its beginning is told of its end.
+        let mut interrupts = Interrupts::listen()?;
         let args = &self.args;
-        // Before the run has a directory: what cannot be watched as asked is not sent.
-        let watchers = Watchers::open(&args.live)?;
         let clock = self.dial.clock;
         let contexts = self.propagation.contexts(args.start_at.unwrap_or_else(|| clock.wall(clock.now_ns())))?;
         let out = args.results.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(contexts.run_id()));
-        let directory = RunDirectory::create(&out)?;
         let planned = self.planned;
-        directory.write_plan(&planned.found.json)?;
         let summary = &planned.spool.summary;
         let left_out = summary.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count));
         let plan_hash = planned.found.hash.clone();
@@ -213,22 +243,18 @@ impl Replay {
             trace_url: trace_url(args),
             notices: planned
                 .notices()
+                .chain(self.loop_notice)
                 .chain(self.propagation.notice(&summary.traces))
-                .chain(self.dial.tls.warning().map(str::to_owned))
+                .chain(idle::notice(args, &self.targets).or_else(|| self.dial.tls.warning().map(str::to_owned)))
                 .collect(),
             ..RunResult::default()
-        };
-        let end_ns = planned.plan.timing().end_ns;
-        let steady = Window {
-            from_ns: units::nanos(args.warm_up),
-            to_ns: if args.drain.is_zero() { u64::MAX } else { end_ns.saturating_sub(units::nanos(args.drain)) },
         };
         let loop_model = match args.loop_model {
             LoopModel::Open => measure::LoopModel::Open,
             LoopModel::Causal => measure::LoopModel::Causal,
             LoopModel::Closed => measure::LoopModel::Closed,
         };
-        let run_options = RunOptions {
+        let mut run_options = RunOptions {
             send: send_options(args),
             dial: self.dial,
             export: self.export,
@@ -236,13 +262,13 @@ impl Replay {
             collect: self.collect,
             log_requests: args.results.requests == Requests::All,
             redaction_key: self.redaction_key,
-            steady,
+            steady: self.steady,
             limits: self.limits,
             loop_model,
             start_at: args.start_at,
             abort_if: self.safety.abort_if.clone(),
             kill_file: self.safety.kill_file.clone(),
-            metrics: watchers.want_metrics(),
+            metrics: false,
             thresholds: self.thresholds,
             preflight: self.preflight,
             watched: self.watched,
@@ -264,21 +290,58 @@ impl Replay {
             out: out.clone(),
         };
         let start_facts = safety::start_facts(facts.contexts.run_id(), &plan_hash, facts.planned, &given, &out);
-        self.safety.tell_start(&start_facts)?;
+        if let Some(at) = args.start_at {
+            run::can_start_at(at, Some(summary))?;
+        }
         let (clients, secrets) = (planned.survey.clients, planned.rewriter.secrets());
         let plan = RunPlan { spool: planned.spool, plan: planned.plan, clients, facts: Arc::new(facts), secrets };
-        let started = run::start(plan, run_options, directory, result).map_err(Failure::from);
-        let result = started.and_then(|running| watchers.watch(running, shown));
+        if interrupts.count() > 0 {
+            return Err(safety::interrupted(Failure::new("interrupted before anything was sent")));
+        }
+        // Before the run has a directory: what cannot be watched as asked is not sent.
+        let watchers = Watchers::open(&args.live)?;
+        run_options.metrics = watchers.want_metrics();
+        let directory = match RunDirectory::create(&out) {
+            Ok(directory) => directory,
+            Err(error) => {
+                watchers.take_back();
+                return Err(error.into());
+            }
+        };
+        let made = directory.made();
+        if let Err(error) = directory.write_plan(&planned.found.json) {
+            take_back(watchers, made);
+            return Err(error.into());
+        }
+        let told = self.safety.tell_start(&start_facts, &mut interrupts);
+        let begun = told.and_then(|()| run::start(plan, run_options, directory, result).map_err(Failure::from));
+        let result = match begun {
+            Ok(running) => watchers.watch(running, shown, &mut interrupts),
+            Err(failure) => {
+                take_back(watchers, made);
+                Err(failure)
+            }
+        };
         // Who was told of the beginning is told of the end, also of a bad one.
         let end_facts = match &result {
-            Ok(result) => safety::end_facts(result, &out),
+            Ok(result) => safety::end_facts(start_facts, result),
             Err(_) => start_facts,
         };
-        self.safety.tell_end(&end_facts);
-        let result = result?;
+        let all_told = self.safety.tell_end(&end_facts, &mut interrupts);
+        let mut result = result?;
         let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
-        outputs::write(&out, &result, &asked)?;
-        Ok(Replayed { result, out, sessions: whole })
+        if let Err(error) = outputs::write(&out, &result, &asked) {
+            note_unwritten(&mut result, &error);
+        }
+        Ok(Replayed { result, out, sessions: whole, all_told })
+    }
+}
+
+/// Nothing was sent: what was made for the run goes, so that the same command can be given again.
+fn take_back(watchers: Watchers, made: Made) {
+    watchers.take_back();
+    if let Err(error) = made.take_back() {
+        say(Level::Warn, &format!("warning: {}", Failure::of(&error).message()));
     }
 }
 
@@ -304,17 +367,29 @@ const IN_FLIGHT_AT_ONCE: usize = 64;
 /// The same at the recorded pace: those due beyond that are shed.
 const IN_FLIGHT_MAX: usize = 20_000;
 
+fn in_flight_max(args: &ReplayArgs) -> usize {
+    args.max_in_flight.unwrap_or(if args.is_at_once() { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX })
+}
+
+/// What a plan that has `peak` connections open in a second asks of this machine.
+fn demand(args: &ReplayArgs, surely: u64, about: u64, ways: u64) -> Demand {
+    let capped = |open: u64| args.max_connections.map_or(open, |most| open.min(most as u64));
+    let (least, most) = (capped(surely), capped(about));
+    // At the highest pace the plan's seconds say nothing: what is open is under way, or waits for a later request.
+    let least = if args.is_at_once() { least.min(in_flight_max(args) as u64) } else { least };
+    Demand { connections_least: least, connections_most: most, ways }
+}
+
 fn send_options(args: &ReplayArgs) -> SendOptions {
-    let at_once = args.load.rate == "max";
     SendOptions {
         threads: NonZeroUsize::new(args.threads.into()).unwrap_or(NonZeroUsize::MIN),
-        pace: if at_once { Pace::Max } else { Pace::Recorded },
+        pace: if args.is_at_once() { Pace::Max } else { Pace::Recorded },
         loop_model: match args.loop_model {
             LoopModel::Open => send::LoopModel::Open,
             LoopModel::Causal => send::LoopModel::Causal { think_min_ns: units::nanos(args.think_min) },
             LoopModel::Closed => send::LoopModel::Closed,
         },
-        when_busy: match args.when_busy {
+        when_busy: match args.when_busy() {
             WhenBusy::Extra => send::WhenBusy::Extra,
             WhenBusy::Queue => send::WhenBusy::Queue,
             WhenBusy::Shed => send::WhenBusy::Shed,
@@ -322,7 +397,7 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
         timeout_ns: units::nanos(args.timeout),
         spin_ns: units::nanos(args.spin),
         real_time: !args.no_real_time,
-        in_flight_max: args.max_in_flight.unwrap_or(if at_once { IN_FLIGHT_AT_ONCE } else { IN_FLIGHT_MAX }),
+        in_flight_max: in_flight_max(args),
         connections_max: args.max_connections.map(|most| most as u64),
         rate_max: args.max_rate,
         budget: Budget {
@@ -351,8 +426,12 @@ fn decide_unsafe(decision: Option<UnsafeMethods>, planned: &Planned) -> Result<(
         requests: recorded,
         of: planned.spool.summary.recorded,
         methods: methods.keys().cloned().collect::<Vec<_>>().join(", "),
+        tables: planned.found.failing.clone(),
+        by_default: matches!(decision, None | Some(UnsafeMethods::Fail)),
     };
-    let ask = decision.is_none() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    // Who wrote `fail` into a table was asked already.
+    let ask = decision.is_none() && planned.found.failing.is_empty();
+    let ask = ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !ask {
         return Err(error.into());
     }

@@ -95,6 +95,7 @@ fn merged(args: &ReportArgs, runs: &[PathBuf], out: &Path, budgets: Vec<Budget>)
     let of = result.shards.first().map_or(0, |part| part.shard.of);
     Ok(match result.verdict.outcome {
         _ if result.interrupted => Outcome::Interrupted,
+        _ if result.aborted.is_some() => Outcome::Failed,
         Trust::Invalid => Outcome::Invalid,
         _ if thresholds::failed(&result) => Outcome::Failed,
         _ if result.shards.len() < of as usize || !result.shed.is_empty() => Outcome::Loss,

@@ -1,6 +1,8 @@
 //! SIGINT and SIGTERM as values to wait for.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(feature = "replay")]
+use tokio::sync::watch;
 
 use crate::outcome::Failure;
 
@@ -30,5 +32,62 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Interrupt,
             _ = self.terminate.recv() => Asked::Terminate,
         }
+    }
+}
+
+/// The signals that came, counted on a thread of their own: for whoever waits in several event loops one after the other, or
+/// in none. Clones see the same signals, each at its own time.
+#[cfg(feature = "replay")]
+#[derive(Clone)]
+pub(crate) struct Interrupts {
+    count: watch::Receiver<u32>,
+    seen: u32,
+}
+
+#[cfg(feature = "replay")]
+impl Interrupts {
+    /// Counts from now on, until this and its clones are gone; no signal ends the process any more.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let failed = |doing: &str, error: std::io::Error| Failure::new(format!("cannot {doing}: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed("start a runtime", error))?;
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::listen()?
+        };
+        let (counted, count) = watch::channel(0);
+        let counting = move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = signals.next() => counted.send_modify(|count| *count += 1),
+                        () = counted.closed() => return,
+                    }
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("signals".into()).spawn(counting);
+        thread.map_err(|error| failed("start a thread", error))?;
+        Ok(Self { count, seen: 0 })
+    }
+
+    /// How many came so far.
+    pub(crate) fn count(&self) -> u32 {
+        *self.count.borrow()
+    }
+
+    /// Waits for the next one; one that came already counts.
+    pub(crate) async fn next(&mut self) {
+        let seen = self.seen;
+        if self.count.wait_for(|count| *count > seen).await.is_err() {
+            // The thread is gone, and with it all signals.
+            std::future::pending::<()>().await;
+        }
+        self.seen += 1;
+    }
+
+    /// Those that came already were for something else.
+    pub(crate) fn pass(&mut self) {
+        self.seen = self.count();
     }
 }

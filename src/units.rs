@@ -44,6 +44,29 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("`{text}` is no duration ({error}); write it as in 30s or 1h30m"))
 }
 
+/// The longest time that anything is waited for.
+#[cfg(feature = "replay")]
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A duration that something may take before it is given up.
+#[cfg(feature = "replay")]
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration(text)?;
+    if timeout <= TIMEOUT_MAX {
+        Ok(timeout)
+    } else {
+        Err(format!("`{text}` is longer than a day, the most that is waited"))
+    }
+}
+
+/// A duration in which something can happen.
+#[cfg(feature = "replay")]
+pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = timeout(text)?;
+    let nothing = "in no time nothing is done, and every request would fail; give a longer one, as in 30s";
+    if limit.is_zero() { Err(nothing.to_owned()) } else { Ok(limit) }
+}
+
 /// `5%` or `0.05`: a share of more than nothing and at most all.
 #[cfg(feature = "replay")]
 pub(crate) fn share(text: &str) -> Result<f64, String> {
@@ -201,6 +224,8 @@ mod tests {
         }
         assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
         assert!(duration("soon").is_err());
+        #[cfg(feature = "replay")]
+        assert!(timeout("1day").is_ok() && timeout("1day 1ns").is_err() && timeout("1000000000000s").is_err());
     }
 
     #[test]

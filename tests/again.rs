@@ -7,24 +7,51 @@ mod support;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 
-use formats::head::value;
+use formats::coding::{codings, decode};
+use formats::head::{fields, value};
 use formats::jsonl::{Line, from_line};
-use formats::model::{Exchange, Message};
+use formats::model::{Body, Exchange, Message};
 use support::{folder, inside, reenact_says, run_json, text};
 use traffic::answerer::{Arrival, Arrivals, answerer};
-use traffic::{ORIGIN, Random, SECRET, Seed, TRACE_FIELDS, framed, id_of, imported, random_session};
+use traffic::{
+    HOSTS, Random, SECRET, Seed, TRACE_FIELDS, connection_of, framed, host_of, id_of, imported, random_session,
+};
+
+/// Where a replay sends what was recorded for each of [`HOSTS`]: names for the port of one address.
+struct Targets([String; 3]);
+
+impl Targets {
+    fn at(address: &str) -> Self {
+        let port = address.rsplit_once(':').unwrap().1;
+        Self(["one", "two", "three"].map(|name| format!("{name}.test:{port}")))
+    }
+
+    /// The options that say so. What names no host goes to the first one.
+    fn options(&self) -> Vec<String> {
+        let mut options = vec!["--target".to_owned(), format!("http://{}", self.0[0])];
+        for (host, target) in HOSTS.iter().zip(&self.0) {
+            let map = format!("{host}=http://{target}");
+            options.extend(["--map".to_owned(), map, "--resolve".to_owned(), format!("{target}:127.0.0.1")]);
+        }
+        options
+    }
+}
 
 /// What docs/rewriting.md says becomes of a recorded head, without the fields of the new trace.
-fn rewritten(head: &[u8], authority: &str) -> Vec<u8> {
+fn rewritten(head: &[u8], targets: &Targets) -> Vec<u8> {
     let mut lines = head[..head.len() - 2].split_inclusive(|byte| *byte == b'\n');
     let start = lines.next().unwrap();
     let (method, target) = start.split_at(start.iter().position(|byte| *byte == b' ').unwrap() + 1);
-    let has_origin = target.starts_with(ORIGIN.as_bytes()) || value(head, "host").is_some();
-    let moved = |url: &[u8]| match url.strip_prefix(ORIGIN.as_bytes()) {
-        Some(path) if has_origin => [b"http://", authority.as_bytes(), path].concat(),
-        _ => url.to_vec(),
+    let moved = |url: &[u8]| {
+        let found = HOSTS.iter().zip(&targets.0).find_map(|(host, target)| {
+            let path = url.strip_prefix(format!("http://{host}").as_bytes())?;
+            let ends = path.first().is_none_or(|byte| *byte == b'/');
+            ends.then(|| [b"http://", target.as_bytes(), path].concat())
+        });
+        found.unwrap_or_else(|| url.to_vec())
     };
     let mut out = [method, &moved(target)].concat();
     for line in lines {
@@ -34,8 +61,8 @@ fn rewritten(head: &[u8], authority: &str) -> Vec<u8> {
         let from = text.len() - text[colon + 1..].trim_ascii_start().len();
         let to = from.max(text.trim_ascii_end().len());
         let value = match &String::from_utf8_lossy(&text[..colon]).to_ascii_lowercase()[..] {
-            name if TRACE_FIELDS.contains(&name) => continue,
-            "host" => authority.into(),
+            name if TRACE_FIELDS.contains(&name) || name == "proxy-authorization" => continue,
+            "host" => targets.0[host_of(head)].clone().into(),
             "user-agent" => [&text[from..to], b" reenact/", env!("CARGO_PKG_VERSION").as_bytes()].concat(),
             "origin" | "referer" => moved(&text[from..to]),
             _ => text[from..to].to_vec(),
@@ -60,8 +87,8 @@ fn taken_apart(head: &[u8], run_id: &str) -> (Vec<u8>, String, String) {
 }
 
 /// Secrets and pseudonyms as the number of their first appearance, and the rest as text.
-fn numbered(head: &[u8], known: &mut Vec<Vec<u8>>) -> String {
-    let (mut out, mut rest) = (String::new(), head);
+fn numbered(text: &[u8], known: &mut Vec<Vec<u8>>) -> String {
+    let (mut out, mut rest) = (String::new(), text);
     while let Some((first, after)) = rest.split_first() {
         let prefix = [SECRET, "redacted-"].into_iter().find(|prefix| rest.starts_with(prefix.as_bytes()));
         if let Some((secret, after)) = prefix.and_then(|prefix| rest.split_at_checked(prefix.len() + 22)) {
@@ -87,14 +114,60 @@ fn check_one_to_one<A: Ord + Clone + std::fmt::Debug, B: Ord + Clone + std::fmt:
     assert!(a.len() == pairs.len() && b.len() == pairs.len(), "{what}: {pairs:?}");
 }
 
-/// Ids of each connection in order, each with whether it came before the answer before it had ended.
+/// A body without its codings; what was redacted has none any more.
+fn decoded(message: &Message) -> Vec<u8> {
+    match message.body.redacted {
+        Some(_) => message.body.bytes.to_vec(),
+        None => without_codings(&message.head, &message.body.bytes),
+    }
+}
+
+fn without_codings(head: &[u8], content: &[u8]) -> Vec<u8> {
+    let field = value(head, "content-encoding").filter(|_| !content.is_empty()).unwrap_or_default();
+    decode(content, &codings(field).unwrap(), content.len() * 99 + 999).unwrap().0
+}
+
+/// Whether a rule of the redaction applies to the body.
+fn is_secret(message: &Message) -> bool {
+    decoded(message).windows(SECRET.len()).any(|text| text == SECRET.as_bytes())
+}
+
+/// A body as it came, without framing and codings; and its trailers.
+fn taken_out(arrival: &Arrival) -> (Vec<u8>, &[u8]) {
+    let (mut content, mut rest) = (Vec::new(), &arrival.body[..]);
+    if value(&arrival.head, "transfer-encoding").is_none() {
+        return (without_codings(&arrival.head, rest), b"");
+    }
+    loop {
+        let line = rest.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let size = usize::from_str_radix(std::str::from_utf8(rest[..line].trim_ascii_end()).unwrap(), 16).unwrap();
+        rest = &rest[line..];
+        if size == 0 {
+            return (without_codings(&arrival.head, &content), rest);
+        }
+        content.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
+    }
+}
+
+/// A head without what Content-Length says.
+fn without_length(head: &[u8]) -> Vec<u8> {
+    let mut out = head.to_vec();
+    if let Some(field) = fields(head).find(|field| field.is("content-length")) {
+        out.drain(field.value_at);
+    }
+    out
+}
+
+/// Ids of each connection to a host in order, each with whether it came before the answer before it had ended.
 fn connections(exchanges: &[Exchange]) -> Vec<Vec<(u64, bool)>> {
-    let mut connections: BTreeMap<u64, Vec<(u64, bool)>> = BTreeMap::new();
-    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut connections: BTreeMap<(u64, usize), Vec<(u64, bool)>> = BTreeMap::new();
+    let mut ends: BTreeMap<(u64, usize), u64> = BTreeMap::new();
     for one in exchanges {
-        let before = ends.insert(one.connection, one.instants.response_end.unwrap());
+        let key = connection_of(one);
+        let before = ends.insert(key, one.instants.response_end.unwrap());
         let is_pipelined = before.is_some_and(|before| one.instants.request_start < before);
-        connections.entry(one.connection).or_default().push((id_of(&one.request.head), is_pipelined));
+        connections.entry(key).or_default().push((id_of(&one.request.head), is_pipelined));
     }
     let mut connections: Vec<_> = connections.into_values().collect();
     connections.sort();
@@ -127,12 +200,13 @@ fn read(session: &Path) -> Vec<Exchange> {
 
 /// Replays at the recorded rate, or as the options say; returns the run's id and what arrived, as it came.
 #[track_caller]
-fn replay(session: &Path, to: &str, more: &[&str], arrivals: &Arrivals, count: usize) -> (String, Vec<Arrival>) {
+fn replay(session: &Path, more: &[String], arrivals: &Arrivals, count: usize) -> (String, Vec<Arrival>) {
     let out = session.with_extension("run");
     // Whoever is slow, as a machine under load is, must not be taken for traffic on more connections.
-    let fixed = ["--unsafe-methods", "send", "--when-busy", "queue", "--target", to, "--out"];
+    let fixed = ["--unsafe-methods", "send", "--when-busy", "queue", "--out"];
     let (session, path) = (text(session), text(&out));
-    let said = reenact_says(["replay", &session].iter().chain(&fixed).chain(&[&path[..]]).chain(more));
+    let fixed = ["replay", &session].into_iter().chain(fixed).chain([&*path]).map(str::to_owned);
+    let said = reenact_says(fixed.chain(more.iter().cloned()));
     let run = run_json(&out);
     assert!(said.code == 0 && run["completed"] == count, "{} {} {said:?}", run["errors"], run["left_out"]);
     (run["run_id"].as_str().unwrap().to_owned(), std::mem::take(&mut *arrivals.lock().unwrap()))
@@ -151,7 +225,8 @@ fn check_again(seed: u64) {
     let (upstream, second) = (upstream.to_string(), inside(&folder, "second"));
     let (recorder, address) =
         support::recorder(&upstream, &second, &["--record-replays", "--client-key", "header:X-User"]);
-    let (run_id, mut arrived) = replay(&first, &format!("http://{address}"), &[], &arrivals, recorded.len());
+    let targets = Targets::at(&address);
+    let (run_id, mut arrived) = replay(&first, &targets.options(), &arrivals, recorded.len());
     recorder.signal("INT");
     let said = recorder.finish();
     assert!(said.code == 0 && !said.err.contains("panicked"), "{said:?}");
@@ -162,20 +237,27 @@ fn check_again(seed: u64) {
     arrived.sort_by_key(|one| one.id);
     recorded.sort_by_key(|one| id_of(&one.request.head));
     again.sort_by_key(|one| id_of(&one.request.head));
-    check_arrivals(&recorded, &arrived, &address, &run_id);
-    check_sessions(&recorded, &again, &address, &run_id);
+    check_arrivals(&recorded, &arrived, &targets, &run_id);
+    check_sessions(&recorded, &again, &targets, &run_id);
 
-    let to = format!("http://{upstream}");
-    let more = ["--keep-host", "--allow-origin"];
-    let (later_id, mut later) = replay(&second, &to, &more, &arrivals, recorded.len());
+    let more = ["--keep-host", "--allow-origin", "--target", &format!("http://{upstream}")].map(str::to_owned);
+    let (later_id, mut later) = replay(&second, &more, &arrivals, recorded.len());
     assert_eq!(arrived_connections(&later), order);
     later.sort_by_key(|one| one.id);
     let (mut before, mut after, mut traces) = (Vec::new(), Vec::new(), Vec::new());
-    for (one, other) in arrived.iter().zip(&later) {
-        let (head, trace, _) = taken_apart(&one.head, &run_id);
-        let (later_head, later_trace, _) = taken_apart(&other.head, &later_id);
+    for ((one, other), recorded) in arrived.iter().zip(&later).zip(&recorded) {
+        let (mut head, trace, _) = taken_apart(&one.head, &run_id);
+        let (mut later_head, later_trace, _) = taken_apart(&other.head, &later_id);
+        if is_secret(&recorded.request) {
+            // Its pseudonym has another length.
+            (head, later_head) = (without_length(&head), without_length(&later_head));
+            let ((content, trailers), (later_content, later_trailers)) = (taken_out(one), taken_out(other));
+            assert_eq!(numbered(&later_content, &mut after), numbered(&content, &mut before));
+            assert!(trailers == later_trailers, "the trailers of {}", one.id);
+        } else {
+            assert!(one.body == other.body, "the body of {}", one.id);
+        }
         assert_eq!(numbered(&later_head, &mut after), numbered(&head, &mut before));
-        assert!(one.body == other.body, "the body of {}", one.id);
         traces.push((trace, later_trace));
     }
     check_one_to_one("traces", &traces);
@@ -183,18 +265,18 @@ fn check_again(seed: u64) {
 
 /// What came over the wire is what was recorded.
 #[track_caller]
-fn check_arrivals(recorded: &[Exchange], arrived: &[Arrival], authority: &str, run_id: &str) {
+fn check_arrivals(recorded: &[Exchange], arrived: &[Arrival], targets: &Targets, run_id: &str) {
     assert_eq!(arrived.len(), recorded.len());
     let (mut traces, mut spans, mut places) = (Vec::new(), BTreeSet::new(), Vec::new());
     for (one, arrival) in recorded.iter().zip(arrived) {
         let id = id_of(&one.request.head);
         let (head, trace, span) = taken_apart(&arrival.head, run_id);
-        let expected = rewritten(&one.request.head, authority);
+        let expected = rewritten(&one.request.head, targets);
         assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert!(arrival.id == id && arrival.body == framed(&one.request), "the body of {id}");
         let own = formats::trace::recorded(&one.request.head).context.map(|context| context.trace_id);
         traces.push(((own, own.is_none().then_some(id)), trace));
-        places.push((one.connection, arrival.connection));
+        places.push((connection_of(one), arrival.connection));
         assert!(spans.insert(span), "a span of two requests");
     }
     check_one_to_one("traces", &traces);
@@ -203,29 +285,54 @@ fn check_arrivals(recorded: &[Exchange], arrived: &[Arrival], authority: &str, r
 
 /// The second session is the first, but for what a replay and the redaction change.
 #[track_caller]
-fn check_sessions(first: &[Exchange], second: &[Exchange], authority: &str, run_id: &str) {
+fn check_sessions(first: &[Exchange], second: &[Exchange], targets: &Targets, run_id: &str) {
     assert_eq!(second.len(), first.len());
     let (mut secrets, mut pseudonyms, mut clients) = (Vec::new(), Vec::new(), Vec::new());
     for (one, again) in first.iter().zip(second) {
         let (head, ..) = taken_apart(&again.request.head, run_id);
-        let expected = rewritten(&one.request.head, authority);
+        let expected = rewritten(&one.request.head, targets);
         assert_eq!(numbered(&head, &mut pseudonyms), numbered(&expected, &mut secrets));
-        let parts = |message: &Message| (message.framing, message.body.clone(), message.trailers.clone());
-        assert_eq!(parts(&again.request), parts(&one.request), "the body of {}", expected.escape_ascii());
+        check_message(&again.request, &one.request, &mut pseudonyms, &mut secrets);
         assert_eq!((again.protocol, again.end, &again.informational), (one.protocol, one.end, &one.informational));
         let (answer, answer_again) = (one.response.as_ref().unwrap(), again.response.as_ref().unwrap());
         assert_eq!(numbered(&answer_again.head, &mut pseudonyms), numbered(&answer.head, &mut secrets));
-        assert_eq!(parts(answer_again), parts(answer), "the answer's body of {}", expected.escape_ascii());
+        check_message(answer_again, answer, &mut pseudonyms, &mut secrets);
         clients.push((one.client, again.client));
     }
     check_one_to_one("clients", &clients);
 }
 
+/// All of a message but its head; a body to which a rule applies is stored without its codings, which are noted.
+#[track_caller]
+fn check_message(again: &Message, first: &Message, pseudonyms: &mut Vec<Vec<u8>>, secrets: &mut Vec<Vec<u8>>) {
+    let head = first.head.escape_ascii();
+    assert_eq!((again.framing, &again.trailers), (first.framing, &first.trailers), "{head}");
+    if !is_secret(first) {
+        assert_eq!(again.body, first.body, "the body of {head}");
+        return;
+    }
+    let as_sent = |body: &Body| (body.total_len, body.chunks.clone());
+    assert_eq!(as_sent(&again.body), as_sent(&first.body), "{head}");
+    let made = codings(value(&first.head, "content-encoding").unwrap_or_default()).unwrap();
+    let made: Vec<String> = made.iter().map(|coding| coding.name().to_owned()).collect();
+    assert_eq!(again.body.redacted, Some(made), "{head}");
+    assert_eq!(numbered(&decoded(again), pseudonyms), numbered(&decoded(first), secrets), "{head}");
+}
+
+/// Those of a few sessions, or of as many as are asked for: `AGAIN_SEEDS=100..2000`.
+fn seeds() -> Range<u64> {
+    let asked = std::env::var("AGAIN_SEEDS").unwrap_or_else(|_| "0..12".to_owned());
+    let (from, to) = asked.split_once("..").unwrap();
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
 #[test]
 fn a_replay_that_is_recorded_is_the_same_session_again() {
+    let (workers, seeds) = (3, seeds());
     std::thread::scope(|scope| {
-        for worker in 0..3 {
-            scope.spawn(move || (worker..12).step_by(3).for_each(check_again));
+        for worker in 0..workers {
+            let seeds = seeds.clone();
+            scope.spawn(move || seeds.skip(worker).step_by(workers).for_each(check_again));
         }
     });
 }
@@ -238,9 +345,9 @@ fn every_copy_sends_every_request_once_on_connections_of_its_own() {
     let (upstream, arrivals) = answerer(&recorded);
     let config = inside(&folder, "copies.toml");
     std::fs::write(&config, "[[rewrite]]\nset_header = { X-Copy = \"{{copy}}\" }\n").unwrap();
-    let (to, config) = (format!("http://{upstream}"), text(&config));
-    let more = ["--rate", "3x", "--config", &config];
-    let (_, arrived) = replay(&first, &to, &more, &arrivals, 3 * recorded.len());
+    let mut more = Targets::at(&upstream.to_string()).options();
+    more.extend(["--rate", "3x", "--config", &text(&config)].map(str::to_owned));
+    let (_, arrived) = replay(&first, &more, &arrivals, 3 * recorded.len());
     let mut came: BTreeMap<(usize, String), Vec<Vec<u64>>> = BTreeMap::new();
     let whole = connections(&recorded).into_iter().map(|one| one.into_iter().map(|(id, _)| id).collect::<Vec<_>>());
     let whole: Vec<Vec<u64>> = whole.collect();

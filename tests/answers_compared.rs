@@ -4,11 +4,13 @@
 mod scripted;
 mod support;
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
-use scripted::{line, segment, session};
-use serde_json::Value;
+use scripted::{line, read_head, segment, session, target};
+use serde_json::{Value, json};
 use support::{Process, Said, folder, inside, reenact, reenact_says, run, text, wait_for};
 
 const REQUESTS: u64 = 240;
@@ -115,8 +117,14 @@ fn changes_are_found_over_noise_and_learned_rules_silence_it() {
     let [one, other, changed] = [&before, &again, &after].map(|side| side.join("0"));
     assert_eq!(compare(&one, &other, &[]).code, 1);
     let rules = text(&inside(&folder, "rules.toml"));
-    let learned = compare(&one, &other, &["--learn", &rules]);
+    let out = inside(&folder, "compared");
+    let learned = compare(&one, &other, &["--learn", &rules, "--out", &text(&out), "--output", "junit,html"]);
     assert_eq!(learned.code, 0, "{learned:?}");
+    // Who learns judges nothing: the files say what the exit code does.
+    let junit = std::fs::read_to_string(out.join("junit.xml")).unwrap();
+    assert!(junit.contains("failures=\"0\"") && !junit.contains("failures=\"1"), "{junit}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("fails on: nothing") && !page.contains("body,header"), "{page}");
     let written = std::fs::read_to_string(&rules).unwrap();
     for expected in [
         "# GET /items/{id}: 80 of 80 pairs differ; UUIDs, as in \"",
@@ -201,6 +209,12 @@ fn what_cannot_be_compared_is_said() {
     assert!(!said.out.contains("BODY  GET /page") && !said.out.contains("BODY  GET /search"), "{said:?}");
     let said = compare(&digest, &none, &[]);
     assert!(said.code == 0 && said.out.contains("kept no answers (--answers none)"), "{said:?}");
+    // Where nothing was learned, nothing says that there is no noise.
+    let rules = inside(&folder, "rules.toml");
+    for (other, why) in [(&none, "no answers were kept"), (&inside(&folder, "nowhere"), "cannot read ")] {
+        let said = compare(&digest, other, &["--learn", &text(&rules)]);
+        assert!(said.code == 2 && said.err.contains(why) && !rules.exists(), "{said:?}");
+    }
 
     // A cut session: what can be read is compared.
     let answers = segment(&cut.join("answers"));
@@ -229,4 +243,91 @@ fn what_cannot_be_compared_is_said() {
     assert!(missing.code == 2 && missing.err.contains("cannot read the rules /nowhere.toml"), "{missing:?}");
     let printed = reenact_says(["compare", "--print-rules"]);
     assert!(printed.code == 0 && printed.out.contains("where = \"header:date\""), "{printed:?}");
+}
+
+/// What a target was asked: heads with their bodies.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+}
+
+/// Of `?n=3`.
+fn number(head: &str) -> u16 {
+    head.split_once("n=").unwrap().1.split([' ', '&']).next().unwrap().parse().unwrap()
+}
+
+/// A target that keeps what it is asked; a new one answers `?n=3` with 503.
+fn keeps(is_new: bool) -> (String, Asked) {
+    let asked = Asked::default();
+    let all = Arc::clone(&asked);
+    let to = target(move |mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let head = String::from_utf8(head).unwrap();
+            let length = field(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+            let mut body = vec![0; length];
+            socket.read_exact(&mut body).unwrap();
+            let status = if is_new { 500 + number(&head) } else { 200 };
+            all.lock().unwrap().push((head, String::from_utf8(body).unwrap()));
+            if write!(socket, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").is_err() {
+                break;
+            }
+        }
+    });
+    (to.to_string(), asked)
+}
+
+#[test]
+fn a_curl_command_asks_what_was_asked() {
+    let folder = folder();
+    let requests = [
+        ("GET", "/list?n=0&b[]={1,2}", vec![], ""),
+        ("GET", "/a/../b/./c?n=1", vec![("X-Empty", String::new())], ""),
+        ("HEAD", "/head?n=2", vec![], ""),
+        ("GET", "/search?n=3", vec![], "@/etc/hostname"),
+        ("POST", "/cart?n=4", vec![("Content-Type", "text/plain".to_owned())], "it's\n\"two\" lines"),
+        ("GET", "/long?n=5", vec![("X-Long", "x".repeat(5_000)), ("X-Last", "1".to_owned())], ""),
+    ];
+    let lines: Vec<String> = (0..)
+        .zip(&requests)
+        .map(|(at, (method, path, fields, body))| {
+            let mut one: Value = serde_json::from_str(&line(at * 10, at, method, path)).unwrap();
+            let own = [("Host", "recorded.invalid".to_owned())];
+            one["request"]["headers"] = own.iter().chain(fields).map(|(name, value)| json!([name, value])).collect();
+            if !body.is_empty() {
+                one["request"]["body"] = json!({"text": body});
+            }
+            one.to_string()
+        })
+        .collect();
+    let session = session(folder.path(), "odd", &lines);
+    let ((old, _), (new, asked)) = (keeps(false), keeps(true));
+    let [before, after] = [("before", &old), ("after", &new)].map(|(name, to)| {
+        let out = inside(&folder, name);
+        replay(&session, to, &out, &["--answers", "all", "--unsafe-methods", "send"]);
+        out
+    });
+    let mut sent = std::mem::take(&mut *asked.lock().unwrap());
+    let said = compare(&before, &after, &[]);
+    let commands: Vec<&str> = said.out.lines().map(str::trim).filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(commands.len(), requests.len(), "{said:?}");
+    for command in &commands {
+        let said = run(Command::new("bash").args(["-c", command]));
+        assert_eq!(said.code, 0, "{command}: {said:?}");
+    }
+    let mut again = std::mem::take(&mut *asked.lock().unwrap());
+    for asked in [&mut sent, &mut again] {
+        asked.sort_by_key(|(head, _)| number(head));
+    }
+    assert_eq!((sent.len(), again.len()), (requests.len(), requests.len()), "{commands:?}");
+    for ((sent, body), (again, body_again)) in sent.iter().zip(&again) {
+        assert_eq!((sent.lines().next(), body), (again.lines().next(), body_again), "{commands:?}");
+        for name in ["content-type", "content-length", "x-empty"] {
+            assert_eq!(field(sent, name), field(again, name), "{name}: {commands:?}");
+        }
+    }
+    // What has no room is said.
+    let long = commands.iter().find(|command| command.contains("/long?n=5")).unwrap();
+    assert!(long.ends_with(" # its head is too long for a line") && !long.contains("xxx"), "{long}");
 }

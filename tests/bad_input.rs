@@ -480,6 +480,7 @@ fn configs_are_checked_and_come_after_flags_and_environment() {
     refused("[nonsense]\nx = 1", &[&file, "`nonsense` is no table"]);
     refused("[plan]\nnonsense = 1", &[&file, "[plan] has no key `nonsense`"]);
     refused("[plan]\nrate = { a = 1 }", &["[plan] rate"]);
+    refused("[plan]\nplan = \"plan.json\"", &[&file, "[plan] plan", "--plan or REENACT_PLAN"]);
     let rate = |said: Said| serde_json::from_str::<serde_json::Value>(&said.out).unwrap()["rate"].clone();
     assert_eq!(rate(plan("[plan]\nrate = \"2x\"\nseed = 7", &[])), "2x");
     assert_eq!(rate(run(reenact(["plan", &session, "--json", "--config", &file]).env("REENACT_RATE", "3x"))), "3x");

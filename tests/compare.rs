@@ -135,4 +135,12 @@ fn runs_that_get_slower_one_after_the_other_are_a_trend() {
     assert_eq!(folder_of_all.out, said.out);
     let said = reenact_says(["compare", &text(&out), "--paired"]);
     assert!(said.code == 2 && said.err.contains("--paired needs two sides"), "{said:?}");
+    let said = reenact_says(["compare", &text(&out), "--trace-url", "https://traces/{trace_id}"]);
+    assert!(said.code == 2 && said.err.contains("--trace-url and --fail-on body,header need two sides"), "{said:?}");
+    // Where answers would go if they were too many is no wrong question: there are none.
+    assert_eq!(reenact_says(["compare", &text(&out), "--spool", &text(folder.path())]).out, folder_of_all.out);
+    // Of three runs nothing can be told.
+    let said = reenact_says([&["compare".to_owned()], &paths[..3]].concat());
+    assert!(said.code == 0 && said.out.contains("No verdict: too few points for a line."), "{said:?}");
+    assert!(!said.out.contains("Nothing rises or falls"), "{said:?}");
 }

@@ -204,7 +204,7 @@ fn names_lead_where_they_are_told_to() {
     let nowhere = ["--allow", "some-name.test"];
     is_refused(&mut replay(&session, &to, &out, &nowhere), &out, &["`some-name.test` does not resolve"]);
     let other_port = ["--allow", "some-name.test", "--resolve", "some-name.test:1:127.0.0.1"];
-    is_refused(&mut replay(&session, &to, &out, &other_port), &out, &["does not resolve"]);
+    is_refused(&mut replay(&session, &to, &out, &other_port), &out, &["--resolve some-name.test:1:", &host]);
     assert_eq!(heads.lock().unwrap().len(), 0, "something was sent");
     let resolve = at("127.0.0.1");
     for (name, more) in [("allowed", &["--allow", "some-name.test"][..]), ("loopback", &[])] {
@@ -271,6 +271,22 @@ fn the_originals_of_a_pool_are_pipelined_as_recorded_and_their_copies_are_not() 
         is_answered(&mut replay(&session, &to, &out, &["--method", method, "--rate", rate, "--seed", "7"]), &out);
         assert_eq!(*heard.lock().unwrap(), behind, "{method} {rate}");
     }
+}
+
+#[test]
+fn a_connection_ends_with_any_of_the_fields_that_say_so() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    let address = target(|mut socket| {
+        let answer = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+        if read_head(&mut socket).is_some() && socket.write_all(answer).is_ok() {
+            // A request that still comes is taken, and not answered.
+            read_head(&mut socket);
+        }
+    });
+    let out = inside(&folder, "run");
+    let (_, result) = is_answered(&mut replay(&session, &format!("http://{address}"), &out, &[]), &out);
+    assert!(result["connections"]["opened"].as_u64().unwrap() >= 70, "{}", result["connections"]);
 }
 
 const CREDENTIALS: &str = "robot:hunter2-and-more";

@@ -271,6 +271,11 @@ fn a_kill_file_stops_a_run_and_keeps_one_from_beginning() {
     assert_eq!(said.code, 1, "{said:?}");
     assert!(run["aborted"].as_str().unwrap().contains("kill"), "{run}");
     assert!(run["sent"].as_u64().unwrap() < 1_000);
+    assert_eq!(
+        (&run["verdict"]["outcome"], &run["verdict"]["reasons"]),
+        (&"valid".into(), &serde_json::json!([])),
+        "{run}"
+    );
     let said = reenact_says(arguments.iter().map(|one| (*one).to_owned()).chain([text(&inside(&folder, "again"))]));
     assert_eq!(said.code, 2, "{said:?}");
 }

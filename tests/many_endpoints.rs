@@ -96,6 +96,35 @@ fn spans_and_metrics_of_endpoints_beyond_the_bound_have_their_method_and_no_temp
     assert_eq!(rows.len() as u64, BOUND + BEYOND.len() as u64);
 }
 
+/// Methods that have a row for their endpoints beyond the bound.
+const METHODS: u64 = 20;
+
+#[test]
+fn endpoints_of_more_methods_than_are_told_apart_count_together() {
+    let folder = folder();
+    // Beyond the bound each method has two endpoints, and one request more has a method whose row is there.
+    let methods = (0..BOUND).map(|_| "GET".to_owned());
+    let beyond = (0..2 * (METHODS + 3)).map(|at| format!("M{}", at / 2)).chain(["M0".to_owned()]);
+    let lines = (0..).zip(methods.chain(beyond));
+    let lines: Vec<String> =
+        lines.map(|(at, method)| line(at * 2, at % 9 + 1, &method, &format!("/word-{at}x"))).collect();
+    let session = text(&session(folder.path(), "methods", &lines));
+    let (to, out) = (format!("http://{}", target(ok)), inside(&folder, "run"));
+    let said = reenact_says(["replay", &session, "--target", &to, "--out", &text(&out), "--unsafe-methods", "send"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let result = run_json(&out);
+    let rows = result["endpoints"].as_array().unwrap();
+    let beyond = rows.iter().filter(|row| row["endpoint"].as_str().unwrap().ends_with(" (other endpoints)"));
+    let found: BTreeMap<String, u64> =
+        beyond.map(|row| (row["endpoint"].as_str().unwrap().to_owned(), row["completed"].as_u64().unwrap())).collect();
+    let mut expected: BTreeMap<String, u64> =
+        (0..METHODS).map(|number| (format!("M{number} (other endpoints)"), 2)).collect();
+    expected.insert("M0 (other endpoints)".to_owned(), 3);
+    expected.insert("_OTHER (other endpoints)".to_owned(), 6);
+    assert_eq!(found, expected);
+    assert_eq!(rows.len() as u64, BOUND + METHODS + 1);
+}
+
 #[test]
 fn a_threshold_about_an_endpoint_beyond_the_bound_says_that_there_is_one() {
     let folder = folder();

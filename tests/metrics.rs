@@ -155,6 +155,27 @@ fn deltas_add_up_to_the_result_and_the_period_is_kept() {
 }
 
 #[test]
+fn an_environment_that_turns_off_spans_leaves_metrics() {
+    let folder = folder();
+    let session = requests(folder.path());
+    let (collector, grpc, http) = collector("0");
+    for (number, (endpoint, protocol)) in
+        [(grpc.as_str(), "grpc"), (http.as_str(), "http/json")].into_iter().enumerate()
+    {
+        let out = inside(&folder, &format!("run-{number}"));
+        let variables = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
+        let said = replay(&session, &out, &["--otlp-metrics", "--otlp-protocol", protocol], &variables);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(run_json(&out)["spans"]["exported"], 0);
+    }
+    let exports = taken(collector);
+    assert_eq!(exports.len(), 2, "{exports:?}");
+    for export in &exports {
+        assert_eq!(sum(&metrics(export)[COMPLETED]), 100, "{export}");
+    }
+}
+
+#[test]
 fn a_collector_that_is_away_is_said_and_stops_nothing() {
     let folder = folder();
     let session = requests(folder.path());
@@ -174,6 +195,21 @@ fn what_says_nothing_or_contradicts_itself_is_refused() {
     let out = inside(&folder, "run");
     for (more, variables, why) in [
         (&["--otlp-metrics"][..], &[][..], "--otlp-metrics needs an endpoint"),
+        (
+            &["--otlp-metrics"],
+            &[("OTEL_SDK_DISABLED", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")],
+            "OTEL_SDK_DISABLED=true turns off what the environment names",
+        ),
+        (
+            &["--otlp-metrics"],
+            &[("OTEL_METRICS_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")],
+            "OTEL_METRICS_EXPORTER=none turns off what the environment names",
+        ),
+        (
+            &["--otlp-metrics"],
+            &[("OTEL_METRICS_EXPORTER", "console"), ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:1")],
+            "OTEL_METRICS_EXPORTER: `console` cannot be honoured",
+        ),
         (&["--otlp-metrics-every", "5s"], &[], "says nothing without --otlp-metrics"),
         (&["--otlp-metrics-temporality", "delta"], &[], "says nothing without --otlp-metrics"),
         (&["--otlp-metrics-endpoint", "http://127.0.0.1:1", "--otlp-metrics-every", "10ms"], &[], "at least a second"),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use scripted::{gets, line, nobody, segment, session, target};
+use scripted::{OK, gets, line, nobody, ok, read_head, read_up_to, segment, session, target};
 use serde_json::{Value, json};
 use support::{folder, inside, reenact_says, run_json, text};
 use traffic::{Random, Seed, imported, random_session};
@@ -148,6 +148,94 @@ fn what_cannot_be_sent_is_left_out_with_its_reason() {
     std::fs::write(&file, short).unwrap();
     let said = reenact_says(["import", "--format", "jsonl", &text(&file), "-o", &text(&inside(&folder, "lies"))]);
     assert!(said.code == 2 && said.err.contains("line 1: field `request.body`"), "{said:?}");
+}
+
+/// What the plan and the run of sessions say of their gaps, in words and by reason.
+#[test]
+fn what_was_not_recorded_is_told_by_reason() {
+    let folder = folder();
+    let (recorder, address) = support::recorder(&target(ok).to_string(), &inside(&folder, "h2"), &[]);
+    for _ in 0..3 {
+        let mut client = std::net::TcpStream::connect(&address).unwrap();
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+        client.read_exact(&mut [0; 8]).unwrap();
+    }
+    recorder.signal("INT");
+    assert_eq!(recorder.finish().code, 3);
+    let (h2, to) = (text(&inside(&folder, "h2")), format!("http://{}", target(ok)));
+    let http2 = "http2: 3 connections, ";
+    // Nothing else was recorded: the plan is empty, and why is not the user's to guess.
+    let said = reenact_says(["plan", &h2]);
+    assert!(said.code == 0 && said.out.contains(&format!("gap         {http2}")), "{said:?}");
+    let said = reenact_says(["replay", &h2, "--target", &to]);
+    for part in ["error: the plan is empty: the sessions hold no exchanges; gap ", http2, "; cannot be replayed yet"] {
+        assert!(said.code == 2 && said.err.contains(part), "no `{part}`: {said:?}");
+    }
+    // Beside others, with which it is sent.
+    let lost = r#"{"type":"gap","reason":"queue_full","from_ns":1,"to_ns":2,"connections":1,"exchanges":5,"bytes":7}"#;
+    let some = text(&session(folder.path(), "some", &[line(0, 1, "GET", "/"), lost.to_owned(), lost.to_owned()]));
+    // How many gaps there are is a matter of when the recorder wrote.
+    let rows = |plan: &Value| -> Vec<Value> {
+        let rows = plan["gaps"].as_array().unwrap().iter();
+        rows.map(|row| json!([row["reason"], row["connections"], row["exchanges"]])).collect()
+    };
+    let expected = [json!(["queue_full", 2, 10]), json!(["http2", 3, 0])];
+    let said = reenact_says(["plan", &h2, &some, "--json"]);
+    assert_eq!(rows(&serde_json::from_str(&said.out).unwrap()), expected, "{said:?}");
+    let out = inside(&folder, "run");
+    let said = reenact_says(["replay", &h2, &some, "--target", &to, "--out", &text(&out)]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(rows(&serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap()), expected);
+    let notices = run_json(&out)["notices"].as_array().unwrap().clone();
+    let told = |notice: &&Value| said.err.contains(notice.as_str().unwrap());
+    let gaps: Vec<_> = notices.iter().filter(|notice| notice.to_string().contains("gaps")).filter(told).collect();
+    assert!(
+        matches!(gaps[..], [lost, foreign] if lost == "the sessions have gaps, queue_full: 2 connections, 10 exchanges, 14 B not captured"
+        && foreign.as_str().unwrap().contains(http2)),
+        "{notices:?}"
+    );
+}
+
+#[test]
+fn bodies_of_more_chunks_than_are_noted_go_out_as_one_and_are_counted() {
+    const NOTED_MAX: usize = 65_536;
+    let folder = folder();
+    // Keeps the chunks of each body.
+    let taker = || {
+        let bodies = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let kept = Arc::clone(&bodies);
+        let address = target(move |socket| {
+            let mut socket = std::io::BufReader::new(socket);
+            while read_head(&mut socket).is_some() {
+                kept.lock().unwrap().push(read_up_to(&mut socket, b"\r\n0\r\n\r\n").unwrap());
+                socket.get_mut().write_all(OK).unwrap();
+            }
+        });
+        (address, bodies)
+    };
+    let (upstream, recorded) = taker();
+    let (recorder, address) = support::recorder(&upstream.to_string(), &inside(&folder, "s"), &[]);
+    let mut client = std::net::TcpStream::connect(&address).unwrap();
+    for chunks in [NOTED_MAX, NOTED_MAX + 1] {
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.write_all(&[head.as_bytes(), &b"1\r\nx\r\n".repeat(chunks), b"0\r\n\r\n"].concat()).unwrap();
+        client.read_exact(&mut [0; OK.len()]).unwrap();
+    }
+    recorder.signal("INT");
+    assert_eq!(recorder.finish().code, 0);
+    let (to, sent) = taker();
+    let (session, to, out) = (text(&inside(&folder, "s")), format!("http://{to}"), inside(&folder, "run"));
+    let said = reenact_says(["replay", &session, "--target", &to, "--unsafe-methods", "send", "--out", &text(&out)]);
+    let notice = "1 of 2 recorded requests have chunked bodies whose chunks are not known, and go out as one chunk";
+    assert!(said.code == 0 && said.err.contains(&format!("note: {notice}")), "{said:?}");
+    let (sent, recorded) = (sent.lock().unwrap(), recorded.lock().unwrap());
+    assert_eq!((sent.len(), sent[0] == recorded[0]), (2, true));
+    assert_eq!(sent[1], format!("10001\r\n{}\r\n0\r\n\r\n", "x".repeat(NOTED_MAX + 1)).as_bytes());
+    assert!(run_json(&out)["notices"].to_string().contains(notice));
+    let said = reenact_says(["plan", &session]);
+    assert!(said.out.contains(&format!("framing     {notice}")), "{said:?}");
+    let plan: Value = serde_json::from_slice(&std::fs::read(out.join("plan.json")).unwrap()).unwrap();
+    assert_eq!(plan["one_chunk_exchanges"], 1);
 }
 
 #[test]

@@ -52,6 +52,22 @@ fn a_plan_file_alone_makes_the_same_plan_again() {
 }
 
 #[test]
+fn the_hash_knows_what_is_left_out_since_no_map_is_for_it() {
+    let folder = folder();
+    let host = |i: u64| if i.is_multiple_of(2) { "a.test" } else { "b.test" };
+    let of = |i: u64| line(i * 5, i % 7 + 1, "GET", "/").replace("recorded.invalid", host(i));
+    let session = session(folder.path(), "s", &(0..100).map(of).collect::<Vec<_>>());
+    let hash_of = |more: &[&str]| hash(&plan(&session, more));
+    let all = hash_of(&["--target", "http://127.0.0.1:1"]);
+    let only_a = hash_of(&["--map", "a.test=http://127.0.0.1:1"]);
+    let only_b = hash_of(&["--map", "b.test=http://127.0.0.1:1"]);
+    assert!(all != only_a && all != only_b && only_a != only_b, "{all} {only_a} {only_b}");
+    // Where they are sent to is not part of the plan.
+    assert_eq!(hash_of(&["--map", "a.test=http://127.0.0.1:2"]), only_a);
+    assert_eq!(hash_of(&["--map", "a.test=http://127.0.0.1:1", "--map", "b.test=http://127.0.0.1:2"]), all);
+}
+
+#[test]
 fn what_is_not_the_same_plan_is_refused_before_anything_is_sent() {
     let folder = folder();
     let (session, other) = (gets(folder.path(), "s", 100), gets(folder.path(), "t", 101));
@@ -201,6 +217,44 @@ fn a_spool_that_was_kept_is_used_for_the_same_requests_and_for_no_others() {
     ]);
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("not as long as it was"), "{said:?}");
+}
+
+#[test]
+fn a_part_that_goes_beyond_the_recording_ends_with_it_and_that_is_said() {
+    let folder = folder();
+    // Ten seconds from the first request to the last, one second after the recording's start.
+    let lines: Vec<String> = (0..=100).map(|i| line(1_000 + i * 100, i % 7 + 1, "GET", "/")).collect();
+    let session = text(&session(folder.path(), "s", &lines));
+    let plan = |more: &[&str]| {
+        let said = reenact_says(["plan", &session, "--rate", "20/s"].iter().chain(more));
+        let json = reenact_says(["plan", &session, "--rate", "20/s", "--json"].iter().chain(more)).out;
+        assert_eq!(said.code, 0, "{said:?}");
+        (serde_json::from_str::<Value>(&json).unwrap(), said.out)
+    };
+    let (whole, text) = plan(&[]);
+    assert!(!text.contains(" lies ") && !whole["notices"].to_string().contains(" lies "), "{text}");
+    let ends = "--to lies behind the last recorded request, with which the plan ends: 11";
+    let begins = "--from lies before the first recorded request, with which the plan begins: 1";
+    for (more, says) in [
+        (&["--to", "1h"][..], &[ends][..]),
+        (&["--from", "100ms"][..], &[begins][..]),
+        (&["--from", "1970-01-01T00:00:00Z", "--to", "2999-01-01T00:00:00Z"][..], &[begins, ends][..]),
+        (&["--from", "0s"][..], &[][..]),
+        // One that is chosen from is longer than what is chosen.
+        (&["--from", "1s", "--to", "1h", "--filter", "time < 30s"][..], &[ends][..]),
+    ] {
+        let (part, text) = plan(more);
+        for name in ["requests", "recording_s", "factor"] {
+            assert_eq!(part[name], whole[name], "{more:?}: {name}");
+        }
+        for says in says {
+            assert!(text.contains(says) && part["notices"].to_string().contains(says), "{more:?}: {text}");
+        }
+        assert_eq!(text.matches(" lies ").count(), says.len(), "{more:?}: {text}");
+    }
+    // Inside of it the part is as long as it was asked for, with the silence at its ends.
+    let (part, text) = plan(&["--from", "2050ms", "--to", "6050ms"]);
+    assert!(!text.contains(" lies ") && (part["recording_s"].as_f64().unwrap() - 4.0).abs() < 1e-6, "{part}");
 }
 
 /// A target that keeps the paths of what arrives.

@@ -89,6 +89,13 @@ fn sessions_that_were_sent_together_are_one_recording_also_where_they_are_encryp
         of["endpoints"].as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>()
     };
     assert_eq!(requests(&both), 4 * REQUESTS, "{both}");
+    let page = inside(&folder, "page");
+    let asked = ["compare", &eu, &us, &out, "--identity", &identity, "--out", &text(&page), "--fail-on", "none"];
+    says(&asked, 0);
+    // As it was given, so that the same can be asked again.
+    let html = std::fs::read_to_string(page.join("report.html")).unwrap();
+    let row = format!(r#"<th scope="row">identity</th><td class="asked">{identity}</td>"#);
+    assert!(html.contains(&row) && !html.contains(IDENTITY), "{html}");
     let turned = compared(&[&us, &eu]);
     for what in ["answers", "endpoints", "outcomes"] {
         assert_eq!(
@@ -115,7 +122,7 @@ fn sessions_that_were_sent_together_are_one_recording_also_where_they_are_encryp
     refused(&[&eu, &eu, &out], "is there twice");
     refused(&[&eu, &out, &out], "is a recording, and a trend is one of runs");
     refused(&[&eu, &us, &plain], "is a recording, and a trend is one of runs");
-    refused(&[&out, "--identity", &identity], "--identity and --fail-on body,header need two sides");
+    refused(&[&out, "--identity", &identity], "--identity, --trace-url and --fail-on body,header need two sides");
     let other = region(folder.path(), "asia", 200);
     refused(&[&eu, &other, &out], "is none of the sessions that the run sent again");
 }

@@ -153,6 +153,36 @@ fn a_result_is_read_as_what_it_is_and_one_that_no_run_writes_is_refused_by_name(
     );
 }
 
+/// A histogram that says that it has a gigabyte, as it stands in an interval log: stored, not compressed.
+fn large_histogram() -> String {
+    use base64::Engine as _;
+    let header = [0x1c84_9303, 1 << 30, 0, 3, 0, 1, 0, u32::MAX];
+    let ratio = 1.0_f64.to_be_bytes();
+    let inner: Vec<u8> = header.into_iter().flat_map(u32::to_be_bytes).chain(ratio).collect();
+    let sums = inner.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    let length = u16::try_from(inner.len()).unwrap();
+    let block = [&[0x78, 0x01, 1][..], &length.to_le_bytes(), &(!length).to_le_bytes()].concat();
+    let zlib = [block, inner, (sums.1 << 16 | sums.0).to_be_bytes().to_vec()].concat();
+    let outer = [0x1c84_9304, u32::try_from(zlib.len()).unwrap()].into_iter().flat_map(u32::to_be_bytes);
+    base64::engine::general_purpose::STANDARD.encode(outer.chain(zlib).collect::<Vec<u8>>())
+}
+
+#[test]
+fn a_histogram_is_as_long_as_it_is_and_not_as_it_says() {
+    let folder = folder();
+    let run = runs(&folder, &["run"]).remove(0);
+    edit(&run, |run| run["shard"] = serde_json::json!({"number": 1, "of": 1}));
+    let log = run.join("histograms.hlog");
+    std::fs::write(&log, format!("Tag=whole/lag,0.000,1.000,0.000,{}\n", large_histogram())).unwrap();
+    let (run, out) = (text(&run), text(&inside(&folder, "whole")));
+    let limited = format!("ulimit -d {DATA_KIB_MAX}; exec {} report {run} --out {out}", env!("CARGO_BIN_EXE_reenact"));
+    let said = support::run(std::process::Command::new("sh").args(["-c", &limited]));
+    assert!(said.code == 2 && said.err.contains("line 1 is no interval"), "{said:?}");
+}
+
 /// A run of 20 requests, every fifth of which the target answers with 503 and every seventh not at all.
 #[test]
 fn the_slowest_and_failures_of_each_kind_are_named_with_their_traces() {

@@ -58,7 +58,7 @@ pub fn value<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The values of all fields called `name`, which is a token. What [`fields`] would find, without taking other lines apart.
-pub(crate) fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+pub fn values<'a>(head: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = head.get(line_end(head, 0)..).unwrap_or_default();
     std::iter::from_fn(move || {
         loop {

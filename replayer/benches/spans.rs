@@ -89,6 +89,7 @@ fn job(contexts: &Contexts, number: u64) -> Job {
             peer: Some(Peer::Address("127.0.0.1:8080".parse().unwrap())),
             ..Progress::default()
         },
+        room: None,
     }
 }
 

@@ -5,7 +5,9 @@
 /// Endpoints that are told apart; each has histograms of its own. Requests of others count together, by method.
 pub const ENDPOINTS_MAX: usize = 500;
 /// Methods by which these are counted; what comes with yet another one is of [`OTHER_METHOD`].
-pub(crate) const OTHER_METHODS_MAX: usize = 20;
+const OTHER_METHODS_MAX: usize = 20;
+/// Rows that a plan has at most: those endpoints, those methods, and all others.
+pub(crate) const ROWS_MAX: usize = ENDPOINTS_MAX + OTHER_METHODS_MAX + 1;
 /// A method that is not named, as the HTTP semantic conventions have it.
 pub(crate) const OTHER_METHOD: &str = "_OTHER";
 

@@ -102,6 +102,10 @@ pub enum ReplayError {
         of: u64,
         /// `POST, PUT`
         methods: String,
+        /// The tables that say `fail` of some of them.
+        tables: Vec<String>,
+        /// Whether `fail` is what is decided of all others.
+        by_default: bool,
     },
     /// The requests do not fit into the spool.
     #[error("the spool of this plan takes more than {limit_bytes} bytes, after {done} of {of} exchanges")]
@@ -129,6 +133,14 @@ pub enum ReplayError {
         /// Where it is.
         directory: PathBuf,
         /// The system's answer.
+        source: std::io::Error,
+    },
+    /// What the spool says is not what was written into it.
+    #[error("the spool {} is damaged", place.display())]
+    SpoolDamaged {
+        /// The folder in which it was kept, or that of its files.
+        place: PathBuf,
+        /// What is wrong.
         source: std::io::Error,
     },
     /// A sealed value cannot be opened.
@@ -247,8 +259,14 @@ impl ReplayError {
                 _ => "start the target, or check address and port".into(),
             },
             Self::Empty { .. } => "look at the session with `reenact inspect`".into(),
-            Self::UnsafeMethods { .. } => {
-                "decide with --unsafe-methods send (send them), skip (leave them out) or fail".into()
+            Self::UnsafeMethods { tables, by_default, .. } => {
+                let decide = "decide with --unsafe-methods send (send them), skip (leave them out) or fail";
+                let change = format!("{}, which counts before --unsafe-methods: change it there", tables.join(", "));
+                match (tables.is_empty(), by_default) {
+                    (true, _) => decide.into(),
+                    (false, true) => format!("{change}; for all others {decide}"),
+                    (false, false) => change,
+                }
             }
             Self::SpoolTooLarge { .. } => {
                 "allow more with --spool-max, or replay less at a time (--from, --to, a lower rate)".into()
@@ -257,6 +275,7 @@ impl ReplayError {
             Self::Spool { .. } => {
                 "check the directory given with --spool (default: the system's temporary folder)".into()
             }
+            Self::SpoolDamaged { .. } => "if it was kept there, remove it: the next run makes it again".into(),
             Self::Sealed { source, .. } => return source.hint().map(str::to_owned),
             Self::TooLate { .. } => "give a later --start-at to all shards".into(),
             Self::System { .. } => return None,

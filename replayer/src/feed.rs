@@ -1,7 +1,12 @@
 //! The feed: reads the spool ahead of time and hands each request to its engine, in the order of due instants.
 //!
 //! It is the only place that knows both the plan and the engines' queues. It waits when it is far enough ahead, never for
-//! an answer; being behind shows as lag of the requests, and is counted by the engines.
+//! an answer; being behind shows as lag of the requests, and is counted by the engines. How far ahead that is, due instants
+//! say only where requests leave at them; in closed loop and at the highest pace what is made ready is counted instead.
+
+mod ahead;
+
+mod proxied;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -19,21 +24,16 @@ use crate::plan::{Client, Life, Plan};
 use crate::rewrite::{CopyFacts, Opened, Secrets};
 use crate::send::{SlotNews, Stop};
 use crate::spans::HeadBudget;
-use crate::spool::{DueEntry, DueReader, Record, Spool};
-use crate::target::{Proxy, Target};
+use crate::spool::{DueEntry, DueReader, Record, Spool, WARPED_IDLE_NS, damaged};
 use crate::tempo::{Tempo, View};
+pub(crate) use ahead::AHEAD_REQUESTS_MAX;
+pub use ahead::Leaving;
+use ahead::{AHEAD_NS, LookAhead};
 
-/// How far ahead of their due instants requests are made ready.
-const AHEAD_NS: u64 = 1_000_000_000;
-/// Bytes of requests that are made ready and not yet due.
-const AHEAD_BYTES_MAX: usize = 128 << 20;
 /// How often a feed that has nothing to do looks again: the more it finds then, the less a request costs.
 const POLL_NS: u64 = 5_000_000;
 /// Bodies up to this size are copied out of their page, so that they do not keep all of it in memory.
 const COPIED_BODY_BYTES: usize = 4 * 1024;
-/// A connection of a client that is warped is taken for over when it had no request for so long: which of its requests is
-/// the last one is not known ahead.
-const WARPED_IDLE_NS: u64 = 30_000_000_000;
 /// How often such connections are looked for.
 const SWEEP_NS: u64 = 5_000_000_000;
 
@@ -68,9 +68,7 @@ pub struct Feed {
     /// Decides which engine gets the request that was made ready last.
     lane: usize,
     position: u64,
-    /// Requests that are made ready and not yet due: when, and how many bytes.
-    ahead: VecDeque<(u64, usize)>,
-    ahead_bytes: usize,
+    ahead: LookAhead,
     loads: u64,
     budget: Option<HeadBudget>,
     /// Since due instant 0, where due instants are ignored.
@@ -80,8 +78,9 @@ pub struct Feed {
     view: View,
 }
 
-/// Client, copy, session, connection.
-type SlotKey = (u32, u32, u32, u64);
+/// Client, copy, session, connection, target: what a recorded connection carried for several hosts goes to several targets,
+/// each with a connection of its own.
+type SlotKey = (u32, u32, u32, u64, u16);
 
 #[derive(Clone, Copy)]
 struct Slot {
@@ -106,8 +105,8 @@ pub struct Start {
     pub clock: Clock,
     /// Its reading at due instant 0.
     pub at_ns: u64,
-    /// Due instants are ignored but for their order: nothing is waited for but room in the queues.
-    pub at_once: bool,
+    /// What due instants say.
+    pub leaving: Leaving,
 }
 
 impl Feed {
@@ -136,8 +135,7 @@ impl Feed {
             sweep_due_ns: SWEEP_NS,
             lane: 0,
             position: 0,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
+            ahead: LookAhead::default(),
             loads: 0,
             budget: None,
             now_ns: None,
@@ -165,19 +163,20 @@ impl Feed {
     pub fn run(mut self, start: Start, stop: &Stop) -> io::Result<()> {
         let mut list = self.spool.due()?;
         self.note_now(&start);
-        while let Some(job) = self.next(&mut list)? {
+        while let Some(mut job) = self.next(&mut list)? {
             if !self.wait_for_room(job.due_ns, &start, stop) {
                 return Ok(());
             }
-            let bytes = job.head.len() + job.body.len();
-            self.ahead.push_back((job.due_ns, bytes));
-            self.ahead_bytes += bytes;
+            self.ahead.take(start.leaving, &mut job);
             if !self.hand_over(job, &start, stop) {
                 return Ok(());
             }
             self.note_now(&start);
         }
-        Ok(())
+        if self.position == self.facts.planned {
+            return Ok(());
+        }
+        Err(damaged(&format!("it holds {} requests and not {}", self.position, self.facts.planned)))
     }
 
     /// The next request in the order of due instants.
@@ -211,7 +210,7 @@ impl Feed {
         let is_warped = self.plan.is_warped(entry.client);
         let life = Life { copy: entry.copy, shift_ns: entry.shift_ns };
         let mut records = Vec::new();
-        while let Some(record) = Record::take(&mut page) {
+        while let Some(record) = Record::take(&mut page)? {
             let due_ns =
                 if is_warped { Some(entry.due_ns) } else { self.plan.due_ns(entry.client, life, record.at_ns) };
             if let Some(due_ns) = due_ns {
@@ -235,11 +234,16 @@ impl Feed {
         let client = self.clients.get(entry.client as usize).copied();
         let position = self.position;
         self.position += 1;
-        let key = (entry.client, entry.copy, record.session, record.connection);
-        let next_in_slot_ns = if is_warped {
-            Some(due_ns.saturating_add(WARPED_IDLE_NS))
-        } else {
-            record.next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next))
+        let key = (entry.client, entry.copy, record.session, record.connection, record.template.target);
+        let is_in_place = is_warped && self.plan.is_in_place(entry.copy, record.at_ns, due_ns);
+        let next_in_slot_ns = match record.next_ns {
+            next_ns if !is_warped => next_ns.and_then(|next| self.plan.due_ns(entry.client, life, next)),
+            // Of a connection with one request so are all copies.
+            None if is_in_place || record.first_on_connection => None,
+            Some(next) if is_in_place => {
+                Some(due_ns.saturating_add(self.plan.timing().speed.shrink(next.saturating_sub(record.at_ns))))
+            }
+            _ => Some(due_ns.saturating_add(WARPED_IDLE_NS)),
         };
         let slot = self.slot(key, due_ns, next_in_slot_ns.is_none(), is_warped);
         let mut fresh = self.facts.contexts.of(&Origin {
@@ -265,7 +269,7 @@ impl Feed {
         let mut opened = Opened::default();
         let body = template.render(&copy_facts, &self.secrets, &mut head, &mut opened);
         if let Some(target) = self.facts.targets.get(usize::from(template.target)).filter(|one| one.absolute_form()) {
-            opened.shift(ask_proxy(target, &mut head));
+            proxied::ask(target, &mut head, &mut opened);
         }
         self.facts.contexts.append_fields(&fresh, &mut head);
         let body = if body.len() <= COPIED_BODY_BYTES { Bytes::copy_from_slice(&body) } else { body };
@@ -301,11 +305,12 @@ impl Feed {
             slot,
             next_in_slot_ns,
             // Copies that were drawn one by one follow nothing on their connection.
-            pipelined: record.pipelined && (!is_warped || self.plan.is_in_place(entry.copy, record.at_ns, due_ns)),
+            pipelined: record.pipelined && (!is_warped || is_in_place),
             life: u64::from(entry.client) << 32 | u64::from(entry.copy) | is_rest,
             life_ends_ns,
             number: record.number,
-            recorded_end_ns: record.end_ns.map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
+            // Nobody waits for what is taken one by one.
+            recorded_end_ns: record.end_ns.filter(|_| !is_warped).map_or(u64::MAX, |end| end.saturating_sub(first_ns)),
             after,
             head,
             body,
@@ -315,10 +320,11 @@ impl Feed {
             fresh,
             budgeted,
             progress: Progress::default(),
+            room: None,
         })
     }
 
-    /// The slot of a connection of a life.
+    /// The slot of a connection of a life to a target.
     fn slot(&mut self, key: SlotKey, due_ns: u64, is_last: bool, is_warped: bool) -> u64 {
         if due_ns >= self.sweep_due_ns {
             self.sweep_due_ns = due_ns.saturating_add(SWEEP_NS);
@@ -350,7 +356,7 @@ impl Feed {
 
     /// Reads the clock where due instants say nothing about when requests leave.
     fn note_now(&mut self, start: &Start) {
-        if start.at_once && self.budget.is_some() {
+        if start.leaving == Leaving::AtOnce && self.budget.is_some() {
             self.now_ns = Some(start.clock.now_ns().saturating_sub(start.at_ns));
         }
     }
@@ -359,17 +365,15 @@ impl Feed {
     fn wait_for_room(&mut self, due_ns: u64, start: &Start, stop: &Stop) -> bool {
         loop {
             self.view.follow(&self.tempo);
-            let now = self.view.plan_ns(start.clock.now_ns().saturating_sub(start.at_ns));
             // What no budget is left for is shed without a wait.
-            let at_once = start.at_once || stop.is_spent();
-            while let Some((due, bytes)) = self.ahead.front().copied()
-                && (due < now || at_once)
-            {
-                self.ahead.pop_front();
-                self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes);
+            if stop.is_spent() {
+                self.ahead.forget();
+                return true;
             }
-            let far = !at_once && due_ns > now.saturating_add(self.ahead_ns());
-            if !far && self.ahead_bytes <= AHEAD_BYTES_MAX {
+            let now = self.view.plan_ns(start.clock.now_ns().saturating_sub(start.at_ns));
+            // Time that goes faster is fed as long ahead by the clock.
+            let ahead_ns = AHEAD_NS.saturating_mul(self.view.millionths().div_ceil(1_000_000).max(1));
+            if self.ahead.has_room(start.leaving, due_ns, now, now.saturating_add(ahead_ns)) {
                 return true;
             }
             if stop.is_draining() {
@@ -377,11 +381,6 @@ impl Feed {
             }
             start.clock.sleep_until(start.clock.now_ns() + POLL_NS);
         }
-    }
-
-    /// How far ahead on the plan's time: time that goes faster is fed as long ahead by the clock.
-    fn ahead_ns(&self) -> u64 {
-        AHEAD_NS.saturating_mul(self.view.millionths().div_ceil(1_000_000).max(1))
     }
 
     /// Hands a request to its engine, waiting for room; false when the run is stopped or the engine is gone.
@@ -394,7 +393,8 @@ impl Feed {
             }
         }
         let Some(lane) = self.lanes.get_mut(self.lane % lanes) else { return false };
-        if let Some(slot) = self.opening.take() {
+        // In closed loop nobody knows yet when that will be: the engine asks when it does.
+        if let Some(slot) = self.opening.take().filter(|_| start.leaving != Leaving::AfterAnswers) {
             let news = SlotNews::Begins { slot, target: job.target, due_ns: job.due_ns };
             if !push(&mut lane.news, news, start, stop) {
                 return false;
@@ -420,25 +420,6 @@ fn push<T>(ring: &mut Producer<T>, item: T, start: &Start, stop: &Stop) -> bool 
 /// Which engine gets the requests of a life, before it is known how many there are.
 fn lane(client: u32, copy: u32) -> usize {
     client.wrapping_add(copy) as usize
-}
-
-/// Makes a request one to a proxy: its target in absolute form (RFC 9112 §3.2.2), and who asks. Returns how many bytes came
-/// before its path.
-fn ask_proxy(target: &Target, head: &mut Vec<u8>) -> usize {
-    let mut added = 0;
-    if let Some(at) = head.iter().position(|byte| *byte == b' ').map(|space| space + 1)
-        && head.get(at) == Some(&b'/')
-    {
-        let origin = format!("http://{}", target.authority).into_bytes();
-        added = origin.len();
-        head.splice(at..at, origin);
-    }
-    if let Some(authorization) = target.proxy().and_then(Proxy::authorization) {
-        head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.reveal());
-        head.extend_from_slice(b"\r\n");
-    }
-    added
 }
 
 impl PartialEq for Cursor {

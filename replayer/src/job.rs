@@ -26,7 +26,7 @@ pub struct Job {
     pub due_ns: u64,
     /// Index of the target that it goes to.
     pub target: u16,
-    /// The client's connection that it belongs on: one (client, copy, recorded connection), never used twice in a run.
+    /// The client's connection that it belongs on: one (client, copy, recorded connection, target), never used twice in a run.
     pub slot: u64,
     /// When the next request of the same slot is due; `None` for the last one.
     pub next_in_slot_ns: Option<u64>,
@@ -60,6 +60,8 @@ pub struct Job {
     pub budgeted: Budgeted,
     /// What became of it so far.
     pub progress: Progress,
+    /// What it takes of the room ahead, until it may leave; `None` where due instants bound that.
+    pub room: Option<Room>,
 }
 
 impl Job {
@@ -170,8 +172,11 @@ pub struct Progress {
     pub login: bool,
     /// The client's own connection was busy when the request was released.
     pub was_busy: bool,
-    /// Since when it waited for a connection to be made; until it was dispatched, or that failed.
+    /// Since when it waited for a connection to be made: when that was asked for, the first time.
     pub connecting_ns: Option<u64>,
+    /// How long it waited for a connection to be made, until it was there or was given up. What the generator took to
+    /// take that up, and to go on when it was there, is no part of it.
+    pub connect_ns: u64,
     /// The other end of its connection, or whom it was last tried to connect to.
     pub peer: Option<Peer>,
     /// How often it was handed to another connection, since the one before was closed and had taken no byte of it.
@@ -186,6 +191,24 @@ impl Progress {
     #[must_use]
     pub fn began_ns(&self) -> u64 {
         self.connecting_ns.or(self.dispatched_ns).unwrap_or(self.released_ns)
+    }
+
+    /// The generator's own lateness of what was dispatched: since its release, but for the wait for a connection to be
+    /// made, which is the target's. Whatever is said about lag anywhere goes by this.
+    #[must_use]
+    pub fn lag_ns(&self) -> Option<u64> {
+        let since_release_ns = self.dispatched_ns?.saturating_sub(self.released_ns);
+        Some(since_release_ns.saturating_sub(self.connect_ns))
+    }
+
+    /// Its wait for a connection is over, which was there, or was given up, at `over_ns`, and had been in the making since
+    /// `begun_ns`; does nothing if it did not wait for one.
+    pub fn connected(&mut self, begun_ns: u64, over_ns: u64) {
+        let Some(asked_ns) = self.connecting_ns else { return };
+        // One that was made ahead may have been there before the request asked.
+        let waited_ns = over_ns.saturating_sub(asked_ns.max(begun_ns));
+        // What goes out again has waited before, but no part of that time twice.
+        self.connect_ns = self.connect_ns.saturating_add(waited_ns).min(over_ns.saturating_sub(asked_ns));
     }
 }
 
@@ -251,6 +274,43 @@ impl Drop for Held {
     }
 }
 
+/// Requests that are made ready and may not leave yet, and their bytes; counted by the feed and its engines together.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Ahead {
+    /// Whether there may be another one.
+    #[must_use]
+    pub fn has_room(&self, requests_max: u64, bytes_max: u64) -> bool {
+        self.requests.load(Ordering::Relaxed) < requests_max && self.bytes.load(Ordering::Relaxed) <= bytes_max
+    }
+
+    /// One of so many bytes, for as long as the room is held.
+    #[must_use]
+    pub fn take(this: &Arc<Self>, bytes: u64) -> Room {
+        this.requests.fetch_add(1, Ordering::Relaxed);
+        this.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Room { ahead: Arc::clone(this), bytes }
+    }
+}
+
+/// What one request takes of it.
+#[derive(Debug)]
+pub struct Room {
+    ahead: Arc<Ahead>,
+    bytes: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.ahead.requests.fetch_sub(1, Ordering::Relaxed);
+        self.ahead.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// Gives words to an enum, for files and screens.
 macro_rules! words {
     ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -281,7 +341,8 @@ pub enum ErrorKind {
     Unreachable,
     /// This process or system has no more descriptors or ports.
     NoDescriptors,
-    /// The target's name did not resolve.
+    /// The target's name did not resolve. Nothing makes this: a name without an address begins no run, and when a later lookup
+    /// fails the addresses before it stay in use.
     Dns,
     /// The TLS handshake failed.
     Tls,
@@ -297,7 +358,8 @@ pub enum ErrorKind {
     Truncated,
     /// The answer was not whole in time.
     Timeout,
-    /// The answer is no HTTP/1 that can be read in one way.
+    /// The answer is no HTTP/1 that can be read in one way, or an upgrade (101), which was not recorded: what was recorded as
+    /// one is left out.
     Protocol,
     /// The run was stopped before the answer was whole.
     Stopped,
@@ -400,7 +462,38 @@ pub(crate) mod tests {
             fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
             budgeted: Budgeted::Not,
             progress: Progress::default(),
+            room: None,
         })
+    }
+
+    #[test]
+    fn a_wait_for_a_connection_is_no_lag_and_taking_it_up_is() {
+        let waits = || Progress { released_ns: 100, connecting_ns: Some(110), ..Progress::default() };
+        // Begun, there, dispatched: how long it waited, how late it left.
+        for (begun, over, dispatched, waited, lag) in [
+            (110, 500, 500, 390, 10),
+            (150, 500, 520, 350, 70),
+            (0, 500, 500, 390, 10),
+            // It was there before the request asked for it.
+            (0, 105, 130, 0, 30),
+            (600, 500, 700, 0, 600),
+        ] {
+            let mut one = waits();
+            one.connected(begun, over);
+            one.dispatched_ns = Some(dispatched);
+            assert_eq!((one.connect_ns, one.lag_ns()), (waited, Some(lag)), "{begun} {over} {dispatched}");
+        }
+        // Sent again: two waits, with the generator's time between them.
+        let mut again = waits();
+        again.connected(110, 200);
+        again.connected(260, 300);
+        again.dispatched_ns = Some(300);
+        assert_eq!((again.connect_ns, again.lag_ns()), (130, Some(70)));
+        again.connected(0, 300);
+        assert_eq!(again.connect_ns, 190, "no more than there was");
+        let mut ready = Progress { released_ns: 5, dispatched_ns: Some(9), ..Progress::default() };
+        ready.connected(0, 7);
+        assert_eq!((ready.connect_ns, ready.lag_ns(), waits().lag_ns()), (0, Some(4), None));
     }
 
     #[test]

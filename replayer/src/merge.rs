@@ -22,7 +22,7 @@ use shards::Shard;
 
 use crate::measure::{Counted, LogReader, Moved, Moves, Timeline, add_counts};
 use crate::result::thresholds::Threshold;
-use crate::result::{Answers, Part, Quantiles, RunResult, ShardOf};
+use crate::result::{Answers, Connections, Part, Quantiles, RunResult, ShardOf, add_to};
 use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES};
 use crate::verdict::{self, Trust};
 
@@ -87,23 +87,23 @@ fn add(all: &mut Counted, one: &Counted) {
     all.steady.add(&one.steady);
     all.steady_ns = (all.steady_ns.0.min(one.steady_ns.0), all.steady_ns.1.max(one.steady_ns.1));
     for (own, other) in all.planned.iter_mut().zip(&one.planned) {
-        own.planned += other.planned;
+        add_to(&mut own.planned, other.planned);
         own.recorded.add(&other.recorded);
     }
-    all.recorded_2xx += one.recorded_2xx;
-    all.turned_away += one.turned_away;
+    add_to(&mut all.recorded_2xx, one.recorded_2xx);
+    add_to(&mut all.turned_away, one.turned_away);
     all.last.due = all.last.due.max(one.last.due);
     all.last.dispatched = all.last.dispatched.max(one.last.dispatched);
     all.last.done = all.last.done.max(one.last.done);
     all.timeline.add(&one.timeline);
     all.heat.add(&one.heat);
     all.samples.add(&one.samples);
-    all.late.by_1ms += one.late.by_1ms;
-    all.late.by_10ms += one.late.by_10ms;
-    all.late.strained += one.late.strained;
-    all.late.invalid += one.late.invalid;
+    add_to(&mut all.late.by_1ms, one.late.by_1ms);
+    add_to(&mut all.late.by_10ms, one.late.by_10ms);
+    add_to(&mut all.late.strained, one.late.strained);
+    add_to(&mut all.late.invalid, one.late.invalid);
     // Which gaps there were between requests of different shards, nobody saw.
-    all.gap = (None, all.gap.1.max(one.gap.1), all.gap.2 + one.gap.2);
+    all.gap = (None, all.gap.1.max(one.gap.1), all.gap.2.saturating_add(one.gap.2));
 }
 
 fn add_answers(all: &mut Option<Answers>, one: Option<&Answers>) {
@@ -111,12 +111,21 @@ fn add_answers(all: &mut Option<Answers>, one: Option<&Answers>) {
     match all {
         None => *all = Some(one.clone()),
         Some(all) => {
-            all.exchanges += one.exchanges;
-            all.file_bytes += one.file_bytes;
-            all.lost += one.lost;
+            add_to(&mut all.exchanges, one.exchanges);
+            add_to(&mut all.file_bytes, one.file_bytes);
+            add_to(&mut all.lost, one.lost);
             all.failure = all.failure.take().or_else(|| one.failure.clone());
         }
     }
+}
+
+fn add_connections(all: &mut Connections, one: &Connections) {
+    add_to(&mut all.opened, one.opened);
+    add_to(&mut all.extra, one.extra);
+    add_to(&mut all.not_ahead, one.not_ahead);
+    add_to(&mut all.closed_by_target, one.closed_by_target);
+    add_to(&mut all.resumed, one.resumed);
+    add_to(&mut all.peak, one.peak);
 }
 
 /// What no histogram says: names, spans, connections, generators, and the verdict.
@@ -136,6 +145,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
     }
     // Each shard was changed by itself, and its notices say how.
     result.changes.clear();
+    // What a shard could not write is missing in its own directory; its notices say so.
+    result.unwritten.clear();
     // Each shard kept a choice of traces of its own; shares of time of different choices do not add up.
     if shards.len() > 1 {
         result.services = None;
@@ -153,13 +164,8 @@ fn complete(result: &mut RunResult, shards: &[Shard], missing: &[u32]) {
         result.started_at = result.started_at.clone().min(other.started_at.clone());
         result.interrupted |= other.interrupted;
         result.aborted = result.aborted.take().or_else(|| other.aborted.clone());
-        result.connections.opened += other.connections.opened;
-        result.connections.extra += other.connections.extra;
-        result.connections.not_ahead += other.connections.not_ahead;
-        result.connections.closed_by_target += other.connections.closed_by_target;
-        result.connections.resumed += other.connections.resumed;
-        result.connections.peak += other.connections.peak;
-        result.spans.exported += other.spans.exported;
+        add_connections(&mut result.connections, &other.connections);
+        add_to(&mut result.spans.exported, other.spans.exported);
         add_counts(&mut result.spans.rejected, &other.spans.rejected);
         add_counts(&mut result.spans.sampled_out, &other.spans.sampled_out);
         add_counts(&mut result.spans.kept_at_end, &other.spans.kept_at_end);

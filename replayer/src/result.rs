@@ -25,6 +25,16 @@ pub mod thresholds;
 /// Version of this layout.
 pub const SCHEMA: u32 = 2;
 
+/// The sum of counts. What a file counts is anybody's word: it stays at the largest number and never wraps.
+pub(crate) fn total<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u64 {
+    counts.into_iter().fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+/// Adds to a sum of counts, likewise.
+pub(crate) fn add_to(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
+
 /// Everything that `run.json` says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -81,6 +91,9 @@ pub struct RunResult {
     pub thresholds: Vec<thresholds::Threshold>,
     /// What a reader must know first, in sentences (answers are mostly 401, …).
     pub notices: Vec<String>,
+    /// Files of the run that could not be written to their ends, and why (the disk was full, …).
+    #[serde(default)]
+    pub unwritten: BTreeMap<String, String>,
     /// Requests in the plan.
     pub planned: u64,
     /// Requests whose end was counted, shed ones included; less than `planned` after an interruption.
@@ -112,12 +125,15 @@ pub struct RunResult {
     pub connections: Connections,
     /// The latest instants, nanoseconds.
     pub last_ns: LastInstants,
-    /// dispatched − released: the generator's own lateness.
+    /// dispatched − released, without the wait for a connection to be made: the generator's own lateness.
     pub lag_us: Quantiles,
     /// released − due of what was held for an answer: the loop model's choice, not lateness.
     pub held_us: Quantiles,
     /// What waited for its connection to be free.
     pub busy_us: Quantiles,
+    /// What waited for a connection to be made, until it was there or was given up.
+    #[serde(default)]
+    pub connect_us: Quantiles,
     /// done − due in open loop, done − released in the others; requests that failed count with their full age.
     pub response_us: Quantiles,
     /// done − dispatched.
@@ -163,6 +179,15 @@ pub struct RunResult {
     /// What the services' spans say; `None`: none were received (`--collect`), or this is a merged result.
     #[serde(default)]
     pub services: Option<services::Services>,
+}
+
+impl RunResult {
+    /// Notes that a file of the run could not be written. What was counted was counted in memory, and is whole.
+    pub fn lacks(&mut self, file: String, why: String) {
+        let said = format!("{file} could not be written: {why}; what was counted is complete without it");
+        self.notices.push(said);
+        self.unwritten.insert(file, why);
+    }
 }
 
 /// Which part of a plan a run sent.
@@ -231,12 +256,15 @@ pub struct Steady {
     pub status: BTreeMap<String, u64>,
     /// Their traffic.
     pub bytes: Bytes,
-    /// dispatched − released.
+    /// dispatched − released, without the wait for a connection to be made.
     pub lag_us: Quantiles,
     /// released − due of what was held.
     pub held_us: Quantiles,
     /// What waited for its connection to be free.
     pub busy_us: Quantiles,
+    /// What waited for a connection to be made, until it was there or was given up.
+    #[serde(default)]
+    pub connect_us: Quantiles,
     /// done − due (or − released).
     pub response_us: Quantiles,
     /// done − dispatched.
@@ -286,6 +314,13 @@ pub struct Bytes {
     pub sent: u64,
     /// Read from sockets.
     pub received: u64,
+}
+
+impl Bytes {
+    pub(crate) fn add(&mut self, other: &Self) {
+        add_to(&mut self.sent, other.sent);
+        add_to(&mut self.received, other.received);
+    }
 }
 
 /// Requests a second.
@@ -413,7 +448,7 @@ pub struct Second {
     pub errors: u64,
     /// Of what ended in it: done − due (or − released).
     pub response_us: Quantiles,
-    /// Of what was dispatched in it: dispatched − released.
+    /// Of what was dispatched in it: dispatched − released, without the wait for a connection to be made.
     pub lag_us: Quantiles,
 }
 

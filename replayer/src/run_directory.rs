@@ -1,5 +1,8 @@
 //! The files that a run leaves behind (design §7).
 
+mod until_it_fails;
+
+use std::error::Error as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,6 +13,7 @@ use crate::error::ReplayError;
 use crate::measure::{Closed, Counted, LogWriter};
 use crate::report;
 use crate::result::RunResult;
+pub(crate) use until_it_fails::{UntilItFails, Unwritten};
 
 /// Response, service time and lag by second, as an interval log.
 pub const LATENCY: &str = "latency.hlog";
@@ -21,6 +25,8 @@ pub const MOVES: &str = "moves.jsonl";
 pub const REQUESTS: &str = "requests.jsonl.zst";
 /// The result.
 pub const RESULT: &str = "run.json";
+/// The same for people.
+const REPORT: &str = "report.html";
 /// What was planned.
 pub const PLAN: &str = "plan.json";
 /// What is known of a run that goes on; gone when its result is there.
@@ -29,6 +35,34 @@ pub const BEGUN: &str = "begun.json";
 /// A directory that is being filled.
 pub struct RunDirectory {
     path: PathBuf,
+    was_there: bool,
+}
+
+/// What was made for a run, for whoever takes it back when nothing comes of it.
+#[derive(Debug)]
+pub struct Made {
+    path: PathBuf,
+    was_there: bool,
+}
+
+impl Made {
+    /// Removes the directory with everything in it; one that was there before the run is left, empty again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take_back(self) -> Result<(), ReplayError> {
+        let removed = if self.was_there { empty(&self.path) } else { fs::remove_dir_all(&self.path) };
+        removed.map_err(|source| ReplayError::RunDirectory { doing: "remove", path: self.path, source })
+    }
+}
+
+fn empty(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
+    }
+    Ok(())
 }
 
 impl RunDirectory {
@@ -38,12 +72,19 @@ impl RunDirectory {
     /// When it is not empty or the system refuses.
     pub fn create(path: &Path) -> Result<Self, ReplayError> {
         let failed = |doing, source| ReplayError::RunDirectory { doing, path: path.to_owned(), source };
+        let was_there = path.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed("create", error))?;
         if fs::read_dir(path).map_err(|error| failed("read", error))?.next().is_some() {
             let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it is not empty");
             return Err(failed("write into", source));
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), was_there })
+    }
+
+    /// What there would be to take back.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        Made { path: self.path.clone(), was_there: self.was_there }
     }
 
     /// Where it is.
@@ -84,7 +125,25 @@ impl RunDirectory {
     /// When the system refuses.
     pub fn write_result(&self, result: &RunResult) -> Result<(), ReplayError> {
         self.write(RESULT, &pretty(result))?;
-        self.write("report.html", report::html(result).as_bytes())?;
+        self.write(REPORT, report::html(result).as_bytes())?;
+        self.end()
+    }
+
+    /// The same as far as the system lets it: what cannot be written is noted in the result that is in memory. Without a
+    /// `run.json` the run is one that was killed, for whoever finds it.
+    pub fn write_what_can_be(&self, result: &mut RunResult) {
+        let (run, page) = (pretty(result), report::html(result));
+        let written = self.write(RESULT, &run);
+        let ended = if written.is_ok() { self.end() } else { Ok(()) };
+        for outcome in [written, self.write(REPORT, page.as_bytes()), ended] {
+            if let Err(error) = outcome {
+                note_unwritten(result, &error);
+            }
+        }
+    }
+
+    /// Removes `begun.json`.
+    fn end(&self) -> Result<(), ReplayError> {
         match fs::remove_file(self.path.join(BEGUN)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.failed(BEGUN, error)),
             _ => Ok(()),
@@ -93,7 +152,11 @@ impl RunDirectory {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ReplayError> {
         let mut file = self.file(name)?;
-        file.write_all(bytes).and_then(|()| file.flush()).map_err(|source| self.failed(name, source))
+        file.write_all(bytes).and_then(|()| file.flush()).map_err(|source| {
+            // Half of it would be read as something else, and takes room that others may need.
+            let _ = fs::remove_file(self.path.join(name));
+            self.failed(name, source)
+        })
     }
 
     /// The error of a file of this directory.
@@ -108,7 +171,7 @@ impl RunDirectory {
 /// # Errors
 /// When the system refuses.
 pub fn write_report(directory: &Path, result: &RunResult) -> Result<PathBuf, ReplayError> {
-    replace(directory, "report.html", report::html(result).as_bytes())
+    replace(directory, REPORT, report::html(result).as_bytes())
 }
 
 /// Writes a file of a run that is over, in place of the one that is there.
@@ -117,19 +180,32 @@ pub fn write_report(directory: &Path, result: &RunResult) -> Result<PathBuf, Rep
 /// When the system refuses.
 pub fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, ReplayError> {
     let (path, unfinished) = (directory.join(name), directory.join(format!(".{name}.unfinished")));
-    let failed = |source| ReplayError::RunDirectory { doing: "write", path: path.clone(), source };
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
-    let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-    written.and_then(|file| file.write_all(bytes)).map_err(failed)?;
-    fs::rename(&unfinished, &path).map_err(failed)?;
-    Ok(path)
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    match file.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&unfinished, &path)) {
+        Ok(()) => Ok(path),
+        Err(source) => {
+            // A disk that is full has no room for what nobody reads.
+            let _ = fs::remove_file(&unfinished);
+            Err(ReplayError::RunDirectory { doing: "write", path, source })
+        }
+    }
+}
+
+/// Notes in a result that a file of its run could not be written.
+pub fn note_unwritten(result: &mut RunResult, error: &ReplayError) {
+    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let file = match error {
+        ReplayError::RunDirectory { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        _ => None,
+    };
+    result.lacks(file.unwrap_or_else(|| "a file".to_owned()), why);
 }
 
 /// What is counted by second, written while the run goes on, and at its end everything that was counted.
 pub struct MeasureLog {
-    latency: LogWriter<BufWriter<File>>,
-    moves: BufWriter<File>,
-    histograms: LogWriter<BufWriter<File>>,
+    latency: UntilItFails<LogWriter<BufWriter<File>>>,
+    moves: UntilItFails<BufWriter<File>>,
+    histograms: UntilItFails<LogWriter<BufWriter<File>>>,
 }
 
 impl MeasureLog {
@@ -142,41 +218,45 @@ impl MeasureLog {
             LogWriter::begin(directory.file(name)?, what, started).map_err(|source| directory.failed(name, source))
         };
         Ok(Self {
-            latency: begin(LATENCY, "reenact: response, service and lag by second")?,
-            moves: directory.file(MOVES)?,
-            histograms: begin(HISTOGRAMS, "reenact: everything counted, over the whole run")?,
+            latency: UntilItFails::new(LATENCY, begin(LATENCY, "reenact: response, service and lag by second")?),
+            moves: UntilItFails::new(MOVES, directory.file(MOVES)?),
+            histograms: UntilItFails::new(
+                HISTOGRAMS,
+                begin(HISTOGRAMS, "reenact: everything counted, over the whole run")?,
+            ),
         })
     }
 
     /// Adds what no longer changes.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn write(&mut self, closed: &Closed) -> std::io::Result<()> {
-        for second in &closed.seconds {
-            let times = &second.times;
-            for (tag, one) in [("response", &times.response), ("service", &times.service), ("lag", &times.lag)] {
-                self.latency.write(tag, second.second, 1, one)?;
+    pub fn write(&mut self, closed: &Closed) {
+        self.latency.with(|latency| {
+            for second in &closed.seconds {
+                let times = &second.times;
+                for (tag, one) in [("response", &times.response), ("service", &times.service), ("lag", &times.lag)] {
+                    latency.write(tag, second.second, 1, one)?;
+                }
             }
-        }
-        for second in &closed.moves {
-            serde_json::to_writer(&mut self.moves, second)?;
-            self.moves.write_all(b"\n")?;
-        }
-        // A killed run has what was closed.
-        if closed.seconds.is_empty() { Ok(()) } else { self.latency.flush() }
+            // A killed run has what was closed.
+            if closed.seconds.is_empty() { Ok(()) } else { latency.flush() }
+        });
+        self.moves.with(|moves| {
+            closed.moves.iter().try_for_each(|second| {
+                serde_json::to_writer(&mut *moves, second)?;
+                moves.write_all(b"\n")
+            })
+        });
     }
 
-    /// Ends the files with everything that was counted.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn finish(mut self, counted: &Counted) -> std::io::Result<()> {
+    /// Ends the files with everything that was counted; returns those that could not be written.
+    #[must_use]
+    pub fn finish(mut self, counted: &Counted) -> Unwritten {
         let length_s = (counted.last.done.max(counted.last.due) / 1_000_000_000).saturating_add(1);
-        counted.histograms(|tag, one| self.histograms.write(tag, 0, length_s, one))?;
-        self.latency.finish()?;
-        self.histograms.finish()?;
-        self.moves.flush()
+        self.histograms.with(|histograms| counted.histograms(|tag, one| histograms.write(tag, 0, length_s, one)));
+        let mut unwritten = Unwritten::new();
+        self.latency.finish(|latency| latency.finish().map(drop), &mut unwritten);
+        self.histograms.finish(|histograms| histograms.finish().map(drop), &mut unwritten);
+        self.moves.finish(|mut moves| moves.flush(), &mut unwritten);
+        unwritten
     }
 }
 

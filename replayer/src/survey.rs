@@ -56,6 +56,15 @@ impl Selection {
     }
 }
 
+/// Where a chosen part goes beyond the recording, which is all that there is of it then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// The first recorded request, if the part was to begin before it.
+    pub first_ns: Option<u64>,
+    /// The last recorded request, if the part was to end after it.
+    pub last_ns: Option<u64>,
+}
+
 /// A client's key; made from a connection it says nothing outside of its session.
 type Scoped = (ClientKey, Option<u32>);
 
@@ -74,6 +83,8 @@ pub struct Survey {
     pub origin_ns: u64,
     /// From there to the end of what was chosen.
     pub recording_ns: u64,
+    /// The first and the last recorded request beyond which a part was chosen, from the recording's start.
+    pub beyond: Beyond,
     /// Everything recorded.
     pub exchanges: u64,
     /// Of these, those that `can_be_sent` said yes to; `None` where nobody asked.
@@ -98,7 +109,7 @@ impl Survey {
         order.sort_unstable();
         let by_index = selection.is_whole() && can_be_sent.is_none();
         let numbers = HashMap::default();
-        let mut gather = Gather { selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0 };
+        let mut gather = Gather { selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0, recorded: None };
         for (shift_ns, number) in order {
             let Some(session) = sessions.get(number as usize) else { continue };
             let clients = if by_index { indexed_clients(session)? } else { None };
@@ -166,15 +177,20 @@ struct Gather<'a, 'b> {
     numbers: HashMap<Scoped, usize>,
     clients: Vec<(Scoped, ClientEntry)>,
     sendable: u64,
+    /// First and last request of what is chosen from, as far as anybody has to know.
+    recorded: Option<(u64, u64)>,
 }
 
 impl Gather<'_, '_> {
     fn scan(&mut self, session: &Session, number: u32, shift_ns: u64) -> Result<(), ReplayError> {
         // Segment by segment, as their own indexes would have counted.
         let mut segment = Index::default();
-        for event in session.wanted(self.selection.wanted(shift_ns)) {
+        let mut events = session.wanted(self.selection.wanted(shift_ns));
+        while let Some(event) = events.next() {
             match event? {
                 Event::Exchange(exchange) => {
+                    let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
+                    self.saw(at_ns, at_ns);
                     if self.selection.has(session.header(), shift_ns, &exchange) {
                         segment.count(&exchange);
                         if let Some(can_be_sent) = &mut self.can_be_sent {
@@ -182,7 +198,18 @@ impl Gather<'_, '_> {
                         }
                     }
                 }
-                Event::Index(_) | Event::Unfinished { .. } => {
+                Event::Index(index) => {
+                    // Also of what was not read.
+                    for entry in index.clients.values() {
+                        let at = |own_ns: u64| shift_ns.saturating_add(own_ns);
+                        self.saw(at(entry.first_ns), at(entry.last_ns));
+                    }
+                    self.merge(&std::mem::take(&mut segment), number, shift_ns);
+                }
+                Event::Unfinished { .. } => {
+                    // Without an index only the latest instant of all is known of what was not read.
+                    let last_ns = shift_ns.saturating_add(events.last_ns());
+                    self.saw(self.selection.from_ns.map_or(last_ns, |from| from.min(last_ns)), last_ns);
                     self.merge(&std::mem::take(&mut segment), number, shift_ns);
                 }
                 Event::Gap(_) | Event::Damage(_) | Event::Ended { .. } => {}
@@ -190,6 +217,11 @@ impl Gather<'_, '_> {
         }
         self.merge(&segment, number, shift_ns);
         Ok(())
+    }
+
+    fn saw(&mut self, from_ns: u64, to_ns: u64) {
+        let (first_ns, last_ns) = self.recorded.unwrap_or((from_ns, to_ns));
+        self.recorded = Some((first_ns.min(from_ns), last_ns.max(to_ns)));
     }
 
     fn merge(&mut self, segment: &Index, number: u32, shift_ns: u64) {
@@ -210,12 +242,18 @@ impl Gather<'_, '_> {
     }
 
     fn finish(self, shifts_ns: Vec<u64>) -> Survey {
-        let Self { selection, can_be_sent, numbers, clients: mut entries, sendable } = self;
+        let Self { selection, can_be_sent, numbers, clients: mut entries, sendable, recorded } = self;
         drop(numbers);
         let first_ns = entries.iter().map(|(_, entry)| entry.first_ns).min().unwrap_or(0);
         let last_ns = entries.iter().map(|(_, entry)| entry.last_ns).max().unwrap_or(0);
-        let origin_ns = selection.from_ns.unwrap_or(first_ns);
-        let end_ns = selection.to_ns.map_or(last_ns, |to| to.saturating_sub(1)).max(last_ns);
+        let recorded = recorded.unwrap_or((first_ns, last_ns));
+        // What was not recorded is no part of it: a rate is that of the recording.
+        let origin_ns = selection.from_ns.map_or(first_ns, |from| from.max(recorded.0));
+        let end_ns = selection.to_ns.map_or(last_ns, |to| to.saturating_sub(1).min(recorded.1)).max(last_ns);
+        let beyond = Beyond {
+            first_ns: selection.from_ns.filter(|from| *from < recorded.0).map(|_| recorded.0),
+            last_ns: selection.to_ns.filter(|to| to.saturating_sub(1) > recorded.1).map(|_| recorded.1),
+        };
         entries.sort_unstable_by_key(|(scoped, _)| *scoped);
         let scopes = entries.iter().map(|(scoped, _)| scoped.1).collect();
         let client = |(scoped, entry): (Scoped, ClientEntry)| Client {
@@ -236,6 +274,7 @@ impl Gather<'_, '_> {
             shifts_ns,
             origin_ns,
             recording_ns: end_ns.saturating_sub(origin_ns),
+            beyond,
             exchanges,
             sendable: can_be_sent.is_some().then_some(sendable),
         }

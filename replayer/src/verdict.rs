@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::health::Generator;
-use crate::result::RunResult;
+use crate::result::{RunResult, total};
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,10 @@ const SWITCHES_PER_S_MIN: f64 = 200.0;
 
 /// Name of the thread that sends, as the kernel shows it: the engine's threads are `send`, or `send-0`, `send-1` …
 const SENDER: &str = "send";
-/// Errors that keep a request from leaving and are the target's doing (or its network's), not the generator's.
-const REFUSED_BY_TARGET: [&str; 7] = ["refused", "connect_timeout", "unreachable", "dns", "tls", "proxy", "reset"];
+/// Errors that keep a request from leaving and are the target's doing (or its name's, or its network's), not the generator's:
+/// that lacks descriptors and ports, which have a word of their own.
+const REFUSED_BY_TARGET: [&str; 9] =
+    ["refused", "connect_timeout", "unreachable", "dns", "tls", "proxy", "not_allowed", "reset", "io"];
 
 /// From which lag on a request is late (`--lag-limit strained=10ms,invalid=100ms`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +165,7 @@ pub fn judge(result: &RunResult) -> Verdict {
             ),
         );
     }
-    if result.planned > 0 && result.settled == 0 && !result.interrupted {
+    if result.planned > 0 && result.settled == 0 && !is_stopped(result) {
         because(Trust::Invalid, "no outcome was counted".to_owned());
     }
     if verdict.outcome != Trust::Valid {
@@ -172,13 +174,18 @@ pub fn judge(result: &RunResult) -> Verdict {
     verdict
 }
 
+/// Whether it ended before its plan did, by somebody's decision or its own.
+fn is_stopped(result: &RunResult) -> bool {
+    result.interrupted || result.aborted.is_some()
+}
+
 /// What should have been handed to a socket: what was due, without what a bound shed and what the target refused.
 fn owed(result: &RunResult) -> u64 {
-    // An interrupted run owes only what it came to; what was never counted otherwise was lost by the generator.
-    let due = if result.interrupted { result.settled } else { result.planned.max(result.settled) };
-    let shed: u64 = result.shed.values().sum();
+    // A run that was stopped owes only what it came to; what was never counted otherwise was lost by the generator.
+    let due = if is_stopped(result) { result.settled } else { result.planned.max(result.settled) };
+    let shed = total(result.shed.values());
     let never_left = result.settled.saturating_sub(shed).saturating_sub(result.dispatched);
-    let refused: u64 = REFUSED_BY_TARGET.iter().filter_map(|kind| result.errors.get(*kind)).sum();
+    let refused = total(REFUSED_BY_TARGET.iter().filter_map(|kind| result.errors.get(*kind)));
     due.saturating_sub(shed).saturating_sub(refused.min(never_left))
 }
 

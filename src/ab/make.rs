@@ -3,13 +3,11 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::log::Level;
 use replayer::result::RunResult;
-use replayer::safety::{Hook, HookEvent};
+use replayer::safety::{Hook, HookError, HookEvent};
 use replayer::verdict::Trust;
 use serde_json::json;
 
@@ -18,8 +16,8 @@ use super::text;
 use crate::cli::{AbArgs, ReplayArgs, UnsafeMethods};
 use crate::logging::say;
 use crate::outcome::{Failure, Outcome};
-use crate::replay::Replay;
-use crate::signals::Signals;
+use crate::replay::{Replay, Say, resolve_of_each};
+use crate::signals::Interrupts;
 
 /// A pair of which a run was invalid is made once more.
 const ATTEMPTS: usize = 2;
@@ -80,11 +78,14 @@ pub(super) struct Facts {
 pub(super) struct Maker {
     args: ReplayArgs,
     targets: [String; 2],
+    /// What of `--resolve` is for each of them.
+    resolve: [Vec<String>; 2],
     reset: Option<Hook>,
     reset_timeout: Duration,
     out: PathBuf,
     plan_hash: String,
-    interrupted: Arc<AtomicBool>,
+    /// Whether somebody wants it to end; during a run the run hears it, too.
+    interrupts: Interrupts,
     /// Where the plan's spool is kept between repeats; removed with this.
     _spool: Spool,
 }
@@ -98,12 +99,11 @@ impl Maker {
         let spool = Spool::create(replay.load.spool.as_deref())?;
         (replay.load.spool, replay.reuse_spool) = (Some(spool.0.clone()), true);
         let mut facts = None;
-        for target in [&args.before, &args.after] {
-            replay.load.target = Some(target.clone());
-            let checked = Replay::check(replay.clone())?;
-            if facts.is_none() {
-                checked.report_problems();
-            }
+        let resolve = resolve_of_each(&replay, [&args.before, &args.after])?;
+        for (target, resolve) in [&args.before, &args.after].into_iter().zip(&resolve) {
+            (replay.load.target, replay.resolve) = (Some(target.clone()), resolve.clone());
+            let say = if facts.is_none() { Say::Problems } else { Say::Nothing };
+            let checked = Replay::check(replay.clone(), say)?;
             // Whoever was asked about unsafe methods, and said yes, is not asked again.
             replay.load.unsafe_methods = replay.load.unsafe_methods.or(Some(UnsafeMethods::Send));
             facts = Some(Facts { plan_hash: checked.plan_hash().to_owned(), seconds: checked.seconds() });
@@ -112,11 +112,12 @@ impl Maker {
         let maker = Self {
             args: replay,
             targets: [args.before.clone(), args.after.clone()],
+            resolve,
             reset,
             reset_timeout: args.reset_timeout,
             out: out.to_owned(),
             plan_hash: facts.plan_hash.clone(),
-            interrupted: listen()?,
+            interrupts: Interrupts::listen()?,
             _spool: spool,
         };
         Ok((maker, facts))
@@ -152,24 +153,28 @@ impl Maker {
     }
 
     fn repeat(&self, phase: Phase, number: u32, repeat: &Repeat) -> Option<Ended> {
-        if self.interrupted.load(Ordering::Relaxed) {
+        if self.interrupts.count() > 0 {
             return Some(Ended::Interrupted);
         }
-        let (side, target) = match repeat.to {
-            Side::Before => ("before", &self.targets[0]),
-            Side::After => ("after", &self.targets[1]),
+        let (side, target, resolve) = match repeat.to {
+            Side::Before => ("before", &self.targets[0], &self.resolve[0]),
+            Side::After => ("after", &self.targets[1], &self.resolve[1]),
         };
         let at = format!("{} {number}, {side}", phase.name());
         if let Some(hook) = &self.reset {
             let facts = json!({"side": side, "target": target, "phase": phase.word(), "pair": number});
-            if let Err(error) = hook.run(HookEvent::Reset, &facts, self.reset_timeout) {
-                return Some(Ended::Failed(format!("{at}: {error}")));
+            let mut interrupts = self.interrupts.clone();
+            match hook.run(HookEvent::Reset, &facts, self.reset_timeout, interrupts.next()) {
+                Ok(()) => {}
+                Err(HookError::Interrupted { .. }) => return Some(Ended::Interrupted),
+                Err(error) => return Some(Ended::Failed(format!("{at}: {error}"))),
             }
         }
         let mut args = self.args.clone();
         (args.load.target, args.results.out) = (Some(target.clone()), Some(repeat.out.clone()));
-        let replayed = Replay::check(args).and_then(Replay::send);
-        if self.interrupted.load(Ordering::Relaxed) {
+        args.resolve.clone_from(resolve);
+        let replayed = Replay::check(args, Say::Nothing).and_then(Replay::send);
+        if self.interrupts.count() > 0 {
             return Some(Ended::Interrupted);
         }
         let result = match replayed {
@@ -190,6 +195,9 @@ impl Maker {
         }
         if result.verdict.outcome == Trust::Invalid {
             return Some(Ended::Invalid(format!("{at}: {}", result.verdict.reasons.join("; "))));
+        }
+        if let Some((file, why)) = result.unwritten.first_key_value() {
+            return Some(Ended::Failed(format!("{at}: {file} could not be written: {why}")));
         }
         if !result.changes.is_empty() {
             return Some(Ended::Invalid(format!("{at}: the plan was changed while it was sent")));
@@ -243,23 +251,4 @@ impl Drop for Spool {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Whether somebody wants it to end; during a run the run hears it, too.
-fn listen() -> Result<Arc<AtomicBool>, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen()?
-    };
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            signals.next().await;
-            flag.store(true, Ordering::Relaxed);
-        });
-    });
-    Ok(interrupted)
 }

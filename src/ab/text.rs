@@ -2,7 +2,7 @@
 
 use log::Level;
 use replayer::compare::Comparison;
-use replayer::compare::judge::{Answer, Row};
+use replayer::compare::judge::Row;
 use replayer::result::RunResult;
 
 use super::log::Log;
@@ -55,7 +55,7 @@ pub(super) fn noise(of: &Comparison) {
         say(Level::Info, &format!("noise: of single endpoints, about {least} to {most} pairs tell as much"));
     }
     let findings = of.judged.endpoints.iter().chain(std::iter::once(&of.judged.system)).flatten();
-    let findings = findings.filter(|row| matches!(row.answer, Answer::Slower | Answer::Faster)).count();
+    let findings = findings.filter(|row| row.answer.is_found()).count();
     if findings + of.outcomes.len() > 0 {
         say(
             Level::Warn,

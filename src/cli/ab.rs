@@ -56,13 +56,13 @@ pub(crate) struct AbArgs {
     #[arg(long, env = "REENACT_RESET", value_name = "COMMAND|URL", help_heading = "Experiment")]
     pub(crate) reset: Option<String>,
     /// For each of these
-    #[arg(long, env = "REENACT_RESET_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = units::duration, help_heading = "Experiment")]
+    #[arg(long, env = "REENACT_RESET_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = units::timeout, help_heading = "Experiment")]
     pub(crate) reset_timeout: Duration,
     /// Time for all repeats; no pair is begun that would not fit into it
     #[arg(long, env = "REENACT_BUDGET", value_name = "DURATION", value_parser = units::duration, help_heading = "Experiment")]
     pub(crate) budget: Option<Duration>,
     /// Go on with the experiment in --out
-    #[arg(long, env = "REENACT_RESUME", requires = "out", help_heading = "Experiment")]
+    #[arg(long, env = "REENACT_RESUME", help_heading = "Experiment")]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,

@@ -24,13 +24,13 @@ use crate::units;
   reenact compare runs/before runs/after --rules rules.toml --fail-on body,header,status
   reenact compare runs/before runs/after --out compared --output html,markdown,junit
 
-Exit codes: 0 nothing that --fail-on names, 1 something of it, 2 runs that cannot be compared, 4 one of them is an
-invalid run (the machine that sent was the limit).")]
+Exit codes: 0 nothing that --fail-on names, or rules that --learn wrote, whatever differs; 1 something that --fail-on names;
+2 runs that cannot be compared; 4 one of them is an invalid run (the machine that sent was the limit).")]
 pub(crate) struct CompareArgs {
     /// Run directories, or folders of them: two are before and after (before may also be the session that was recorded, or
     /// all sessions that the run sent together); three and more, in the order in which they were started, show a trend; one
     /// long run shows what changes during it
-    #[arg(required_unless_present = "print_rules", value_name = "RUN")]
+    #[arg(value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
     /// TOML file with these options, as the table `compare`
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
@@ -114,7 +114,7 @@ pub(crate) struct AnswersArgs {
     /// Where traces open: a URL with {trace_id} in it, perhaps {span_id}, {start_ms}, {end_ms} [default: what each run says]
     #[arg(long, env = "REENACT_TRACE_URL", value_name = "TEMPLATE", help_heading = "Answers")]
     pub(crate) trace_url: Option<TraceUrl>,
-    /// Directory for answers that do not fit into memory [default: the system's temporary folder]
+    /// Directory for answers of two sides that do not fit into memory [default: the system's temporary folder]
     #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Answers")]
     pub(crate) spool: Option<PathBuf>,
 }

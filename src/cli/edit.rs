@@ -79,7 +79,7 @@ pub(crate) struct EditArgs {
     pub(crate) seal: Vec<String>,
 
     /// Change requests by the tables `rewrite` of --config, as a replay would (docs/rewriting.md)
-    #[arg(long, env = "REENACT_REWRITE", requires = "config", help_heading = "What is changed")]
+    #[arg(long, env = "REENACT_REWRITE", help_heading = "What is changed")]
     pub(crate) rewrite: bool,
 
     /// Move the session on the wall clock by this: 24h, or -24h for earlier (write --shift=-24h)
@@ -103,14 +103,7 @@ pub(crate) struct EditArgs {
     pub(crate) level: Option<i32>,
 
     /// Encrypt the new session for this age recipient (age1…, or file:PATH, env:NAME with one a line; repeatable)
-    #[arg(
-        long,
-        env = "REENACT_ENCRYPT_TO",
-        value_name = "RECIPIENT",
-        value_delimiter = ',',
-        conflicts_with = "decrypt",
-        help_heading = "Files"
-    )]
+    #[arg(long, env = "REENACT_ENCRYPT_TO", value_name = "RECIPIENT", value_delimiter = ',', help_heading = "Files")]
     pub(crate) encrypt_to: Vec<String>,
     /// Write the new session unencrypted although an input is encrypted
     #[arg(long, env = "REENACT_DECRYPT", help_heading = "Files")]

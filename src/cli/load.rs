@@ -38,7 +38,13 @@ pub(crate) struct LoadArgs {
     #[arg(long, env = "REENACT_METHOD", value_name = "METHOD", default_value = "auto", help_heading = "Load")]
     pub(crate) method: String,
     /// The rate goes from one value to another and stays there, as in 1x..10x/10m
-    #[arg(long, env = "REENACT_RAMP", value_name = "FROM..TO/DURATION", allow_hyphen_values = true, conflicts_with_all = ["profile"], help_heading = "Load")]
+    #[arg(
+        long,
+        env = "REENACT_RAMP",
+        value_name = "FROM..TO/DURATION",
+        allow_hyphen_values = true,
+        help_heading = "Load"
+    )]
     pub(crate) ramp: Option<String>,
     /// The rate over time: CSV with rows AT,RATE, or TOML with tables `stage` and `spike`
     #[arg(long, env = "REENACT_PROFILE", value_name = "FILE", help_heading = "Load")]
@@ -138,7 +144,7 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) contexts: super::ContextArgs,
     /// Print the plan's summary as JSON
-    #[arg(long, env = "REENACT_JSON", conflicts_with = "show")]
+    #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
     /// Draw rate and dispersion of recording and plan into this file
     #[arg(long, env = "REENACT_SVG", value_name = "FILE")]

@@ -64,13 +64,14 @@ pub(crate) struct ReplayArgs {
     /// With --loop-model causal, think time that is kept even when a request is already late
     #[arg(long, env = "REENACT_THINK_MIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) think_min: Duration,
-    /// What a request does whose connection is busy: take an extra connection, wait, or not be sent
-    #[arg(long, env = "REENACT_WHEN_BUSY", value_enum, default_value_t = WhenBusy::Extra, help_heading = "Pace")]
-    pub(crate) when_busy: WhenBusy,
+    /// What a request does whose connection is busy: take an extra connection, wait, or not be sent [default: extra; queue
+    /// with --rate max]
+    #[arg(long, env = "REENACT_WHEN_BUSY", value_enum, help_heading = "Pace")]
+    pub(crate) when_busy: Option<WhenBusy>,
     /// Left out of the steady window at its beginning
     #[arg(long, env = "REENACT_WARM_UP", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) warm_up: Duration,
-    /// Left out of the steady window at its end
+    /// Left out of the steady window at its end; not with --rate max, whose end nobody knows before
     #[arg(long, env = "REENACT_DRAIN", value_name = "DURATION", default_value = "0s", value_parser = units::duration, help_heading = "Pace")]
     pub(crate) drain: Duration,
     /// Begin at this time (RFC 3339), as all shards of a run must
@@ -95,22 +96,26 @@ pub(crate) struct ReplayArgs {
     /// Allow to send to where the session was recorded
     #[arg(long, env = "REENACT_ALLOW_ORIGIN", help_heading = "Safety")]
     pub(crate) allow_origin: bool,
-    /// Requests that may wait for their answers; those due beyond that are not sent, and counted [default: 20000; 64 with --rate max]
+    /// Requests that may wait for their answers; those due beyond that are not sent, and counted; with --rate max they
+    /// wait [default: 20000; 64 with --rate max]
     #[arg(long, env = "REENACT_MAX_IN_FLIGHT", value_name = "N", help_heading = "Safety")]
     pub(crate) max_in_flight: Option<usize>,
-    /// Connections that may be open
+    /// Connections that may be open; requests that need one more are not sent, and counted; with --rate max they wait, and
+    /// idle connections are closed for them
     #[arg(long, env = "REENACT_MAX_CONNECTIONS", value_name = "N", help_heading = "Safety")]
     pub(crate) max_connections: Option<usize>,
-    /// Requests a second that are sent at most
+    /// Requests a second that are sent at most, of which those of a tenth of a second may leave at once; those due beyond
+    /// that are not sent, and counted; with --rate max they wait
     #[arg(long, env = "REENACT_MAX_RATE", value_name = "N", help_heading = "Safety")]
     pub(crate) max_rate: Option<std::num::NonZeroU32>,
-    /// Requests that are sent at most
+    /// Requests that are sent at most; what is due after them is not sent, and counted
     #[arg(long, env = "REENACT_BUDGET_REQUESTS", value_name = "N", help_heading = "Safety")]
     pub(crate) budget_requests: Option<u64>,
-    /// Bytes that are sent at most
+    /// Bytes of requests and answers together, counted at the end of each request, after which nothing more is sent: what is
+    /// under way then comes on top
     #[arg(long, env = "REENACT_BUDGET_BYTES", value_name = "SIZE", value_parser = units::size, help_heading = "Safety")]
     pub(crate) budget_bytes: Option<u64>,
-    /// Nothing is sent after so long
+    /// Nothing is sent after so long from the first due instant on; what is under way is waited for
     #[arg(long, env = "REENACT_BUDGET_TIME", value_name = "DURATION", value_parser = units::duration, help_heading = "Safety")]
     pub(crate) budget_time: Option<Duration>,
     /// Stop the run when this holds, as in 'error_rate > 5% for 10s' or 'p99 > 2s for 30s' (repeatable)
@@ -125,15 +130,15 @@ pub(crate) struct ReplayArgs {
     /// Command or URL that is told when the run is over (repeatable)
     #[arg(long, env = "REENACT_ON_END", value_name = "COMMAND|URL", help_heading = "Safety")]
     pub(crate) on_end: Vec<String>,
-    /// For each of these
-    #[arg(long, env = "REENACT_HOOK_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Safety")]
+    /// For each of these: one that takes longer is stopped, and has failed
+    #[arg(long, env = "REENACT_HOOK_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::timeout, help_heading = "Safety")]
     pub(crate) hook_timeout: Duration,
 
     /// From sending a request to the end of its answer
-    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = units::time_limit, help_heading = "Connections")]
     pub(crate) timeout: Duration,
     /// To connect to the target, TLS included
-    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::duration, help_heading = "Connections")]
+    #[arg(long, env = "REENACT_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = units::time_limit, help_heading = "Connections")]
     pub(crate) connect_timeout: Duration,
     /// Use this address for a name, as in HOST:PORT:ADDRESS (repeatable)
     #[arg(long, env = "REENACT_RESOLVE", value_name = "HOST:PORT:ADDR", help_heading = "Connections")]
@@ -151,10 +156,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "REENACT_TLS_CA", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_ca: Option<PathBuf>,
     /// Client certificate chain (PEM)
-    #[arg(long, env = "REENACT_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TLS_CERT", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its private key (PEM)
-    #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Connections")]
+    #[arg(long, env = "REENACT_TLS_KEY", value_name = "FILE", help_heading = "Connections")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Resume TLS sessions; without it every connection pays for a full handshake, as those of different users do
     #[arg(long, env = "REENACT_TLS_RESUMPTION", help_heading = "Connections")]
@@ -166,6 +171,18 @@ pub(crate) struct ReplayArgs {
     /// Keep the spool in the directory given with --spool, and use one that was kept there for the same requests
     #[arg(long, env = "REENACT_REUSE_SPOOL", help_heading = "Resources")]
     pub(crate) reuse_spool: bool,
+}
+
+impl ReplayArgs {
+    /// Whether due instants are only an order.
+    pub(crate) fn is_at_once(&self) -> bool {
+        self.load.rate == "max"
+    }
+
+    /// What a request does whose connection is busy.
+    pub(crate) fn when_busy(&self) -> WhenBusy {
+        self.when_busy.unwrap_or(if self.is_at_once() { WhenBusy::Queue } else { WhenBusy::Extra })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

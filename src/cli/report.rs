@@ -16,8 +16,8 @@ use crate::thresholds::ThresholdArgs;
   reenact report runs/monday-3x --budgets budgets.toml --output markdown,junit
   reenact report runs/monday-3x --fail-if 'p99(GET /cart) > 300ms'   (judges a run that is over by other rules)
 
-Exit codes: 0 done, 1 a threshold failed, 2 directories that do not fit together, 3 merged with shards missing
-(--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid,
+Exit codes: 0 done, 1 a threshold failed or a merged run stopped itself, 2 directories that do not fit together, 3 merged
+with shards missing (--partial) or read from what an unfinished run left, 4 merged, and the whole run is invalid,
 130 a merged run was interrupted.")]
 pub(crate) struct ReportArgs {
     /// Run directories, or the run.json in them: one run, or the shards of one plan
@@ -36,7 +36,8 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) thresholds: ThresholdArgs,
     /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds, and report.html (html) always, in any case
+    /// (openmetrics); report.html (html) is written in any case, summary.md and junit.xml wherever there are thresholds, and
+    /// summary.md also of a run that left no result
     #[arg(long, env = "REENACT_OUTPUT", value_enum, value_name = "FORM", value_delimiter = ',')]
     pub(crate) output: Vec<OutputForm>,
     /// Print the result (run.json) instead of the summary

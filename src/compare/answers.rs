@@ -25,7 +25,7 @@ fn findings(all: &[Finding], links: &Links<'_>, top: usize) -> String {
     let mut out = String::new();
     let said = |word: Word| all.iter().filter(move |finding| finding.word == word);
     let (mut shown, mut left) = (0, 0);
-    for one in said(Word::Changed).chain(said(Word::Differs)) {
+    for one in all.iter().filter(|finding| finding.word.is_change()) {
         if shown == top {
             left += 1;
             continue;

@@ -1,12 +1,11 @@
 //! A comparison for a person on a terminal: the findings in sentences, then the figures behind them.
 
-use replayer::compare::judge::{Answer, Row};
-use replayer::compare::repeats::Design;
+use replayer::compare::judge::Row;
 use replayer::compare::side::Run;
 use replayer::compared::Sides;
 use replayer::compared::answers::has_changes;
 use replayer::compared::links::Links;
-use replayer::compared::words::{cell, changes, open, percent, quantile, whole_percent};
+use replayer::compared::words::{cell, changes, design, is_found, is_one_run, open, percent, quantile, whole_percent};
 
 use super::answers;
 use crate::units::count;
@@ -26,14 +25,12 @@ pub(super) fn text(sides: &Sides<'_>, links: &Links<'_>, top: usize) -> String {
     }
     out += &side("before", &of.before);
     out += &side("after", &of.after);
-    let how = match of.asked.design {
-        Design::Paired => "in pairs",
-        Design::Unpaired => "each side by itself",
-    };
-    let repeats = of.before.len().min(of.after.len());
-    if repeats > 1 {
+    let has_repeats = !is_one_run(of);
+    if has_repeats {
         out += &format!(
-            "  repeats    {repeats} a side, {how}; intervals of {}, changes below {} do not matter\n",
+            "  repeats    {} a side, {}; intervals of {}, changes below {} do not matter\n",
+            of.before.len().min(of.after.len()),
+            design(of.asked.design),
             whole_percent(of.asked.confidence),
             percent(of.asked.min_effect),
         );
@@ -42,7 +39,7 @@ pub(super) fn text(sides: &Sides<'_>, links: &Links<'_>, top: usize) -> String {
     out.push('\n');
     let of_answers = answers.as_ref().map_or("", |said| said.findings.as_str());
     let changes = changes(sides);
-    let has_more = !changes.is_empty() || (repeats > 1 && sides.answers.is_some_and(has_changes));
+    let has_more = !changes.is_empty() || (has_repeats && sides.answers.is_some_and(has_changes));
     let sentences = changes.iter().map(ToString::to_string).chain(open(of, has_more));
     sentences.for_each(|sentence| out += &format!("{sentence}\n"));
     out += of_answers;
@@ -97,13 +94,11 @@ pub(super) fn table(of: &Figures<'_>, top: usize, cell: impl Fn(&Row) -> String)
     let requests = |number: usize| of.requests.get(number).copied().unwrap_or(0);
     let mut order: Vec<usize> = (0..of.endpoints.len()).collect();
     order.sort_by_key(|number| std::cmp::Reverse(requests(*number)));
-    let is_found = |number: usize| {
-        let rows = of.rows.get(number);
-        rows.is_some_and(|rows| rows.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster)))
-    };
     let places = order.iter().enumerate();
-    let shown: Vec<usize> =
-        places.filter(|(place, number)| *place < top || is_found(**number)).map(|(_, number)| *number).collect();
+    let shown: Vec<usize> = places
+        .filter(|(place, number)| *place < top || is_found(of.rows, **number))
+        .map(|(_, number)| *number)
+        .collect();
     for number in &shown {
         if let (Some(endpoint), Some(rows)) = (of.endpoints.get(*number), of.rows.get(*number)) {
             line(endpoint, &count(requests(*number)), rows);

@@ -2,7 +2,7 @@
 
 use replayer::compare::judge::Row;
 use replayer::compare::over_time::OverTime;
-use replayer::compared::words::{marked, percent, rises, whole_percent};
+use replayer::compared::words::{capitalized, cell_over_time, nothing_rises, percent, rises, whole_percent};
 
 use super::text::{Figures, table};
 use crate::units::{count, seconds};
@@ -29,7 +29,7 @@ pub(super) fn text(of: &OverTime, top: usize) -> String {
     let said = rises(of);
     said.iter().for_each(|sentence| out += &format!("{sentence}\n"));
     if said.is_empty() {
-        out += "Nothing rises or falls that can be told from noise.\n";
+        out += &format!("{}.\n", capitalized(&nothing_rises(of)));
     }
     let figures = Figures {
         endpoints: &of.endpoints,
@@ -37,7 +37,7 @@ pub(super) fn text(of: &OverTime, top: usize) -> String {
         system: &of.trend.system,
         rows: &of.trend.endpoints,
     };
-    let cell = |row: &Row| marked(row, of.asked.confidence).unwrap_or_else(|| "too few runs".to_owned());
+    let cell = |row: &Row| cell_over_time(row, of.asked.confidence);
     out += &table(&figures, top, cell);
     for (what, row) in &of.trend.target {
         out += &format!("  {what}  {}\n", cell(row));

@@ -21,8 +21,8 @@ impl Rewriting {
         let shown = path.display();
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| Failure::new(format!("cannot read the config {shown}: {error}")))?;
-        let rules =
-            Rules::from_toml(&text).map_err(|error| Failure::new(format!("{shown}: {error}")).hint(error.hint()))?;
+        let rules = Rules::from_toml(&text);
+        let rules = rules.map_err(|error| Failure::of(&error).in_file(path).hint(error.hint()))?;
         if rules.is_empty() {
             return Err(Failure::new(format!("--rewrite: {shown} has no [[rewrite]] table"))
                 .hint("docs/rewriting.md says what stands in one"));

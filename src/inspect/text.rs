@@ -1,6 +1,5 @@
 //! The facts of a session for a person. Nothing is counted here.
 
-use formats::model::GapReason;
 use formats::session::Session;
 use formats::summary::{GapRow, Histogram, Ranking, Summary, TAUS_NS};
 use formats::visible;
@@ -8,7 +7,7 @@ use formats::visible;
 use super::json::seconds;
 use super::made::made;
 use super::{Contents, Endpoints, QUANTILES, tables};
-use crate::read::missing_text;
+use crate::read::{missing_text, missing_when};
 use crate::terminal::{self, Paint, Role};
 use crate::units;
 
@@ -181,11 +180,7 @@ fn gaps(summary: &Summary, started_unix_ns: u64, lines: &mut Lines) {
     }
     for (reason, row) in &summary.gaps {
         let GapRow { gaps, connections, exchanges, bytes, from_ns, to_ns } = row;
-        let when = match (reason, clock(started_unix_ns, *from_ns)) {
-            // Until when is not known.
-            (GapReason::Unfinished, from) if from_ns == to_ns => format!("after {from}"),
-            (_, from) => format!("{from} to {}", clock(started_unix_ns, *to_ns)),
-        };
+        let when = missing_when(*reason, *from_ns, *to_ns, |at_ns| clock(started_unix_ns, at_ns));
         let text = format!(
             "{}: {}, {when}: {}",
             reason.name(),

@@ -92,7 +92,7 @@ fn of_sending(args: &ReplayArgs) -> Options {
         thresholds: _,
         loop_model,
         think_min,
-        when_busy,
+        when_busy: _,
         warm_up,
         drain,
         start_at,
@@ -129,7 +129,7 @@ fn of_sending(args: &ReplayArgs) -> Options {
     vec![
         ("loop_model", name(loop_model)),
         ("think_min", span(*think_min)),
-        ("when_busy", name(when_busy)),
+        ("when_busy", name(&args.when_busy())),
         ("warm_up", span(*warm_up)),
         ("drain", span(*drain)),
         ("start_at", start_at.map(|at| humantime::format_rfc3339_millis(at).to_string())),

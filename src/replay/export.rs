@@ -37,7 +37,7 @@ const METHODS_VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 /// `None` when spans go nowhere.
 pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure> {
     let backend = backend::choose(args, args.otlp_endpoint.is_some())?;
-    let off = || turned_off(|name| std::env::var(name).ok());
+    let off = || turned_off(Signal::Traces, |name| std::env::var(name).ok());
     let destination = match &args.otlp_file {
         Some(path) => Some(Destination::File(path.clone())),
         None => otlp(args, backend.as_ref(), &Variables::of(Signal::Traces, std::env::vars_os())?, off)?
@@ -47,12 +47,12 @@ pub(super) fn export(args: &TraceArgs) -> Result<Option<ExportOptions>, Failure>
         let overruled = off().unwrap_or_default();
         let overruled = overruled
             .map(|off| format!("{off}, and spans are exported all the same: somewhere to send them was named"));
-        for text in overruled.into_iter().chain(unused(std::env::vars_os().map(|(name, _)| name))) {
+        for text in overruled.into_iter().chain(unused(std::env::vars_os())) {
             say(Level::Warn, &format!("warning: {text}"));
         }
     }
     if destination.is_none()
-        && args.otlp_metrics_endpoint.is_none()
+        && !is_metrics_asked(args)
         && let Some(flag) = about_nothing(args)
     {
         return Err(Failure::new(format!("{flag} says nothing without an endpoint"))
@@ -82,6 +82,16 @@ fn spans(args: &TraceArgs) -> SpanOptions {
     let known_methods = variable(METHODS_VARIABLE)
         .map(|names| names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect());
     SpanOptions { budget: args.span_budget, known_methods, resource }
+}
+
+/// Whether metrics are to be exported.
+fn is_metrics_asked(args: &TraceArgs) -> bool {
+    args.otlp_metrics || args.otlp_metrics_endpoint.is_some()
+}
+
+/// Whether a flag or a preset says where spans go, and not the environment.
+fn is_named(args: &TraceArgs, backend: Option<&Chosen>) -> bool {
+    args.otlp_endpoint.is_some() || backend.is_some_and(|chosen| chosen.endpoint.is_some())
 }
 
 /// A flag that was given about exports that there are none of.

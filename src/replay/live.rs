@@ -24,7 +24,7 @@ use replayer::tempo::{Asked, ChangeKind};
 use crate::cli::{LiveArgs, Progress};
 use crate::logging::{self, say};
 use crate::outcome::Failure;
-use crate::signals::Signals;
+use crate::signals::Interrupts;
 use control::Socket;
 use dashboard::{Dashboard, Wish};
 pub(super) use facts::Facts;
@@ -70,8 +70,13 @@ impl Watchers {
         self.exposition.is_some()
     }
 
-    /// Watches until the run is over.
-    pub(super) fn watch(mut self, running: Running, facts: Facts) -> Result<RunResult, Failure> {
+    /// Watches until the run is over; what keeps this from watching ends the run.
+    pub(super) fn watch(
+        mut self,
+        running: Running,
+        facts: Facts,
+        interrupts: &mut Interrupts,
+    ) -> Result<RunResult, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(format!("cannot start a runtime: {error}")))?;
         if let Some(stream) = &mut self.stream {
@@ -87,16 +92,28 @@ impl Watchers {
             if let Some(socket) = &self.socket {
                 socket.serve(&control, &running.live())?;
             }
-            watch(&running, &control, &facts, shown, &mut self.stream, self.exposition).await
+            watch(&running, &control, &facts, shown, &mut self.stream, self.exposition, interrupts).await
         });
         let result = match watched {
             Ok(()) => running.join().map_err(Failure::from),
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                control.stop().abort();
+                // What went wrong first is what is said.
+                let _ = running.join();
+                Err(failure)
+            }
         };
         if let Some(stream) = self.stream {
             stream.end(result.as_ref(), &facts);
         }
         result
+    }
+
+    /// There is no run to watch: what was made for it is taken back.
+    pub(super) fn take_back(self) {
+        if let Some(stream) = self.stream {
+            stream.take_back();
+        }
     }
 }
 
@@ -156,9 +173,9 @@ async fn watch(
     mut shown: Shown,
     stream: &mut Option<Stream>,
     exposition: Option<Exposition>,
+    interrupts: &mut Interrupts,
 ) -> Result<(), Failure> {
     let stop = control.stop();
-    let mut signals = Signals::listen()?;
     let mut live = running.live();
     if let Some(exposition) = exposition {
         exposition.serve(running.live(), facts)?;
@@ -175,7 +192,7 @@ async fn watch(
                     stream.second(&now);
                 }
             }
-            _ = signals.next() => interrupt(stop),
+            () = interrupts.next() => interrupt(stop),
             wish = shown.wish() => match wish {
                 Wish::Interrupt => interrupt(stop),
                 Wish::Drain => stop.drain(),

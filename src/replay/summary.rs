@@ -64,7 +64,7 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
     line("response", quantiles(&result.response_us));
     line("recorded", quantiles(&result.recorded_response_us));
     line("lag", quantiles(&result.lag_us));
-    for (name, waited) in [("held", &result.held_us), ("busy", &result.busy_us)] {
+    for (name, waited) in [("held", &result.held_us), ("busy", &result.busy_us), ("connecting", &result.connect_us)] {
         if waited.count > 0 {
             line(name, format!("{} requests  {}", units::count(waited.count), quantiles(waited)));
         }

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use formats::model::{End, Exchange, Flow, Gap, GapReason};
+use formats::model::{End, Exchange, Flow, Gap};
 use formats::session::Session;
 use formats::trace::{self, Format};
 use formats::{head, visible};
 
 use super::Look;
-use crate::read::missing_text;
+use crate::read::{missing_text, missing_when};
 use crate::terminal::{self, Role};
 use crate::units;
 
@@ -120,22 +120,13 @@ fn flow(flow: &Flow, start_ns: u64) -> String {
 
 /// The gaps that reach into the exchange, or to within a second of it.
 fn near<'a>(exchange: &Exchange, gaps: &'a VecDeque<Gap>) -> Vec<&'a Gap> {
-    let instants = &exchange.instants;
-    let from_ns = instants.request_start.saturating_sub(NEAR_NS);
-    let ends = [instants.request_end, instants.response_head, instants.response_end];
-    let pieces = exchange.response.iter().flat_map(|response| &response.pieces).map(|piece| piece.at_ns);
-    let last_ns =
-        ends.into_iter().flatten().chain(pieces).max().unwrap_or(instants.request_head).max(instants.request_start);
-    let to_ns = last_ns.saturating_add(NEAR_NS);
+    let from_ns = exchange.instants.request_start.saturating_sub(NEAR_NS);
+    let to_ns = exchange.last_ns().saturating_add(NEAR_NS);
     gaps.iter().filter(|gap| gap.from_ns <= to_ns && gap.to_ns >= from_ns).collect()
 }
 
 fn gap_text(gap: &Gap, start_ns: u64) -> String {
-    let when = match since(gap.from_ns, start_ns) {
-        // Until when is not known.
-        from if gap.reason == GapReason::Unfinished && gap.from_ns == gap.to_ns => format!("after {from}"),
-        from => format!("from {from} to {}", since(gap.to_ns, start_ns)),
-    };
+    let when = missing_when(gap.reason, gap.from_ns, gap.to_ns, |at_ns| since(at_ns, start_ns));
     let missing = missing_text(gap.reason, gap.connections, gap.exchanges, gap.bytes);
     format!("{} {when}: {missing}", gap.reason.name())
 }
@@ -144,4 +135,23 @@ fn gap_text(gap: &Gap, start_ns: u64) -> String {
 pub(super) fn since(at_ns: u64, start_ns: u64) -> String {
     let sign = if at_ns < start_ns { '−' } else { '+' };
     format!("{sign}{}", units::nanos_text(at_ns.abs_diff(start_ns)))
+}
+
+#[cfg(test)]
+mod tests {
+    use formats::model::{GapReason, Tunnel};
+
+    use super::*;
+
+    #[test]
+    fn what_was_missing_while_a_tunnel_was_open_is_told_with_it() {
+        let at =
+            |ns| Gap { reason: GapReason::QueueFull, from_ns: ns, to_ns: ns, connections: 1, exchanges: 0, bytes: 9 };
+        let gaps = VecDeque::from([at(30 * NEAR_NS), at(61 * NEAR_NS), at(61 * NEAR_NS + 1)]);
+        let to_client = Flow { bytes: 1, last_ns: Some(60 * NEAR_NS), ..Flow::default() };
+        let plain = Exchange::default();
+        assert!(near(&plain, &gaps).is_empty());
+        let tunnel = Exchange { tunnel: Some(Tunnel { to_client, ..Tunnel::default() }), ..plain };
+        assert_eq!(near(&tunnel, &gaps), [&gaps[0], &gaps[1]]);
+    }
 }

@@ -81,7 +81,7 @@ def make(path, requests, slower, seed):
         took, rest, _ = kinds[(number * 7919) % KINDS]
         due, lag = number * gap, number % 97 * 1_000
         lines.append(
-            f'{{"seq":{number},"session":0,"client":"peer-{number % 5000:016x}","copy":0,"due_ns":{due},"released_ns":{due},"held_by_seq":null,"busy_ns":0,'
+            f'{{"seq":{number},"session":0,"client":"peer-{number % 5000:016x}","copy":0,"due_ns":{due},"released_ns":{due},"held_by_seq":null,"busy_ns":0,"connect_ns":0,'
             f'"dispatched_ns":{due + lag},"written_ns":{due + lag + 9_000},"first_byte_ns":{due + lag + took // 2},"done_ns":{due + lag + took},{rest}'
             f'{number * 0x9E3779B97F4A7C15 & (2**128 - 1):032x}","span_id":"{number:016x}","recorded_trace_id":null}}\n'
         )

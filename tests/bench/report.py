@@ -32,7 +32,7 @@ def lines(requests, endpoints, out):
             status = 500 if number % 997 == 0 else 200
             some.append(
                 f'{{"seq":{number},"session":0,"client":"peer-{number % 5000:016x}","copy":0,"due_ns":{due},"released_ns":{due},'
-                f'"held_by_seq":null,"busy_ns":0,"dispatched_ns":{sent},"written_ns":{sent + 9000},"first_byte_ns":{done - 50000},'
+                f'"held_by_seq":null,"busy_ns":0,"connect_ns":0,"dispatched_ns":{sent},"written_ns":{sent + 9000},"first_byte_ns":{done - 50000},'
                 f'"done_ns":{done},"status":{status},"error":null,"shed":null,"method":"GET","endpoint":"{names[number % endpoints]}",'
                 f'"bytes_in":2048,"bytes_out":420,"trace_id":"{number:032x}","span_id":"{number:016x}","recorded_trace_id":null}}\n'
             )

@@ -47,7 +47,7 @@ def replayed(command):
 
 
 def lag_us(line):
-    return (line["dispatched_ns"] - line["released_ns"] - line["busy_ns"]) / 1e3 if line["dispatched_ns"] else None
+    return (line["dispatched_ns"] - line["released_ns"] - line["connect_ns"]) / 1e3 if line["dispatched_ns"] else None
 
 
 def main():

@@ -57,7 +57,9 @@ pub(crate) fn unwilling() -> SocketAddr {
 fn origin_form(head: &str) -> String {
     let (line, fields) = head.split_once("\r\n").unwrap();
     let (method, rest) = line.split_once(" http://").unwrap_or_else(|| panic!("not in absolute form: {line}"));
-    let path = rest.find('/').map_or(rest, |at| rest.split_at(at).1);
+    let (url, version) = rest.rsplit_once(' ').unwrap();
+    let no_path = if method == "OPTIONS" { "*" } else { "/" };
+    let path = url.find('/').map_or(no_path, |at| url.split_at(at).1);
     let fields = fields.split_inclusive("\r\n").filter(|field| !field.starts_with("Proxy-Authorization:"));
-    format!("{method} {path}\r\n{}", fields.collect::<String>())
+    format!("{method} {path} {version}\r\n{}", fields.collect::<String>())
 }

@@ -32,7 +32,7 @@ COLUMNS = {
     page.REQUEST + page.HEAD: "request's head: template 1 − 1; then this client's latest",
     page.RESPONSE + page.HEAD: "response's head: template 2 − 1; then this client's latest",
     page.RESPONSE + page.FRAMING: "response's framing: `length`",
-    page.RESPONSE + page.BODY: "response's body: body 0 and body 1",
+    page.RESPONSE + page.BODY: "response's body: body 1; then the first that none named, body 0",
     page.VALUES: "value column 0: start lines", page.VALUES + 1: "value column 1: hosts",
     page.VALUES + 2: "value column 2: of bodies"}
 
@@ -123,7 +123,8 @@ class Walk:
     def _values(self, number, length):
         end = self._at + length
         size = self.say(1, f"{COLUMNS[number]}; {self._data[self._at]} bytes of numbers")[0]
-        self.say(size, "0: as before; 1: new; n: new value n − 2")
+        whose = "of a body" if number == page.VALUES + 2 else "of this client"
+        self.say(size, f"0: the latest {whose}; 1: the next new one; n: the new one n − 2, from 0")
         size = self.say(1, f"{self._data[self._at]} bytes of lengths")[0]
         self.say(size, "lengths of the new values")
         self.say(end - self._at, f"{bytes(self._data[self._at:end])!r}")

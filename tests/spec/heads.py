@@ -17,8 +17,11 @@ class ValueColumn:
         self._new = 0
         self._latest = {}
 
-    def value(self, client):
-        number = self._asked.u64()
+    def ask(self):
+        """What stands for the next value."""
+        return self._asked.u64()
+
+    def value(self, number, client):
         if number == 0:
             if client not in self._latest:
                 raise Damaged("a client's latest value is asked where it has none")
@@ -45,6 +48,7 @@ class Heads:
             count += len(self._values[number].values) + page.VALUES_OF_A_COLUMN
             if count > page.VALUES_MAX:
                 raise Damaged(f"value columns hold more than {page.VALUES_MAX} values")
+        self._references = 0
         self._latest = {}
         self._templates, parts = [], 0
         cursor = Cursor(templates)
@@ -96,10 +100,17 @@ class Heads:
                 column = self._values.get(hole - page.HOLE_VALUE)
                 if column is None:
                     raise Damaged(f"value column {hole - page.HOLE_VALUE} is asked and not there")
-                text += column.value(client)
+                text += self._value(column, client)
             if len(text) > bytes_max:
                 raise Damaged(f"a template makes more than {bytes_max} bytes")
         return bytes(text)
+
+    def _value(self, column, client):
+        number = column.ask()
+        self._references += number != 0
+        if self._references > page.REFERENCES_MAX:
+            raise Damaged(f"value columns have more than {page.REFERENCES_MAX} references")
+        return column.value(number, client)
 
     def finish(self):
         for number, column in self._values.items():

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import zstandard
 
@@ -323,6 +324,20 @@ class Damage(Directory):
         changed = record(page.BLOCK, len(content).to_bytes(4, "little") + payload[4:32] + raw_frame(content))
         read = self.read(made.segments[0][:at] + changed + made.segments[0][end:])
         self.assertEqual([made.events[0], vectors.damage(at, len(changed), 1)], read[:2])
+
+    def test_a_block_has_so_many_references_at_most(self):
+        """All value columns together, those of bodies among them; what a client had the latest time does not count."""
+        heads = [b"GET / HTTP/1.1\r\nhost: shop %d\r\n\r\n" % client for client in range(2)]
+        events = [samples.exchange(turn, samples.message(heads[turn % 2], b'{"n":1}'), None, client=turn % 2,
+                                   connection=turn % 2) for turn in range(6)]
+        made = write(events, Options(references=True, body_templates=True))
+        (at, _), (end, _) = made.records[0][1:3]
+        # One of the body that all share, and of each client's first head one for its line and one for its host.
+        for most, lost in ((5, 0), (4, 5), (3, 5), (2, 6), (1, 6), (0, 6)):
+            with unittest.mock.patch.object(page, "REFERENCES_MAX", most):
+                read = self.read(*made.segments)
+            expected = [*made.events[:6 - lost], *([vectors.damage(at, end - at, lost)] if lost else []), *made.events[6:]]
+            self.assertEqual(expected, read, most)
 
     def test_columns_whose_ids_do_not_rise_are_damage(self):
         made = write(samples.plain(), Options(unknown=True))

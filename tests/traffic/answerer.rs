@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use formats::head::value;
 use formats::model::{Exchange, Framing, Protocol};
 
-use super::{HANGS_UP, framed, id_of};
+use super::{HANGS_UP, connection_of, framed, id_of};
 use crate::scripted::{read_head, target};
 
 /// A request as it came.
@@ -27,7 +27,7 @@ struct Answer {
     /// At once, when the request expects it before its body.
     interim: Vec<u8>,
     bytes: Vec<u8>,
-    /// So many requests of the connection came before it ended.
+    /// So many requests to the same host came on the connection before it ended.
     behind: usize,
     closes: bool,
 }
@@ -37,7 +37,7 @@ impl Answer {
         let response = exchange.response.as_ref().unwrap();
         let behind = recorded.iter().filter(|other| {
             let instants = (other.instants.request_start, exchange.instants.request_start);
-            other.connection == exchange.connection
+            connection_of(other) == connection_of(exchange)
                 && instants.0 > instants.1
                 && Some(instants.0) < exchange.instants.response_end
         });

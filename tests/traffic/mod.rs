@@ -7,6 +7,7 @@ pub(crate) mod answerer;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use formats::coding::{codings, encode};
 use formats::head::value;
 use formats::jsonl::to_line;
 use formats::model::{Body, ClientKey, End, Exchange, Framing, Instants, KeySource, Message, Protocol};
@@ -46,6 +47,8 @@ impl Random {
         let is_text = self.percent(50);
         let mut bytes: Vec<u8> =
             (0..length).map(|_| if is_text { b' ' + self.next() as u8 % 90 } else { self.next() as u8 }).collect();
+        // What stands before one behind `://` is taken for a password.
+        bytes.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = b'a');
         // What begins like JSON, is none, and could hold a secret is dropped before it reaches the disk.
         if let Some(first) = bytes.first_mut().filter(|first| matches!(first, b'[' | b'{' | b'"')) {
             *first = b'x';
@@ -71,7 +74,8 @@ impl Drop for Seed {
 }
 
 const MS: u64 = 1_000_000;
-pub(crate) const ORIGIN: &str = "http://recorded.invalid";
+/// Whom requests are for. One without a Host is nobody's, and goes where those for the first one do.
+pub(crate) const HOSTS: [&str; 3] = ["recorded.invalid", "api.recorded.invalid:8080", "img.invalid"];
 /// A response's field: its connection ends with it, unannounced.
 pub(crate) const HANGS_UP: &str = "X-Hangs-Up";
 pub(crate) const SECRET: &str = "s3cret-";
@@ -91,8 +95,10 @@ pub(crate) fn random_session(random: &mut Random) -> Vec<Exchange> {
         for _ in 0..1 + random.below(3) {
             connection += 1 + random.below(5);
             let (count, mut start, mut end) = (1 + random.below(6), random.below(60 * MS), 0);
+            let hosts = 1 + random.index(HOSTS.len());
             for left in (0..count).rev() {
-                let mut exchange = random_exchange(random, exchanges.len(), user, left == 0, start >= end);
+                let host = random.one(&HOSTS[..hosts]);
+                let mut exchange = random_exchange(random, exchanges.len(), user, host, left == 0, start >= end);
                 // The next request comes before this one's answer has ended.
                 let next = (left > 0 && random.percent(35)).then(|| start + MS / 2 + random.below(MS));
                 end = start.max(end) + MS / 5 + random.below(MS);
@@ -117,17 +123,20 @@ pub(crate) fn random_session(random: &mut Random) -> Vec<Exchange> {
 }
 
 /// The last of its connection may end it; a `100 Continue` can only come when no earlier answer is outstanding.
-fn random_exchange(random: &mut Random, id: usize, user: u64, is_last: bool, is_alone: bool) -> Exchange {
+fn random_exchange(random: &mut Random, id: usize, user: u64, host: &str, is_last: bool, is_alone: bool) -> Exchange {
     let method = random.one(&["GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "x-Custom!"]);
     let protocol = if random.percent(15) { Protocol::Http10 } else { Protocol::Http11 };
-    let target = match random.below(20) {
-        0 if method == "OPTIONS" => "*".to_owned(),
-        1 | 2 => format!("{ORIGIN}/absolute?id={id}"),
-        _ => random.one(&TARGETS).to_owned(),
+    let absolute = format!("http://{host}/absolute?id={id}");
+    let (target, named) = match random.below(20) {
+        0 if method == "OPTIONS" => ("*", host),
+        1 => (&*absolute, host),
+        // Whom the target names comes before the Host.
+        2 => (&*absolute, random.one(&HOSTS)),
+        _ => (random.one(&TARGETS), host),
     };
     let mut fields = request_fields(random, id, user);
     if protocol == Protocol::Http11 || random.percent(50) {
-        fields.push(("Host", b"recorded.invalid".to_vec()));
+        fields.push(("Host", named.into()));
     }
     let has_body = if matches!(method, "GET" | "HEAD" | "OPTIONS") { 10 } else { 80 };
     let framing = match random.percent(has_body) {
@@ -175,14 +184,18 @@ fn request_fields(random: &mut Random, id: usize, user: u64) -> Fields {
         fields.push(("User-Agent", agent.into()));
     }
     if random.percent(30) {
-        let url = random.one(&[ORIGIN, "http://recorded.invalid/page?x", "http://elsewhere.example/"]);
-        fields.push((random.one(&["Referer", "Origin"]), url.into()));
+        let host = random.one(&[HOSTS[0], HOSTS[1], HOSTS[2], "elsewhere.example"]);
+        let path = random.one(&["", "/", "/page?x"]);
+        fields.push((random.one(&["Referer", "Origin"]), format!("http://{host}{path}").into()));
     }
     if random.percent(40) {
         fields.push(("Cookie", format!("sid={}; theme=\"{}\"", random.secret(), random.secret()).into()));
     }
     if random.percent(20) {
         fields.push(("Authorization", format!("Bearer {}", random.secret()).into()));
+    }
+    if random.percent(5) {
+        fields.push(("Proxy-Authorization", format!("Basic {}", random.secret()).into()));
     }
     if random.percent(50) {
         let context = format!("00-{:032x}-{:016x}-01", 1 + random.below(5), 1 + random.below(99));
@@ -228,6 +241,15 @@ fn random_content(random: &mut Random, framing: Framing, fields: &mut Fields) ->
         return message;
     }
     let mut bytes = if random.percent(85) { random.content() } else { Vec::new() };
+    if !bytes.is_empty() && random.percent(15) {
+        fields.push(("Content-Type", b"application/json".to_vec()));
+        bytes = format!("{{\"id\" : 7,\"token\":\"{}\", \"list\":[1, 2]}}", random.secret()).into();
+    }
+    if !bytes.is_empty() && random.percent(30) {
+        let field = random.one(&["gzip", "br", "zstd", "deflate", "GZIP, identity", "deflate,br"]);
+        fields.push(("Content-Encoding", field.into()));
+        bytes = encode(&bytes, &codings(field.as_bytes()).unwrap()).unwrap();
+    }
     if framing == Framing::Length {
         let zeros = random.one(&["", "", "00"]);
         fields.push(("Content-Length", format!("{zeros}{}", bytes.len()).into()));
@@ -277,6 +299,19 @@ fn spelled(random: &mut Random, start_line: &str, mut fields: Fields) -> Bytes {
     }
     head.extend_from_slice(b"\r\n");
     head.into()
+}
+
+/// Which of [`HOSTS`] a request is for.
+pub(crate) fn host_of(head: &[u8]) -> usize {
+    let target = head.split(|byte| *byte == b' ').nth(1).unwrap();
+    let absolute = target.strip_prefix(b"http://").and_then(|rest| rest.split(|byte| *byte == b'/').next());
+    let named = absolute.or_else(|| value(head, "host"));
+    HOSTS.iter().position(|host| named == Some(host.as_bytes())).unwrap_or(0)
+}
+
+/// What a connection of a replay is for: a recorded connection, and a host.
+pub(crate) fn connection_of(exchange: &Exchange) -> (u64, usize) {
+    (exchange.connection, host_of(&exchange.request.head))
 }
 
 /// The `X-Test` of a request, which tells it from all others.

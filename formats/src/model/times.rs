@@ -5,11 +5,14 @@
 use super::{Exchange, Flow, Gap, Instants, Message, Piece, Tunnel};
 
 impl Exchange {
-    /// The latest instant of its messages: when it was over, as far as is known. Sessions are written in this order.
+    /// The latest instant of its messages and of its tunnel: when it was over, as far as is known. Sessions are written in this
+    /// order, and who seeks in them by time trusts that it is not before the start of the request.
     #[must_use]
     pub fn last_ns(&self) -> u64 {
-        let at = &self.instants;
-        [at.request_end, at.response_start, at.response_end].into_iter().flatten().fold(at.request_head, u64::max)
+        let Self { request, response, instants, tunnel, .. } = self;
+        let messages = std::iter::once(request).chain(response).flat_map(|message| &message.pieces);
+        let flows = tunnel.iter().flat_map(|tunnel| [&tunnel.to_upstream, &tunnel.to_client]);
+        messages.map(|piece| piece.at_ns).chain(flows.filter_map(Flow::latest_ns)).fold(instants.last_ns(), u64::max)
     }
 
     /// Adds to all its instants, for an origin that lies so much earlier. What would pass the end of time stays there.
@@ -72,6 +75,13 @@ impl Piece {
 }
 
 impl Flow {
+    fn latest_ns(&self) -> Option<u64> {
+        let Self { first_ns, last_ns, pieces, frames, bytes: _, content: _ } = self;
+        let pieces = pieces.iter().map(|piece| piece.at_ns);
+        let frames = frames.iter().map(|frame| frame.at_ns);
+        first_ns.iter().chain(last_ns).copied().chain(pieces).chain(frames).max()
+    }
+
     fn move_by(&mut self, ns: u64) {
         let Self { first_ns, last_ns, pieces, frames, bytes: _, content: _ } = self;
         first_ns.iter_mut().chain(last_ns).for_each(|at| later(at, ns));
@@ -81,6 +91,21 @@ impl Flow {
 }
 
 impl Instants {
+    /// The latest of those that are of the messages; the connection may be as old as it wants.
+    fn last_ns(&self) -> u64 {
+        let Self {
+            request_start,
+            request_head,
+            request_end,
+            connected: _,
+            response_start,
+            response_head,
+            response_end,
+        } = *self;
+        let maybe = [request_end, response_start, response_head, response_end];
+        maybe.into_iter().flatten().fold(request_start.max(request_head), u64::max)
+    }
+
     fn move_by(&mut self, ns: u64) {
         let Self { request_start, request_head, request_end, connected, response_start, response_head, response_end } =
             self;
@@ -97,6 +122,7 @@ fn later(at: &mut u64, ns: u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Frame;
     use super::*;
 
     fn at(ns: u64) -> Exchange {
@@ -126,9 +152,39 @@ mod tests {
         let mut exchange = at(100);
         exchange.move_by(900);
         assert_eq!(exchange, at(1_000));
-        assert_eq!(exchange.last_ns(), 1_006);
+        assert_eq!(exchange.last_ns(), 1_009);
         let mut late = at(0);
         late.move_by(u64::MAX);
         assert_eq!(late.instants.response_end, Some(u64::MAX));
+    }
+
+    #[test]
+    fn an_exchange_was_over_at_its_latest_instant_whichever_that_is() {
+        let check = |change: fn(&mut Exchange, u64)| {
+            let mut exchange = at(100);
+            change(&mut exchange, 5_000);
+            assert_eq!(exchange.last_ns(), 5_000, "{exchange:?}");
+        };
+        const fn piece(at_ns: u64) -> Piece {
+            Piece { at_ns, len: 1 }
+        }
+        fn tunnel(exchange: &mut Exchange) -> &mut Tunnel {
+            exchange.tunnel.get_or_insert_default()
+        }
+        check(|exchange, at| exchange.instants.request_start = at);
+        check(|exchange, at| exchange.instants.request_head = at);
+        check(|exchange, at| exchange.instants.request_end = Some(at));
+        check(|exchange, at| exchange.instants.response_start = Some(at));
+        check(|exchange, at| exchange.instants.response_head = Some(at));
+        check(|exchange, at| exchange.instants.response_end = Some(at));
+        check(|exchange, at| exchange.request.pieces.push(piece(at)));
+        check(|exchange, at| exchange.response.iter_mut().for_each(|one| one.pieces.push(piece(at))));
+        check(|exchange, at| tunnel(exchange).to_upstream.first_ns = Some(at));
+        check(|exchange, at| tunnel(exchange).to_client.last_ns = Some(at));
+        check(|exchange, at| tunnel(exchange).to_client.pieces.push(piece(at)));
+        check(|exchange, at| tunnel(exchange).to_upstream.frames.push(Frame { at_ns: at, kind: 129, len: 1 }));
+        let mut early = at(100);
+        early.instants.connected = Some(5_000);
+        assert_eq!(early.last_ns(), 109, "what the connection is told to have begun is not when the exchange was over");
     }
 }

@@ -4,11 +4,14 @@ mod bodies;
 mod decode;
 mod encode;
 mod heads;
+mod recent;
 mod values;
 
 pub(super) use bodies::{BORROWED_BYTES_MAX, Lent};
 pub(super) use decode::BlockReader;
 pub(super) use encode::{BlockWriter, Content};
+
+use super::BLOCK_BYTES_MAX;
 
 /// Entries of any list of an exchange: chunks, pieces, frames, codings, informational responses.
 pub(super) const LIST_MAX: usize = crate::model::PIECES_MAX;
@@ -16,6 +19,15 @@ pub(super) const LIST_MAX: usize = crate::model::PIECES_MAX;
 pub(super) const TABLE_ENTRIES_MAX: usize = 1 << 22;
 /// Values of the value columns of a block together.
 pub(super) const VALUES_MAX: usize = 1 << 23;
+/// References of a block's value columns together, those to a client's latest value left out: what the others say is remembered
+/// for their clients, in each column.
+pub(super) const REFERENCES_MAX: usize = 1 << 25;
+// A writer's block has fewer. Each counts two of the bytes with which a block is closed. The exchange that closes it has the heads
+// of its informational responses and four more, each of less than so many lines, a target, and four bodies.
+const _: () = assert!(
+    BLOCK_BYTES_MAX / 2 + ((LIST_MAX + 4) * (heads::LINES_MAX - 1) + 1 + 4 * bodies::TEMPLATE_BODY_BYTES_MAX) as u64
+        <= REFERENCES_MAX as u64
+);
 /// Bodies of a block together, as they were and not as they are stored.
 pub(super) const BODIES_BYTES_MAX: usize = 128 << 20;
 /// Longest head or trailer section.

@@ -17,7 +17,8 @@ pub struct Damage {
     pub what: String,
     /// How many exchanges they held, as far as the blocks around them tell.
     pub exchanges: Option<u64>,
-    /// Whether they are a write that was cut off together with the segment: what is [`Event::Unfinished`] counts them.
+    /// Whether they are the write upon which the end of the last segment came. Then they are no loss of their own: the gap in
+    /// [`Event::Unfinished`], which follows, has them among its bytes.
     pub is_tail: bool,
 }
 

@@ -143,7 +143,7 @@ impl SessionWriter {
         let raw_bytes = check_sizes(exchange)?;
         let Some(segment) = &mut self.segment else { return Err(self.failed()) };
         exchange.seq = self.next_seq;
-        let (earliest, latest) = (exchange.instants.request_start, latest(exchange));
+        let (earliest, latest) = (exchange.instants.request_start, exchange.last_ns());
         let entry = &mut self.entry;
         if entry.exchanges == 0 {
             *entry = BlockEntry { first_seq: exchange.seq, from_ns: earliest, to_ns: latest, ..BlockEntry::default() };
@@ -443,13 +443,6 @@ impl Segment {
         self.bytes += bytes.len() as u64;
         Ok(bytes.len() as u64)
     }
-}
-
-fn latest(exchange: &Exchange) -> u64 {
-    let at = &exchange.instants;
-    // Who seeks by time trusts that nothing in a block began later, also where a source knew the start only.
-    let head = at.request_head.max(at.request_start);
-    [at.request_end, at.response_start, at.response_end].into_iter().flatten().fold(head, u64::max)
 }
 
 /// The bytes of heads, trailers and bodies, if no part is larger than it may be.

@@ -56,6 +56,14 @@ pub enum Answer {
     OneRun,
 }
 
+impl Answer {
+    /// Whether something was found.
+    #[must_use]
+    pub const fn is_found(self) -> bool {
+        matches!(self, Self::Slower | Self::Faster)
+    }
+}
+
 /// One quantile of one thing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
@@ -201,7 +209,7 @@ pub(super) fn settle<'a>(rows: impl Iterator<Item = &'a mut Row>, asked: &Asked)
     let chances: Vec<f64> = known.iter().map(|(_, estimate)| estimate.chance_beyond(0.0)).collect();
     let holds = hold(&chances, asked.false_share);
     for ((row, estimate), holds) in known.iter_mut().zip(holds) {
-        if !holds && matches!(row.answer, Answer::Slower | Answer::Faster) {
+        if !holds && row.answer.is_found() {
             row.answer = cannot_tell(estimate, asked);
         }
     }

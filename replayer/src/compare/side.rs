@@ -131,6 +131,10 @@ impl Run {
         let decoder = decoder.map_err(|source| CompareError::Read { path: log.clone(), source })?;
         let mut run = Self::empty(path, result);
         run.requests(&log, BufReader::with_capacity(1 << 16, decoder), endpoints)?;
+        if let Some(why) = run.result.unwritten.get(REQUESTS) {
+            // One of which nothing was written has no cut that shows.
+            run.damaged.get_or_insert_with(|| format!("{} could not be written: {why}", log.display()));
+        }
         Ok(run)
     }
 

@@ -9,7 +9,7 @@ use super::latency::{RunLatencies, Series};
 use super::repeats::Estimate;
 use super::side::Run;
 use super::slope::{POINTS_MIN, rise};
-use crate::result::Second;
+use crate::result::{Second, total};
 use crate::watched::Moment;
 
 /// CPU below which nothing is told apart: a tick of the kernel's in a second.
@@ -67,6 +67,14 @@ pub struct Trend {
     pub errors: Option<Estimate>,
     /// Those lines that are worth drawing.
     pub lines: Vec<Line>,
+}
+
+impl Trend {
+    /// Whether there are enough points for a line.
+    #[must_use]
+    pub const fn has_lines(&self) -> bool {
+        self.points >= POINTS_MIN
+    }
 }
 
 /// One long run, cut into stretches of the same length; `None` if it is too short for that.
@@ -142,8 +150,8 @@ fn by_stretch<'a, T>(rows: &'a [T], t_s: impl Fn(&T) -> u64, run: &Run, stretche
 #[must_use]
 pub fn over_runs(runs: &[Run], asked: &Asked, min_change: f64) -> Trend {
     let share = |run: &Run| {
-        let failed: u64 = run.result.steady.errors.values().sum();
-        failed as f64 / (failed + run.result.steady.completed).max(1) as f64
+        let failed = total(run.result.steady.errors.values());
+        failed as f64 / failed.saturating_add(run.result.steady.completed).max(1) as f64
     };
     let errors: Vec<f64> = runs.iter().map(share).collect();
     trend(&runs.iter().map(|run| &run.latencies).collect::<Vec<_>>(), &errors, asked, min_change)
@@ -169,7 +177,7 @@ fn trend(points: &[&RunLatencies], errors: &[f64], asked: &Asked, min_change: f6
     if errors.iter().any(|share| *share > 0.0) {
         lines.push(Line { of: Measured::Errors, quantile: 0.0, points: errors.to_vec(), rise: rise(errors) });
     }
-    let errors = if errors.len() < POINTS_MIN { None } else { rise(errors).filter(is_beyond) };
+    let errors = rise(errors).filter(is_beyond);
     Trend { points: points.len(), system, endpoints: rows, target: Vec::new(), errors, lines }
 }
 
@@ -179,7 +187,7 @@ fn lines(quantiles: &Quantiles, weights: &[f64], rows: &[Vec<Row>]) -> Vec<Line>
     order.sort_by(|a, b| weights.get(*b).unwrap_or(&0.0).total_cmp(weights.get(*a).unwrap_or(&0.0)));
     let is_found = |endpoint: usize, number: usize| {
         let row = rows.get(endpoint).and_then(|rows| rows.get(number));
-        row.is_some_and(|row| matches!(row.answer, Answer::Slower | Answer::Faster))
+        row.is_some_and(|row| row.answer.is_found())
     };
     let numbers = 0..QUANTILES.len();
     let found = order.iter().flat_map(|endpoint| numbers.clone().map(|number| (*endpoint, number)));
@@ -221,8 +229,8 @@ fn row(quantile: f64, values: Option<Vec<f64>>, asked: &Asked) -> Row {
 fn errors_by_stretch(run: &Run, stretches: usize) -> Vec<f64> {
     let parts = by_stretch(&run.result.timeline, |row| row.t_s, run, stretches);
     let share = |rows: &Vec<&Second>| {
-        let failed: u64 = rows.iter().map(|row| row.errors).sum();
-        let ended: u64 = rows.iter().map(|row| row.errors + row.completed).sum();
+        let failed = total(rows.iter().map(|row| &row.errors));
+        let ended = total(rows.iter().flat_map(|row| [&row.errors, &row.completed]));
         failed as f64 / ended.max(1) as f64
     };
     parts.iter().map(share).collect()

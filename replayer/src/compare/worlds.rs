@@ -193,7 +193,7 @@ fn count(world: &World, shift: f64, repeats: usize, seeds: std::ops::Range<u64>)
         };
         counted.comparisons += 1;
         counted.pairs += pairs;
-        let mut is_false = judged.system.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster));
+        let mut is_false = judged.system.iter().any(|row| row.answer.is_found());
         for (endpoint, rows) in judged.endpoints.iter().enumerate() {
             let truth = if endpoint == CHANGED { shift.ln_1p() } else { 0.0 };
             for (number, row) in rows.iter().enumerate() {
@@ -202,14 +202,14 @@ fn count(world: &World, shift: f64, repeats: usize, seeds: std::ops::Range<u64>)
                     counted.intervals += 1;
                     counted.misses += u32::from(!(low..=high).contains(&truth));
                 }
-                let says = matches!(row.answer, Answer::Slower | Answer::Faster);
+                let says = row.answer.is_found();
                 let wrong = says && (truth == 0.0 || row.answer == Answer::Faster);
                 is_false |= wrong;
                 counted.false_at[number] += u32::from(wrong);
                 counted.found[number] += u32::from(truth > 0.0 && row.answer == Answer::Slower);
             }
         }
-        let system = judged.system.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster));
+        let system = judged.system.iter().any(|row| row.answer.is_found());
         counted.false_at[QUANTILES.len()] += u32::from(system);
         counted.false_comparisons += u32::from(is_false);
     }

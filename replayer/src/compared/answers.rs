@@ -2,6 +2,8 @@
 //!
 //! Endpoints and places stand in them as traffic wrote them; values are shown on one line, and cut.
 
+use std::collections::BTreeSet;
+
 use formats::visible;
 
 use super::words::{self, Said, Thing, count, percent};
@@ -31,17 +33,16 @@ pub fn compared(of: &Answers) -> String {
 /// Whether answers differ by more than noise.
 #[must_use]
 pub fn has_changes(of: &Answers) -> bool {
-    of.findings.iter().any(|finding| matches!(finding.word, Word::Changed | Word::Differs))
+    of.findings.iter().any(|finding| finding.word.is_change())
 }
 
 /// Both statuses of each change of one, with each of its endpoints.
-#[must_use]
-pub fn statuses(of: &Answers) -> Vec<(String, String)> {
-    let mut all = Vec::new();
+pub(super) fn statuses(of: &Answers) -> BTreeSet<(&str, String)> {
+    let mut all = BTreeSet::new();
     for finding in of.findings.iter().filter(|finding| finding.word == Word::Changed) {
         let Kind::Status { before, after } = finding.kind else { continue };
         for at in &finding.at {
-            all.extend([before, after].map(|status| (at.endpoint.clone(), status.to_string())));
+            all.extend([before, after].map(|status| (at.endpoint.as_str(), status.to_string())));
         }
     }
     all

@@ -3,7 +3,7 @@
 use super::questions::{Concern, fails};
 use super::words::{self, Said, Thing, change, count, quantile, rows};
 use super::{Compared, Sides, answers};
-use crate::compare::answers::findings::{Finding, Word};
+use crate::compare::answers::findings::Finding;
 use crate::compare::judge::{Answer, Row};
 use crate::compare::over_time::OverTime;
 
@@ -42,7 +42,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
         Compared::Sides(sides) => (of_sides(sides), is_only_faster(sides), sides.of.judged.system.first(), open(sides)),
         Compared::OverTime(of) => (over_time(of), only_falls(of), of.trend.system.first(), still(of)),
     };
-    let is_decided = median.is_some_and(|row| matches!(row.answer, Answer::Slower | Answer::Faster | Answer::Same));
+    let is_decided = median.is_some_and(|row| row.answer.is_found() || row.answer == Answer::Same);
     let tone = match fails(of, fail_on) {
         true => Tone::Failed,
         false if is_only_better && is_decided => Tone::Passed,
@@ -53,9 +53,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
     }
     found.extend(rest);
     if let Some(first) = found.first_mut() {
-        let mut letters = first.chars();
-        let begin: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
-        *first = begin + letters.as_str();
+        *first = words::capitalized(first);
     }
     Headline { tone, parts: found }
 }
@@ -63,7 +61,7 @@ pub fn headline(of: Compared<'_>, fail_on: &[Concern]) -> Headline {
 fn nothing(of: Compared<'_>) -> String {
     match of {
         Compared::Sides(_) => "nothing changed that can be told from noise".to_owned(),
-        Compared::OverTime(_) => "nothing rises or falls that can be told from noise".to_owned(),
+        Compared::OverTime(of) => words::nothing_rises(of),
     }
 }
 
@@ -77,7 +75,8 @@ fn of_sides(sides: Sides<'_>) -> Vec<String> {
     if let Some(first) = statuses.first() {
         parts.push(format!("{}{}", words::status(of, first), more(statuses.len())));
     }
-    let causes: Vec<&Finding> = sides.answers.iter().flat_map(|answers| &answers.findings).filter(is_cause).collect();
+    let causes: Vec<&Finding> =
+        sides.answers.iter().flat_map(|answers| &answers.findings).filter(|one| one.word.is_change()).collect();
     if let Some(first) = causes.first() {
         parts.push(format!("answers differ: {}{}", answers::finding(first).text, more(causes.len())));
     }
@@ -89,15 +88,11 @@ fn is_only_faster(sides: Sides<'_>) -> bool {
     let mut rows = rows(&sides.of.judged.system, &sides.of.endpoints, &sides.of.judged.endpoints);
     let mut findings = sides.answers.iter().flat_map(|answers| &answers.findings);
     let is_slower = rows.any(|(_, row)| row.answer == Answer::Slower);
-    !is_slower && sides.of.outcomes.is_empty() && !findings.any(|finding| is_cause(&finding))
+    !is_slower && sides.of.outcomes.is_empty() && !findings.any(|finding| finding.word.is_change())
 }
 
 fn only_falls(of: &OverTime) -> bool {
     words::rises(of).iter().all(|said| said.word == "FALLS")
-}
-
-fn is_cause(of: &&Finding) -> bool {
-    matches!(of.word, Word::Changed | Word::Differs)
 }
 
 /// The largest change of this kind, and how many other things changed so.
@@ -142,11 +137,11 @@ fn over_time(of: &OverTime) -> Vec<String> {
     parts
 }
 
-/// Of how many lines nothing can be said.
+/// Of how many lines nothing can be said, where there are any.
 fn still(of: &OverTime) -> Option<String> {
     let medians = of.trend.endpoints.iter().filter_map(|rows| rows.first());
     let open = medians.filter(|row| matches!(row.answer, Answer::CannotTell { .. } | Answer::OneRun)).count();
-    (open > 0).then(|| {
+    (open > 0 && of.trend.has_lines()).then(|| {
         let all = count(of.endpoints.len() as u64);
         format!("of {} of {all} endpoints the line of the median cannot be told yet", count(open as u64))
     })

@@ -7,7 +7,6 @@ use super::{Asked, Compared, Sides, answers};
 use crate::compare::answers::findings::{Finding, Word};
 use crate::compare::judge::{Asked as Judge, Row};
 use crate::compare::over_time::OverTime;
-use crate::compare::repeats::Design;
 use crate::outputs::markdown::{code, fit, prose, prose_up_to};
 
 /// Sentences about times and outcomes, and causes.
@@ -61,7 +60,7 @@ fn of_sides(parts: &mut Vec<String>, sides: Sides<'_>) {
     );
     let Some(found) = sides.answers else { return };
     parts.push(format!("\n**Answers**: {}\n\n", prose(&answers::compared(found))));
-    let causes = found.findings.iter().filter(|one| matches!(one.word, Word::Changed | Word::Differs));
+    let causes = found.findings.iter().filter(|one| one.word.is_change());
     sentences(parts, causes.map(cause), "causes");
     let count_of = |word: Word| found.findings.iter().filter(|one| one.word == word).count();
     let (few, noise) = (count_of(Word::TooFew), count_of(Word::Noise));
@@ -86,7 +85,7 @@ fn cause(of: &Finding) -> String {
 
 fn over_time(parts: &mut Vec<String>, of: &OverTime) {
     sentences(parts, words::rises(of).iter().map(|said| said_in_bold(said.word, &said.text)), "of these lines");
-    let cells = |row: &Row| words::marked(row, of.asked.confidence).unwrap_or_else(|| "too few runs".to_owned());
+    let cells = |row: &Row| words::cell_over_time(row, of.asked.confidence);
     let rows = (of.trend.system.as_slice(), of.endpoints.as_slice(), of.trend.endpoints.as_slice());
     let what = format!("▲ rises {0}, ▼ falls, = the same, ? cannot be told; in brackets its interval", words::span(of));
     table(parts, rows, &of.requests, &cells, &what);
@@ -160,10 +159,7 @@ fn foot(of: Compared<'_>) -> String {
     };
     match of {
         Compared::Sides(Sides { of, .. }) => {
-            let how = match of.asked.design {
-                Design::Paired => "in pairs",
-                Design::Unpaired => "each side by itself",
-            };
+            let how = words::design(of.asked.design);
             let (before, after) = (side("before"), side("after"));
             let judged = judged(&of.asked, of.min_change);
             format!("\n<sub>Runs before: {before}; after: {after}; {how}; {judged}; plan {plan}.</sub>\n")

@@ -98,13 +98,12 @@ fn of_sides<'a>(sides: Sides<'a>, fail_on: &'a [Concern]) -> impl Iterator<Item 
     });
     let mut changes: BTreeMap<usize, Vec<&OutcomeChange>> = BTreeMap::new();
     of.outcomes.iter().for_each(|change| changes.entry(change.endpoint).or_default().push(change));
-    let repeats = of.before.len().min(of.after.len());
     let statuses = of.endpoints.iter().enumerate().map(move |(number, name)| {
         let found: Vec<String> = changes.get(&number).into_iter().flatten().map(|one| words::status(of, one)).collect();
-        let (ended, said) = match (found.is_empty(), repeats) {
+        let (ended, said) = match (found.is_empty(), words::is_one_run(of)) {
             (false, _) => (failed_if(fail_on.contains(&Concern::Status)), found.join("; ")),
-            (true, 0 | 1) => (Ended::Open, "one run a side: run-to-run noise unknown".to_owned()),
-            (true, _) => (Ended::Held, format!("no share changed by {} for sure", words::percent(of.min_change))),
+            (true, true) => (Ended::Open, "one run a side: run-to-run noise unknown".to_owned()),
+            (true, false) => (Ended::Held, format!("no share changed by {} for sure", words::percent(of.min_change))),
         };
         Question { class: "status", name: format!("{name}: statuses and errors are as frequent"), ended, said }
     });
@@ -156,7 +155,11 @@ fn over_time<'a>(of: &'a OverTime, fail_on: &'a [Concern]) -> impl Iterator<Item
             class,
             name,
             ended: ended(row.answer, concern, fail_on),
-            said: format!("{rising}{}", time_said(row, confidence)),
+            said: match row.answer {
+                // Between two runs there is a difference at least; of a line without enough points there is nothing.
+                Answer::OneRun => words::cell_over_time(row, confidence),
+                _ => format!("{rising}{}", time_said(row, confidence)),
+            },
         }
     };
     let times = rows(&of.trend.system, &of.endpoints, &of.trend.endpoints).map(move |(thing, row)| {
@@ -169,6 +172,7 @@ fn over_time<'a>(of: &'a OverTime, fail_on: &'a [Concern]) -> impl Iterator<Item
             (failed_if(fail_on.contains(&Concern::Status)), words::errors_rise(of, errors).to_string())
         }
         Some(errors) => (Ended::Held, words::errors_rise(of, errors).to_string()),
+        None if !of.trend.has_lines() => (Ended::Open, words::TOO_FEW_POINTS.to_owned()),
         None => (Ended::Held, format!("no rise by {} for sure", words::percent(of.min_change))),
     };
     let name = format!("the share of errors does not rise {}", words::span(of));

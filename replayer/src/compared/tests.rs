@@ -1,5 +1,7 @@
 //! What every form must hold, whatever was compared: bounds, harmless text, and one verdict for all.
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use formats::trace::TraceContext;
@@ -129,6 +131,7 @@ fn the_verdict_is_the_worst_that_there_is_to_say() {
     check(&wide, None, &ALL, Tone::Open, said);
 
     let mut one = same();
+    one.before.truncate(1);
     (one.judged.system, one.judged.endpoints) = (rows(Answer::OneRun, 0.1), vec![rows(Answer::OneRun, 0.1)]);
     let said = "No verdict on times, as with one run a side nobody knows how much runs differ.";
     check(&one, None, &ALL, Tone::Open, said);

@@ -3,13 +3,14 @@
 //! Names of endpoints stand in them as traffic wrote them; whoever prints them makes them harmless.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::{Sides, answers};
 use crate::compare::Comparison;
 use crate::compare::judge::{Answer, Row};
 use crate::compare::outcomes::OutcomeChange;
 use crate::compare::over_time::OverTime;
-use crate::compare::repeats::Estimate;
+use crate::compare::repeats::{Design, Estimate};
 pub(crate) use crate::report::text::count;
 use crate::report::text::time;
 
@@ -17,6 +18,9 @@ use crate::report::text::time;
 const NAME_CHARS_MAX: usize = 160;
 /// And of a kind of error.
 const OUTCOME_CHARS_MAX: usize = 60;
+
+/// What is said where no line can be laid.
+pub(crate) const TOO_FEW_POINTS: &str = "too few points";
 
 /// A sentence that begins with a word in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,16 +86,13 @@ pub(super) fn statuses<'a>(sides: &Sides<'a>) -> Vec<&'a OutcomeChange> {
     let told = sides.answers.map(answers::statuses).unwrap_or_default();
     let is_told = |change: &OutcomeChange| {
         let endpoint = of.endpoints.get(change.endpoint).map_or("", String::as_str);
-        told.iter().any(|(at, status)| at == endpoint && *status == change.outcome)
+        told.contains(&(endpoint, change.outcome.clone()))
     };
-    let all = of.outcomes.iter();
-    all.filter(|change| !is_the_other_side(change, &of.outcomes) && !is_told(change)).collect()
-}
-
-/// Whether an outcome only makes room: it is rarer, and what the endpoint's requests came to instead is among the changes.
-fn is_the_other_side(change: &OutcomeChange, all: &[OutcomeChange]) -> bool {
-    let grows = |other: &&OutcomeChange| other.endpoint == change.endpoint && other.estimate.mean > 0.0;
-    change.estimate.mean < 0.0 && all.iter().any(|other| grows(&other))
+    // What is rarer only makes room where it is said what the endpoint's requests came to instead.
+    let grow: HashSet<usize> =
+        of.outcomes.iter().filter(|change| change.estimate.mean > 0.0).map(|change| change.endpoint).collect();
+    let makes_room = |change: &OutcomeChange| change.estimate.mean < 0.0 && grow.contains(&change.endpoint);
+    of.outcomes.iter().filter(|change| !makes_room(change) && !is_told(change)).collect()
 }
 
 /// `SLOWER  GET /cart: p50 +14.1 % [+9.9..+18.4] relative to the rest (81.2 ms, 71.0 ms before)`; `None` where nothing was
@@ -173,6 +174,23 @@ pub const fn rising(answer: Answer) -> Option<&'static str> {
     }
 }
 
+/// What is said where nothing rises or falls.
+#[must_use]
+pub fn nothing_rises(of: &OverTime) -> String {
+    match of.trend.has_lines() {
+        true => "nothing rises or falls that can be told from noise".to_owned(),
+        false => format!("no verdict: {TOO_FEW_POINTS} for a line"),
+    }
+}
+
+/// As at the beginning of a sentence.
+#[must_use]
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    first + letters.as_str()
+}
+
 /// From where to where.
 #[must_use]
 pub fn span(of: &OverTime) -> &'static str {
@@ -200,10 +218,19 @@ pub fn open(of: &Comparison, has_more: bool) -> Vec<String> {
     said
 }
 
+/// Whether repeats are pairs.
+#[must_use]
+pub const fn design(of: Design) -> &'static str {
+    match of {
+        Design::Paired => "in pairs",
+        Design::Unpaired => "each side by itself",
+    }
+}
+
 /// Whether nobody knows how runs differ from one another.
 #[must_use]
 pub fn is_one_run(of: &Comparison) -> bool {
-    of.judged.system.iter().any(|row| row.answer == Answer::OneRun)
+    of.before.len().min(of.after.len()) < 2
 }
 
 /// Of each endpoint of whose median nothing can be said, how many more repeats that would take.
@@ -246,6 +273,12 @@ pub fn cell(row: &Row, confidence: f64) -> String {
     marked(row, confidence).unwrap_or_else(difference)
 }
 
+/// A row's cell in a table over time.
+#[must_use]
+pub fn cell_over_time(row: &Row, confidence: f64) -> String {
+    marked(row, confidence).unwrap_or_else(|| TOO_FEW_POINTS.to_owned())
+}
+
 /// `+14 % [9..20]`
 #[must_use]
 pub fn change(estimate: &Estimate, confidence: f64) -> String {
@@ -278,7 +311,8 @@ pub fn percent(share: f64) -> String {
 /// `+5.1 %`
 #[must_use]
 pub fn signed(change: f64) -> String {
-    let hundredths = (change * 1_000.0).round() / 10.0;
+    // What is rounded up to nothing is a negative nothing, until one is added.
+    let hundredths = (change * 1_000.0).round() / 10.0 + 0.0;
     if hundredths > 0.0 { format!("+{hundredths} %") } else { format!("{hundredths} %") }
 }
 
@@ -297,17 +331,19 @@ pub fn of_log(logarithm: f64) -> String {
     time(logarithm.exp() / 1e3)
 }
 
+/// Whether something was found of an endpoint.
+#[must_use]
+pub fn is_found(rows: &[Vec<Row>], endpoint: usize) -> bool {
+    rows.get(endpoint).is_some_and(|rows| rows.iter().any(|row| row.answer.is_found()))
+}
+
 /// Which endpoints are shown where there is room for `room`: those of which something was found, then those with the most
 /// requests; in the order of their requests.
 #[must_use]
 pub fn shown(rows: &[Vec<Row>], requests: &[u64], room: usize) -> Vec<usize> {
     let of = |number: usize| requests.get(number).copied().unwrap_or(0);
-    let is_found = |number: usize| {
-        let rows = rows.get(number);
-        rows.is_some_and(|rows| rows.iter().any(|row| matches!(row.answer, Answer::Slower | Answer::Faster)))
-    };
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|number| (!is_found(*number), std::cmp::Reverse(of(*number))));
+    order.sort_by_key(|number| (!is_found(rows, *number), std::cmp::Reverse(of(*number))));
     order.truncate(room);
     order.sort_by_key(|number| std::cmp::Reverse(of(*number)));
     order

@@ -15,20 +15,26 @@ use crate::send::remembered_after_each;
 use crate::spool::{Builder, Seen, SpoolOptions};
 use crate::survey::{Selection, Survey};
 
-/// A recorded exchange: start and length in ms, client, connection of that client.
+/// A recorded exchange: start and length in ms, client, connection, which clients share as behind a load balancer.
 type Recorded = (u64, u64, u64, u64);
+
+/// The target of the exchange with this index: on their connections client 0 talks to one host, the others to several.
+fn target_of(client: u64, index: usize) -> u16 {
+    if client == 0 { 0 } else { u16::try_from(index % 3).unwrap() }
+}
 
 fn exchange((start_ms, length_ms, client, connection): Recorded, index: usize) -> Exchange {
     let at = start_ms * 1_000_000 + index as u64;
     let end = at + length_ms * 1_000_000;
     // Every third client is a pool: it shows two User-Agents.
     let agent = if client % 3 == 2 { index % 2 } else { 0 };
-    let head = format!("GET /{index} HTTP/1.1\r\nUser-Agent: {agent}\r\nHost: x\r\n\r\n");
+    let host = target_of(client, index);
+    let head = format!("GET /{index} HTTP/1.1\r\nUser-Agent: {agent}\r\nHost: h{host}\r\n\r\n");
     let ok = Message { head: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(), ..Message::default() };
     Exchange {
         seq: 0,
         client: ClientKey { source: KeySource::Named, id: client },
-        connection: client * 10 + connection,
+        connection,
         protocol: Protocol::Http11,
         request: Message { head: head.into(), ..Message::default() },
         informational: Vec::new(),
@@ -80,7 +86,8 @@ fn fed_without(
     let mut watch = |seen: Seen| planned += u64::from(matches!(seen, Seen::Planned { .. }));
     let spool_options = SpoolOptions { directory: directory.to_owned(), bytes_max: 1 << 30, kept: true, shard };
     let target = Some("http://127.0.0.1:1".parse().unwrap());
-    let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
+    let maps = ["h1=http://127.0.0.1:2", "h2=https://127.0.0.1:3"].map(|map| map.parse().unwrap()).into();
+    let rewriter = Rewriter::new(RewriteOptions { target, maps, ..RewriteOptions::default() }).unwrap();
     let mut prepare = |session, exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
         true => Err(LeftOut::UnsafeMethod.into()),
         false => rewriter.template(session, exchange),
@@ -170,13 +177,15 @@ proptest! {
         let got: BTreeSet<_> = jobs.iter().map(|job| (job.due_ns, index(job), job.facts.copy)).collect();
         prop_assert_eq!(got, expected);
 
-        // Slots: one recorded connection of one life each, in order, and the last request knows that it is the last.
+        prop_assert!(jobs.iter().all(|job| job.target == target_of(recorded[index(job)].2, index(job))));
+        // Slots: one recorded connection of one life to one target each, in order, and the last request knows that it is
+        // the last.
         let mut slots: BTreeMap<u64, Vec<&Job>> = BTreeMap::new();
         jobs.iter().for_each(|job| slots.entry(job.slot).or_default().push(job));
         // What of a copy passed the end of the recording is a life of its own.
-        let connection = |job: &Job| (recorded[index(job)].2, recorded[index(job)].3, job.life);
+        let connection = |job: &Job| (recorded[index(job)].2, recorded[index(job)].3, job.life, job.target);
         let distinct: BTreeSet<_> = slots.values().map(|jobs| connection(jobs[0])).collect();
-        prop_assert_eq!(distinct.len(), slots.len(), "a connection of a life has one slot");
+        prop_assert_eq!(distinct.len(), slots.len(), "a connection of a life has one slot for each target");
         for jobs in slots.values() {
             prop_assert!(jobs.iter().all(|job| connection(job) == connection(jobs[0])));
             if !plan.is_warped(survey.number(0, jobs[0].facts.client).unwrap()) {
@@ -267,9 +276,11 @@ proptest! {
 #[test]
 fn a_warped_connection_without_requests_for_long_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    // One client, three connections: one busy all the time, one at the beginning, one at both ends.
+    // One client, three connections: one busy all the time, one at the beginning, one at both ends; and the connection of
+    // another client, which led to two hosts.
     let busy = (0..120_u64).map(|second| (second * 1_000, 1, 0, 0));
-    let recorded: Vec<_> = busy.chain([(10, 1, 0, 1), (20, 1, 0, 2), (119_500, 1, 0, 2)]).collect();
+    let recorded: Vec<_> =
+        busy.chain([(10, 1, 0, 1), (20, 1, 0, 2), (119_500, 1, 0, 2), (30, 1, 1, 3), (40, 1, 1, 3)]).collect();
     let session = session(&folder.path().join("s"), &recorded, 1 << 20);
     let (jobs, _, _, _, ended) = fed(session, folder.path(), options("1x", Method::Warp, 1), Shard::WHOLE);
     let slots = |connection: u64| {
@@ -277,6 +288,7 @@ fn a_warped_connection_without_requests_for_long_is_over() {
         of.collect::<BTreeSet<_>>()
     };
     assert_eq!([0, 1, 2].map(|connection| slots(connection).len()), [1, 1, 2], "a later request gets a new connection");
+    assert_eq!(slots(3).len(), 2, "a target does not get what another one got");
     let told: BTreeSet<u64> = ended
         .iter()
         .map(|(at, news)| {
@@ -288,7 +300,12 @@ fn a_warped_connection_without_requests_for_long_is_over() {
             slot
         })
         .collect();
-    let mut over = slots(1);
-    over.extend(slots(2).first());
-    assert_eq!(told, over);
+    // Whoever has the last one of a connection knows it without being told.
+    assert_eq!(told, slots(2).into_iter().take(1).collect());
+    let last = |connection: u64| {
+        let of =
+            jobs.iter().filter(|job| recorded[index(job)].3 == connection).map(|job| job.next_in_slot_ns.is_none());
+        of.collect::<Vec<_>>()
+    };
+    assert_eq!((last(1), last(2), last(3)), (vec![true], vec![false, true], vec![true, true]));
 }

@@ -151,8 +151,8 @@ impl Moment {
 }
 
 impl Generator {
-    /// Puts two generators of one run side by side: times, switches and memory add up; of shares, peaks and noise the
-    /// worse one stands for both.
+    /// Puts two generators of one run side by side: times, switches and memory add up (to the largest number at most, since
+    /// a file may say anything); of shares, peaks and noise the worse one stands for both.
     #[must_use]
     pub fn beside(&self, other: &Self) -> Self {
         let worse = |a: Used, b: Used| {
@@ -167,7 +167,7 @@ impl Generator {
                 Some(own) => {
                     own.cpu_s += thread.cpu_s;
                     own.busiest_share = own.busiest_share.max(thread.busiest_share);
-                    own.involuntary_switches += thread.involuntary_switches;
+                    own.involuntary_switches = own.involuntary_switches.saturating_add(thread.involuntary_switches);
                     own.involuntary_per_s = own.involuntary_per_s.max(thread.involuntary_per_s);
                 }
                 None => threads.push(thread.clone()),
@@ -178,7 +178,7 @@ impl Generator {
         unread.extend(other.unread.iter().filter(|one| !self.unread.contains(one)).cloned());
         let (timeline_s, timeline) = sampler::side_by_side(self, other);
         Self {
-            cpus: self.cpus + other.cpus,
+            cpus: self.cpus.saturating_add(other.cpus),
             cpu_user_s: self.cpu_user_s + other.cpu_user_s,
             cpu_system_s: self.cpu_system_s + other.cpu_system_s,
             cpu_busiest: self.cpu_busiest.max(other.cpu_busiest),
@@ -187,17 +187,17 @@ impl Generator {
             steal_share: self.steal_share.max(other.steal_share),
             own_share_of_busy: self.own_share_of_busy.max(other.own_share_of_busy),
             threads,
-            involuntary_switches: self.involuntary_switches + other.involuntary_switches,
-            real_time_threads: self.real_time_threads + other.real_time_threads,
-            gave_way: self.gave_way + other.gave_way,
-            made_room: self.made_room + other.made_room,
+            involuntary_switches: self.involuntary_switches.saturating_add(other.involuntary_switches),
+            real_time_threads: self.real_time_threads.saturating_add(other.real_time_threads),
+            gave_way: self.gave_way.saturating_add(other.gave_way),
+            made_room: self.made_room.saturating_add(other.made_room),
             descriptors: worse(self.descriptors, other.descriptors),
             ports: worse(self.ports, other.ports),
-            rss_bytes: self.rss_bytes + other.rss_bytes,
-            rss_peak_bytes: self.rss_peak_bytes + other.rss_peak_bytes,
+            rss_bytes: self.rss_bytes.saturating_add(other.rss_bytes),
+            rss_peak_bytes: self.rss_peak_bytes.saturating_add(other.rss_peak_bytes),
             throttle: Throttle {
-                periods: self.throttle.periods + other.throttle.periods,
-                throttled: self.throttle.throttled + other.throttle.throttled,
+                periods: self.throttle.periods.saturating_add(other.throttle.periods),
+                throttled: self.throttle.throttled.saturating_add(other.throttle.throttled),
                 throttled_s: self.throttle.throttled_s + other.throttle.throttled_s,
             },
             timer_noise: match (&self.timer_noise, &other.timer_noise) {

@@ -21,10 +21,19 @@ const OTHERS_SHARE_MAX: f64 = 0.25;
 /// What a plan asks of the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Most connections that are needed at once.
-    pub connections_peak: u64,
-    /// Most of them to one address and port.
-    pub same_address_peak: u64,
+    /// Connections without which the run cannot work.
+    pub connections_least: u64,
+    /// Most connections that there may be at once.
+    pub connections_most: u64,
+    /// Pairs of source and target address that they are spread over: each has ports of its own.
+    pub ways: u64,
+}
+
+impl Demand {
+    /// Of so many connections those between one pair of addresses.
+    fn one_way(&self, connections: u64) -> u64 {
+        connections.div_ceil(self.ways.max(1))
+    }
 }
 
 /// How late this machine wakes a thread that waits for an instant, in microseconds.
@@ -77,12 +86,12 @@ impl HealthError {
         match self {
             Self::Descriptors { needed, .. } => {
                 format!(
-                    "raise the hard limit (`ulimit -Hn {needed}`), or send the plan in shards from several machines"
+                    "raise the hard limit (`ulimit -Hn {needed}`), bound connections with --max-connections, or send the plan in shards from several machines"
                 )
             }
             Self::Ports { .. } => {
-                "widen net.ipv4.ip_local_port_range, or send the plan in shards from several machines \
-                                   or to several addresses"
+                "widen net.ipv4.ip_local_port_range, bound connections with --max-connections, or send the plan in \
+                 shards from several machines or to several addresses"
                     .to_owned()
             }
         }
@@ -92,7 +101,7 @@ impl HealthError {
 /// Measures timers for `length_ns`, and looks whether the machine has what the plan demands.
 ///
 /// # Errors
-/// When the run cannot work: descriptors below the demand even at the hard limit, or fewer ports than connections to one
+/// When the run surely cannot work: descriptors below the demand even at the hard limit, or fewer ports than connections to one
 /// address. What cannot be read is not held against the machine.
 pub fn preflight(machine: &Machine, clock: &Clock, length_ns: u64, demand: &Demand) -> Result<Preflight, HealthError> {
     let mut notices = enough(machine, demand)?;
@@ -133,28 +142,35 @@ pub fn preflight(machine: &Machine, clock: &Clock, length_ns: u64, demand: &Dema
 /// Steal from which on it is said.
 const STEAL_SHARE_MAX: f64 = 0.05;
 
+/// What is more than there is is not needed for sure, or the run would have been refused.
+fn needs(most: u64, limit: u64) -> &'static str {
+    if most > limit { "may need up to" } else { "needs about" }
+}
+
 fn enough(machine: &Machine, demand: &Demand) -> Result<Vec<String>, HealthError> {
     let mut notices = Vec::new();
     let tight = |part: u64, of: u64| u128::from(part) * 100 > u128::from(of) * u128::from(TIGHT_PERCENT);
     if let Some((_, limit)) = machine.descriptor_limits() {
-        let needed = demand.connections_peak.saturating_add(DESCRIPTORS_MARGIN);
+        let needed = demand.connections_least.saturating_add(DESCRIPTORS_MARGIN);
         if needed > limit {
             return Err(HealthError::Descriptors { needed, limit });
         }
-        if tight(needed, limit) {
-            notices
-                .push(format!("the plan needs about {needed} of the {limit} descriptors that this process may have"));
+        let most = demand.connections_most.saturating_add(DESCRIPTORS_MARGIN);
+        if tight(most, limit) {
+            let needs = needs(most, limit);
+            notices.push(format!("the plan {needs} {most} of the {limit} descriptors that this process may have"));
         }
     }
     if let Some(limit) = machine.ports() {
-        let needed = demand.same_address_peak;
+        let needed = demand.one_way(demand.connections_least);
         if needed > limit {
             return Err(HealthError::Ports { needed, limit });
         }
-        let used = machine.sockets().unwrap_or(0);
-        if tight(needed.saturating_add(used), limit) {
+        let (most, used) = (demand.one_way(demand.connections_most), machine.sockets().unwrap_or(0));
+        if tight(most.saturating_add(used), limit) {
             notices.push(format!(
-                "the plan needs about {needed} of the {limit} ports of this machine, on which {used} sockets are open already"
+                "the plan {} {most} of the {limit} ports of this machine, on which {used} sockets are open already",
+                needs(most, limit)
             ));
         }
     }

@@ -12,7 +12,9 @@ use super::heat::Heat;
 use super::samples::Samples;
 use super::timeline::Timeline;
 use crate::result::drawn::Curves;
-use crate::result::{Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady};
+use crate::result::{
+    Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady, add_to, total,
+};
 use crate::verdict::LagLimit;
 
 /// Classes of a status, by its first digit; the first is for what ended without a status.
@@ -47,12 +49,14 @@ impl Answered {
 /// How long a request waited before it was handed to its socket, by whose doing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Waited {
-    /// dispatched − released: the generator's
+    /// released to dispatched, without the wait for a connection to be made: the generator's
     pub lag: Distribution,
     /// released − due of what was held for an answer: the loop model's
     pub held: Distribution,
-    /// for its connection: the target's
+    /// for its connection, which was in use: the target's
     pub busy: Distribution,
+    /// for a connection to be made: the target's
+    pub connect: Distribution,
 }
 
 /// What is counted of one endpoint.
@@ -104,20 +108,19 @@ impl Tally {
 
     /// From now on sums share its memory, as long as neither counts on.
     pub(super) fn share(&mut self) {
-        let Waited { lag, held, busy } = &mut self.waited;
-        [lag, held, busy].into_iter().for_each(Distribution::share);
+        let Waited { lag, held, busy, connect } = &mut self.waited;
+        [lag, held, busy, connect].into_iter().for_each(Distribution::share);
         let endpoints = self.endpoints.iter_mut().map(|row| &mut row.times);
         std::iter::once(&mut self.times).chain(&mut self.classes).chain(endpoints).for_each(Answered::share);
     }
 
     /// Adds what was counted elsewhere, endpoint by endpoint.
     pub fn add(&mut self, other: &Self) {
-        self.settled += other.settled;
-        self.dispatched += other.dispatched;
-        self.sent += other.sent;
-        self.completed += other.completed;
-        self.bytes.sent += other.bytes.sent;
-        self.bytes.received += other.bytes.received;
+        add_to(&mut self.settled, other.settled);
+        add_to(&mut self.dispatched, other.dispatched);
+        add_to(&mut self.sent, other.sent);
+        add_to(&mut self.completed, other.completed);
+        self.bytes.add(&other.bytes);
         add_counts(&mut self.errors, &other.errors);
         add_counts(&mut self.shed, &other.shed);
         add_counts(&mut self.status, &other.status);
@@ -125,13 +128,14 @@ impl Tally {
         self.waited.lag.add(&other.waited.lag);
         self.waited.held.add(&other.waited.held);
         self.waited.busy.add(&other.waited.busy);
+        self.waited.connect.add(&other.waited.connect);
         self.classes.iter_mut().zip(&other.classes).for_each(|(own, other)| own.add(other));
         if self.endpoints.len() < other.endpoints.len() {
             self.endpoints.resize_with(other.endpoints.len(), EndpointCount::default);
         }
         for (own, other) in self.endpoints.iter_mut().zip(&other.endpoints) {
-            own.completed += other.completed;
-            own.errors += other.errors;
+            add_to(&mut own.completed, other.completed);
+            add_to(&mut own.errors, other.errors);
             add_counts(&mut own.status, &other.status);
             own.times.add(&other.times);
         }
@@ -147,7 +151,7 @@ impl Tally {
 
 pub(crate) fn add_counts<K: Ord + Clone>(own: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
     for (key, count) in other {
-        *own.entry(key.clone()).or_default() += count;
+        add_to(own.entry(key.clone()).or_default(), *count);
     }
 }
 
@@ -210,7 +214,7 @@ impl Counted {
     /// Writes everything that was counted into a result; `names` are those of the endpoints.
     pub fn fill(&self, names: &[String], result: &mut RunResult) {
         let whole = &self.whole;
-        result.planned = self.planned.iter().map(|row| row.planned).sum();
+        result.planned = total(self.planned.iter().map(|row| &row.planned));
         (result.settled, result.dispatched) = (whole.settled, whole.dispatched);
         (result.sent, result.completed, result.bytes) = (whole.sent, whole.completed, whole.bytes);
         (result.shed, result.errors, result.status) = (named(&whole.shed), named(&whole.errors), named(&whole.status));
@@ -224,6 +228,7 @@ impl Counted {
         result.lag_us = whole.waited.lag.quantiles();
         result.held_us = whole.waited.held.quantiles();
         result.busy_us = whole.waited.busy.quantiles();
+        result.connect_us = whole.waited.connect.quantiles();
         result.response_us = whole.times.response.quantiles();
         result.service_us = whole.times.service.quantiles();
         result.first_byte_us = whole.times.first_byte.quantiles();
@@ -269,6 +274,7 @@ impl Counted {
             lag_us: of.waited.lag.quantiles(),
             held_us: of.waited.held.quantiles(),
             busy_us: of.waited.busy.quantiles(),
+            connect_us: of.waited.connect.quantiles(),
             response_us: of.times.response.quantiles(),
             service_us: of.times.service.quantiles(),
             first_byte_us: of.times.first_byte.quantiles(),
@@ -303,7 +309,7 @@ impl Counted {
         let counts = self.whole.endpoints.iter().zip(&self.steady.endpoints);
         let mut rows: Vec<Endpoint> = (0..)
             .zip(self.planned.iter().zip(names).zip(counts))
-            .filter(|(_, ((planned, _), (whole, _)))| planned.planned > 0 || whole.completed + whole.errors > 0)
+            .filter(|(_, ((planned, _), (whole, _)))| planned.planned > 0 || whole.completed > 0 || whole.errors > 0)
             .map(|(index, ((planned, name), (whole, steady)))| Endpoint {
                 index,
                 endpoint: name.clone(),
@@ -334,8 +340,8 @@ impl Counted {
     pub fn histograms(&self, mut each: impl FnMut(&str, &Distribution) -> std::io::Result<()>) -> std::io::Result<()> {
         let mut every = |tag: &str, one: &Distribution| if one.count() > 0 { each(tag, one) } else { Ok(()) };
         for (window, tally) in [("whole", &self.whole), ("steady", &self.steady)] {
-            for (name, one) in [("lag", &tally.waited.lag), ("held", &tally.waited.held), ("busy", &tally.waited.busy)]
-            {
+            let Waited { lag, held, busy, connect } = &tally.waited;
+            for (name, one) in [("lag", lag), ("held", held), ("busy", busy), ("connect", connect)] {
                 every(&format!("{window}/{name}"), one)?;
             }
             let mut answered = |times: &Answered, suffix: &str| -> std::io::Result<()> {
@@ -375,6 +381,7 @@ impl Counted {
             (None, "lag") => return Some(&mut tally.waited.lag),
             (None, "held") => return Some(&mut tally.waited.held),
             (None, "busy") => return Some(&mut tally.waited.busy),
+            (None, "connect") => return Some(&mut tally.waited.connect),
             (None, _) => &mut tally.times,
             (Some("class"), _) => {
                 let place = CLASSES.iter().position(|class| Some(*class) == which)?;

@@ -40,12 +40,12 @@ impl Counts {
     }
 
     /// Counts `times` more in a bucket, which ends at 2³² − 1.
-    pub(super) fn add(&mut self, bucket: usize, times: u32) {
+    pub(super) fn add(&mut self, bucket: usize, times: u64) {
         if times == 0 {
             return;
         }
-        self.total = self.total.saturating_add(u64::from(times));
-        self.count(bucket, times);
+        self.total = self.total.saturating_add(times);
+        self.count(bucket, u32::try_from(times).unwrap_or(u32::MAX));
     }
 
     /// Counts everything that the other one counted.

@@ -39,7 +39,7 @@ impl Distribution {
 
     /// Counts a value that came several times.
     pub fn record_n(&mut self, nanos: u64, times: u32) {
-        self.0.add(bucket(nanos.clamp(1, VALUE_NS_MAX)), times);
+        self.0.add(place(nanos), times.into());
     }
 
     /// Counts everything that the other one counted.
@@ -153,12 +153,7 @@ impl Distribution {
     pub fn of<T: Counter>(histogram: &Histogram<T>) -> Self {
         let mut all = Self::new();
         for step in histogram.iter_recorded() {
-            let mut left = step.count_at_value().as_u64();
-            while left > 0 {
-                let now = u32::try_from(left).unwrap_or(u32::MAX);
-                all.record_n(step.value_iterated_to(), now);
-                left -= u64::from(now);
-            }
+            all.0.add(place(step.value_iterated_to()), step.count_at_value().as_u64());
         }
         all
     }
@@ -181,6 +176,11 @@ impl<'de> Deserialize<'de> for Distribution {
             HistogramReader::new().deserialize(&mut &bytes[..]).map_err(D::Error::custom)?;
         Ok(Self::of(&histogram))
     }
+}
+
+/// The bucket that a value counts into, however long it is.
+fn place(nanos: u64) -> usize {
+    bucket(nanos.clamp(1, VALUE_NS_MAX))
 }
 
 /// The bucket of a value: half of [`EXACT`] for each doubling, and the value within it by that many steps.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
+use crate::result::add_to;
 
 /// Width of the finest bucket between which moves are counted.
 const BUCKET_NS: u64 = 10_000_000;
@@ -44,11 +45,12 @@ pub struct Moved {
 impl Moved {
     /// Adds a whole second, given by its buckets of 10 ms.
     pub fn add(&mut self, buckets: &[i64]) {
-        let sums =
-            |width: usize| buckets.chunks(width).map(|some| some.iter().sum::<i64>().unsigned_abs()).sum::<u64>();
-        self.by_10ms += sums(1);
-        self.by_100ms += sums(10);
-        self.by_1s += sums(BUCKETS_PER_S);
+        // Files may count anything: sums stay at the largest number.
+        let sum = |some: &[i64]| some.iter().fold(0_i64, |sum, more| sum.saturating_add(*more)).unsigned_abs();
+        let sums = |width: usize| buckets.chunks(width).map(sum).fold(0_u64, u64::saturating_add);
+        add_to(&mut self.by_10ms, sums(1));
+        add_to(&mut self.by_100ms, sums(10));
+        add_to(&mut self.by_1s, sums(BUCKETS_PER_S));
     }
 
     /// Adds a whole second, given by its moves.
@@ -56,7 +58,7 @@ impl Moved {
         let mut buckets = [0; BUCKETS_PER_S];
         for (bucket, more) in moves {
             if let Some(bucket) = buckets.get_mut(usize::from(*bucket)) {
-                *bucket += more;
+                *bucket = more.saturating_add(*bucket);
             }
         }
         self.add(&buckets);

@@ -3,11 +3,12 @@
 //! The library's own writer borrows what it writes to, and its reader wants the whole file in memory; the format is
 //! theirs, and tests read what is written here with the library.
 
-use std::io::{self, BufRead, Cursor, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
@@ -15,6 +16,11 @@ use super::distribution::Distribution;
 
 /// Longest line that is read: a histogram of three digits over an hour, incompressible, is far below.
 const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Largest histogram that is read, inflated: of one of three digits over an hour, each bucket has up to nine bytes.
+const HISTOGRAM_BYTES_MAX: u64 = 512 << 10;
+/// What stands before its buckets, and where in it their length does.
+const HEADER_BYTES: usize = 40;
+const LENGTH_AT: usize = 4;
 
 /// Writes an interval log. Values are nanoseconds; the readable maxima in it are milliseconds.
 pub struct LogWriter<W> {
@@ -96,9 +102,20 @@ impl<R: BufRead> LogReader<R> {
         let mut fields = line.trim_end().splitn(5, ',');
         let tag = fields.next()?.strip_prefix("Tag=")?.to_owned();
         let start_s = fields.next()?.split('.').next()?.parse().ok()?;
-        let bytes = STANDARD.decode(fields.nth(2)?).ok()?;
-        let histogram: Histogram<u64> = self.deserializer.deserialize(&mut Cursor::new(bytes)).ok()?;
+        let histogram = self.histogram(&STANDARD.decode(fields.nth(2)?).ok()?)?;
         Some(LogLine { tag, start_s, distribution: Distribution::of(&histogram) })
+    }
+
+    /// Inflated here, since the library believes a histogram that says how long it is, and makes as much room.
+    fn histogram(&mut self, bytes: &[u8]) -> Option<Histogram<u64>> {
+        let (_cookie_and_length, deflated) = bytes.split_first_chunk::<8>()?;
+        let mut whole = Vec::new();
+        ZlibDecoder::new(deflated).take(HISTOGRAM_BYTES_MAX).read_to_end(&mut whole).ok()?;
+        let told = u32::from_be_bytes(*whole.get(LENGTH_AT..)?.first_chunk()?);
+        if usize::try_from(told).ok()? > whole.len().checked_sub(HEADER_BYTES)? {
+            return None;
+        }
+        self.deserializer.deserialize(&mut whole.as_slice()).ok()
     }
 }
 

@@ -15,7 +15,7 @@ mod retime;
 mod samples;
 mod so_far;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub use timeline::{ROWS_MAX, Timeline};
 use executed::{Gaps, MoveCount};
 
 use crate::job::{Job, Progress};
-use crate::result::LastInstants;
+use crate::result::{Bytes, LastInstants, add_to};
 use crate::verdict::LagLimit;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -78,6 +78,13 @@ impl LoopModel {
         }
     }
 
+    /// A request's response time; what failed has its full age.
+    #[must_use]
+    pub fn response_ns(self, due_ns: u64, end: &Progress) -> u64 {
+        let from_ns = if self == Self::Open { due_ns } else { end.released_ns };
+        end.done_ns.saturating_sub(from_ns)
+    }
+
     /// What a word stands for; one that is none stands for open.
     #[must_use]
     pub fn of(name: &str) -> Self {
@@ -107,7 +114,7 @@ pub struct Times {
     pub response: Distribution,
     /// Of what ended in it: done − dispatched
     pub service: Distribution,
-    /// Of what was dispatched in it: dispatched − released
+    /// Of what was dispatched in it: [`Progress::lag_ns`]
     pub lag: Distribution,
 }
 
@@ -177,14 +184,14 @@ impl Measure {
 
     /// Notes how many requests are due in a second; may be called at any time, also bit by bit.
     pub fn planned_second(&mut self, second: u64, requests: u64) {
-        self.timeline.row(second).planned += requests;
+        add_to(&mut self.timeline.row(second).planned, requests);
     }
 
     /// Notes how many requests the plan holds of an endpoint, and their response times in the recording; also bit by
     /// bit. An endpoint beyond those announced is not counted.
     pub fn planned_endpoint(&mut self, endpoint: u32, requests: u64, recorded: &Distribution) {
         if let Some(row) = self.planned.get_mut(endpoint as usize) {
-            row.planned += requests;
+            add_to(&mut row.planned, requests);
             row.recorded.add(recorded);
         }
     }
@@ -206,8 +213,7 @@ impl Measure {
             *tally.shed.entry(reason.name().into()).or_default() += 1;
             return;
         }
-        let from_ns = if self.options.loop_model == LoopModel::Open { due_ns } else { end.released_ns };
-        let response = end.done_ns.saturating_sub(from_ns);
+        let response = self.options.loop_model.response_ns(due_ns, end);
         let service = end.dispatched_ns.map(|dispatched| end.done_ns.saturating_sub(dispatched));
         tally.take(job, response, service);
         self.samples.take(job, response, service);
@@ -221,8 +227,8 @@ impl Measure {
         if let Some(service) = service {
             open.service.record(service);
         }
-        if let Some(dispatched) = end.dispatched_ns {
-            self.take_dispatch(due_ns, end, dispatched);
+        if let Some((dispatched, lag)) = end.dispatched_ns.zip(end.lag_ns()) {
+            self.take_dispatch(due_ns, dispatched, lag);
         }
         let was_2xx = job.facts.status.is_some_and(|status| (200..300).contains(&status));
         if was_2xx && end.status.is_some() {
@@ -231,8 +237,7 @@ impl Measure {
         }
     }
 
-    fn take_dispatch(&mut self, due_ns: u64, end: &Progress, dispatched: u64) {
-        let lag = dispatched.saturating_sub(end.released_ns);
+    fn take_dispatch(&mut self, due_ns: u64, dispatched: u64, lag: u64) {
         let limits = self.options.limits;
         self.late.by_1ms += u64::from(lag > 1_000_000);
         self.late.by_10ms += u64::from(lag > 10_000_000);
@@ -253,7 +258,8 @@ impl Measure {
 
     /// What can no longer change at `now_ns`; everything at the end ([`u64::MAX`]).
     pub fn close(&mut self, now_ns: u64) -> Closed {
-        let open_ns = if now_ns == u64::MAX { 0 } else { self.options.timeout_ns + OPEN_SECONDS_MARGIN * SECOND_NS };
+        let longest_ns = self.options.timeout_ns.saturating_add(OPEN_SECONDS_MARGIN * SECOND_NS);
+        let open_ns = if now_ns == u64::MAX { 0 } else { longest_ns };
         let limit_ns = now_ns.saturating_sub(open_ns);
         self.gaps.close(limit_ns);
         if now_ns == u64::MAX {
@@ -309,8 +315,7 @@ impl Tally {
     /// Counts what was not shed.
     fn take(&mut self, job: &Job, response: u64, service: Option<u64>) {
         let end = &job.progress;
-        self.bytes.sent += end.bytes_out;
-        self.bytes.received += end.bytes_in;
+        self.bytes.add(&Bytes { sent: end.bytes_out, received: end.bytes_in });
         self.sent += u64::from(end.bytes_out > 0);
         let first_byte = end.first_byte_ns.zip(end.dispatched_ns).map(|(first, from)| first.saturating_sub(from));
         self.times.take(response, service, first_byte);
@@ -325,15 +330,18 @@ impl Tally {
         if let Some(times) = self.classes.get_mut(if class < CLASSES.len() { class } else { 0 }) {
             times.take(response, service, first_byte);
         }
-        if let Some(dispatched) = end.dispatched_ns {
+        if let Some(lag) = end.lag_ns() {
             self.dispatched += 1;
-            self.waited.lag.record(dispatched.saturating_sub(end.released_ns));
+            self.waited.lag.record(lag);
         }
         if end.held_by_seq.is_some() {
             self.waited.held.record(end.released_ns.saturating_sub(job.due_ns));
         }
         if end.busy_ns > 0 {
             self.waited.busy.record(end.busy_ns);
+        }
+        if end.connect_ns > 0 {
+            self.waited.connect.record(end.connect_ns);
         }
         if let Some(row) = self.endpoints.get_mut(job.facts.endpoint as usize) {
             row.completed += u64::from(end.error.is_none());

@@ -9,7 +9,7 @@ use super::counted::Word;
 use crate::contexts::hex;
 use crate::job::Job;
 use crate::result::samples::ErrorSamples;
-use crate::result::{RunResult, samples};
+use crate::result::{RunResult, add_to, samples};
 
 /// The slowest requests that are kept.
 const SLOWEST_MAX: usize = 50;
@@ -142,7 +142,7 @@ impl Samples {
         pairs.for_each(|(own, other)| own.add(SLOWEST_OF_ENDPOINT_MAX, other));
         for (kind, more) in &other.failures {
             let own = self.failures.entry(kind.clone()).or_default();
-            own.count += more.count;
+            add_to(&mut own.count, more.count);
             own.first_ns = own.first_ns.min(more.first_ns);
             own.last_ns = own.last_ns.max(more.last_ns);
             own.some.add(FAILURES_OF_KIND_MAX, &more.some);

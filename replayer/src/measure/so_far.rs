@@ -48,8 +48,7 @@ impl Totals {
         add_counts(&mut self.errors, &tally.errors);
         add_counts(&mut self.shed, &tally.shed);
         add_counts(&mut self.status, &tally.status);
-        self.bytes.sent += tally.bytes.sent;
-        self.bytes.received += tally.bytes.received;
+        self.bytes.add(&tally.bytes);
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use proptest::prelude::*;
 
 use super::executed::{Gaps, MoveCount};
@@ -51,6 +54,17 @@ fn ended(mut measure: Measure) -> RunResult {
     result
 }
 
+/// An interval log with a line of its first second for each of these tags, which counts as much as a file can say.
+pub(crate) fn log_of_largest_counts<const N: usize>(tags: [&str; N]) -> String {
+    let mut histogram = Histogram::<u64>::new(3).unwrap();
+    // In a file a count has a sign: three of them are more than fits into one in memory.
+    [1_000, 2_000, 3_000].into_iter().for_each(|value| histogram.record_n(value, i64::MAX.unsigned_abs()).unwrap());
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(&histogram, &mut bytes).unwrap();
+    let text = STANDARD.encode(bytes);
+    tags.iter().map(|tag| format!("Tag={tag},0.000,1.000,0.003,{text}\n")).collect()
+}
+
 fn counted(options: MeasureOptions, jobs: &[Job]) -> RunResult {
     let mut measure = Measure::new(options);
     jobs.iter().for_each(|job| measure.take(job));
@@ -88,6 +102,25 @@ fn held_and_busy_are_no_lag() {
         let job = with(outcome(100, Some(301), 400), |one| one.released_ns = 300 * MS);
         close_to(counted(MeasureOptions { loop_model, ..OPTIONS }, &[job]).response_us.max, 100_000.0);
     }
+}
+
+#[test]
+fn waiting_for_a_connection_to_be_made_is_no_lag_and_is_part_of_the_response_time() {
+    let slow = |lag_ms: u64| with(outcome(100, Some(2_100 + lag_ms), 2_200), |one| one.connect_ns = 2_000 * MS);
+    let refused = with(outcome(100, None, 500), |one| {
+        (one.status, one.error, one.connect_ns, one.bytes_out) = (None, Some(ErrorKind::Refused), 400 * MS, 0);
+    });
+    let result = counted(OPTIONS, &[slow(0), refused]);
+    assert_eq!((result.lag_us.count, result.connect_us.count), (1, 2));
+    assert!(result.lag_us.max <= 0.001, "the smallest time that is counted: {:?}", result.lag_us);
+    close_to(result.connect_us.max, 2_000_000.0);
+    close_to(result.response_us.max, 2_100_000.0);
+    close_to(result.steady.connect_us.max, 2_000_000.0);
+    assert_eq!((result.fidelity.late_1ms, result.verdict.late_strained, result.verdict.late_invalid), (0, 0, 0));
+    // What the generator took besides is its own.
+    let late = counted(OPTIONS, &[slow(50)]);
+    close_to(late.lag_us.max, 50_000.0);
+    assert_eq!((late.verdict.late_strained, late.verdict.late_invalid), (1, 0));
 }
 
 #[test]

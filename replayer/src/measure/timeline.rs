@@ -101,10 +101,10 @@ impl Timeline {
 fn merged(a: &Second, b: &Second) -> Second {
     Second {
         t_s: a.t_s,
-        planned: a.planned + b.planned,
-        sent: a.sent + b.sent,
-        completed: a.completed + b.completed,
-        errors: a.errors + b.errors,
+        planned: a.planned.saturating_add(b.planned),
+        sent: a.sent.saturating_add(b.sent),
+        completed: a.completed.saturating_add(b.completed),
+        errors: a.errors.saturating_add(b.errors),
         response_us: a.response_us.largest(&b.response_us),
         lag_us: a.lag_us.largest(&b.lag_us),
     }

@@ -52,6 +52,16 @@ pub enum MergeError {
         /// What can be read.
         known: u32,
     },
+    /// Of more shards than a plan can have.
+    #[error("{} is of {of} shards, and a plan has at most {limit}", path.display())]
+    TooManyShards {
+        /// Which directory.
+        path: PathBuf,
+        /// How many there are to be.
+        of: u32,
+        /// How many there can be.
+        limit: u32,
+    },
     /// A run of a whole plan.
     #[error("{} is no shard: it sent its whole plan", path.display())]
     NotShard {
@@ -92,6 +102,14 @@ pub enum MergeError {
         /// Where.
         path: PathBuf,
     },
+    /// A run that says itself that a file of it is not whole.
+    #[error("{} is not whole: the run could not write it ({why})", path.display())]
+    Unwritten {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// No directory.
     #[error("there is nothing to merge")]
     Nothing,
@@ -116,12 +134,14 @@ impl MergeError {
             Self::TooLarge { .. } | Self::TooManyEndpoints { .. } => {
                 "a run names about 500 endpoints, and its run.json has some megabytes: this was not written by one"
             }
+            Self::TooManyShards { .. } => "no run has so many: its run.json was not written by one",
             Self::Schema { .. } => "use the version of reenact that wrote it",
             Self::NotShard { .. } => "runs that are no shards of one plan are compared, not merged",
             Self::DifferentPlans { .. } => "shards of one plan have the same plan_hash in their run.json",
             Self::Twice { .. } => "leave one of the two out",
             Self::Missing { .. } => "add them, or merge what there is with --partial",
             Self::Differs { .. } => "all shards must run with the same options and the same version",
+            Self::Unwritten { .. } => "its own run.json and report.html have what it counted; send that shard again",
             Self::Nothing => return None,
         })
     }

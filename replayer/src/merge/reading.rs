@@ -10,7 +10,8 @@ use super::MergeError;
 use crate::result::{RunResult, SCHEMA};
 use crate::run_directory::RESULT;
 
-/// Largest `run.json` that is read. That of a run of eight hours with all of its 501 endpoints has about 10 MB.
+/// Largest `run.json` that is read. That of a run of eight hours with as many endpoints as a plan names has
+/// about 10 MB.
 pub const RESULT_BYTES_MAX: u64 = 128 << 20;
 /// What is read at once.
 const BUFFER_BYTES: usize = 64 << 10;

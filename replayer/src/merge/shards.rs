@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::{MergeError, read, read_histograms};
 use crate::measure::{Counted, EndpointCount, Heat, Late, Moved, PlannedEndpoint, Samples, Tally, Timeline, Word};
+use crate::plan::SHARDS_MAX;
 use crate::result::{Endpoint, RunResult, ShardOf, Steady};
+use crate::run_directory::{HISTOGRAMS, LATENCY, MOVES};
 
-/// Endpoints that are read at most: a planner makes 501.
+/// Endpoints that are read at most: a planner makes [`crate::endpoints::ROWS_MAX`].
 pub(super) const ENDPOINTS_MAX: u32 = 100_000;
 
 /// A shard.
@@ -21,6 +23,11 @@ impl Shard {
     pub(super) fn open(directory: &Path) -> Result<Self, MergeError> {
         let result = read(directory)?;
         let of = result.shard.ok_or_else(|| MergeError::NotShard { path: directory.to_owned() })?;
+        [LATENCY, MOVES].into_iter().try_for_each(|file| is_whole(&result, directory, file))?;
+        // Those that are missing are named, each of them.
+        if of.of > SHARDS_MAX {
+            return Err(MergeError::TooManyShards { path: directory.to_owned(), of: of.of, limit: SHARDS_MAX });
+        }
         Ok(Self { directory: directory.to_owned(), of, result })
     }
 
@@ -62,8 +69,17 @@ pub(super) fn counted(result: &RunResult, path: &Path, endpoints: usize) -> Resu
         moved: Moved::default(),
         gap: (None, nanos(result.fidelity.gap_resolution_us), result.fidelity.gap_left_out),
     };
+    is_whole(result, path, HISTOGRAMS)?;
     read_histograms(path, &mut counted)?;
     Ok(counted)
+}
+
+/// A file that breaks off at a line reads as a whole one: what the run says of it counts.
+fn is_whole(result: &RunResult, directory: &Path, file: &str) -> Result<(), MergeError> {
+    match result.unwritten.get(file) {
+        Some(why) => Err(MergeError::Unwritten { path: directory.join(file), why: why.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Whether the shards fit together, and which are missing. They are in the order of their numbers.

@@ -8,8 +8,10 @@ use super::*;
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Progress, Shed};
 use crate::measure::{Distribution, LoopModel, Measure, MeasureOptions, Window};
+use crate::plan::SHARDS_MAX;
 use crate::result::SCHEMA;
 use crate::run_directory::{MeasureLog, RESULT, RunDirectory};
+use crate::thresholds;
 use crate::verdict::LagLimit;
 
 const MS: u64 = 1_000_000;
@@ -52,7 +54,7 @@ impl Request {
             1 => Progress { error: Some(ErrorKind::Refused), dispatched_ns: None, bytes_out: 0, ..failed() },
             2 => Progress { released_ns, done_ns: released_ns, shed: Some(Shed::Busy), ..Progress::default() },
             3 => Progress { status: Some(503), ..sent() },
-            4 => Progress { status: Some(401), busy_ns: 2 * MS, ..sent() },
+            4 => Progress { status: Some(401), busy_ns: 2 * MS, connect_ns: self.lag_us * 600, ..sent() },
             5 => Progress { held_by_seq: Some(1), ..sent() },
             _ => sent(),
         };
@@ -83,12 +85,12 @@ fn run(into: &Path, requests: &[Request], shard: Option<ShardOf>, closing: bool)
         let job = request.job();
         measure.take(&job);
         if closing {
-            log.write(&measure.close(job.progress.done_ns)).unwrap();
+            log.write(&measure.close(job.progress.done_ns));
         }
     }
-    log.write(&measure.close(u64::MAX)).unwrap();
+    log.write(&measure.close(u64::MAX));
     let counted = measure.finish();
-    log.finish(&counted).unwrap();
+    assert!(log.finish(&counted).is_empty());
     let mut result = RunResult {
         schema: SCHEMA,
         run_id: "0011".into(),
@@ -125,6 +127,28 @@ fn some_requests() -> Vec<Request> {
             fate: u8::try_from(number % 11).unwrap(),
         })
         .collect()
+}
+
+#[test]
+fn a_file_that_its_run_could_not_write_is_not_read_as_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = shards(folder.path(), &some_requests(), 2);
+    let lacking = |file: &str| {
+        let mut result = read(&paths[1]).unwrap();
+        result.lacks(file.to_owned(), "the disk was full".into());
+        std::fs::write(paths[1].join(RESULT), serde_json::to_vec(&result).unwrap()).unwrap();
+        merge(&paths, false).map(|whole| (whole.unwritten.len(), whole.notices))
+    };
+    let (unwritten, notices) = lacking("requests.jsonl.zst").unwrap();
+    assert_eq!(unwritten, 0, "it is the shard's");
+    assert!(
+        notices[0].contains("shard 2/2: requests.jsonl.zst could not be written: the disk was full"),
+        "{notices:?}"
+    );
+    for file in [MOVES, LATENCY, HISTOGRAMS] {
+        let error = lacking(file).unwrap_err().to_string();
+        assert!(error.contains("is not whole") && error.contains("the disk was full"), "{error}");
+    }
 }
 
 proptest! {
@@ -233,6 +257,74 @@ fn what_does_not_fit_together_is_refused_by_name() {
         std::fs::write(two.join(file), kept).unwrap();
     }
     assert!(merge(&paths, false).is_ok());
+}
+
+#[test]
+fn there_are_no_more_shards_than_a_plan_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = shards(folder.path(), &some_requests(), 1).remove(0);
+    let of = |of: u32| edit(&one, |run| run["shard"]["of"] = of.into());
+    of(SHARDS_MAX);
+    let merged = merge(std::slice::from_ref(&one), true).unwrap();
+    assert!(merged.notices.iter().any(|notice| notice.starts_with("shard 1000 is missing")), "{:?}", merged.notices);
+    for many in [SHARDS_MAX + 1, u32::MAX] {
+        of(many);
+        refused(std::slice::from_ref(&one), true, &format!("shard-1 is of {many} shards, and a plan has at most 1000"));
+    }
+}
+
+/// What says where something is, and not how much of it there is.
+const PLACES: [&str; 9] = ["schema", "number", "of", "index", "t_s", "timeline_s", "width_s", "first", "limits"];
+
+#[test]
+fn what_adds_up_to_more_than_can_be_counted_stays_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = shards(folder.path(), &some_requests(), 2);
+    let full = crate::result::tests::full();
+    for path in &paths {
+        let own = read(path).unwrap();
+        let more = RunResult {
+            generator: full.generator.clone(),
+            spans: full.spans.clone(),
+            answers: full.answers.clone(),
+            recorded_2xx: 1,
+            ..own
+        };
+        let largest = crate::result::tests::largest(&more, &PLACES);
+        std::fs::write(path.join(RESULT), serde_json::to_vec(&largest).unwrap()).unwrap();
+        std::fs::write(path.join(MOVES), format!("{{\"t_s\":0,\"moves\":[[0,{0}],[1,{0}]]}}\n", i64::MAX)).unwrap();
+        let log = crate::measure::tests::log_of_largest_counts(["whole/response", "whole/lag", "whole/lag"]);
+        std::fs::write(path.join(HISTOGRAMS), log).unwrap();
+    }
+    let (merged, counted) = merge_counted(&paths, false).unwrap();
+    let bytes = merged.bytes;
+    assert_eq!(
+        (merged.planned, merged.settled, bytes.sent, merged.turned_away),
+        (u64::MAX, u64::MAX, u64::MAX, u64::MAX)
+    );
+    assert_eq!(
+        (merged.spans.exported, merged.connections.peak, merged.fidelity.moved_1s),
+        (u64::MAX, u64::MAX, u64::MAX)
+    );
+    assert_eq!((merged.generator.rss_bytes, merged.timeline[0].planned), (u64::MAX, u64::MAX));
+    let budgets: Vec<thresholds::Budget> = [
+        "error_rate > 1%",
+        "errors(GET /a) > 1",
+        "status_rate(2xx) > 1%",
+        "status(503, GET /b) > 1",
+        "shed_rate > 1%",
+        "turned_away_rate > 1%",
+        "requests > 1",
+        "requests(GET /a) > 1",
+        "throughput > 1/s",
+        "p99 > 1s",
+    ]
+    .iter()
+    .map(|text| thresholds::Budget::from(text.parse::<thresholds::Rule>().unwrap()))
+    .collect();
+    let endpoints = merged.endpoints.iter().map(|row| (row.index, row.endpoint.as_str()));
+    let rules = thresholds::apply(&budgets, endpoints, false).unwrap();
+    assert_eq!(thresholds::judge(&rules, &counted, None).len(), budgets.len());
 }
 
 #[test]

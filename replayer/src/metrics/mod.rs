@@ -186,8 +186,8 @@ impl Metrics {
         histogram.record(duration_ns);
         let from_ns = if self.is_open_loop { job.due_ns } else { end.released_ns };
         self.response.record(end.done_ns.saturating_sub(from_ns));
-        if let Some(dispatched) = end.dispatched_ns {
-            self.lag.record(dispatched.saturating_sub(end.released_ns));
+        if let Some(lag) = end.lag_ns() {
+            self.lag.record(lag);
         }
     }
 

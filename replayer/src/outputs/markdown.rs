@@ -8,7 +8,7 @@ use formats::visible;
 
 use crate::report::Links;
 use crate::result::thresholds::{Judged, Threshold};
-use crate::result::{Quantiles, RunResult};
+use crate::result::{Quantiles, RunResult, total};
 use crate::thresholds::{instant, value};
 use crate::verdict::Trust;
 
@@ -164,9 +164,8 @@ fn figures(result: &RunResult) -> Vec<String> {
     line("recorded", number("planned", result.planned), planned, &result.recorded_response_us);
     line("lag of the generator", number("dispatched", result.dispatched), String::new(), &result.lag_us);
     let counts = |what: &str, counts: &BTreeMap<String, u64>| {
-        let total: u64 = counts.values().sum();
         let each: Vec<String> = counts.iter().map(|(name, count)| format!("{} {count}", prose(name))).collect();
-        (total > 0).then(|| format!("\n**{what}**: {}\n", each.join(", ")))
+        (total(counts.values()) > 0).then(|| format!("\n**{what}**: {}\n", each.join(", ")))
     };
     parts.extend(counts("Errors", &result.errors));
     parts.extend(counts("Deliberately not sent", &result.shed));
@@ -192,7 +191,7 @@ fn endpoints(result: &RunResult) -> Vec<String> {
         parts.push(format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             code(&row.endpoint),
-            known(result, "completed", (row.completed + row.errors).to_string()),
+            known(result, "completed", row.completed.saturating_add(row.errors).to_string()),
             known(result, "errors", row.errors.to_string()),
             time(now, now.p50),
             time(now, now.p99),

@@ -26,7 +26,9 @@ pub(super) fn metrics(result: &RunResult) -> String {
         out.gauge(name, Some("seconds"), help, result.duration_s);
     }
     out.gauge("reenact_run_multiplier", None, "Times the recorded rate.", result.multiplier);
-    out.gauge("reenact_run_interrupted", None, "1 if the run ended before its plan.", flag(result.interrupted));
+    if result.knows("interrupted") {
+        out.gauge("reenact_run_interrupted", None, "1 if the run ended before its plan.", flag(result.interrupted));
+    }
     for (name, field, help, per_s) in [
         ("reenact_rate_planned", "rate.planned", "Requests a second by the plan.", result.rate.planned),
         ("reenact_rate_achieved", "rate.achieved", "Requests a second that were sent.", result.rate.achieved),
@@ -73,7 +75,11 @@ pub(super) fn metrics(result: &RunResult) -> String {
     }
     out.times("reenact_response_seconds", "Done − due (or − released).", [(&[][..], &result.response_us)]);
     out.times("reenact_service_seconds", "Done − dispatched.", [(&[][..], &result.service_us)]);
-    out.times("reenact_lag_seconds", "Dispatched − released: the generator's lateness.", [(&[][..], &result.lag_us)]);
+    out.times(
+        "reenact_lag_seconds",
+        "Dispatched − released, without connecting: the generator's lateness.",
+        [(&[][..], &result.lag_us)],
+    );
     let rows: Vec<_> = result.endpoints.iter().take(ENDPOINTS_MAX).collect();
     let labels: Vec<_> = rows.iter().map(|row| [("endpoint", row.endpoint.as_str())]).collect();
     let each = || labels.iter().map(|label| &label[..]).zip(&rows);

@@ -1,6 +1,6 @@
 //! `endpoints.csv` and `timeline.csv`, as RFC 4180 has them: a header, commas, quotes where they are needed, CRLF.
 
-use crate::result::{Quantiles, RunResult};
+use crate::result::{Quantiles, RunResult, total};
 
 /// One row for each endpoint.
 pub(super) fn endpoints(result: &RunResult) -> String {
@@ -13,11 +13,11 @@ pub(super) fn endpoints(result: &RunResult) -> String {
     }
     let rows = result.endpoints.iter().map(|row| {
         let mut cells = vec![row.endpoint.clone()];
-        let known = |field: &str, count: u64| if result.knows(field) { count.to_string() } else { String::new() };
-        cells.extend([known("planned", row.planned), known("completed", row.completed), known("errors", row.errors)]);
+        let of_all = [("planned", row.planned), ("completed", row.completed), ("errors", row.errors)];
+        cells.extend(of_all.map(|(field, count)| known(result, field, count)));
         for class in ['2', '3', '4', '5'] {
             let of_class = row.status.iter().filter(|(code, _)| code.starts_with(class));
-            cells.push(known("status", of_class.map(|(_, count)| count).sum()));
+            cells.push(known(result, "status", total(of_class.map(|(_, count)| count))));
         }
         let times = [&row.response_us, &row.service_us, &row.first_byte_us, &row.recorded_response_us];
         times.into_iter().chain([&row.steady.response_us]).for_each(|times| cells.extend(quantiles(times)));
@@ -32,20 +32,24 @@ pub(super) fn timeline(result: &RunResult) -> String {
     head.extend(quantile_names("response"));
     head.extend(quantile_names("lag"));
     let rows = result.timeline.iter().map(|row| {
-        let known = |field: &str, count: u64| if result.knows(field) { count.to_string() } else { String::new() };
         let mut cells = vec![
             row.t_s.to_string(),
             result.timeline_s.to_string(),
-            known("timeline.planned", row.planned),
+            known(result, "timeline.planned", row.planned),
             row.sent.to_string(),
-            known("completed", row.completed),
-            known("errors", row.errors),
+            known(result, "completed", row.completed),
+            known(result, "errors", row.errors),
         ];
         cells.extend(quantiles(&row.response_us));
         cells.extend(quantiles(&row.lag_us));
         cells
     });
     csv(std::iter::once(head).chain(rows))
+}
+
+/// A count, or nothing where nobody knows it.
+fn known(result: &RunResult, field: &str, count: u64) -> String {
+    if result.knows(field) { count.to_string() } else { String::new() }
 }
 
 fn quantile_names(of: &str) -> [String; 5] {

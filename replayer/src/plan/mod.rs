@@ -52,6 +52,7 @@ pub use error::PlanError;
 pub use factor::{Factor, Rate};
 pub use method::Method;
 pub use profile::{Profile, ProfileSpec, Step};
+pub(crate) use shard::SHARDS_MAX;
 pub use shard::Shard;
 pub use timing::{Length, Timing};
 pub use users::Life;
@@ -246,12 +247,6 @@ impl Plan {
     pub fn is_in_place(&self, copy: u32, at_ns: u64, due_ns: u64) -> bool {
         let Timing { rounds, .. } = self.timing;
         copy < rounds && self.timing.run_ns(self.timing.round_ns(copy).saturating_add(at_ns)) == Some(due_ns)
-    }
-
-    /// Copies that anything has at most, the original included.
-    #[must_use]
-    pub fn copies_at_most(&self) -> u64 {
-        u64::from(factor::copies(self.options.profile.largest(), 0))
     }
 
     /// Whether `shard` sends this life of `client`; of a client that is warped each exchange goes its own way.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::PlanError;
 
 /// Shards that a run may have.
-const SHARDS_MAX: u32 = 1_000;
+pub(crate) const SHARDS_MAX: u32 = 1_000;
 
 /// Which part of the plan this machine sends; every life belongs to exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

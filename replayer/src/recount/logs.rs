@@ -7,13 +7,23 @@ use std::path::Path;
 use super::ROWS;
 use super::begun::Begun;
 use crate::measure::{Counted, Distribution, LogReader, Measure, MeasureOptions};
+use crate::result::add_to;
 use crate::run_directory::{HISTOGRAMS, LATENCY};
 
 /// Later seconds are in no run.
 const SECOND_MAX: u64 = 366 * 24 * 3_600;
 
-/// Everything that the logs say, and which of them; of none where they say nothing.
-pub(super) fn counted(directory: &Path, begun: &Begun) -> (Counted, Option<&'static str>) {
+/// What the logs said.
+pub(super) struct Read {
+    pub(super) counted: Counted,
+    /// Which of them said what became of requests; `None` where neither did.
+    pub(super) from: Option<&'static str>,
+    /// Whether there is anything by second.
+    pub(super) has_seconds: bool,
+}
+
+/// Everything that the logs say.
+pub(super) fn counted(directory: &Path, begun: &Begun) -> Read {
     let mut measure = Measure::new(MeasureOptions {
         endpoints: ROWS,
         timeout_ns: 0,
@@ -25,7 +35,7 @@ pub(super) fn counted(directory: &Path, begun: &Begun) -> (Counted, Option<&'sta
         measure.planned_endpoint(row.index, row.planned, &Distribution::new());
     }
     let mut counted = measure.finish();
-    let by_second = by_second(directory, &mut counted);
+    let has_seconds = by_second(directory, &mut counted);
     let over_all = over_all(directory, begun.has_order, &mut counted);
     for tally in [&mut counted.whole, &mut counted.steady] {
         tally.dispatched = tally.waited.lag.count();
@@ -38,8 +48,8 @@ pub(super) fn counted(directory: &Path, begun: &Begun) -> (Counted, Option<&'sta
     let steady = begun.steady();
     let end_ns = steady.to_ns.min(begun.ends_ns.unwrap_or(counted.last.done));
     counted.steady_ns = (steady.from_ns.min(end_ns), end_ns);
-    let from = if over_all { Some(HISTOGRAMS) } else { by_second.then_some(LATENCY) };
-    (counted, from)
+    let from = if over_all { Some(HISTOGRAMS) } else { has_seconds.then_some(LATENCY) };
+    Read { counted, from, has_seconds }
 }
 
 /// Reads the recording's response times, if they are there; of endpoints only where their order is known.
@@ -82,7 +92,7 @@ fn by_second(directory: &Path, counted: &mut Counted) -> bool {
             "lag" => {
                 counted.whole.waited.lag.add(one);
                 row.lag_us = row.lag_us.largest(&one.quantiles());
-                row.sent += one.count();
+                add_to(&mut row.sent, one.count());
                 counted.last.dispatched = counted.last.dispatched.max(end_ns);
             }
             _ => return,

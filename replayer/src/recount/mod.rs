@@ -64,22 +64,22 @@ pub fn recount(directory: &Path, why: &str, rules: &[Budget]) -> Result<RunResul
         notices.push(missing.clone());
     }
     let from_log = count::count(directory, &begun, &budgets)?;
-    let (mut counted, names, rules, seen, from) = match from_log {
+    let (mut counted, names, rules, seen, from, has_seconds) = match from_log {
         Some(read) => {
             notices.extend(read.notices);
-            (read.counted, read.names, read.rules, Some(read.seen), Some(REQUESTS))
+            (read.counted, read.names, read.rules, Some(read.seen), Some(REQUESTS), false)
         }
         None => {
-            let (counted, found) = logs::counted(directory, &begun);
-            notices.push(match (found, begun.known_from) {
+            let read = logs::counted(directory, &begun);
+            notices.push(match (read.from, begun.known_from) {
                 (Some(said), _) => format!("{REQUESTS} is missing or cannot be read: times are those of {said}, and of requests only their number is known"),
                 (None, Some(said)) => format!("{REQUESTS}, {HISTOGRAMS} and {LATENCY} are missing, empty or cannot be read: what was planned is known from {said}; whether anything was sent, and what came of it, nobody knows"),
                 (None, None) => return Err(RecountError::Nothing { path: directory.to_owned() }),
             });
             let rules = apply(&budgets, begun.endpoints(), begun.has_steady())?;
             // Without anything counted by endpoint what was planned is right in any order.
-            let names = if begun.has_order || found.is_none() { begun.names() } else { Vec::new() };
-            (counted, names, rules, None, found)
+            let names = if begun.has_order || read.from.is_none() { begun.names() } else { Vec::new() };
+            (read.counted, names, rules, None, read.from, read.has_seconds)
         }
     };
     let has_recorded = logs::recorded(directory, begun.has_order, &mut counted);
@@ -94,9 +94,8 @@ pub fn recount(directory: &Path, why: &str, rules: &[Budget]) -> Result<RunResul
     add_plan(&begun, &counted, from, &mut result);
     notices.append(&mut result.notices);
     result.notices = notices;
-    let recounted =
-        Recounted { from: unknown::files(from, has_recorded, &begun), unknown: unknown::fields(from, &begun, &result) };
-    result.recounted = Some(recounted);
+    let files = unknown::files(from, has_seconds, has_recorded, &begun);
+    result.recounted = Some(Recounted { from: files, unknown: unknown::fields(from, &begun, &result) });
     result.verdict = verdict(&result, from);
     result.thresholds = judge_known(&rules, &counted, seen.as_deref(), |field| result.knows(field));
     Ok(result)

@@ -42,6 +42,7 @@ pub(super) fn blank() -> Job {
         fresh: Fresh { trace_id: [0; 16], span_id: [0; 8], parent_span_id: None, is_sampled: false },
         budgeted: Budgeted::Not,
         progress: Progress::default(),
+        room: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub(super) struct Outcome {
     released_ns: u64,
     held_by_seq: Option<u64>,
     busy_ns: u64,
+    connect_ns: u64,
     dispatched_ns: Option<u64>,
     written_ns: Option<u64>,
     first_byte_ns: Option<u64>,
@@ -81,6 +83,7 @@ impl Outcome {
             released_ns: line.released_ns,
             held_by_seq: line.held_by_seq,
             busy_ns: line.busy_ns,
+            connect_ns: line.connect_ns,
             dispatched_ns: line.dispatched_ns,
             written_ns: line.written_ns,
             first_byte_ns: line.first_byte_ns,
@@ -105,6 +108,7 @@ impl Outcome {
             released_ns: self.released_ns,
             held_by_seq: self.held_by_seq,
             busy_ns: self.busy_ns,
+            connect_ns: self.connect_ns,
             dispatched_ns: self.dispatched_ns,
             written_ns: self.written_ns,
             first_byte_ns: self.first_byte_ns,

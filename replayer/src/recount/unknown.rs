@@ -23,7 +23,7 @@ const BY_REQUEST: [&str; 12] = [
     "timeline.planned",
 ];
 /// What was written by second does not say it.
-const AT_THE_END: [&str; 5] = ["first_byte_us", "held_us", "busy_us", "steady", "classes"];
+const AT_THE_END: [&str; 6] = ["first_byte_us", "held_us", "busy_us", "connect_us", "steady", "classes"];
 /// Nobody says it of requests of which nothing was counted.
 const OF_NOTHING: [&str; 5] = ["settled", "dispatched", "response_us", "service_us", "lag_us"];
 
@@ -52,12 +52,12 @@ pub(super) fn fields(from: Option<&str>, begun: &Begun, result: &RunResult) -> V
     unknown.into_iter().map(str::to_owned).collect()
 }
 
-/// The files that were read, each once.
-pub(super) fn files(from: Option<&str>, has_recorded: bool, begun: &Begun) -> Vec<String> {
-    // What was written by second gives the run over time also where there is more.
-    let outcomes = [from, (from == Some(HISTOGRAMS)).then_some(LATENCY)];
+/// The files that were read, each once: what was written by second gives the run over time (`has_seconds`) also where
+/// outcomes are from another one.
+pub(super) fn files(from: Option<&str>, has_seconds: bool, has_recorded: bool, begun: &Begun) -> Vec<String> {
+    let more = [has_seconds.then_some(LATENCY), has_recorded.then_some(HISTOGRAMS)];
     let mut files: Vec<String> = Vec::new();
-    for file in [begun.known_from].into_iter().chain(outcomes).chain([has_recorded.then_some(HISTOGRAMS)]).flatten() {
+    for file in [begun.known_from, from].into_iter().chain(more).flatten() {
         if !files.iter().any(|known| known == file) {
             files.push(file.to_owned());
         }

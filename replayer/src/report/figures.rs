@@ -1,7 +1,7 @@
 //! The head of the page: what ran, what a reader must know first, and the figures for those who have ten seconds.
 
 use super::text::{NOTHING, count, escape, quantile, rate, round_number, share, span};
-use crate::result::{Quantiles, RunResult};
+use crate::result::{Quantiles, RunResult, total};
 use crate::verdict::Trust;
 
 /// Sessions that are named; of more, only how many.
@@ -48,7 +48,7 @@ fn verdict(result: &RunResult) -> String {
         Trust::Valid if result.recounted.is_some() => "as far as it was counted the generator kept up",
         Trust::Valid => "the generator kept up; what is slow here is the target",
         Trust::Strained => "the generator was late for some requests; doubt the tail of the times",
-        Trust::Invalid if is_uncounted(result) => "nothing was counted; this says nothing about the target",
+        Trust::Invalid if !result.knows("settled") => "nothing was counted; this says nothing about the target",
         Trust::Invalid => "the generator, not the target, was the limit; do not compare these figures",
     };
     let sentence = sentence(result);
@@ -70,9 +70,9 @@ fn verdict(result: &RunResult) -> String {
 
 /// What the run came to, for those who read one sentence.
 fn sentence(result: &RunResult) -> String {
-    let failed: u64 = result.errors.values().sum();
+    let failed = total(result.errors.values());
     let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
-    if is_uncounted(result) {
+    if !result.knows("settled") {
         return format!("{} requests were planned, and nobody knows what came of them.", count(result.planned));
     }
     if now.count == 0 {
@@ -110,19 +110,11 @@ fn known(result: &RunResult, field: &str, value: u64) -> String {
     if result.knows(field) { count(value) } else { NOTHING.to_owned() }
 }
 
-/// Whether no end of any request is known, as after a run that was killed before it had written anything.
-fn is_uncounted(result: &RunResult) -> bool {
-    // One that was stopped before its first request was due sent nothing, which is known.
-    let counted = [result.settled, result.sent, result.response_us.count];
-    result.verdict.outcome == Trust::Invalid && result.planned > 0 && counted == [0; 3]
-}
-
 /// The headline figures.
 pub(super) fn figures(result: &RunResult) -> String {
-    let failed: u64 = result.errors.values().sum();
-    let shed: u64 = result.shed.values().sum();
-    let dropped: u64 = result.spans.dropped.values().sum();
-    let rejected: u64 = result.spans.rejected.values().sum();
+    let [failed, shed, dropped, rejected] =
+        [&result.errors, &result.shed, &result.spans.dropped, &result.spans.rejected]
+            .map(|counts| total(counts.values()));
     let (now, then, lag) = (&result.response_us, &result.recorded_response_us, &result.lag_us);
     let of_planned = |field: &str, part: u64| match result.knows(field) && result.knows("planned") {
         true => format!("{} of planned", share(part, result.planned)),
@@ -164,7 +156,7 @@ pub(super) fn figures(result: &RunResult) -> String {
         Figure::plain("Response time p99", quantile(now, now.p99), beside(now, then, |of| of.p99)),
         Figure::plain("Lag p99", quantile(lag, lag.p99), format!("max {}", quantile(lag, lag.max))),
         Figure {
-            bad: dropped + rejected > 0,
+            bad: dropped > 0 || rejected > 0,
             ..Figure::plain("Spans exported", known(result, "spans", result.spans.exported), spans_lost)
         },
         Figure::plain(

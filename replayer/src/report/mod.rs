@@ -45,8 +45,8 @@ const SCRIPT: &str = include_str!("page.js");
 
 const GLOSSARY: &str = r#"<section id="words" aria-labelledby="words-h"><h2 id="words-h">How to read this</h2><dl class="words">
 <div><dt>Due</dt><dd>The instant at which the plan wants a request to be sent. It does not move, whatever the target does.</dd></div>
-<div><dt>Lag</dt><dd>Dispatched − released: how late the generator was. If it is not small beside the response times, doubt the run before the target.</dd></div>
-<div><dt>Held and busy</dt><dd>Waiting by choice of the loop model for an earlier answer, and waiting for a connection that was in use. Neither is lag.</dd></div>
+<div><dt>Lag</dt><dd>Dispatched − released, without connecting: how late the generator was. If it is not small beside the response times, doubt the run before the target.</dd></div>
+<div><dt>Held, busy, connecting</dt><dd>Waiting by choice of the loop model for an earlier answer, for a connection that was in use, and for one to be made. None of it is lag.</dd></div>
 <div><dt>Valid, strained, invalid</dt><dd>Strained: over 1 % of what was sent left late. Invalid: far too late, or not sent at all: the figures then tell more about the generator than about the target.</dd></div>
 <div><dt>L1 and KS distance</dt><dd>How far requests moved between stretches of time (0: none, 2: all), and how far the gaps between them changed (0: not, 1: entirely).</dd></div>
 <div><dt>Response time</dt><dd>Done − due (in causal and closed loops: done − released): what a user would have waited, waiting for a connection included. A slow target cannot hide by slowing the load down.</dd></div>

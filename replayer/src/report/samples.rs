@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use super::link::TraceUrl;
 use super::text::{NOTHING, attribute, count, escape, float, rate, time};
-use crate::result::RunResult;
 use crate::result::samples::{ErrorSamples, Sample};
+use crate::result::{RunResult, total};
 
 /// Room for all links together; beyond it rows have the id of their trace.
 const LINKS_BYTES_MAX: usize = 400_000;
@@ -113,7 +113,7 @@ pub(super) fn slowest(result: &RunResult, links: &Links<'_>) -> String {
 
 /// What the last column leads to.
 fn said(result: &RunResult, links: &Links<'_>) -> String {
-    let dropped: u64 = result.spans.dropped.values().chain(result.spans.rejected.values()).sum();
+    let dropped = total(result.spans.dropped.values().chain(result.spans.rejected.values()));
     let lost = match dropped {
         0 => String::new(),
         dropped => {

@@ -1,8 +1,8 @@
 //! Whose time the requests took, by the spans of the services (`--collect`).
 
 use super::text::{count, escape, percent, time};
-use crate::result::RunResult;
 use crate::result::services::{Band, EndpointServices, Services, Step};
+use crate::result::{RunResult, ShardOf, total};
 
 /// Endpoints that are shown, those with the slowest tails; `run.json` has more.
 const ENDPOINTS_MAX: usize = 20;
@@ -24,13 +24,12 @@ pub(super) fn services(result: &RunResult) -> String {
 
 /// That the shards' own reports have it.
 fn elsewhere(result: &RunResult) -> String {
-    let viewed: Vec<String> =
-        result.shards.iter().filter(|part| part.services).map(|part| part.shard.number.to_string()).collect();
-    let [first, others @ ..] = viewed.as_slice() else { return String::new() };
-    let shards = if others.is_empty() { format!("Shard {first}") } else { format!("Shards {}", viewed.join(", ")) };
+    let viewed: Vec<ShardOf> = result.shards.iter().filter(|part| part.services).map(|part| part.shard).collect();
+    let [ShardOf { number, of }, others @ ..] = viewed.as_slice() else { return String::new() };
+    let numbers: Vec<String> = viewed.iter().map(|shard| shard.number.to_string()).collect();
+    let shards = if others.is_empty() { format!("Shard {number}") } else { format!("Shards {}", numbers.join(", ")) };
     format!(
-        r#"<section id="services" aria-labelledby="services-h">{TITLE}<p class="nothing">{shards} of {} collected the spans of the services, each a choice of traces of its own. Shares of time of different choices do not add up, so there is no table here: the report in the run directory of each of these shards has its own.</p></section>"#,
-        result.shards.len()
+        r#"<section id="services" aria-labelledby="services-h">{TITLE}<p class="nothing">{shards} of {of} collected the spans of the services, each a choice of traces of its own. Shares of time of different choices do not add up, so there is no table here: the report in the run directory of each of these shards has its own.</p></section>"#
     )
 }
 
@@ -62,9 +61,9 @@ fn said(services: &Services) -> String {
         (requests.skewed, "calls lie outside of their callers, whatever the clocks"),
         (services.clocks.len() as u64, "clocks were corrected"),
         (requests.not_waited_for, "spans went on after their parents, and nobody waited for them"),
-        (spans.cut + spans.gave_way, "spans had no room"),
-        (requests.lost + requests.cut, "requests were not looked at"),
-        (services.messages.refused.values().sum(), "messages were refused"),
+        (spans.cut.saturating_add(spans.gave_way), "spans had no room"),
+        (requests.lost.saturating_add(requests.cut), "requests were not looked at"),
+        (total(services.messages.refused.values()), "messages were refused"),
     ] {
         if number > 0 {
             said += &format!(" {} {what}.", count(number));
@@ -77,7 +76,8 @@ fn said(services: &Services) -> String {
             services.kept.slowest
         );
     }
-    let hidden = services.endpoints.len().saturating_sub(ENDPOINTS_MAX) as u64 + services.endpoints_left_out;
+    let beyond = services.endpoints.len().saturating_sub(ENDPOINTS_MAX) as u64;
+    let hidden = services.endpoints_left_out.saturating_add(beyond);
     if hidden > 0 {
         said += &format!(" {} endpoints with faster tails are left out here.", count(hidden));
     }
@@ -123,8 +123,8 @@ fn step(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::Part;
     use crate::result::services::JoinedRequests;
-    use crate::result::{Part, ShardOf};
     use crate::verdict::Verdict;
 
     #[test]
@@ -181,7 +181,8 @@ mod tests {
         };
         let of = |shards: Vec<Part>| services(&RunResult { shards, ..RunResult::default() });
         assert!(of(vec![part(1, true), part(2, false), part(3, true)]).contains("Shards 1, 3 of 3 collected"));
-        assert!(of(vec![part(1, false), part(2, true)]).contains("Shard 2 of 2 collected"));
+        // Merged without the third.
+        assert!(of(vec![part(1, false), part(2, true)]).contains("Shard 2 of 3 collected"));
         assert_eq!(of(vec![part(1, false), part(2, false)]), "");
     }
 }

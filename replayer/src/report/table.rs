@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::samples::Links;
 use super::text::{count, escape, quantile, share, time};
-use crate::result::{Endpoint, Quantiles, RunResult};
+use crate::result::{Endpoint, Quantiles, RunResult, total};
 
 /// Endpoints that are shown; `run.json` has them all.
 pub(super) const ENDPOINTS_MAX: usize = 500;
@@ -81,7 +81,7 @@ fn statuses(result: &RunResult) -> String {
         let none = if result.knows("status") { "No answers." } else { UNKNOWN };
         return counts("Answers by status code", rows, none);
     }
-    let whole: u64 = rows.iter().map(|(_, number)| number).sum();
+    let whole = total(rows.iter().map(|(_, number)| number));
     let row = |(code, number): &(String, u64)| {
         let (code, shown, share) = (escape(code), count(*number), share(*number, whole));
         format!(
@@ -166,7 +166,7 @@ fn most_first(counts: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
 }
 
 fn counts(title: &str, rows: Vec<(String, u64)>, none: &str) -> String {
-    let whole: u64 = rows.iter().map(|(_, number)| number).sum();
+    let whole = total(rows.iter().map(|(_, number)| number));
     let row = |(name, number): &(String, u64)| {
         // Reasons are words with underscores: a line may end there.
         let name = escape(name).replace('_', "_<wbr>");

@@ -12,6 +12,7 @@ use super::timeline::{POINTS_MAX, Timeline};
 use super::*;
 use crate::health::{Generator, Moment, Used};
 use crate::result::drawn::{Curves, HeatColumn, HeatMap};
+use crate::result::recounted::Recounted;
 use crate::result::samples::{ErrorSamples, Sample};
 use crate::result::shape::{Shape, ShapeScale};
 use crate::result::{Bytes, Connections, Endpoint, Fidelity, Part, Quantiles, Rate, Second, ShardOf, Spans, Steady};
@@ -197,9 +198,21 @@ fn the_verdict_stands_first_with_its_reasons() {
 }
 
 #[test]
+fn that_nothing_came_of_any_request_is_not_that_nobody_knows() {
+    let invalid = Verdict { outcome: Trust::Invalid, ..Verdict::default() };
+    let result = RunResult { planned: 7, verdict: invalid, ..RunResult::default() };
+    let page = html(&result);
+    assert!(page.contains("7 requests were planned, and nothing came of any.") && !page.contains("nobody knows"));
+    let unknown = vec!["settled".to_owned()];
+    let page = html(&RunResult { recounted: Some(Recounted { unknown, ..Recounted::default() }), ..result });
+    assert!(page.contains("7 requests were planned, and nobody knows what came of them."));
+}
+
+#[test]
 fn held_busy_and_lag_stand_apart_beside_the_steady_window() {
     let steady = Steady { settled: 5, to_ns: 2_500_000_000, held_us: quantiles(7_000.0), ..Steady::default() };
-    let result = RunResult { held_us: quantiles(9_000.0), busy_us: quantiles(11_000.0), steady, ..run(3) };
+    let (busy_us, connect_us) = (quantiles(11_000.0), quantiles(13_000.0));
+    let result = RunResult { held_us: quantiles(9_000.0), busy_us, connect_us, steady, ..run(3) };
     let page = html(&result);
     let row = |name: &str| {
         page.split_once(&format!(r#"<tr><th scope="row">{name}<small>"#)).unwrap().1.split_once("</tr>").unwrap().0
@@ -207,6 +220,7 @@ fn held_busy_and_lag_stand_apart_beside_the_steady_window() {
     assert!(page.contains("holds the 5 requests due from 0 s to 2.50 s"));
     assert_eq!(row("Held").matches("<td>9.00 ms</td>").count() + row("Held").matches("<td>7.00 ms</td>").count(), 2);
     assert!(row("Busy").contains("<td>11.0 ms</td>") && row("Busy").contains("<td>–</td>"));
+    assert!(row("Connecting").contains("<td>13.0 ms</td>") && row("Connecting").contains("<td>–</td>"));
     assert!(row("Lag").contains("<td>17.0 µs</td>"));
 }
 

@@ -13,9 +13,10 @@ pub(super) fn windows(result: &RunResult) -> String {
         ("Response", "due to done", "response_us", &result.response_us, &steady.response_us),
         ("Service", "dispatched to done", "service_us", &result.service_us, &steady.service_us),
         ("First byte", "dispatched to first byte", "first_byte_us", &result.first_byte_us, &steady.first_byte_us),
-        ("Lag", "released to dispatched: the generator", "lag_us", &result.lag_us, &steady.lag_us),
+        ("Lag", "released to dispatched, without connecting: the generator", "lag_us", &result.lag_us, &steady.lag_us),
         ("Held", "due to released: the loop model", "held_us", &result.held_us, &steady.held_us),
-        ("Busy", "waiting for its connection", "busy_us", &result.busy_us, &steady.busy_us),
+        ("Busy", "waiting for its connection to be free", "busy_us", &result.busy_us, &steady.busy_us),
+        ("Connecting", "waiting for a connection to be made", "connect_us", &result.connect_us, &steady.connect_us),
     ];
     let row = |(name, what, field, whole, of_steady): &(&str, &str, &str, &Quantiles, &Quantiles)| {
         let (whole, steady) = (cells(whole, result.knows(field)), cells(of_steady, result.knows("steady")));
@@ -31,7 +32,7 @@ pub(super) fn windows(result: &RunResult) -> String {
         false => "Of the steady window nothing is known.".to_owned(),
     };
     format!(
-        r#"<section id="times" aria-labelledby="times-h"><h2 id="times-h">Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>{window} Only what was held or had to wait counts into the last two rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
+        r#"<section id="times" aria-labelledby="times-h"><h2 id="times-h">Where the time went</h2><div class="scroll" role="region" aria-label="Times" tabindex="0"><table class="windows"><caption><span>{window} Only what was held or had to wait counts into the last three rows.</span></caption>{HEAD}<tbody>{body}</tbody></table></div></section>"#
     )
 }
 

@@ -26,6 +26,7 @@ impl<'a> Line<'a> {
         let released_ns = parts.past(b",\"released_ns\":")?.number()?;
         let held_by_seq = parts.past(b",\"held_by_seq\":")?.unless_null(Parts::number)?;
         let busy_ns = parts.past(b",\"busy_ns\":")?.number()?;
+        let connect_ns = parts.past(b",\"connect_ns\":")?.number()?;
         let dispatched_ns = parts.past(b",\"dispatched_ns\":")?.unless_null(Parts::number)?;
         let written_ns = parts.past(b",\"written_ns\":")?.unless_null(Parts::number)?;
         let first_byte_ns = parts.past(b",\"first_byte_ns\":")?.unless_null(Parts::number)?;
@@ -49,6 +50,7 @@ impl<'a> Line<'a> {
             released_ns,
             held_by_seq,
             busy_ns,
+            connect_ns,
             dispatched_ns,
             written_ns,
             first_byte_ns,

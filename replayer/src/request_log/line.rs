@@ -17,6 +17,8 @@ pub(crate) struct Line<'a> {
     pub(crate) held_by_seq: Option<u64>,
     #[serde(default)]
     pub(crate) busy_ns: u64,
+    #[serde(default)]
+    pub(crate) connect_ns: u64,
     pub(crate) dispatched_ns: Option<u64>,
     pub(crate) written_ns: Option<u64>,
     pub(crate) first_byte_ns: Option<u64>,

@@ -30,6 +30,7 @@ fn any_job() -> impl Strategy<Value = Box<Job>> {
                 released_ns: due_ns,
                 held_by_seq: held,
                 busy_ns: bytes / 3,
+                connect_ns: bytes / 7,
                 dispatched_ns: dispatched,
                 written_ns: written,
                 first_byte_ns: first,
@@ -50,7 +51,14 @@ fn numbers(job: &Job) -> impl Iterator<Item = u64> {
     let end = &job.progress;
     let done_ns = end.shed.is_none().then_some(end.done_ns);
     let some = [done_ns, end.held_by_seq, end.dispatched_ns, end.written_ns, end.first_byte_ns];
-    some.into_iter().flatten().chain([job.facts.seq, job.due_ns, end.busy_ns, end.bytes_in, end.bytes_out])
+    some.into_iter().flatten().chain([
+        job.facts.seq,
+        job.due_ns,
+        end.busy_ns,
+        end.connect_ns,
+        end.bytes_in,
+        end.bytes_out,
+    ])
 }
 
 fn json(text: &[u8]) -> Option<Line<'_>> {

@@ -79,6 +79,7 @@ pub(super) fn put(job: &Job, endpoint: &str, line: &mut Vec<u8>) {
     line.text(b",\"released_ns\":").number(Some(outcome.released_ns));
     line.text(b",\"held_by_seq\":").number(outcome.held_by_seq);
     line.text(b",\"busy_ns\":").number(Some(outcome.busy_ns));
+    line.text(b",\"connect_ns\":").number(Some(outcome.connect_ns));
     line.text(b",\"dispatched_ns\":").number(outcome.dispatched_ns);
     line.text(b",\"written_ns\":").number(outcome.written_ns);
     line.text(b",\"first_byte_ns\":").number(outcome.first_byte_ns);

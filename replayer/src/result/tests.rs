@@ -24,11 +24,43 @@ pub(crate) fn is_valid(value: &Value) {
     assert_eq!(errors, Vec::<String>::new());
 }
 
+/// The same result with every whole number as large as its field can be, but for fields of these names.
+pub(crate) fn largest(of: &RunResult, kept: &[&str]) -> RunResult {
+    let mut value = serde_json::to_value(of).unwrap();
+    let mut places = Vec::new();
+    numbers(&value, "", kept, &mut places);
+    for place in places {
+        let fits = [u64::MAX, u32::MAX.into(), u16::MAX.into()].into_iter().any(|number| {
+            *value.pointer_mut(&place).unwrap() = number.into();
+            RunResult::deserialize(&value).is_ok()
+        });
+        assert!(fits, "{place}");
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+/// Where whole numbers stand.
+fn numbers(value: &Value, place: &str, kept: &[&str], places: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(name, _)| !kept.contains(&name.as_str())) {
+                numbers(value, &format!("{place}/{name}"), kept, places);
+            }
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().for_each(|(at, value)| numbers(value, &format!("{place}/{at}"), kept, places));
+        }
+        Value::Number(number) if number.is_u64() => places.push(place.to_owned()),
+        _ => {}
+    }
+}
+
 /// A result in which every list and map has something.
-fn full() -> RunResult {
+pub(crate) fn full() -> RunResult {
     let quantiles = Quantiles { count: 3, p50: 1.0, p90: 2.0, p99: 3.0, p999: 4.0, max: 5.5 };
-    let counts = || BTreeMap::from([("timeout".to_owned(), 3)]);
-    let codes = || BTreeMap::from([("200".to_owned(), 3)]);
+    // Two of each, so that they have a sum.
+    let counts = || BTreeMap::from([("timeout".to_owned(), 3), ("refused".to_owned(), 3)]);
+    let codes = || BTreeMap::from([("200".to_owned(), 3), ("204".to_owned(), 3)]);
     let classes = || BTreeMap::from([("2xx".to_owned(), Class { response_us: quantiles, service_us: quantiles })]);
     let shard = ShardOf { number: 1, of: 2 };
     let steady = EndpointSteady { status: codes(), response_us: quantiles, ..EndpointSteady::default() };
@@ -63,6 +95,7 @@ fn full() -> RunResult {
             by: "key".into(),
         }],
         left_out: counts(),
+        unwritten: BTreeMap::from([("latency.hlog".to_owned(), "the disk is full".to_owned())]),
         shed: counts(),
         errors: counts(),
         status: codes(),
@@ -118,6 +151,19 @@ fn full() -> RunResult {
 #[test]
 fn a_full_result_is_what_the_schema_says() {
     is_valid(&serde_json::to_value(full()).unwrap());
+}
+
+#[test]
+fn whatever_a_result_counts_can_be_written_and_judged() {
+    let result = RunResult { recounted: None, ..largest(&full(), &[]) };
+    assert_eq!((result.planned, result.errors["refused"]), (u64::MAX, u64::MAX));
+    let page = crate::report::html(&result);
+    assert!(page.contains("18,446,744,073,709,551,615 failed"), "{page}");
+    use crate::outputs::Output;
+    for output in [Output::Markdown, Output::Junit, Output::Csv, Output::OpenMetrics] {
+        assert!(output.files(&result).iter().all(|(_, text)| !text.is_empty()), "{output:?}");
+    }
+    assert_ne!(crate::verdict::judge(&result).outcome, crate::verdict::Trust::Valid);
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub enum RewriteError {
         text: String,
     },
     /// A rule means nothing, or something that must not be.
-    #[error("rewrite rule {rule}: {fault}")]
+    #[error("rewrite rule {rule}")]
     Rule {
         /// Number, name and line.
         rule: String,
@@ -28,7 +28,7 @@ pub enum RewriteError {
         why: String,
     },
     /// No target.
-    #[error("the target `{given}` is not http://HOST[:PORT] or https://HOST[:PORT]: {why}")]
+    #[error("the target `{given}` is not http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH: {why}")]
     Target {
         /// As given.
         given: String,
@@ -117,11 +117,8 @@ pub enum RuleFault {
         name: String,
     },
     /// No regular expression.
-    #[error("{source}")]
-    Regex {
-        /// What the parser says.
-        source: Box<regex::Error>,
-    },
+    #[error(transparent)]
+    Regex(Box<regex::Error>),
     /// A group that the expression does not have.
     #[error("`from` has no group `{name}`")]
     Group {
@@ -146,7 +143,7 @@ impl RuleFault {
             Self::Control | Self::WhiteSpace => "write the value on one line and without white space around it",
             Self::EmptyKey => "name the key",
             Self::Placeholder { .. } => "there are {{copy}}, {{client}} and {{seq}}; `{{` cannot stand for itself",
-            Self::Regex { .. } => "the syntax is that of https://docs.rs/regex; in TOML write it in single quotes",
+            Self::Regex(_) => "the syntax is that of https://docs.rs/regex; in TOML write it in single quotes",
             Self::Group { .. } => "groups are counted from 1 by their opening parenthesis; $0 is the whole find",
             Self::Dollar => "write $$ for a dollar sign",
         }

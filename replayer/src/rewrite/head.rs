@@ -46,17 +46,21 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads a recorded head without its trace headers. All of its lines have to be fields (see
+    /// Reads a recorded head without its trace headers, and without credentials for a proxy: those of the recorded client
+    /// are nobody's business on another way to another server. All of its lines have to be fields (see
     /// [`head::has_only_trailer_fields`]): what is none would be lost when the head is made anew, and servers do not agree
     /// on what it means.
     pub(super) fn read(recorded: &'a [u8]) -> Result<Self, LeftOut> {
         Self::read_whole(recorded).map(|mut head| {
-            head.lines.retain(|line| !trace::is_trace_field(&line.name, line.value.bytes()));
+            let goes = |line: &Line<'_>| {
+                line.is("proxy-authorization") || trace::is_trace_field(&line.name, line.value.bytes())
+            };
+            head.lines.retain(|line| !goes(line));
             head
         })
     }
 
-    /// The same, with its trace headers.
+    /// The same, with all of its headers.
     pub(super) fn read_whole(recorded: &'a [u8]) -> Result<Self, LeftOut> {
         let line = head::request_line(recorded).ok_or(LeftOut::IncompleteRequest)?;
         let start = memchr::memchr(b'\n', recorded).map_or(recorded.len(), |at| at + 1);

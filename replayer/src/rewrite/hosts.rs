@@ -49,8 +49,10 @@ pub struct TargetUrl {
     pub given: String,
     /// How it is spoken to.
     pub scheme: Scheme,
-    /// What the Host field says; without the port where it is the scheme's own (RFC 9110 §7.2).
+    /// What the Host field says; without the port where it is the scheme's own (RFC 9110 §7.2). `localhost` for a socket.
     pub authority: String,
+    /// PATH of `unix:PATH`.
+    pub socket: Option<String>,
 }
 
 impl FromStr for TargetUrl {
@@ -58,8 +60,9 @@ impl FromStr for TargetUrl {
 
     fn from_str(given: &str) -> Result<Self, RewriteError> {
         let bad = |why: &str| RewriteError::Target { given: given.to_owned(), why: why.to_owned() };
-        if given.starts_with("unix:") {
-            return Ok(Self { given: given.to_owned(), scheme: Scheme::Http, authority: "localhost".to_owned() });
+        if let Some(path) = given.strip_prefix("unix:") {
+            let (scheme, authority, socket) = (Scheme::Http, "localhost".to_owned(), Some(path.to_owned()));
+            return Ok(Self { given: given.to_owned(), scheme, authority, socket });
         }
         let url = Url::parse(given).map_err(|error| bad(&error.to_string()))?;
         let scheme = match url.scheme() {
@@ -75,7 +78,7 @@ impl FromStr for TargetUrl {
         }
         let host = url.host_str().ok_or_else(|| bad("it has no host"))?;
         let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Self { given: given.to_owned(), scheme, authority })
+        Ok(Self { given: given.to_owned(), scheme, authority, socket: None })
     }
 }
 
@@ -205,7 +208,9 @@ impl Hosts {
     }
 
     fn number(&mut self, target: TargetUrl) -> Result<u16, RewriteError> {
-        let same = |known: &TargetUrl| known.scheme == target.scheme && known.authority == target.authority;
+        let same = |known: &TargetUrl| {
+            known.scheme == target.scheme && known.authority == target.authority && known.socket == target.socket
+        };
         let at = self.targets.iter().position(same).unwrap_or(self.targets.len());
         if at == TARGETS_MAX {
             return Err(RewriteError::TooManyTargets { limit: TARGETS_MAX });
@@ -231,9 +236,18 @@ fn lower(bytes: Option<&[u8]>) -> Cow<'_, str> {
 
 /// Where the authority of `http://authority/path` stands; `None` for whatever is no such URL.
 pub(super) fn authority_at(url: &[u8]) -> Option<Range<usize>> {
-    let starts = |scheme: &&[u8]| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    let start = [&b"http://"[..], b"https://"].into_iter().find(starts)?.len();
-    let rest = url.get(start..)?;
+    let is = |at: &Range<usize>, scheme: &str| {
+        url.get(..at.start).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
+    any_authority_at(url).filter(|at| is(at, "http://") || is(at, "https://"))
+}
+
+/// The same for whatever scheme (RFC 3986 §3.1).
+pub(crate) fn any_authority_at(url: &[u8]) -> Option<Range<usize>> {
+    let of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let scheme = url.iter().position(|byte| !of_scheme(byte)).filter(|len| *len > 0)?;
+    let rest = url.get(scheme..)?.strip_prefix(b"://")?;
+    let start = url.len() - rest.len();
     let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     Some(start..start + len)
 }

@@ -43,6 +43,7 @@ use text::Text;
 
 pub use error::{HeaderFault, RewriteError, RuleFault};
 pub(crate) use formats::stars::Pattern;
+pub(crate) use hosts::any_authority_at;
 pub use hosts::{Map, Scheme, TargetUrl};
 pub use recorded::Rewritten;
 pub use rules::Rules;

@@ -68,7 +68,7 @@ enum Piece {
 
 impl Replace {
     pub(super) fn new(from: &str, to: &str, place: Place) -> Result<Self, RuleFault> {
-        let from = Regex::new(from).map_err(|source| RuleFault::Regex { source: Box::new(source) })?;
+        let from = Regex::new(from).map_err(|error| RuleFault::Regex(Box::new(error)))?;
         let mut pieces = Vec::new();
         for part in placeholders(to) {
             match part? {

@@ -115,9 +115,18 @@ impl Opened {
         self.head.is_empty() && !self.in_body
     }
 
-    /// Notes that so many bytes were put in before all opened values.
-    pub fn shift(&mut self, bytes: usize) {
-        self.head.iter_mut().for_each(|at| *at = at.start + bytes..at.end + bytes);
+    /// Notes that so many bytes, of which none was opened, stand now where these stood in the head.
+    pub fn replaced(&mut self, gone: Range<usize>, len: usize) {
+        let moved = |at: usize| at.max(gone.end) - gone.len() + len;
+        self.head.retain_mut(|at| {
+            if at.end > gone.start || at.start >= gone.end {
+                let is_gone = !gone.is_empty() && gone.start <= at.start && at.end <= gone.end;
+                let start = if at.start < gone.start { at.start } else { moved(at.start) };
+                *at = start..moved(at.end);
+                return !is_gone;
+            }
+            true
+        });
     }
 
     /// The head with `***` for each of them.

@@ -63,12 +63,12 @@ fn check(rule: &str, request: &str, expected: &str) {
 }
 
 #[test]
-fn without_rules_only_host_traces_and_user_agent_change() {
+fn without_rules_only_host_traces_user_agent_and_credentials_for_a_proxy_change() {
     check_with(
         options(""),
-        "GET /a?b HTTP/1.1\r\nhOsT:   old:1  \r\nX: 1\r\ntraceparent: 00-1\r\nuser-agent: curl\r\nX: 2\r\nTraceState: a=b\r\nB3: 0\r\nY: {{copy}}\r\n\r\n",
+        "GET /a?b HTTP/1.1\r\nhOsT:   old:1  \r\nX: 1\r\ntraceparent: 00-1\r\nuser-agent: curl\r\nX: 2\r\nTraceState: a=b\r\nB3: 0\r\nPROXY-Authorization: Basic eA==\r\nProxy-Connection: keep-alive\r\nY: {{copy}}\r\n\r\n",
         &format!(
-            "GET /a?b HTTP/1.1\r\nhOsT:   new:2  \r\nX: 1\r\nuser-agent: curl{USER_AGENT_SUFFIX}\r\nX: 2\r\nY: {{{{copy}}}}\r\n"
+            "GET /a?b HTTP/1.1\r\nhOsT:   new:2  \r\nX: 1\r\nuser-agent: curl{USER_AGENT_SUFFIX}\r\nX: 2\r\nProxy-Connection: keep-alive\r\nY: {{{{copy}}}}\r\n"
         ),
         "",
     );

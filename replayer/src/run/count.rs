@@ -10,15 +10,14 @@ use super::watch::Watch;
 use crate::answers::AnswerSink;
 use crate::clock::Clock;
 use crate::collect::Collector;
-use crate::error::ReplayError;
 use crate::health::{Generator, Machine, Sampler};
 use crate::job::Job;
-use crate::measure::{Closed, Counted, Measure, MeasureOptions, PlannedSeconds};
+use crate::measure::{Counted, Measure, MeasureOptions, PlannedSeconds};
 use crate::metrics::{Metrics, MetricsSink, Reading};
 use crate::request_log::RequestLog;
 use crate::result::Answers;
 use crate::result::services::Services;
-use crate::run_directory::{MeasureLog, RunDirectory};
+use crate::run_directory::{MeasureLog, REQUESTS, UntilItFails, Unwritten};
 use crate::spans::SpanSink;
 use crate::tempo::View;
 use crate::thresholds::{self, Series};
@@ -43,6 +42,8 @@ pub(super) struct Ended {
     pub(super) seen: Vec<thresholds::Seen>,
     /// Why the run stopped itself.
     pub(super) aborted: Option<String>,
+    /// Files that could not be written.
+    pub(super) unwritten: Unwritten,
     /// To be finished when it is known what became of the spans.
     pub(super) metrics_sink: Option<MetricsSink>,
     pub(super) last_reading: Option<Arc<Reading>>,
@@ -79,21 +80,15 @@ impl Count {
         mut spans: SpanSink,
         mut collector: Collector,
         mut answers: AnswerSink,
-        mut log: Option<RequestLog>,
+        log: Option<RequestLog>,
         mut intervals: MeasureLog,
         mut watch: Watch,
         mut series: Series,
-        directory: &RunDirectory,
-    ) -> Result<Ended, ReplayError> {
+    ) -> Ended {
         let mut measure = Measure::new(options);
         self.note_plan(&mut measure);
         let mut sampler = Sampler::new(Machine::this());
-        let mut failed = None;
-        let mut write_closed = |closed: Closed, failed: &mut Option<std::io::Error>| {
-            if let Err(error) = intervals.write(&closed) {
-                failed.get_or_insert(error);
-            }
-        };
+        let mut log = log.map(|log| UntilItFails::new(REQUESTS, log));
         let (mut live_at, mut second_at, mut taken) = (0, 0, 0_u32);
         let at_once = self.viewer.at_once();
         let mut view = View::default();
@@ -118,12 +113,8 @@ impl Count {
                         metrics.take(&job);
                     }
                     series.take(&job);
-                    if let Some(writer) = &mut log
-                        && let Err(error) = writer.write(&job)
-                    {
-                        // The numbers go on without the log; the run ends with the error.
-                        failed.get_or_insert(error);
-                        log = None;
+                    if let Some(log) = &mut log {
+                        log.with(|log| log.write(&job));
                     }
                     answers.take(&mut job);
                     collector.take(&job);
@@ -142,16 +133,13 @@ impl Count {
                 sampler.sample(now, self.start_ns);
                 watch.second(now.saturating_sub(self.start_ns));
                 series.close(now.saturating_sub(self.start_ns));
-                if let Some(writer) = &mut log
-                    && let Err(error) = writer.flush()
-                {
-                    failed.get_or_insert(error);
-                    log = None;
+                if let Some(log) = &mut log {
+                    log.with(RequestLog::flush);
                 }
             }
             if now >= live_at || over {
                 live_at = self.viewer.next_ns(now);
-                write_closed(measure.close(now.saturating_sub(self.start_ns)), &mut failed);
+                intervals.write(&measure.close(now.saturating_sub(self.start_ns)));
                 self.show(now, &measure, &spans, &sampler, &view, over);
             }
             if over {
@@ -159,32 +147,27 @@ impl Count {
             }
             self.clock.sleep_until(now + POLL_NS);
         }
-        write_closed(measure.close(u64::MAX), &mut failed);
-        if let Some(log) = log.take()
-            && let Err(error) = log.finish()
-        {
-            failed.get_or_insert(error);
-        }
+        intervals.write(&measure.close(u64::MAX));
         spans.settle();
         spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
         let answers = answers.finish();
         let services = collector.finish();
         let counted = measure.finish();
-        let failed = match (intervals.finish(&counted), failed) {
-            (Err(source), _) => Some(directory.failed("latency.hlog", source)),
-            (Ok(()), failed) => failed.map(|source| directory.failed("requests.jsonl.zst", source)),
-        };
-        match failed {
-            Some(error) => {
-                // Nobody will read what became of them, but what was measured is with the backend.
-                let _ = spans.finish(None);
-                Err(error)
-            }
-            None => {
-                let (seen, generator, aborted) = (series.finish(), sampler.generator(), watch.finish());
-                let (metrics_sink, last_reading) = (self.metrics_sink, self.last_reading);
-                Ok(Ended { counted, spans, services, answers, generator, seen, aborted, metrics_sink, last_reading })
-            }
+        let mut unwritten = intervals.finish(&counted);
+        if let Some(log) = log {
+            log.finish(RequestLog::finish, &mut unwritten);
+        }
+        Ended {
+            counted,
+            spans,
+            services,
+            answers,
+            generator: sampler.generator(),
+            seen: series.finish(),
+            aborted: watch.finish(),
+            unwritten,
+            metrics_sink: self.metrics_sink,
+            last_reading: self.last_reading,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::collect::{CollectOptions, Collector};
 use crate::dial::{DialCounters, DialOptions, Dialer};
 use crate::error::ReplayError;
-use crate::feed::{Feed, Lane, Start};
+use crate::feed::{AHEAD_REQUESTS_MAX, Feed, Lane, Leaving, Start};
 use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
@@ -36,7 +36,7 @@ use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
-use crate::send::{Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
+use crate::send::{self, Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::{EndpointPlan, Spool, Summary};
 use crate::tempo::{Change, Tempo};
@@ -63,6 +63,9 @@ const LEAD_NS: u64 = 300_000_000;
 const LEAD_PER_CONNECTION_NS: u64 = 150_000;
 /// Answers that must be there before it is said that the target turns the replay away.
 const TURNED_AWAY_MIN: u64 = 10;
+
+/// What is said of a run in closed loop.
+const THROTTLES_ITSELF: &str = "closed loop: answers set the pace, so this run throttles itself: a slower target was asked for less, and these times are not those of the recorded load";
 
 /// What is sent: everything that is known before the first request.
 pub struct RunPlan {
@@ -145,6 +148,25 @@ impl Running {
     }
 }
 
+/// Time before due instant 0 in which the first connections are opened.
+fn lead_ns(summary: &Summary) -> u64 {
+    LEAD_NS + summary.open.first().copied().unwrap_or(0) * LEAD_PER_CONNECTION_NS
+}
+
+/// The reading of the clock at `at`, if there is so much time left before it.
+fn starts_at(clock: Clock, at: SystemTime, lead_ns: u64) -> Result<u64, ReplayError> {
+    clock.at(at).filter(|start_ns| *start_ns >= clock.now_ns() + lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })
+}
+
+/// Whether a run could still begin at `at`: what [`start`] will ask, for whoever has more to do before it. Without a plan
+/// only what every run needs is known.
+///
+/// # Errors
+/// When it is too late.
+pub fn can_start_at(at: SystemTime, plan: Option<&Summary>) -> Result<(), ReplayError> {
+    starts_at(Clock::start(), at, plan.map_or(LEAD_NS, lead_ns)).map(drop)
+}
+
 /// Starts a run; `result` holds what is known already (sessions, seed, method …) and is completed by the run.
 ///
 /// # Errors
@@ -153,17 +175,19 @@ pub fn start(
     mut run: RunPlan,
     options: RunOptions,
     directory: RunDirectory,
-    result: RunResult,
+    mut result: RunResult,
 ) -> Result<Running, ReplayError> {
     crate::raise_descriptor_limit();
+    if options.loop_model == LoopModel::Closed {
+        result.notices.push(THROTTLES_ITSELF.to_owned());
+    }
     let facts = Arc::clone(&run.facts);
     let summary = std::mem::take(&mut run.spool.summary);
     let clock = Clock::start();
-    let soon = summary.open.first().copied().unwrap_or(0);
-    let lead_ns = LEAD_NS + soon * LEAD_PER_CONNECTION_NS;
+    let lead_ns = lead_ns(&summary);
     let start_ns = match options.start_at {
         None => lead_ns,
-        Some(at) => clock.at(at).filter(|at| *at >= lead_ns).ok_or(ReplayError::TooLate { at, lead_ns })?,
+        Some(at) => starts_at(clock, at, lead_ns)?,
     };
     directory.write_begun(&begun(&result, &facts, &summary, &options, clock.wall(start_ns)))?;
     let stop = Arc::new(Stop::default());
@@ -195,6 +219,7 @@ pub fn start(
     let intervals = MeasureLog::create(&directory, clock.wall(start_ns))?;
     let watch = Watch::new(
         options.abort_if,
+        options.loop_model,
         options.kill_file,
         run.secrets.clone(),
         clock,
@@ -203,6 +228,10 @@ pub fn start(
     )?;
 
     let target = watched::Watch::start(options.watched, clock, start_ns)?;
+    let metrics_sink = match options.export_metrics {
+        Some(export) => Some(MetricsSink::start(export, &facts, clock, start_ns)?),
+        None => None,
+    };
 
     let at_once = options.send.pace == Pace::Max;
     let threads = options.send.threads.get();
@@ -226,14 +255,22 @@ pub fn start(
     }
     let steps = run.plan.profile().steps(run.plan.timing().end_ns);
     let feed = {
-        let (stop, directory) = (Arc::clone(&stop), run.spool.directory().to_owned());
+        let (stop, place) = (Arc::clone(&stop), run.spool.place().to_owned());
         let budget = options.export.as_ref().and_then(|export| export.spans.budget).map(HeadBudget::new);
         let feed = Feed::new(run.spool, run.plan, run.clients, run.facts, run.secrets, lanes);
         let feed = feed.within(budget).at(Arc::clone(&tempo));
-        let start = Start { clock, at_ns: start_ns, at_once };
+        let leaving = match (options.send.pace, options.send.loop_model) {
+            (Pace::Max, _) => Leaving::AtOnce,
+            (Pace::Recorded, send::LoopModel::Closed) => Leaving::AfterAnswers,
+            (Pace::Recorded, _) => Leaving::WhenDue,
+        };
+        let start = Start { clock, at_ns: start_ns, leaving };
         spawn("feed", move || {
-            let failed = |source| ReplayError::Spool { doing: "read", directory, source };
-            feed.run(start, &stop).map_err(failed)
+            use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+            feed.run(start, &stop).map_err(|source| match source.kind() {
+                InvalidData | UnexpectedEof => ReplayError::SpoolDamaged { place, source },
+                _ => ReplayError::Spool { doing: "read", directory: place, source },
+            })
         })?
     };
     let measure = MeasureOptions {
@@ -242,10 +279,6 @@ pub fn start(
         steady: options.steady,
         loop_model: options.loop_model,
         limits: options.limits,
-    };
-    let metrics_sink = match options.export_metrics {
-        Some(export) => Some(MetricsSink::start(export, &facts, clock, start_ns)?),
-        None => None,
     };
     let metrics = (options.metrics || metrics_sink.is_some()).then(|| {
         let known = options.export.as_ref().and_then(|export| export.spans.known_methods.as_deref());
@@ -279,14 +312,15 @@ pub fn start(
         let stop = Arc::clone(&stop);
         spawn("count", move || {
             crate::turns::go_last();
-            let ended =
-                count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series, &directory);
+            let mut ended = count.run(measure, outcomes, spans, collector, answers, log, intervals, watch, series);
             let joined =
                 |handle: std::thread::JoinHandle<Result<(), ReplayError>>| handle.join().map_err(|_| panicked())?;
             let sent: Result<(), ReplayError> = engines.into_iter().try_for_each(joined);
             let fed = joined(feed);
-            let known = Known { watched: target.finish(), ..known };
-            let mut ended = ended?;
+            let mut known = Known { watched: target.finish(), ..known };
+            if let Err(error) = &fed {
+                known.result.notices.insert(0, format!("not everything was sent: {error}"));
+            }
             let (metrics, last) = (ended.metrics_sink.take(), ended.last_reading.take());
             let (mut result, spans) =
                 complete(known, ended, &counters, &dials, clock.wall(start_ns), &stop, tempo.changes());
@@ -298,7 +332,7 @@ pub fn start(
             if let Some(metrics) = metrics {
                 result.notices.extend(metrics.finish(last.as_deref(), &result.spans, clock.now_ns()));
             }
-            directory.write_result(&result)?;
+            directory.write_what_can_be(&mut result);
             // Who watches waits for this.
             drop(live_in);
             sent.and(fed).map(|()| result)
@@ -386,7 +420,7 @@ fn complete(
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { counted, spans, services, answers, mut generator, seen, aborted, .. } = ended;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted, unwritten, .. } = ended;
     let mut notices = known.notices.clone();
     notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
@@ -409,6 +443,12 @@ fn complete(
         notices.push(format!(
             "the feed waited {} ms because as many requests as may wait were waiting",
             stalled / 1_000_000
+        ));
+    }
+    let late = counters.came_late.load(Relaxed);
+    if late > 0 {
+        notices.push(format!(
+            "{late} requests were made ready over 10 ms after they could have left: in closed loop at most {AHEAD_REQUESTS_MAX} are made ready ahead, in the order of the plan"
         ));
     }
     if let Some(kept) = &answers {
@@ -471,6 +511,7 @@ fn complete(
         watched,
         ..known
     };
+    unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
     result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::clock::Clock;
 use crate::error::ReplayError;
 use crate::job::Job;
-use crate::measure::Distribution;
+use crate::measure::{Distribution, LoopModel};
 use crate::rewrite::Secrets;
 use crate::safety::{AbortRule, AbortWatch, KillFile, ResponseNs, SecondFacts};
 use crate::secret::Renewal;
@@ -15,6 +15,8 @@ use crate::send::{Counters, Stop};
 /// Looks at each outcome and each second.
 pub(super) struct Watch {
     rules: Option<Rules>,
+    /// From when on response times count.
+    loop_model: LoopModel,
     kill_file: Option<KillFile>,
     stop: Arc<Stop>,
     counters: Arc<Counters>,
@@ -38,6 +40,7 @@ impl Watch {
     /// When it is, or no thread can be started.
     pub(super) fn new(
         rules: Vec<AbortRule>,
+        loop_model: LoopModel,
         kill_file: Option<KillFile>,
         secrets: Secrets,
         clock: Clock,
@@ -54,7 +57,7 @@ impl Watch {
             Some(secret) => Some(Renewal::start("secrets", vec![secret], clock)?),
             None => None,
         };
-        Ok(Self { rules, kill_file, stop, counters, reason: None, renewal })
+        Ok(Self { rules, loop_model, kill_file, stop, counters, reason: None, renewal })
     }
 
     /// Looks at an outcome.
@@ -72,22 +75,24 @@ impl Watch {
         rules.facts.ended += 1;
         rules.facts.errors += u64::from(end.error.is_some());
         rules.facts.status_5xx += u64::from(end.status.is_some_and(|status| (500..600).contains(&status)));
-        rules.response.record(end.done_ns.saturating_sub(job.due_ns));
-        if let Some(dispatched) = end.dispatched_ns {
-            rules.lag.record(dispatched.saturating_sub(end.released_ns));
+        rules.response.record(self.loop_model.response_ns(job.due_ns, end));
+        if let Some(lag) = end.lag_ns() {
+            rules.lag.record(lag);
         }
     }
 
     /// Another second is over; `elapsed_ns` since due instant 0.
     pub(super) fn second(&mut self, elapsed_ns: u64) {
+        // Whoever stopped it had a reason already: what the last answers show is none.
+        if self.stop.is_draining() {
+            return;
+        }
         let killed = self.kill_file.as_ref().and_then(|file| file.must_stop(file.is_there()));
         let by_rule = match &mut self.rules {
             Some(rules) if elapsed_ns > 0 => rules.second(self.counters.in_flight.load(Ordering::Relaxed)),
             _ => None,
         };
-        if let Some(reason) = killed.or(by_rule)
-            && self.reason.is_none()
-        {
+        if let Some(reason) = killed.or(by_rule) {
             log::warn!("{reason}");
             self.reason = Some(reason);
             self.stop.drain();

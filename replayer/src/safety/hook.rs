@@ -2,11 +2,12 @@
 //!
 //! A hook gets the facts of the run as a JSON object with `event` added to it (`start` or `end`): a URL by POST, a command
 //! on its standard input, and there the plain values also as `REENACT_…` variables. It has a time limit, after which it
-//! is stopped with all that it started. What a failed hook means is the caller's: one for the start stops the run before
-//! anything is sent, one for the end is said.
+//! is stopped with all that it started, and so it is when nobody wants to wait any more. What a failed hook means is the
+//! caller's: one for the start stops the run before anything is sent, one for the end is said.
 //!
 //! Not here: retries, redirects, TLS.
 
+use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -107,6 +108,12 @@ pub enum HookError {
         /// What it had.
         limit: Duration,
     },
+    /// Nobody wanted to wait for it any more, and it was stopped.
+    #[error("the {event} hook was stopped by a signal")]
+    Interrupted {
+        /// `start`, `end` or `reset`
+        event: &'static str,
+    },
 }
 
 impl HookError {
@@ -123,6 +130,7 @@ impl HookError {
             }
             Self::Status { .. } | Self::Post { .. } => "check the URL; redirects are not followed",
             Self::TimedOut { .. } => "give it more time with --hook-timeout, or let it go on in the background",
+            Self::Interrupted { .. } => "what it had begun may be half done",
         }
     }
 }
@@ -153,18 +161,55 @@ impl FromStr for Hook {
 }
 
 impl Hook {
-    /// Runs the hook and waits for its end, at most `timeout`. `facts` is an object; nothing else has values to tell.
+    /// Runs the hook and waits for its end, at most `timeout` and until `give_up` is there. `facts` is an object; nothing
+    /// else has values to tell.
     ///
     /// Blocks, and has an event loop of its own: not to be called from a task of another one.
     ///
     /// # Errors
-    /// When it cannot be run, fails or takes too long.
-    pub fn run(&self, event: HookEvent, facts: &Value, timeout: Duration) -> Result<(), HookError> {
+    /// When it cannot be run, fails, takes too long or is given up.
+    pub fn run(
+        &self,
+        event: HookEvent,
+        facts: &Value,
+        timeout: Duration,
+        give_up: impl Future<Output = ()>,
+    ) -> Result<(), HookError> {
         let mut facts = facts.as_object().cloned().unwrap_or_default();
         facts.insert("event".to_owned(), Value::from(event.name()));
+        let patience = Patience { event: event.name(), timeout, give_up };
         match &self.0 {
-            Kind::Post(url) => super::hook_post::run(url, event.name(), facts, timeout),
-            Kind::Command(command) => super::hook_command::run(command, event.name(), facts, timeout),
+            Kind::Post(url) => super::hook_post::run(url, facts, patience),
+            Kind::Command(command) => super::hook_command::run(command, facts, patience),
         }
+    }
+}
+
+/// How long a hook is waited for.
+pub(super) struct Patience<F> {
+    /// `start`, `end` or `reset`
+    pub(super) event: &'static str,
+    timeout: Duration,
+    give_up: F,
+}
+
+impl<F: Future<Output = ()>> Patience<F> {
+    /// What the hook's work comes to, if it does so in time.
+    pub(super) fn wait<T>(self, work: impl Future<Output = T>) -> Result<T, HookError> {
+        let Self { event, timeout, give_up } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| HookError::Start { event, source })?;
+        let waited = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = tokio::time::timeout(timeout, work) => {
+                    done.map_err(|_| HookError::TimedOut { event, limit: timeout })
+                }
+                () = give_up => Err(HookError::Interrupted { event }),
+            }
+        });
+        // A name that still resolves would otherwise be waited for.
+        runtime.shutdown_background();
+        waited
     }
 }

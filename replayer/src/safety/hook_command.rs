@@ -1,24 +1,24 @@
 //! A hook that is a command: `sh -c`, in a process group of its own, so that nothing of it outlives its time.
 
+use std::future::Future;
 use std::io::{Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde_json::{Map, Value};
 
 use super::HookError;
-use crate::clock::Clock;
+use super::hook::Patience;
 
 /// Runs `command`; its output goes to standard error, since results are what stands on standard output.
 pub(super) fn run(
     command: &str,
-    event: &'static str,
     facts: Map<String, Value>,
-    timeout: Duration,
+    patience: Patience<impl Future<Output = ()>>,
 ) -> Result<(), HookError> {
+    let event = patience.event;
     let system = |source| HookError::Start { event, source };
     let variables: Vec<_> = facts.iter().filter_map(|(key, value)| Some((variable(key), plain(value)?))).collect();
     let mut child = Command::new("sh")
@@ -30,8 +30,8 @@ pub(super) fn run(
         .process_group(0)
         .spawn()
         .map_err(system)?;
-    let ended = wait(&child, timeout);
-    if !matches!(ended, Ok(true)) {
+    let waited = patience.wait(ended(&child)).and_then(|ended| ended.map_err(system));
+    if waited.is_err() {
         // The child is not waited for yet, so the number is still its group's.
         let killed = pid(&child).is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok());
         if !killed {
@@ -40,11 +40,8 @@ pub(super) fn run(
         }
     }
     let status = child.wait().map_err(system)?;
-    match ended.map_err(system)? {
-        false => Err(HookError::TimedOut { event, limit: timeout }),
-        true if status.success() => Ok(()),
-        true => Err(HookError::Failed { event, how: status }),
-    }
+    waited?;
+    if status.success() { Ok(()) } else { Err(HookError::Failed { event, how: status }) }
 }
 
 /// The JSON as a file in memory: a pipe would need somebody to fill it, and breaks when nobody reads.
@@ -56,21 +53,20 @@ fn input(facts: &Value) -> std::io::Result<Stdio> {
     Ok(Stdio::from(file))
 }
 
-/// Whether the child ended within its time.
-fn wait(child: &Child, timeout: Duration) -> std::io::Result<bool> {
+/// Waits for the child's end, without taking its status. The thread that does so ends with the child, whoever waits for it.
+async fn ended(child: &Child) -> std::io::Result<()> {
     let pid = pid(child).ok_or_else(|| std::io::Error::other("the process has no id"))?;
     let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
-    let clock = Clock::start();
-    let limit_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-    loop {
-        let left = Duration::from_nanos(limit_ns.saturating_sub(clock.now_ns()));
-        let left = Timespec::try_from(left).map_err(std::io::Error::other)?;
-        match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&left)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+    let waiting = tokio::task::spawn_blocking(move || {
+        loop {
+            match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], None) {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-    }
+    });
+    waiting.await.map_err(std::io::Error::other)?
 }
 
 fn pid(child: &Child) -> Option<Pid> {

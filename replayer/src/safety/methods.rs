@@ -121,6 +121,14 @@ impl UnsafePolicy {
         if matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") { Decision::Send } else { self.default }
     }
 
+    /// The tables by which a run with the requests so far does not begin.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        let is_failing = |one: &&Override| one.decision == Decision::Fail && one.used.load(Relaxed) > 0;
+        let failing = self.overrides.iter().filter(is_failing);
+        failing.map(|one| format!("[[unsafe]] on line {} says fail of `{}`", one.line, one.given)).collect()
+    }
+
     /// The tables that described no request so far.
     #[must_use]
     pub fn unused(&self) -> Vec<String> {

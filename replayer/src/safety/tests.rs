@@ -1,5 +1,6 @@
 //! Rules read and watched; hooks run for real.
 
+use std::future::{pending, ready};
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -189,6 +190,14 @@ fn endpoints_decide_before_methods() {
         check(method, "/", Decision::Send);
     }
     assert_eq!(policy.unused(), ["[[unsafe]] on line 7: no request is a `POST /searches`"]);
+    assert!(policy.failing().is_empty());
+    let failing = UnsafePolicy::new(Decision::Send);
+    let failing = failing.with_overrides("\n[[unsafe]]\nendpoint = 'POST /cart'\ndecision = 'fail'\n").unwrap();
+    assert_eq!(
+        (failing.decide(b"POST", "POST /cart"), failing.decide(b"PUT", "PUT /")),
+        (Decision::Fail, Decision::Send)
+    );
+    assert_eq!(failing.failing(), ["[[unsafe]] on line 2 says fail of `POST /cart`"]);
     assert_eq!(UnsafePolicy::new(Decision::Skip).decide(b"PUT", "PUT /"), Decision::Skip);
     for (bad, expected) in
         [("endpoint = 'x'", "missing field `decision`"), ("endpoint = 'x'\ndecision = 'maybe'", "line 3")]
@@ -214,7 +223,7 @@ fn a_command_gets_the_facts_both_ways() {
         "echo $REENACT_EVENT $REENACT_RUN_ID $REENACT_TARGET $REENACT_PLANNED $REENACT_ODD_KEY ${{REENACT_SESSIONS-none}} > {0}; cat >> {0}",
         out.display()
     );
-    command.parse::<Hook>().unwrap().run(HookEvent::Start, &facts(), LONG).unwrap();
+    command.parse::<Hook>().unwrap().run(HookEvent::Start, &facts(), LONG, pending()).unwrap();
     let text = std::fs::read_to_string(out).unwrap();
     let (line, json) = text.split_once('\n').unwrap();
     assert_eq!(line, "start abc http://t 7 x y none");
@@ -225,7 +234,7 @@ fn a_command_gets_the_facts_both_ways() {
 
 #[test]
 fn a_command_need_not_read_and_its_failure_is_said() {
-    let run = |command: &str| command.parse::<Hook>().unwrap().run(HookEvent::End, &large(), LONG);
+    let run = |command: &str| command.parse::<Hook>().unwrap().run(HookEvent::End, &large(), LONG, pending());
     run("true").unwrap();
     let error = run("exit 3").unwrap_err();
     assert_eq!(error.to_string(), "the end hook failed: exit status: 3");
@@ -244,10 +253,37 @@ fn a_slow_command_is_stopped_with_what_it_started() {
     let command = format!("sleep 1000 & echo $! $$ > {}; wait", pids.display());
     let hook: Hook = command.parse().unwrap();
     let limit = Duration::from_secs(1);
-    let error = hook.run(HookEvent::Start, &facts(), limit).unwrap_err();
+    let error = hook.run(HookEvent::Start, &facts(), limit, pending()).unwrap_err();
     assert_eq!(error.to_string(), "the start hook was stopped after 1s");
+    all_are_gone(&std::fs::read_to_string(pids).unwrap());
+}
+
+#[test]
+fn a_command_that_nobody_waits_for_is_stopped_with_what_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let command = format!("sleep 1000 & echo $! $$ > {}; wait", pids.display());
+    // Given up when both are there.
+    let written = async {
+        while std::fs::read_to_string(&pids).unwrap_or_default().split_whitespace().count() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let error = command.parse::<Hook>().unwrap().run(HookEvent::End, &facts(), LONG, written).unwrap_err();
+    assert_eq!(error.to_string(), "the end hook was stopped by a signal");
+    all_are_gone(&std::fs::read_to_string(pids).unwrap());
+    let (url, thread) = server("");
+    let error = url.parse::<Hook>().unwrap().run(HookEvent::End, &facts(), LONG, ready(())).unwrap_err();
+    assert_eq!(error.to_string(), "the end hook was stopped by a signal");
+    // It may have been given up before it was connected.
+    let _ = std::net::TcpStream::connect(url.trim_start_matches("http://").split('/').next().unwrap());
+    thread.join().unwrap();
+}
+
+/// Waits until none of these processes is there any more.
+fn all_are_gone(pids: &str) {
     let clock = crate::clock::Clock::start();
-    for pid in std::fs::read_to_string(pids).unwrap().split_whitespace() {
+    for pid in pids.split_whitespace() {
         // Gone, or dead and not yet waited for by whoever adopted it; dying takes a moment.
         let is_gone = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -289,7 +325,7 @@ fn server(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
 #[test]
 fn a_url_is_posted_to() {
     let (url, thread) = server("HTTP/1.1 204 No Content\r\n\r\n");
-    url.parse::<Hook>().unwrap().run(HookEvent::End, &facts(), LONG).unwrap();
+    url.parse::<Hook>().unwrap().run(HookEvent::End, &facts(), LONG, pending()).unwrap();
     let got = thread.join().unwrap();
     let (head, body) = got.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /runs?x=1 HTTP/1.1\r\nhost: 127.0.0.1:"), "{head}");
@@ -299,7 +335,8 @@ fn a_url_is_posted_to() {
 
 #[test]
 fn what_a_url_answers_or_does_not_is_said() {
-    let run = |url: &str, limit| url.parse::<Hook>().unwrap().run(HookEvent::Start, &facts(), limit).unwrap_err();
+    let run =
+        |url: &str, limit| url.parse::<Hook>().unwrap().run(HookEvent::Start, &facts(), limit, pending()).unwrap_err();
     let (url, thread) = server("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(run(&url, LONG).to_string(), "the start hook was answered with 302");
     thread.join().unwrap();

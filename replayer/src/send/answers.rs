@@ -237,6 +237,7 @@ impl Engine {
             job.progress.done_ns = self.of_run(self.now);
         }
         self.lives.ended(&job, self.plan_at(self.start_ns.saturating_add(job.progress.done_ns)));
+        self.open_ahead();
         if let Err(PushError::Full(job)) = self.outcomes.push(job) {
             self.counters.outcomes_lost.fetch_add(1, Ordering::Relaxed);
             self.counters.spans_lost.fetch_add(u64::from(job.progress.shed.is_none()), Ordering::Relaxed);
@@ -246,6 +247,7 @@ impl Engine {
     /// Nothing more is sent: everything that waits is shed. What a budget was spent on already goes its way.
     pub(super) fn shed_waiting(&mut self, reason: Shed) {
         let under_way = reason != Shed::Budget;
+        self.short.clear();
         let parked = self.lives.drain();
         for mut job in parked {
             self.leave_plan(&mut job);

@@ -32,16 +32,22 @@ pub(super) struct Bounds {
     in_flight: usize,
     /// How many may be at [`Pace::Max`].
     share: usize,
+    /// Connections of this engine, open or in the making.
+    connections: u64,
+    /// How many may be at [`Pace::Max`]; `None`: any number, or the bound is that of all engines together.
+    connections_share: Option<u64>,
 }
 
 impl Bounds {
     /// For the engine `index` of a run whose due instant 0 is at `start_ns`.
     pub(super) fn new(options: SendOptions, counters: Arc<Counters>, start_ns: u64, index: usize) -> Self {
-        let threads = options.threads.get();
-        let share = options.in_flight_max / threads + usize::from(index < options.in_flight_max % threads);
+        let (threads, number) = (options.threads.get() as u64, index as u64);
+        let share_of = |most: u64| (most / threads + u64::from(number < most % threads)).max(1);
+        let share = usize::try_from(share_of(options.in_flight_max as u64)).unwrap_or(usize::MAX);
+        let connections_share = options.connections_max.filter(|_| options.pace == Pace::Max).map(share_of);
         // Rounded up, so that the rate is never above the bound.
         let interval_ns = options.rate_max.map_or(0, |rate| 1_000_000_000_u64.div_ceil(u64::from(rate.get())));
-        Self { options, counters, start_ns, interval_ns, in_flight: 0, share: share.max(1) }
+        Self { options, counters, start_ns, interval_ns, in_flight: 0, share, connections: 0, connections_share }
     }
 
     /// Requests under way in this engine.
@@ -139,18 +145,30 @@ impl Bounds {
     }
 
     /// Whether one more connection may be made; it counts until [`Self::connection_gone`].
-    pub(super) fn take_connection(&self) -> bool {
+    pub(super) fn take_connection(&mut self) -> bool {
+        if !self.has_connection_left() {
+            return false;
+        }
         let connections = &self.counters.spent.connections;
         let before = connections.fetch_add(1, Relaxed);
-        let fits = self.options.connections_max.is_none_or(|most| before < most);
-        if !fits {
+        // Shares add up to the bound.
+        let fits = self.connections_share.is_some() || self.options.connections_max.is_none_or(|most| before < most);
+        if fits {
+            self.connections += 1;
+        } else {
             connections.fetch_sub(1, Relaxed);
         }
         fits
     }
 
+    /// Whether the engine's share of connections at [`Pace::Max`] has one left.
+    pub(super) fn has_connection_left(&self) -> bool {
+        self.connections_share.is_none_or(|most| self.connections < most)
+    }
+
     /// A connection was closed, or could not be made.
-    pub(super) fn connection_gone(&self) {
+    pub(super) fn connection_gone(&mut self) {
+        self.connections = self.connections.saturating_sub(1);
         self.counters.spent.connections.fetch_sub(1, Relaxed);
     }
 }
@@ -217,9 +235,19 @@ mod tests {
 
     #[test]
     fn connections_are_bounded_over_all_engines() {
-        let (one, other) = bounds(SendOptions { connections_max: Some(1), ..SendOptions::new() });
+        let (mut one, mut other) = bounds(SendOptions { connections_max: Some(1), ..SendOptions::new() });
         assert_eq!((one.take_connection(), other.take_connection()), (true, false));
         one.connection_gone();
         assert!(other.take_connection());
+    }
+
+    #[test]
+    fn at_the_highest_pace_each_engine_has_its_share_of_connections() {
+        let max = SendOptions { connections_max: Some(3), pace: Pace::Max, ..SendOptions::new() };
+        let (mut one, mut other) = bounds(max);
+        assert_eq!([(); 3].map(|()| one.take_connection()), [true, true, false]);
+        assert_eq!([(); 2].map(|()| other.take_connection()), [true, false]);
+        other.connection_gone();
+        assert_eq!((one.take_connection(), other.take_connection()), (false, true));
     }
 }

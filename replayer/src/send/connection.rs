@@ -231,8 +231,8 @@ impl Exchange {
                         capture.head(head, framing);
                     }
                     if status == 101 {
-                        // What follows is another protocol, which nobody here speaks.
-                        return Read::Whole { reusable: false, said_close: true };
+                        // What follows is another protocol, which nobody here speaks: what was recorded as one is not sent.
+                        return Read::Unreadable;
                     }
                 }
                 Step::End if self.job.progress.status.is_some() => {
@@ -262,7 +262,7 @@ impl Exchange {
 
     fn take_head(&mut self, status: u16, head: &[u8], version: &[u8]) {
         self.job.progress.status = Some(status);
-        self.close_after = closes(version, head::value(head, "connection"));
+        self.close_after = closes(version, head);
         self.job.progress.login =
             (300..400).contains(&status) && head::value(head, "location").is_some_and(looks_like_login);
         if matches!(self.body, HeldBody::Yes | HeldBody::Until(_)) {
@@ -275,12 +275,11 @@ fn clip(bytes: &[u8], most: usize) -> &[u8] {
     bytes.get(..most).unwrap_or(bytes)
 }
 
-/// Persistence by RFC 9112 §9.3.
-fn closes(version: &[u8], connection: Option<&[u8]>) -> bool {
+/// Persistence by RFC 9112 §9.3; several fields are one list (RFC 9110 §5.3).
+fn closes(version: &[u8], head: &[u8]) -> bool {
     let has = |option: &str| {
-        connection.is_some_and(|value| {
-            value.split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
-        })
+        let mut options = head::values(head, "connection").flat_map(|value| value.split(|byte| *byte == b','));
+        options.any(|one| one.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
     };
     has("close") || (version == b"HTTP/1.0" && !has("keep-alive"))
 }

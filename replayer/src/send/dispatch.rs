@@ -1,5 +1,7 @@
 //! A request's way onto a connection: from the ring or a wait, past the bounds, to its slot's connection.
 
+use std::sync::atomic::Ordering;
+
 use rustix::io::Errno;
 
 use super::capture::Capture;
@@ -10,6 +12,8 @@ use super::{LoopModel, Pace};
 use crate::dial::Failure;
 use crate::job::{Job, Progress, Shed};
 
+/// A request that came so long after it could have left is said to have come late.
+const LATE_NS: u64 = 10_000_000;
 /// A request that is not longer than one record of TLS is taken whole or not at all.
 const RECORD_BYTES_MAX: usize = 16_000;
 
@@ -70,6 +74,7 @@ impl Engine {
                 return;
             }
             let plan_now = self.plan_now();
+            self.serve_short(plan_now);
             if self.lives.next_ns().is_some_and(|at| at <= plan_now) {
                 if let Some(job) = self.lives.next(plan_now) {
                     let life = job.life;
@@ -103,11 +108,31 @@ impl Engine {
             return self.lives.arrive(job, self.plan_now());
         }
         let (slot, target, next) = (job.slot, job.target, self.next_in_slot(&job));
-        let free = self.lives.arrive(job, self.plan_now());
-        if free.is_none() {
-            self.slots.hold(slot, target, next);
+        let plan_now = self.plan_now();
+        let free = self.lives.arrive(job, plan_now);
+        match &free {
+            None => {
+                self.slots.hold(slot, target, next);
+                self.open_ahead();
+            }
+            Some(job) if self.options.loop_model == LoopModel::Closed && self.options.pace == Pace::Recorded => {
+                let came_late =
+                    plan_now > self.start_ns.saturating_add(job.progress.released_ns).saturating_add(LATE_NS);
+                self.counters.came_late.fetch_add(u64::from(came_late), Ordering::Relaxed);
+            }
+            Some(_) => {}
         }
         free
+    }
+
+    /// Asks for connections of requests whose release is known now, ahead of that.
+    pub(super) fn open_ahead(&mut self) {
+        while let Some((slot, plan_ns)) = self.lives.next_release() {
+            // In a pause nobody knows.
+            if let Some(since) = self.view.run_ns(plan_ns.saturating_sub(self.start_ns)) {
+                self.slots.expect(slot, self.start_ns.saturating_add(since));
+            }
+        }
     }
 
     fn next_in_slot(&self, job: &Job) -> Option<u64> {
@@ -129,6 +154,13 @@ impl Engine {
             self.lives.put_back(job);
             return false;
         }
+        if matches!(route, Route::Dial { .. }) {
+            match self.waits_for_room(job) {
+                Ok(()) => return false,
+                Err(back) => job = back,
+            }
+        }
+        job.room = None;
         self.leave_plan(&mut job);
         match route {
             Route::Queue => {
@@ -253,7 +285,7 @@ impl Engine {
             Ok(written) => {
                 let token = connection.token;
                 if connection.looked_at_ns == 0 && !connection.exchanges.is_empty() {
-                    connection.looked_at_ns = self.now + self.options.timeout_ns;
+                    connection.looked_at_ns = self.now.saturating_add(self.options.timeout_ns);
                     self.deadlines.set(connection.looked_at_ns, token);
                 }
                 if let Written::Held(until) = written {
@@ -327,6 +359,7 @@ fn again(before: &Progress) -> Progress {
         busy_ns: before.busy_ns,
         was_busy: before.was_busy,
         connecting_ns: before.connecting_ns.or(before.dispatched_ns),
+        connect_ns: before.connect_ns,
         resent: before.resent.saturating_add(1),
         ..Progress::default()
     }

@@ -10,6 +10,7 @@ use super::bounds::Bounds;
 use super::deadlines::Deadlines;
 use super::lives::Lives;
 use super::poll::{Events, Poll};
+use super::room::Short;
 use super::slots::{OPEN_AHEAD_NS, Policy, Slots};
 use super::table::Table;
 use super::waiting::WAIT_UNKNOWN_NS;
@@ -88,6 +89,8 @@ pub struct Engine {
     pub(super) unread: VecDeque<u64>,
     /// Connections that the dialer had no room for yet.
     pub(super) undialed: VecDeque<(u64, u16)>,
+    /// Who waits for a connection that others have.
+    pub(super) short: Short,
     /// The last reading of the clock.
     pub(super) now: u64,
     pub(super) buffer: Vec<u8>,
@@ -149,6 +152,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             unread: VecDeque::new(),
             undialed: VecDeque::new(),
+            short: Short::default(),
             now: clock.now_ns(),
             buffer: vec![0; READ_BYTES_MAX],
             rested: false,
@@ -349,6 +353,7 @@ impl Engine {
                 SlotNews::Begins { slot, target, due_ns } => {
                     if due_ns >= self.taken_due_ns
                         && self.slots.expect_first(slot, target)
+                        && self.short.is_empty()
                         && self.bounds.take_connection()
                     {
                         self.slots.dialing(slot);

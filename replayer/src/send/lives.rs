@@ -27,6 +27,8 @@ pub(super) struct Lives {
     /// Lives whose first waiting request may leave now (at the highest pace).
     ready: VecDeque<u64>,
     parked: usize,
+    /// In closed loop: slots of requests whose release became known, and when that is.
+    releases: Vec<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,7 @@ struct Life {
     /// In the order in which they came.
     waiting: VecDeque<Waiting>,
     /// Numbers of requests that came and whose answers may be waited for.
-    unended: Vec<u32>,
+    unended: VecDeque<u32>,
     /// Answers that ended and may still be waited for.
     ends: Vec<End>,
     /// Answers that ended earlier than this in the recording are waited for by nobody any more.
@@ -71,6 +73,7 @@ impl Lives {
             timers: BinaryHeap::new(),
             ready: VecDeque::new(),
             parked: 0,
+            releases: Vec::new(),
         }
     }
 
@@ -104,12 +107,27 @@ impl Lives {
             self.forget(id);
             return Some(job);
         }
+        let slot = job.slot;
         life.waiting.push_back(Waiting { job, release_ns });
         self.parked += 1;
         if release_ns != UNKNOWN && (!self.in_order || life.waiting.len() == 1) {
             self.timers.push(Reverse((release_ns, id)));
+            self.note_release(slot, release_ns);
         }
         None
+    }
+
+    fn note_release(&mut self, slot: u64, release_ns: u64) {
+        if self.model == LoopModel::Closed && !self.in_order {
+            self.releases.push((slot, release_ns));
+        }
+    }
+
+    /// A slot one of whose requests will leave at an instant that became known since this was asked last. Only in closed loop
+    /// due instants do not say so before.
+    #[inline]
+    pub(super) fn next_release(&mut self) -> Option<(u64, u64)> {
+        self.releases.pop()
     }
 
     /// Requests come in the order of due instants, and none that is due before `due_ns` (of the run) comes any more:
@@ -150,16 +168,24 @@ impl Lives {
         let id = job.life;
         let Some(life) = self.lives.get_mut(&id) else { return };
         if let Some(at) = life.unended.iter().position(|number| *number == job.number) {
-            life.unended.swap_remove(at);
+            life.unended.remove(at);
             if job.recorded_end_ns >= life.floor_ns {
                 life.ends.push(End { number: job.number, recorded_ns: job.recorded_end_ns, at_ns: now });
             }
-            for waiting in life.waiting.iter_mut().filter(|waiting| waiting.release_ns == UNKNOWN) {
+            let waits_for_later =
+                |after: Option<After>| after.is_some_and(|after| after.recorded_end_ns > job.recorded_end_ns);
+            // Thousands may wait, and those behind wait for answers that ended later.
+            let here = life.waiting.iter_mut().take_while(|waiting| !waits_for_later(waiting.job.after));
+            for waiting in here.filter(|waiting| waiting.release_ns == UNKNOWN) {
                 let Some(after) = waiting.job.after.filter(|after| after.number == job.number) else { continue };
                 let base = if self.in_order { 0 } else { self.start_ns.saturating_add(waiting.job.due_ns) };
                 waiting.release_ns = released(&mut waiting.job, self.model, after, base, now);
                 if !self.in_order {
                     self.timers.push(Reverse((waiting.release_ns, id)));
+                    if self.model == LoopModel::Closed {
+                        // Not by `note_release`: the life is borrowed.
+                        self.releases.push((waiting.job.slot, waiting.release_ns));
+                    }
                 }
             }
         }
@@ -238,6 +264,7 @@ impl Lives {
         self.parked = 0;
         self.timers.clear();
         self.ready.clear();
+        self.releases.clear();
         self.ends.clear();
         let lives = std::mem::take(&mut self.lives);
         lives.into_values().flat_map(|life| life.waiting.into_iter().map(|waiting| waiting.job))
@@ -278,12 +305,12 @@ impl Life {
             // One that never came (it was left out of the plan) is waited for by nobody.
             if let Some(end) = self.ends.iter().find(|end| end.number == after.number) {
                 release_ns = released(job, model, after, base, end.at_ns);
-            } else if self.unended.contains(&after.number) {
+            } else if self.unended.iter().rev().any(|number| *number == after.number) {
                 release_ns = UNKNOWN;
             }
         }
         if job.recorded_end_ns != u64::MAX {
-            self.unended.push(job.number);
+            self.unended.push_back(job.number);
         }
         release_ns
     }

@@ -20,6 +20,7 @@ mod lives;
 mod opening;
 mod options;
 mod poll;
+mod room;
 mod slots;
 mod table;
 mod waiting;
@@ -116,6 +117,8 @@ pub struct Counters {
     pub parked: AtomicU64,
     /// For how long due requests were not taken from the feed because `parked_max` were waiting; engines add up.
     pub feed_stalled_ns: AtomicU64,
+    /// In closed loop: requests that came from the feed over 10 ms after they could have left.
+    pub came_late: AtomicU64,
     /// Outcomes that found no room in the queue to the results.
     pub outcomes_lost: AtomicU64,
     /// Of these, of requests that were not shed: their spans are lost with them.

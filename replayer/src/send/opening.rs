@@ -11,6 +11,13 @@ use crate::job::{ErrorKind, Job, Shed};
 /// Finished connections that are taken over in one go.
 const DIALED_BATCH: usize = 16;
 
+/// When a connection was in the making, on the run's clock: from when it was taken up to when it was there, or given up.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    begun_ns: u64,
+    over_ns: u64,
+}
+
 impl Engine {
     /// A request needs a connection that was not made ahead of it.
     pub(super) fn count_need(&self, extra: bool) {
@@ -28,7 +35,8 @@ impl Engine {
     /// Takes over connections that are finished.
     pub(super) fn take_dialed(&mut self) {
         for _ in 0..DIALED_BATCH {
-            let Some(Dialed { id, result, peer, .. }) = self.dial.next() else { break };
+            let Some(Dialed { id, result, peer, started_ns, connected_ns, .. }) = self.dial.next() else { break };
+            let made = Made { begun_ns: self.of_run(started_ns), over_ns: self.of_run(connected_ns) };
             match result {
                 Ok(transport) => {
                     let is_tls = transport.is_tls();
@@ -37,7 +45,7 @@ impl Engine {
                     let token = connection.token;
                     if let Err(errno) = self.poll.add(&connection.transport, token) {
                         self.table.remove(at);
-                        self.not_opened(id, errno.into(), peer.as_ref());
+                        self.not_opened(id, errno.into(), peer.as_ref(), made);
                         continue;
                     }
                     if is_tls {
@@ -47,19 +55,20 @@ impl Engine {
                     self.counters.opened.fetch_add(1, Ordering::Relaxed);
                     self.counters.peak.fetch_max(open, Ordering::Relaxed);
                     let freed = self.slots.opened(id, at);
-                    self.hand_on(id, at, freed);
+                    self.hand_on(id, at, freed, made);
                 }
-                Err(error) => self.not_opened(id, error.kind.into(), peer.as_ref()),
+                Err(error) => self.not_opened(id, error.kind.into(), peer.as_ref(), made),
             }
         }
         self.tick();
     }
 
-    fn not_opened(&mut self, slot: u64, kind: ErrorKind, peer: Option<&Peer>) {
+    fn not_opened(&mut self, slot: u64, kind: ErrorKind, peer: Option<&Peer>, made: Made) {
         self.bounds.connection_gone();
         for Waiting { mut job, queued, .. } in self.slots.not_opened(slot) {
             debug_assert!(!queued, "a queued request waits for an open connection");
             job.progress.peer = peer.cloned();
+            job.progress.connected(made.begun_ns, made.over_ns);
             self.finish(job, None, Some(kind));
         }
         self.settle(slot, false);
@@ -68,10 +77,11 @@ impl Engine {
     /// A connection carries nothing now: it goes to those who wait for it, or is kept, or is closed.
     pub(super) fn free(&mut self, slot: u64, at: u32) {
         let freed = self.slots.freed(slot, at);
-        self.hand_on(slot, at, freed);
+        // Who waited for another one to be made has waited until now.
+        self.hand_on(slot, at, freed, Made { begun_ns: 0, over_ns: self.of_run(self.now) });
     }
 
-    fn hand_on(&mut self, slot: u64, at: u32, mut freed: Freed) {
+    fn hand_on(&mut self, slot: u64, at: u32, mut freed: Freed, made: Made) {
         loop {
             match freed {
                 Freed::Kept => return,
@@ -86,6 +96,7 @@ impl Engine {
                             self.shed(job, reason);
                             continue;
                         }
+                        job.progress.connected(made.begun_ns, made.over_ns);
                         self.lives.unblock(&job, self.plan_now());
                         self.put(at, job);
                         any = true;

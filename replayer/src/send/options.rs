@@ -24,7 +24,8 @@ pub struct SendOptions {
     /// Requests that may be under way; beyond it a due request is shed. At [`Pace::Max`] requests wait instead, and each
     /// engine has an equal share, of at least one.
     pub in_flight_max: usize,
-    /// Connections that may be open or in the making; a request that needs one more is shed.
+    /// Connections that may be open or in the making; a request that needs one more is shed. At [`Pace::Max`] it waits
+    /// instead, idle connections are closed for it, and each engine has an equal share, of at least one.
     pub connections_max: Option<u64>,
     /// Requests a second; what is beyond it over a tenth of a second is shed. At [`Pace::Max`] requests wait instead.
     pub rate_max: Option<NonZeroU32>,
@@ -90,7 +91,8 @@ pub enum LoopModel {
         think_min_ns: u64,
     },
     /// For the answer that it depends on, and then for its recorded pause. Its due instant counts only if it depends on
-    /// none. A target that is faster than the recorded one is followed as far as the feed is ahead.
+    /// none. A target that is faster than the recorded one is followed as far as requests are made ready ahead, which is
+    /// bounded by their number and bytes.
     Closed,
 }
 

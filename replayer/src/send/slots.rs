@@ -1,7 +1,7 @@
 //! Who may use which connection, who waits for one, and when one is made ahead of need.
 //!
-//! A slot is one (client, copy, recorded connection): its requests share connections with nobody else. It is remembered
-//! only while something of it is open, under way or to come. Nothing here connects or writes.
+//! A slot is one (client, copy, recorded connection, target): its requests share connections with nobody else. It is
+//! remembered only while something of it is open, under way or to come. Nothing here connects or writes.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -151,6 +151,7 @@ impl Slots {
     /// clock); otherwise it was held. `behind`: it may be written behind what its connection is busy with.
     pub(super) fn route(&mut self, job: &Job, fresh: bool, next_due_ns: Option<u64>, behind: bool) -> Route {
         let slot = self.slots.entry(job.slot).or_insert_with(|| Slot::new(job.target));
+        debug_assert_eq!(slot.target, job.target, "a connection leads to one target");
         if fresh {
             slot.come(next_due_ns, &mut self.ahead);
         } else {
@@ -190,6 +191,18 @@ impl Slots {
     /// Whether a connection of a slot is free.
     pub(super) fn has_idle(&self, id: u64) -> bool {
         self.slots.get(&id).is_some_and(|slot| !slot.idle.is_empty())
+    }
+
+    /// A request that was routed is held elsewhere again.
+    pub(super) fn not_now(&mut self, id: u64) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.held += 1;
+        }
+    }
+
+    /// Whether a connection of this slot waits for a later request.
+    pub(super) fn is_idle(&self, id: u64, at: u32) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.idle.contains(&at))
     }
 
     /// The connection that a pipelined request could be written behind.
@@ -328,6 +341,13 @@ impl Slots {
             self.reopens.push(Reverse((at, id)));
         }
         Settled::Fine
+    }
+
+    /// A request will leave then, by the clock: if the slot has no connection yet, one is asked for ahead of that.
+    pub(super) fn expect(&mut self, id: u64, leaves_ns: u64) {
+        if self.slots.get(&id).is_some_and(|slot| slot.open == 0 && slot.dialing == 0) {
+            self.reopens.push(Reverse((leaves_ns.saturating_sub(OPEN_AHEAD_NS), id)));
+        }
     }
 
     /// When the next connection is to be asked for again.

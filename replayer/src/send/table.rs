@@ -47,6 +47,13 @@ impl Table {
         Some(connection)
     }
 
+    /// The next place in turn after `turn`, its own last, whose connection is wanted.
+    pub(super) fn next_place(&self, turn: u32, is_wanted: impl Fn(u32, &Connection) -> bool) -> Option<u32> {
+        let places = || self.places.iter().zip(0..).filter_map(|(place, at)| Some((at, place.as_ref()?)));
+        let (after, up_to) = (places().skip_while(|(at, _)| *at <= turn), places().take_while(|(at, _)| *at <= turn));
+        after.chain(up_to).find(|(at, connection)| is_wanted(*at, connection)).map(|(at, _)| at)
+    }
+
     /// The places that are in use.
     pub(super) fn places(&self) -> Vec<u32> {
         self.places.iter().zip(0..).filter(|(place, _)| place.is_some()).map(|(_, at)| at).collect()

@@ -5,6 +5,7 @@ mod busy;
 mod hostile;
 mod loops;
 mod rests;
+mod room;
 mod stops;
 mod tempo;
 
@@ -352,13 +353,17 @@ fn a_slot_that_is_over_although_it_promised_more_is_closed_at_once() {
 
 #[test]
 fn a_target_that_closes_after_each_answer_gets_a_new_connection_ahead_of_the_next_request() {
-    let address = target(|_, mut socket| {
-        read_head(&mut socket);
-        socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
-    });
-    let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (100, 0, "/"), (200, 0, "/")]);
-    assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (3, 0, 0)));
-    assert_eq!(counters.closed_by_target.load(Ordering::Relaxed), 3);
+    for said in ["Connection: close", "Connection: keep-alive\r\nX: y\r\nconnection: x , Close"] {
+        let address = target(move |_, mut socket| {
+            read_head(&mut socket);
+            socket.write_all(format!("HTTP/1.1 200 OK\r\n{said}\r\nContent-Length: 0\r\n\r\n").as_bytes()).unwrap();
+            // It takes what still comes, and answers no more.
+            read_head(&mut socket);
+        });
+        let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (100, 0, "/"), (200, 0, "/")]);
+        assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (3, 0, 0)), "{said}");
+        assert_eq!(counters.closed_by_target.load(Ordering::Relaxed), 3);
+    }
 }
 
 #[test]

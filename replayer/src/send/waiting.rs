@@ -95,7 +95,8 @@ impl Engine {
         }
         let held = self.next_held_ns();
         if self.options.pace == Pace::Max {
-            let any = held.is_some() || !self.jobs.is_empty();
+            let can_serve = self.has_room_for_short();
+            let any = held.is_some() || !self.jobs.is_empty() || can_serve;
             if !any || !self.bounds.has_room() || self.is_paused() {
                 return None;
             }
@@ -107,7 +108,7 @@ impl Engine {
                 return Some(not_before);
             }
             // What can leave now has been tried: there is more in the ring only if the batch was full.
-            return if self.jobs.is_empty() || self.is_full() { held } else { Some(0) };
+            return if (self.jobs.is_empty() || self.is_full()) && !can_serve { held } else { Some(0) };
         }
         let due =
             if self.options.loop_model == LoopModel::Closed || self.is_full() { None } else { self.next_due_ns() };

@@ -263,8 +263,8 @@ impl SpanBuilder {
         out.push(count(keys::SEQUENCE, facts.seq));
         out.push(number(keys::COPY, i64::from(facts.copy)));
         out.push(KeyValue::new(keys::MULTIPLIER, self.base.run.multiplier));
-        if let Some(dispatched_ns) = end.dispatched_ns {
-            out.push(count(keys::LAG_NS, dispatched_ns.saturating_sub(end.released_ns)));
+        if let Some((dispatched_ns, lag_ns)) = end.dispatched_ns.zip(end.lag_ns()) {
+            out.push(count(keys::LAG_NS, lag_ns));
             let first_byte = end.first_byte_ns.map(|at| at.saturating_sub(dispatched_ns));
             out.extend(first_byte.map(|waited| count(keys::FIRST_BYTE_NS, waited)));
         }
@@ -274,9 +274,8 @@ impl SpanBuilder {
         if end.busy_ns > 0 {
             out.push(count(keys::BUSY_NS, end.busy_ns));
         }
-        if let Some(since) = end.connecting_ns {
-            let until = end.dispatched_ns.unwrap_or(end.done_ns);
-            out.push(count(keys::CONNECT_NS, until.saturating_sub(since)));
+        if end.connecting_ns.is_some() {
+            out.push(count(keys::CONNECT_NS, end.connect_ns));
         }
         out.extend(facts.response_ns.map(|recorded| count(keys::RECORDED_RESPONSE_NS, recorded)));
         out.extend(facts.status.map(|recorded| number(keys::RECORDED_STATUS, i64::from(recorded))));

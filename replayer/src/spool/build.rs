@@ -7,22 +7,25 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use foldhash::{HashMap, HashSet};
 use formats::session::{Session, Wanted};
 
 use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
-use super::connections::{Connections, Last};
+use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
+use super::limit::{Limit, SpillError};
+use super::open::Open;
 use super::pages::{Closed, Page, Pages, Place};
 use super::record::{NEXT_AT, Record};
 use super::store::Store;
-use super::summary::{Spans, Summary};
+use super::summary::Summary;
 use super::warped::{Warped, WarpedList};
 use super::{Spool, ahead};
 use crate::error::ReplayError;
-use crate::plan::{Life, Plan, Shard};
+use crate::plan::{Factor, Life, Plan, Shard};
 use crate::survey::{Selection, Survey};
 
 /// Exchanges stand in a session in the order in which they ended; so many of them are put into the order of their starts.
@@ -32,10 +35,6 @@ const REORDER_BYTES_MAX: usize = 32 << 20;
 /// Recorded traces that are remembered, to know the first request of each. When there are more, all are forgotten and a
 /// new generation begins: a trace that goes on over such a change has a second first request.
 const TRACES_MAX: usize = 1 << 20;
-/// The free space is looked at each time that so much was written.
-const CHECK_BYTES: u64 = 64 << 20;
-/// Space that is left to others.
-const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// Batches of exchanges on their way from the choosing thread.
 const BATCHES_MAX: usize = 8;
 
@@ -82,6 +81,7 @@ pub struct Builder<'a> {
     plan: &'a mut Plan,
     selection: &'a Selection,
     options: SpoolOptions,
+    limit: Arc<Limit>,
     watch: &'a mut Watch<'a>,
     pages: Pages,
     closed: Vec<Page>,
@@ -94,9 +94,7 @@ pub struct Builder<'a> {
     alive: HashMap<u32, Alive>,
     traces: HashSet<[u8; 8]>,
     trace_generation: u32,
-    open: Spans,
-    warped_connections: u64,
-    checked_bytes: u64,
+    open: Open,
     exchanges: u64,
     summary: Summary,
 }
@@ -128,26 +126,26 @@ impl<'a> Builder<'a> {
         options: SpoolOptions,
         watch: &'a mut Watch<'a>,
     ) -> Self {
+        let limit = Limit::new(&options.directory, options.bytes_max);
         Self {
             survey,
             plan,
             selection,
-            pages: Pages::new(Store::new(&options.directory, options.kept)),
-            due: DueSorter::new(&options.directory),
+            pages: Pages::new(Store::new(&limit, options.kept)),
+            due: DueSorter::new(&limit),
             watch,
             closed: Vec::new(),
             connections: Connections::default(),
-            warped: WarpedList::new(&options.directory),
+            warped: WarpedList::new(&limit),
             waiting: BinaryHeap::new(),
             waiting_bytes: 0,
             alive: HashMap::default(),
             traces: HashSet::default(),
             trace_generation: 0,
-            open: Spans::default(),
-            warped_connections: 0,
-            checked_bytes: 0,
+            open: Open::default(),
             exchanges: 0,
             summary: Summary::default(),
+            limit,
             options,
         }
     }
@@ -211,7 +209,12 @@ impl<'a> Builder<'a> {
         let at_ns = chosen.at_ns;
         self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
         let (client, endpoint) = (chosen.client, chosen.endpoint);
-        let key = (chosen.session, chosen.connection);
+        let key = ConnectionKey {
+            client,
+            session: chosen.session,
+            connection: chosen.connection,
+            target: chosen.template.target,
+        };
         let end_ns = chosen.end_ns.unwrap_or(at_ns);
         self.summary.recorded += 1;
         self.summary.sealed += u64::from(chosen.template.sealed);
@@ -223,29 +226,42 @@ impl<'a> Builder<'a> {
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
-                .patch(before.client, before.place, NEXT_AT, &at_ns.to_le_bytes())
-                .map_err(|source| self.failed("write", source))?;
+                .patch(client, before.place, NEXT_AT, &at_ns.to_le_bytes())
+                .map_err(|source| self.failed(source.into()))?;
         }
         let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
         let added = self.pages.add(client, &record, is_warped, &mut closed);
-        let place = added.map_err(|source| self.failed("write", source))?;
-        self.connections.set(key, Last { client, place, at_ns, end_ns });
+        let place = added.map_err(|error| self.failed(error))?;
+        self.connections.set(key, Last { place, at_ns, end_ns, is_first: before.is_none() });
 
         if is_warped {
             self.plan.pooled(at_ns);
-            self.warped_connections += u64::from(before.is_none());
+            if before.is_some_and(|before| before.is_first) {
+                self.open.shared_connection();
+            }
+            let since_ns = before.map(|before| at_ns.saturating_sub(before.end_ns));
             let page = self.closed.pop();
             if let (Some(page), Place::Stored(page_at)) = (page, place) {
                 let (page_len, ordinal, response_ns) = (page.len, record.number, record.response_ns());
+                let target = record.template.target;
                 self.warped
-                    .push(&Warped { at_ns, page_at, page_len, client, ordinal, endpoint, response_ns })
-                    .map_err(|source| self.failed("write", source))?;
+                    .push(&Warped {
+                        at_ns,
+                        since_ns,
+                        page_at,
+                        page_len,
+                        client,
+                        ordinal,
+                        endpoint,
+                        target,
+                        response_ns,
+                    })
+                    .map_err(|error| self.failed(error))?;
             }
         } else {
             self.plan_copies(client, &record, before.as_ref());
         }
-        self.list_closed()?;
-        self.check_size()
+        self.list_closed()
     }
 
     /// Counts what the lives of a client send of one exchange, and the pause before it, as recorded and as each life keeps it.
@@ -267,18 +283,19 @@ impl<'a> Builder<'a> {
             if !self.plan.is_in(self.options.shard, client, life.copy, 0) {
                 continue;
             }
-            self.summary.plan(endpoint, due_ns, response_ns);
+            self.summary.plan(endpoint, record.template.target, due_ns, response_ns);
             self.summary.bytes += bytes;
             let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
-            match before.and_then(|before| self.plan.due_ns(client, life, before.end_ns)) {
-                Some(before_ns) => self.open.extend(before_ns, end_ns.max(before_ns)),
-                None => self.open.add(due_ns, end_ns),
-            }
+            let before_ns = before.and_then(|before| self.plan.due_ns(client, life, before.end_ns));
+            self.open.user(before_ns, due_ns, end_ns);
         }
     }
 
     /// Lists the pages that were closed, once for each life that needs them.
     fn list_closed(&mut self) -> Result<(), ReplayError> {
+        if !self.options.kept {
+            self.closed.clear();
+        }
         for page in std::mem::take(&mut self.closed) {
             for life in self.plan.lives(page.client) {
                 if !self.plan.is_in(self.options.shard, page.client, life.copy, 0) {
@@ -289,7 +306,7 @@ impl<'a> Builder<'a> {
                 let (page_at, page_len, client) = (page.at, page.len, page.client);
                 self.due
                     .push(DueEntry { due_ns, page_at, copy, page_len, client, shift_ns })
-                    .map_err(|source| self.failed("write", source))?;
+                    .map_err(|error| self.failed(error))?;
             }
         }
         Ok(())
@@ -347,64 +364,68 @@ impl<'a> Builder<'a> {
         self.traces.insert(group)
     }
 
-    fn check_size(&mut self) -> Result<(), ReplayError> {
-        let bytes = self.pages.bytes() + self.due.bytes();
-        if !self.options.kept || bytes < self.checked_bytes + CHECK_BYTES {
-            return Ok(());
-        }
-        self.checked_bytes = bytes;
-        if bytes > self.options.bytes_max {
-            let limit_bytes = self.options.bytes_max;
-            return Err(ReplayError::SpoolTooLarge { limit_bytes, done: self.exchanges, of: self.survey.exchanges });
-        }
-        let directory = &self.options.directory;
-        let space = rustix::fs::statvfs(directory).map_err(|errno| self.failed("write", errno.into()))?;
-        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
-        if free_bytes < DISK_RESERVE_BYTES {
-            return Err(ReplayError::SpoolDisk { directory: directory.clone(), free_bytes });
-        }
-        Ok(())
-    }
-
     /// Draws the copies of what is warped, and sorts the list.
     fn finish(mut self, found: Found) -> Result<Spool, ReplayError> {
         let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
-        let pages = std::mem::replace(&mut self.pages, Pages::new(Store::new(&self.options.directory, false)));
-        let store = pages.finish(&mut closed).map_err(|source| self.failed("write", source))?;
+        let pages = std::mem::replace(&mut self.pages, Pages::new(Store::new(&self.limit, false)));
+        let store = pages.finish(&mut closed).map_err(|error| self.failed(error))?;
         self.list_closed()?;
         self.plan.pools_are_complete();
-        let warped = std::mem::replace(&mut self.warped, WarpedList::new(&self.options.directory));
-        warped.each(|one| self.plan_warped(&one)).map_err(|source: io::Error| self.failed("write", source))?;
+        let warped = std::mem::replace(&mut self.warped, WarpedList::new(&self.limit));
+        warped.each(|one| self.plan_warped(&one)).map_err(|error| self.failed(error))?;
+        let due = std::mem::replace(&mut self.due, DueSorter::new(&self.limit));
+        let due = due.finish().map_err(|error| self.failed(error))?;
+        if self.options.kept {
+            self.limit.check(store.len() + due.bytes()).map_err(|error| self.failed(error))?;
+        }
         self.summary.found(found);
-        let copies = self.plan.copies_at_most();
-        let always = self.warped_connections.saturating_mul(copies);
-        self.summary.open = self.open.open(always, self.summary.seconds.len());
+        self.summary.open = self.open.estimate(self.summary.seconds.len());
+        // Where the rate is lower than the recorded one, some of a connection's requests are left out.
+        let is_whole = self.plan.profile().as_constant().is_some_and(|factor| factor >= Factor::ONE);
+        self.summary.surely_open = self.open.surely(is_whole);
         self.summary.connections = self.connections.seen;
         self.summary.connections_forgotten = self.connections.forgotten;
-        let directory = self.options.directory;
-        let due = self.due.finish();
-        let due = due.map_err(|source| ReplayError::Spool { doing: "write", directory: directory.clone(), source })?;
-        Ok(Spool { directory, pages: store, due, summary: self.summary })
+        Ok(Spool { directory: self.options.directory, kept_in: None, pages: store, due, summary: self.summary })
     }
 
     /// Lists and counts the copies of one exchange.
-    fn plan_warped(&mut self, one: &Warped) -> io::Result<()> {
-        let Warped { page_at, page_len, client, endpoint, .. } = *one;
-        let ordinal = u64::from(one.ordinal);
+    fn plan_warped(&mut self, one: &Warped) -> Result<(), SpillError> {
+        let Warped { page_at, page_len, client, endpoint, response_ns, .. } = *one;
+        let (ordinal, mut drawn) = (u64::from(one.ordinal), 0_u64);
         for (copy, due_ns) in self.plan.copies(client, ordinal, one.at_ns) {
             self.summary.planned += 1;
             (self.watch)(Seen::Planned { endpoint, due_ns });
-            if self.plan.is_in(self.options.shard, client, copy, ordinal) {
-                self.summary.plan(endpoint, due_ns, one.response_ns);
-                self.summary.bytes += u64::from(page_len);
+            if !self.plan.is_in(self.options.shard, client, copy, ordinal) {
+                continue;
+            }
+            self.summary.plan(endpoint, one.target, due_ns, response_ns);
+            self.summary.bytes += u64::from(page_len);
+            // Of a connection a shard has only some of the requests.
+            if self.options.shard == Shard::WHOLE && self.plan.is_in_place(copy, one.at_ns, due_ns) {
+                self.open.pooled(one.since_ns, due_ns, response_ns);
+            } else {
+                self.open.drawn(one.since_ns.is_none(), due_ns, response_ns);
+                drawn += 1;
+            }
+            if self.options.kept {
                 self.due.push(DueEntry { due_ns, page_at, copy, page_len, client, shift_ns: 0 })?;
             }
         }
+        self.open.drawn_at_once(drawn.div_ceil(u64::from(self.plan.timing().rounds.max(1))));
         Ok(())
     }
 
-    fn failed(&self, doing: &'static str, source: io::Error) -> ReplayError {
-        ReplayError::Spool { doing, directory: self.options.directory.clone(), source }
+    fn failed(&self, error: SpillError) -> ReplayError {
+        let directory = self.options.directory.clone();
+        match error {
+            SpillError::Io(source) => ReplayError::Spool { doing: "write", directory, source },
+            SpillError::Disk { free_bytes } => ReplayError::SpoolDisk { directory, free_bytes },
+            SpillError::TooLarge => ReplayError::SpoolTooLarge {
+                limit_bytes: self.options.bytes_max,
+                done: self.exchanges,
+                of: self.survey.exchanges,
+            },
+        }
     }
 }
 

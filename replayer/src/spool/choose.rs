@@ -8,16 +8,16 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use foldhash::HashMap;
 use formats::head;
-use formats::model::{ClientKey, Exchange, Gap};
+use formats::model::{ClientKey, Exchange, Gap, Protocol};
 use formats::session::{Damage, Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 
 use super::Traces;
 use super::ahead::Batch;
-use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, OTHER_METHODS_MAX, others, parts};
+use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, ROWS_MAX, others, parts};
 use crate::error::ReplayError;
-use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
+use crate::rewrite::{LeftOut, NotSent, SealedFault, Template, any_authority_at};
 use crate::survey::{Selection, Survey};
 
 /// Exchanges that are handed over at once.
@@ -75,6 +75,35 @@ pub(super) struct Found {
     pub(super) traces: Traces,
     /// Names by index.
     pub(super) endpoints: Vec<String>,
+}
+
+impl Found {
+    /// Whom a request was for: its Host, and whom its target names, be it the whole of it (CONNECT, RFC 9112 §3.2.3) or
+    /// a part.
+    fn note_authorities(&mut self, exchange: &Exchange) {
+        let request = &exchange.request.head;
+        head::values(request, "host").for_each(|host| self.note_authority(host));
+        if matches!(exchange.protocol, Protocol::Http2 | Protocol::Http3) {
+            head::values(request, ":authority").for_each(|authority| self.note_authority(authority));
+        } else if let Some(line) = head::request_line(request) {
+            let named =
+                if line.method == b"CONNECT" { Some(0..line.target.len()) } else { any_authority_at(line.target) };
+            if let Some(authority) = named.and_then(|at| line.target.get(at)) {
+                // Credentials before the host are none of it, and are shown nowhere.
+                self.note_authority(authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default());
+            }
+        }
+    }
+
+    fn note_authority(&mut self, authority: &[u8]) {
+        if self.origins.len() < AUTHORITIES_MAX
+            && let Ok(authority) = std::str::from_utf8(authority)
+            && !authority.is_empty()
+            && !self.origins.contains(authority)
+        {
+            self.origins.insert(authority.to_owned());
+        }
+    }
 }
 
 /// Reads and chooses.
@@ -152,12 +181,7 @@ impl<'a> Chooser<'a> {
         prepare: &mut Prepare<'_>,
     ) -> Result<(), SealedFault> {
         let request_head = &exchange.request.head;
-        if self.found.origins.len() < AUTHORITIES_MAX
-            && let Some(host) = head::value(request_head, "host").and_then(|host| std::str::from_utf8(host).ok())
-            && !self.found.origins.contains(host)
-        {
-            self.found.origins.insert(host.to_owned());
-        }
+        self.found.note_authorities(exchange);
         let Some(client) = self.client(session, exchange.client) else {
             *self.found.left_out.entry(LeftOut::NotInIndex).or_default() += 1;
             return Ok(());
@@ -220,7 +244,8 @@ impl<'a> Chooser<'a> {
             0..ENDPOINTS_MAX => name,
             rows => {
                 let name = others(parts(&name).0);
-                let has_room = rows < ENDPOINTS_MAX + OTHER_METHODS_MAX || self.endpoints.contains_key(&name);
+                // The last row is for those of all other methods.
+                let has_room = rows < ROWS_MAX - 1 || self.endpoints.contains_key(&name);
                 if has_room { name } else { others(OTHER_METHOD) }
             }
         };
@@ -230,5 +255,28 @@ impl<'a> Chooser<'a> {
             self.found.endpoints.push(name);
         }
         index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_request_was_for_is_noted_without_credentials() {
+        let check = |protocol, head: &'static str, expected: &[&str]| {
+            let mut exchange = Exchange { protocol, ..Exchange::default() };
+            exchange.request.head = head.into();
+            let mut found = Found::default();
+            found.note_authorities(&exchange);
+            assert_eq!(Vec::from_iter(&found.origins), expected, "{head}");
+        };
+        let http1 = |head, expected: &[&str]| check(Protocol::Http11, head, expected);
+        http1("GET / HTTP/1.1\r\nHost: a:1\r\nHost: b\r\n\r\n", &["a:1", "b"]);
+        http1("GET http://u:p@[::1]:8/x HTTP/1.1\r\nHost: a\r\n\r\n", &["[::1]:8", "a"]);
+        http1("GET FTP://b?c HTTP/1.0\r\n\r\n", &["b"]);
+        http1("CONNECT b:443 HTTP/1.1\r\nHost:\r\n\r\n", &["b:443"]);
+        http1("GET /http://b/ HTTP/1.1\r\n\r\n", &[]);
+        check(Protocol::Http2, ":method: GET\r\n:authority: b:8\r\nhost: a\r\n\r\n", &["a", "b:8"]);
     }
 }

@@ -9,10 +9,11 @@ use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::kept;
+use super::limit::{Limit, SpillError};
 use super::store::nameless;
 
 /// Entries that are sorted in memory at once: 40 MB.
@@ -69,7 +70,7 @@ impl DueEntry {
 
 /// Sorts entries as they come.
 pub(super) struct DueSorter {
-    directory: PathBuf,
+    limit: Arc<Limit>,
     buffer: Vec<DueEntry>,
     runs: Vec<Run>,
     file: Option<Arc<File>>,
@@ -83,26 +84,16 @@ pub(super) struct Run {
 }
 
 impl DueSorter {
-    pub(super) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), buffer: Vec::new(), runs: Vec::new(), file: None, written: 0 }
+    pub(super) fn new(limit: &Arc<Limit>) -> Self {
+        Self { limit: Arc::clone(limit), buffer: Vec::new(), runs: Vec::new(), file: None, written: 0 }
     }
 
-    pub(super) fn push(&mut self, entry: DueEntry) -> io::Result<()> {
+    pub(super) fn push(&mut self, entry: DueEntry) -> Result<(), SpillError> {
         self.buffer.push(entry);
         if self.buffer.len() >= BUFFER_ENTRIES { self.spill() } else { Ok(()) }
     }
 
-    /// Entries so far.
-    pub(super) fn len(&self) -> u64 {
-        self.runs.iter().map(|run| run.entries).sum::<u64>() + self.buffer.len() as u64
-    }
-
-    /// Bytes that they take on disk.
-    pub(super) fn bytes(&self) -> u64 {
-        self.len() * ENTRY_BYTES as u64
-    }
-
-    pub(super) fn finish(mut self) -> io::Result<DueList> {
+    pub(super) fn finish(mut self) -> Result<DueList, SpillError> {
         if !self.runs.is_empty() || self.buffer.len() > MEMORY_ENTRIES_MAX {
             self.spill()?;
             self.buffer = Vec::new();
@@ -112,14 +103,15 @@ impl DueSorter {
         Ok(DueList { memory: self.buffer.into(), runs: self.runs, file: self.file })
     }
 
-    fn spill(&mut self) -> io::Result<()> {
+    fn spill(&mut self) -> Result<(), SpillError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.limit.spill((self.buffer.len() * ENTRY_BYTES) as u64)?;
         self.buffer.sort_unstable();
         let file = match &self.file {
             Some(file) => Arc::clone(file),
-            None => Arc::clone(self.file.insert(Arc::new(nameless(&self.directory)?))),
+            None => Arc::clone(self.file.insert(Arc::new(nameless(&self.limit.directory)?))),
         };
         self.runs.push(Run { at: self.written, entries: self.buffer.len() as u64 });
         let mut bytes = Vec::with_capacity(READ_ENTRIES * ENTRY_BYTES);
@@ -279,7 +271,7 @@ mod tests {
     fn entries_come_back_in_order_from_memory_and_from_runs() {
         let folder = tempfile::tempdir().unwrap();
         for spills in [0, 1, 3] {
-            let mut sorter = DueSorter::new(folder.path());
+            let mut sorter = DueSorter::new(&Limit::new(folder.path(), u64::MAX));
             let mut expected = Vec::new();
             for i in 0..5_000_u64 {
                 let one = entry(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50, i);

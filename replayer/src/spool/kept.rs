@@ -18,7 +18,7 @@ use super::store::Store;
 use super::{Spool, Summary};
 
 /// The layout of the files; spools of another one are not found.
-const LAYOUT: &str = concat!("reenact spool 4 ", env!("CARGO_PKG_VERSION"));
+const LAYOUT: &str = concat!("reenact spool 5 ", env!("CARGO_PKG_VERSION"));
 const PAGES: &str = "pages";
 const DUE: &str = "due";
 const FACTS: &str = "spool.json";
@@ -78,7 +78,8 @@ impl Spool {
             }
         }
         let pages = Store::of(pages, facts.pages_bytes, spools);
-        let spool = Self { directory: spools.to_owned(), pages, due: DueList::of(due, runs), summary: facts.summary };
+        let (due, summary) = (DueList::of(due, runs), facts.summary);
+        let spool = Self { directory: spools.to_owned(), kept_in: Some(directory), pages, due, summary };
         Ok(Some((spool, facts.more)))
     }
 
@@ -88,7 +89,10 @@ impl Spool {
     /// When a file cannot be written.
     pub fn keep<T: Serialize>(&self, key: &SpoolKey, more: &T) -> io::Result<PathBuf> {
         let directory = key.directory(&self.directory);
-        let unfinished = self.directory.join(format!(".reenact-spool-unfinished-{}", std::process::id()));
+        // Not by the process's number: in containers that is the same for all, also for those that were killed.
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let unfinished = self.directory.join(format!(".reenact-spool-unfinished-{}", crate::contexts::hex(&random)));
         DirBuilder::new().mode(0o700).create(&unfinished)?;
         let kept = self.write(&unfinished, more).and_then(|()| match fs::rename(&unfinished, &directory) {
             Err(error) if directory.join(FACTS).exists() => fs::remove_dir_all(&unfinished).map_err(|_| error),
@@ -139,6 +143,7 @@ mod tests {
     use super::*;
     use crate::spool::DueEntry;
     use crate::spool::due::DueSorter;
+    use crate::spool::limit::Limit;
 
     fn entry(due_ns: u64) -> DueEntry {
         DueEntry { due_ns, page_at: due_ns * 3, copy: 1, page_len: 3, client: 2, shift_ns: -5 }
@@ -146,8 +151,8 @@ mod tests {
 
     /// A spool whose pages are `size` bytes each, so that it is in memory or in files.
     fn spool(directory: &Path, pages: u64, size: usize) -> Spool {
-        let mut store = Store::new(directory, true);
-        let mut due = DueSorter::new(directory);
+        let limit = Limit::new(directory, u64::MAX);
+        let (mut store, mut due) = (Store::new(&limit, true), DueSorter::new(&limit));
         for number in 0..pages {
             let at = store.append(&vec![u8::try_from(number % 251).unwrap(); size]).unwrap();
             due.push(DueEntry { page_at: at, page_len: u32::try_from(size).unwrap(), ..entry(pages - number) })
@@ -156,7 +161,7 @@ mod tests {
         store.complete().unwrap();
         let mut summary = Summary::default();
         for due_ns in 0..pages {
-            summary.plan(3, due_ns * 1_000_000, Some(due_ns + 7));
+            summary.plan(3, 1, due_ns * 1_000_000, Some(due_ns + 7));
         }
         summary.origins.insert("http://a".into());
         summary.gaps.push(formats::model::Gap {
@@ -167,7 +172,8 @@ mod tests {
             exchanges: 4,
             bytes: 5,
         });
-        Spool { directory: directory.to_owned(), pages: store, due: due.finish().unwrap(), summary }
+        let due = due.finish().unwrap();
+        Spool { directory: directory.to_owned(), kept_in: None, pages: store, due, summary }
     }
 
     fn everything(spool: &Spool) -> Vec<(DueEntry, bytes::Bytes)> {
@@ -186,6 +192,9 @@ mod tests {
             let (key, other) = (SpoolKey::of(&["a", "b"]), SpoolKey::of(&["ab", ""]));
             let made = spool(folder.path(), pages, size);
             assert!(Spool::find::<u32>(folder.path(), &key).unwrap().is_none());
+            // One that was killed while it kept one had the same number: in a container all have.
+            let killed = folder.path().join(format!(".reenact-spool-unfinished-{}", std::process::id()));
+            fs::create_dir(&killed).unwrap();
             let at = made.keep(&key, &77_u32).unwrap();
             assert_eq!(made.keep(&key, &78_u32).unwrap(), at, "the first one stays");
             let (found, more) = Spool::find::<u32>(folder.path(), &key).unwrap().unwrap();
@@ -195,6 +204,7 @@ mod tests {
             assert_eq!(facts(&found), facts(&made));
             assert_eq!((found.summary.gaps.clone(), found.bytes()), (made.summary.gaps.clone(), made.bytes()));
             assert!(Spool::find::<u32>(folder.path(), &other).unwrap().is_none());
+            fs::remove_dir(&killed).unwrap();
             // Only the spool is left behind.
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
             let file = OpenOptions::new().write(true).open(at.join(PAGES)).unwrap();

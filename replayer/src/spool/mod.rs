@@ -12,6 +12,8 @@ mod choose;
 mod connections;
 mod due;
 mod kept;
+mod limit;
+mod open;
 mod pages;
 mod record;
 mod store;
@@ -30,9 +32,15 @@ use std::path::{Path, PathBuf};
 use store::Store;
 pub(crate) use store::nameless;
 
+/// A connection of a client that is warped is taken for over when it had no request for so long: of copies that were drawn
+/// one by one nobody knows ahead which is the last one.
+pub(crate) const WARPED_IDLE_NS: u64 = 30_000_000_000;
+
 /// A plan's requests.
 pub struct Spool {
     directory: PathBuf,
+    /// Where it was kept, if it was found there.
+    kept_in: Option<PathBuf>,
     pages: Store,
     due: DueList,
     /// What is in it.
@@ -44,6 +52,12 @@ impl Spool {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// What of it somebody can look at: the folder in which it was kept, or the directory of its files.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        self.kept_in.as_deref().unwrap_or(&self.directory)
     }
 
     /// The list of pages in the order of their first due instants.
@@ -67,4 +81,9 @@ impl Spool {
     pub fn bytes(&self) -> u64 {
         self.pages.len() + self.due.bytes()
     }
+}
+
+/// What was read is not what was written.
+pub(crate) fn damaged(why: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_owned())
 }

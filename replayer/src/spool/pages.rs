@@ -7,6 +7,7 @@ use std::io;
 use foldhash::HashMap;
 
 use super::connections::{ConnectionKey, Connections};
+use super::limit::SpillError;
 use super::record::Record;
 use super::store::Store;
 
@@ -72,7 +73,7 @@ impl Pages {
         record: &Record,
         alone: bool,
         closed: &mut Closed<'_>,
-    ) -> io::Result<Place> {
+    ) -> Result<Place, SpillError> {
         while let Some((first_ns, old, number)) = self.ages.front().copied()
             && first_ns.saturating_add(PAGE_SPAN_NS) < record.at_ns
         {
@@ -95,7 +96,8 @@ impl Pages {
         let offset = open.bytes.len();
         let place = Place::Open(open.number, offset);
         record.write(&mut open.bytes);
-        open.connections.push(((record.session, record.connection), offset));
+        let (session, connection, target) = (record.session, record.connection, record.template.target);
+        open.connections.push((ConnectionKey { client, session, connection, target }, offset));
         open.first_ns = open.first_ns.min(record.at_ns);
         open.last_ns = open.last_ns.max(record.at_ns);
         if alone || open.bytes.len() >= PAGE_BYTES {
@@ -118,13 +120,8 @@ impl Pages {
         }
     }
 
-    /// Bytes so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.store.len()
-    }
-
     /// Closes all pages.
-    pub(super) fn finish(mut self, closed: &mut Closed<'_>) -> io::Result<Store> {
+    pub(super) fn finish(mut self, closed: &mut Closed<'_>) -> Result<Store, SpillError> {
         let mut clients: Vec<(u64, u32)> = self.open.iter().map(|(client, open)| (open.number, *client)).collect();
         clients.sort_unstable();
         for (_, client) in clients {
@@ -135,7 +132,7 @@ impl Pages {
     }
 
     /// Says where the page is now.
-    fn close(&mut self, client: u32, closed: &mut Closed<'_>) -> io::Result<Option<u64>> {
+    fn close(&mut self, client: u32, closed: &mut Closed<'_>) -> Result<Option<u64>, SpillError> {
         let Some(open) = self.open.remove(&client) else { return Ok(None) };
         let at = self.store.append(&open.bytes)?;
         let len = u32::try_from(open.bytes.len()).map_err(|_| io::Error::other("a page of 4 GiB"))?;

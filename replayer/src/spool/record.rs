@@ -1,9 +1,12 @@
 //! One request in a page: its facts, then its bytes. Written and read by this process only, so it has no version.
 
+use std::io;
+
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 use formats::trace::TraceContext;
 use formats::wire::ResponseTo;
 
+use super::damaged;
 use crate::rewrite::{Mark, Placeholder, Template};
 
 /// No instant.
@@ -17,8 +20,8 @@ const HAS_AFTER: u8 = 4;
 const EXPECTS_CONTINUE: u8 = 8;
 const PIPELINED: u8 = 16;
 const TO_HEAD: u8 = 32;
-const FIRST_ON_CONNECTION: u8 = 64;
-const SEALED: u8 = 128;
+const SEALED: u8 = 64;
+const FIRST_ON_CONNECTION: u8 = 128;
 /// Stands for no decision about a trace, which is 0 or 1 otherwise.
 const UNDECIDED: u8 = 2;
 /// Bytes of a mark.
@@ -29,7 +32,7 @@ const MARK_BYTES: usize = 13;
 pub struct Record {
     /// First byte of the request.
     pub at_ns: u64,
-    /// First byte of the next request on the same connection.
+    /// First byte of the next request of the same client on the same connection to the same target.
     pub next_ns: Option<u64>,
     /// Last byte of the answer, if it came whole.
     pub end_ns: Option<u64>,
@@ -55,9 +58,10 @@ pub struct Record {
     pub trace_generation: u32,
     /// Whether no earlier request has the same recorded trace.
     pub first_in_trace: bool,
-    /// Whether it is the first request of its connection.
+    /// Whether it is the first request of the same client on its connection to the same target.
     pub first_on_connection: bool,
-    /// It was sent before the answer to the one before it on its connection had ended.
+    /// It was sent before the answer to the one before it had ended: that of the same client on the same connection to the
+    /// same target.
     pub pipelined: bool,
     /// What the answer's framing depends on.
     pub to: ResponseTo,
@@ -91,8 +95,8 @@ impl Record {
             (self.template.expects_continue, EXPECTS_CONTINUE),
             (self.pipelined, PIPELINED),
             (self.to == ResponseTo::Head, TO_HEAD),
-            (self.first_on_connection, FIRST_ON_CONNECTION),
             (self.template.sealed, SEALED),
+            (self.first_on_connection, FIRST_ON_CONNECTION),
         ];
         out.put_u8(flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag));
         out.put_u8(self.trace_decision.map_or(UNDECIDED, u8::from));
@@ -120,15 +124,24 @@ impl Record {
         out.iter_mut().skip(start).zip(length.to_le_bytes()).for_each(|(to, from)| *to = from);
     }
 
-    /// Takes the record at the front of a page; `None` when there is none that is whole.
-    pub fn take(page: &mut Bytes) -> Option<Self> {
-        let length = u32::from_le_bytes(page.get(..4)?.try_into().ok()?) as usize;
+    /// Takes the record at the front of a page; `None` at the page's end.
+    ///
+    /// # Errors
+    /// When what is left is no record: the file was changed.
+    pub fn take(page: &mut Bytes) -> io::Result<Option<Self>> {
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let length = page.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length)) as usize;
         if page.len() < length || length < NEXT_AT {
-            return None;
+            return Err(damaged("a request does not end where it should"));
         }
         let mut rest = page.split_to(length);
         rest.advance(NEXT_AT);
-        Self::read(&mut rest).ok()
+        match Self::read(&mut rest) {
+            Ok(record) if rest.is_empty() => Ok(Some(record)),
+            _ => Err(damaged("what should be a request is none")),
+        }
     }
 
     fn read(rest: &mut Bytes) -> Result<Self, TryGetError> {
@@ -158,7 +171,12 @@ impl Record {
         };
         let (head_marks, body_marks) = (read_marks(rest)?, read_marks(rest)?);
         let lengths = [rest.try_get_u32_le()?, rest.try_get_u32_le()?];
-        let [head, body] = lengths.map(|length| rest.split_to(rest.len().min(length as usize)));
+        let [head_len, body_len] = lengths.map(|length| length as usize);
+        let (requested, available) = (head_len.saturating_add(body_len), rest.len());
+        if requested > available {
+            return Err(TryGetError { requested, available });
+        }
+        let (head, body) = (rest.split_to(head_len), rest.split_to(body_len));
         let expects_continue = has(EXPECTS_CONTINUE);
         let template = Template { target, head, head_marks, body, body_marks, expects_continue, sealed: has(SEALED) };
         Ok(Self {
@@ -273,13 +291,26 @@ mod tests {
         };
         let mut page = Vec::new();
         plain.write(&mut page);
+        let plain_len = page.len();
         full.write(&mut page);
         let mut left = Bytes::from(page.clone());
-        assert_eq!((Record::take(&mut left), Record::take(&mut left)), (Some(plain), Some(full)));
-        assert_eq!(Record::take(&mut left), None);
-        for cut in 0..page.len() {
-            let mut left = Bytes::copy_from_slice(&page[..cut]);
-            while Record::take(&mut left).is_some() {}
+        let mut take = || Record::take(&mut left).unwrap();
+        assert_eq!((take(), take(), take()), (Some(plain), Some(full), None));
+        let all = |page: &[u8]| {
+            let mut left = Bytes::copy_from_slice(page);
+            while Record::take(&mut left)?.is_some() {}
+            io::Result::Ok(())
+        };
+        for cut in (0..page.len()).filter(|cut| *cut != 0 && *cut != plain_len) {
+            assert_eq!(all(&page[..cut]).unwrap_err().kind(), io::ErrorKind::InvalidData, "cut at {cut}");
+        }
+        let zeroed = vec![0; page.len()];
+        assert!(all(&zeroed).is_err() && all(&[&page[..], &[0]].concat()).is_err());
+        // Lengths inside of a record that lead past its end.
+        for at in [28, 24] {
+            let mut changed = page.clone();
+            changed[page.len() - at] = 0xff;
+            assert!(all(&changed).is_err(), "changed {at} bytes before the end");
         }
     }
 }

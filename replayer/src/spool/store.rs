@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::kept;
+use super::limit::{Limit, SpillError};
 
 /// Bytes that stay in memory.
 const MEMORY_BYTES_MAX: u64 = 16 << 20;
@@ -16,7 +18,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// What is kept of what is appended.
 pub(super) struct Store {
-    directory: PathBuf,
+    limit: Arc<Limit>,
     /// Everything so far, or, once there is a file, what is not written yet.
     tail: Vec<u8>,
     /// Bytes before the tail.
@@ -26,14 +28,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// An empty store whose file, if it needs one, is made in `directory`. Without `kept` only lengths are counted.
-    pub(super) fn new(directory: &Path, kept: bool) -> Self {
-        Self { directory: directory.to_owned(), tail: Vec::new(), written: 0, file: None, kept }
+    /// An empty store whose file, if it needs one, is made where `limit` says. Without `kept` only lengths are counted.
+    pub(super) fn new(limit: &Arc<Limit>, kept: bool) -> Self {
+        Self { limit: Arc::clone(limit), tail: Vec::new(), written: 0, file: None, kept }
     }
 
     /// What was saved, to be read.
     pub(super) fn of(file: File, bytes: u64, directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), tail: Vec::new(), written: bytes, file: Some(file), kept: true }
+        let limit = Limit::new(directory, u64::MAX);
+        Self { limit, tail: Vec::new(), written: bytes, file: Some(file), kept: true }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -41,7 +44,7 @@ impl Store {
     }
 
     /// Appends and says where.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<u64> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<u64, SpillError> {
         let at = self.len();
         if !self.kept {
             self.written += bytes.len() as u64;
@@ -71,7 +74,7 @@ impl Store {
     }
 
     /// Nothing more will be appended.
-    pub(super) fn complete(&mut self) -> io::Result<()> {
+    pub(super) fn complete(&mut self) -> Result<(), SpillError> {
         if self.file.is_some() { self.spill() } else { Ok(()) }
     }
 
@@ -80,6 +83,10 @@ impl Store {
         if let Some(from) = at.checked_sub(self.written).and_then(|from| usize::try_from(from).ok()) {
             let bytes = from.checked_add(len as usize).and_then(|end| self.tail.get(from..end));
             return bytes.map(Bytes::copy_from_slice).ok_or_else(beyond);
+        }
+        // Before anything of that size is allocated: a list that was kept may say anything.
+        if at.saturating_add(u64::from(len)) > self.written {
+            return Err(beyond());
         }
         let mut bytes = vec![0; len as usize];
         self.file.as_ref().ok_or_else(beyond)?.read_exact_at(&mut bytes, at)?;
@@ -94,10 +101,11 @@ impl Store {
         }
     }
 
-    fn spill(&mut self) -> io::Result<()> {
+    fn spill(&mut self) -> Result<(), SpillError> {
+        self.limit.spill(self.tail.len() as u64)?;
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(nameless(&self.directory)?),
+            None => self.file.insert(nameless(&self.limit.directory)?),
         };
         file.write_all_at(&self.tail, self.written)?;
         self.written += self.tail.len() as u64;

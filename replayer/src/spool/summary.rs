@@ -21,15 +21,19 @@ pub struct Summary {
     pub planned: u64,
     /// Requests of this shard.
     pub requests: u64,
+    /// The same by the number of their target, as far as there are any.
+    pub targets: Vec<u64>,
     /// Lives of clients that send at least one of them.
     pub recorded: u64,
     /// Of this shard, requests due in each second of the run.
     pub seconds: Vec<u64>,
-    /// Connections that are open in each second, as far as the recording tells.
+    /// Connections that are open in each second, as far as the recording tells; those of pools are an estimate.
     pub open: Vec<u64>,
+    /// Most of them in one second that are no estimate.
+    pub surely_open: u64,
     /// Connections that the recording had.
     pub connections: u64,
-    /// Recorded connections that were taken for two, because too many were open at once.
+    /// Connections of lives that were taken for over because too many were open at once.
     pub connections_forgotten: u64,
     /// Bytes to be sent, without trace headers.
     pub bytes: u64,
@@ -150,8 +154,12 @@ impl Summary {
     }
 
     /// Counts one planned request of this shard.
-    pub(crate) fn plan(&mut self, endpoint: u32, due_ns: u64, response_ns: Option<u64>) {
+    pub(crate) fn plan(&mut self, endpoint: u32, target: u16, due_ns: u64, response_ns: Option<u64>) {
         self.requests += 1;
+        grow(&mut self.targets, usize::from(target));
+        if let Some(count) = self.targets.get_mut(usize::from(target)) {
+            *count += 1;
+        }
         let second = usize::try_from(due_ns / 1_000_000_000).unwrap_or(usize::MAX).min(SECONDS_MAX - 1);
         grow(&mut self.seconds, second);
         if let Some(count) = self.seconds.get_mut(second) {
@@ -182,47 +190,6 @@ impl Summary {
 fn grow(list: &mut Vec<u64>, at: usize) {
     if list.len() <= at {
         list.resize(at + 1, 0);
-    }
-}
-
-/// Counts of what begins and ends, from which what is open in each second follows.
-#[derive(Default)]
-pub(super) struct Spans {
-    changes: Vec<i64>,
-}
-
-impl Spans {
-    /// Something is there from one instant to another.
-    pub(super) fn add(&mut self, from_ns: u64, to_ns: u64) {
-        self.change(from_ns / 1_000_000_000, 1);
-        self.change(to_ns / 1_000_000_000 + 1, -1);
-    }
-
-    /// Something that ended at one instant ends at a later one.
-    pub(super) fn extend(&mut self, from_ns: u64, to_ns: u64) {
-        self.change(from_ns / 1_000_000_000 + 1, 1);
-        self.change(to_ns / 1_000_000_000 + 1, -1);
-    }
-
-    fn change(&mut self, second: u64, by: i64) {
-        let at = usize::try_from(second).unwrap_or(usize::MAX).min(SECONDS_MAX);
-        if self.changes.len() <= at {
-            self.changes.resize(at + 1, 0);
-        }
-        if let Some(change) = self.changes.get_mut(at) {
-            *change += by;
-        }
-    }
-
-    /// What is there in each of so many seconds, and `always` besides.
-    pub(super) fn open(&self, always: u64, seconds: usize) -> Vec<u64> {
-        let mut now = 0_i64;
-        let changes = self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len()));
-        let each = changes.map(|change| {
-            now += change;
-            always.saturating_add(u64::try_from(now).unwrap_or(0))
-        });
-        each.collect()
     }
 }
 

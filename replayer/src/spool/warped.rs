@@ -1,28 +1,32 @@
 //! Exchanges of clients that are warped, kept until all of them are known and their copies can be drawn.
 
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, TryGetError};
 
+use super::limit::{Limit, SpillError};
 use super::store::Store;
 
 /// Bytes of one.
-const BYTES: u32 = 40;
+const BYTES: u32 = 50;
 /// Read at once.
 const READ: u32 = 1_024;
-/// No response time.
+/// No response time, no request before it.
 const NONE: u64 = u64::MAX;
 
 /// One exchange, alone in its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Warped {
     pub(super) at_ns: u64,
+    /// How long before it the last answer on its connection ended; `None` for the first request of a connection.
+    pub(super) since_ns: Option<u64>,
     pub(super) page_at: u64,
     pub(super) page_len: u32,
     pub(super) client: u32,
     pub(super) ordinal: u32,
     pub(super) endpoint: u32,
+    pub(super) target: u16,
     pub(super) response_ns: Option<u64>,
 }
 
@@ -33,24 +37,26 @@ pub(super) struct WarpedList {
 }
 
 impl WarpedList {
-    pub(super) fn new(directory: &Path) -> Self {
-        Self { store: Store::new(directory, true), line: Vec::new() }
+    pub(super) fn new(limit: &Arc<Limit>) -> Self {
+        Self { store: Store::new(limit, true), line: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, one: &Warped) -> io::Result<()> {
+    pub(super) fn push(&mut self, one: &Warped) -> Result<(), SpillError> {
         let line = &mut self.line;
         line.clear();
         line.put_u64_le(one.at_ns);
         line.put_u64_le(one.page_at);
         line.put_u64_le(one.response_ns.unwrap_or(NONE));
+        line.put_u64_le(one.since_ns.unwrap_or(NONE));
         for word in [one.page_len, one.client, one.ordinal, one.endpoint] {
             line.put_u32_le(word);
         }
+        line.put_u16_le(one.target);
         self.store.append(line).map(|_| ())
     }
 
     /// Shows each of them.
-    pub(super) fn each<E: From<io::Error>>(mut self, mut show: impl FnMut(Warped) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn each(mut self, mut show: impl FnMut(Warped) -> Result<(), SpillError>) -> Result<(), SpillError> {
         self.store.complete()?;
         let mut at = 0;
         while at < self.store.len() {
@@ -66,14 +72,16 @@ impl WarpedList {
 }
 
 fn read(from: &mut impl Buf) -> Result<Warped, TryGetError> {
-    let (at_ns, page_at, response_ns) = (from.try_get_u64_le()?, from.try_get_u64_le()?, from.try_get_u64_le()?);
+    let some = |ns: u64| Some(ns).filter(|ns| *ns != NONE);
     Ok(Warped {
-        at_ns,
-        page_at,
-        response_ns: Some(response_ns).filter(|ns| *ns != NONE),
+        at_ns: from.try_get_u64_le()?,
+        page_at: from.try_get_u64_le()?,
+        response_ns: some(from.try_get_u64_le()?),
+        since_ns: some(from.try_get_u64_le()?),
         page_len: from.try_get_u32_le()?,
         client: from.try_get_u32_le()?,
         ordinal: from.try_get_u32_le()?,
         endpoint: from.try_get_u32_le()?,
+        target: from.try_get_u16_le()?,
     })
 }

@@ -20,7 +20,7 @@ use crate::error::ReplayError;
 pub use guard::Refusal;
 use guard::{Guard, Origin};
 pub use place::Place;
-use place::split_authority;
+use place::{authority, split_authority};
 pub use proxy::Proxy;
 pub use resolve::Override;
 use resolve::lookup;
@@ -133,19 +133,36 @@ impl Target {
     /// # Errors
     /// [`ReplayError::Resolve`] when there is no address.
     pub fn look_up(mut self, overrides: &[Override]) -> Result<Self, ReplayError> {
-        if let Place::Network(addresses) = &mut self.place {
-            let (host, port) = match &self.proxy {
-                Some(proxy) => (proxy.host.as_str(), proxy.port),
-                None => (self.host.as_str(), self.port),
-            };
-            let found = overrides.iter().find(|one| one.is_for(host, port));
-            self.guard.fixed = found.is_some();
-            *addresses = match found {
-                Some(found) => found.addresses().into(),
-                None => lookup(host, port)?.into(),
-            };
-        }
+        let Some((host, port)) = self.connects_to() else { return Ok(self) };
+        let found = overrides.iter().find(|one| one.is_for(host, port));
+        let addresses = match found {
+            Some(found) => found.addresses().into(),
+            None => lookup(host, port)?.into(),
+        };
+        self.guard.fixed = found.is_some();
+        self.place = Place::Network(addresses);
         Ok(self)
+    }
+
+    /// The host and port that connections are made to, the proxy's if there is one; `None` for a Unix socket.
+    fn connects_to(&self) -> Option<(&str, u16)> {
+        match (&self.place, &self.proxy) {
+            (Place::Unix(_), _) => None,
+            (Place::Network(_), Some(proxy)) => Some((&proxy.host, proxy.port)),
+            (Place::Network(_), None) => Some((&self.host, self.port)),
+        }
+    }
+
+    /// Whether connections are made where `one` says, unless another override comes before it.
+    #[must_use]
+    pub fn is_overridden_by(&self, one: &Override) -> bool {
+        self.connects_to().is_some_and(|(host, port)| one.is_for(host, port))
+    }
+
+    /// What connections are made to, to be shown: `HOST:PORT`, or a Unix socket as given.
+    #[must_use]
+    pub fn connects_to_text(&self) -> String {
+        self.connects_to().map_or_else(|| self.given.clone(), |(host, port)| authority(host, port))
     }
 
     /// Whether requests may go there: every address must be loopback, or the host be named by `allow` (`HOST` or
@@ -230,12 +247,8 @@ impl Target {
 
     /// Host and port to look up again while the run goes on; `None` when addresses were given and cannot change.
     pub(crate) fn lookup_name(&self) -> Option<(&str, u16)> {
-        let (host, port) = match &self.proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (self.host.as_str(), self.port),
-        };
-        let fixed =
-            self.guard.fixed || matches!(self.place, Place::Unix(_)) || host.parse::<std::net::IpAddr>().is_ok();
+        let (host, port) = self.connects_to()?;
+        let fixed = self.guard.fixed || host.parse::<std::net::IpAddr>().is_ok();
         (!fixed).then_some((host, port))
     }
 

@@ -13,6 +13,11 @@ pub enum Place {
     Unix(Arc<Path>),
 }
 
+/// Host and port as they are written together.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Reads `host:port`, `host`, `[v6]:port`, `[v6]` or a bare v6 address.
 pub(super) fn split_authority(text: &str) -> (&str, Option<u16>) {
     if let Some(rest) = text.strip_prefix('[')

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
+use super::place::authority;
 use crate::error::ReplayError;
 use crate::secret::Secret;
 
@@ -59,11 +60,7 @@ impl Proxy {
     /// `HOST:PORT`, to be shown.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
 
     /// The value of Proxy-Authorization.

@@ -19,6 +19,12 @@ impl Override {
         self.port == port && self.host.eq_ignore_ascii_case(host)
     }
 
+    /// Whether it is about the host and port of another one, of which the first counts.
+    #[must_use]
+    pub fn is_for_the_same(&self, other: &Self) -> bool {
+        self.is_for(&other.host, other.port)
+    }
+
     /// At least one.
     pub(super) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -9,6 +9,7 @@ use super::words;
 use crate::contexts::hex;
 use crate::measure::{Answered, CLASSES, Counted, Distribution, EndpointCount, Tally};
 use crate::result::thresholds::{Judged, Threshold, ThresholdUnit};
+use crate::result::total;
 
 /// What was measured for one rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -169,12 +170,12 @@ impl Rule {
         // An endpoint that was never asked has no row in the counts of a run that was read back.
         let none = EndpointCount::default();
         let row = endpoint.map(|_| row.unwrap_or(&none));
-        let shed: u64 = tally.shed.values().sum();
-        let errors = row.map_or_else(|| tally.errors.values().sum(), |row| row.errors);
+        let shed = total(tally.shed.values());
+        let errors = row.map_or_else(|| total(tally.errors.values()), |row| row.errors);
         let ended = row.map_or_else(|| tally.settled.saturating_sub(shed), ended);
         let with_status = |statuses: Statuses| {
             let codes: &BTreeMap<u16, u64> = row.map_or(&tally.status, |row| &row.status);
-            codes.iter().filter(|(code, _)| statuses.contains(**code)).map(|(_, count)| count).sum::<u64>()
+            total(codes.iter().filter(|(code, _)| statuses.contains(**code)).map(|(_, count)| count))
         };
         let selected = |all: u64| self.select.status.map_or(all, with_status);
         let of = |kind: Kind| match kind {
@@ -233,7 +234,7 @@ impl Rule {
 }
 
 fn ended(row: &EndpointCount) -> u64 {
-    row.completed + row.errors
+    row.completed.saturating_add(row.errors)
 }
 
 /// The times that a quantile is read from.
@@ -255,6 +256,7 @@ fn distribution<'a>(
         TimeOf::Lag => &tally.waited.lag,
         TimeOf::Held => &tally.waited.held,
         TimeOf::Busy => &tally.waited.busy,
+        TimeOf::Connect => &tally.waited.connect,
     }
 }
 

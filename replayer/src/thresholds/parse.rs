@@ -117,7 +117,7 @@ fn metric(name: &str) -> Result<(Metric, Option<Statuses>), String> {
         "in_flight" => return Err("in_flight is known while a run goes on only: --abort-if looks at it".to_owned()),
         _ => {}
     }
-    let times = [TimeOf::Service, TimeOf::FirstByte, TimeOf::Lag, TimeOf::Held, TimeOf::Busy];
+    let times = [TimeOf::Service, TimeOf::FirstByte, TimeOf::Lag, TimeOf::Held, TimeOf::Busy, TimeOf::Connect];
     let (of, rest) = times
         .into_iter()
         .find_map(|of| Some((of, name.strip_prefix(&of.to_string())?)))
@@ -202,8 +202,10 @@ pub(super) fn fits(metric: Metric, select: &Select) -> Result<(), String> {
     let (by_endpoint, status) = (select.endpoint != Endpoints::All, select.status);
     let no = |what: &str| Err(what.to_owned());
     match metric {
-        Metric::Time { of: TimeOf::Lag | TimeOf::Held | TimeOf::Busy, .. } if by_endpoint || status.is_some() => {
-            no("lag, held and busy are those of all requests together: select nothing")
+        Metric::Time { of: TimeOf::Lag | TimeOf::Held | TimeOf::Busy | TimeOf::Connect, .. }
+            if by_endpoint || status.is_some() =>
+        {
+            no("lag, held, busy and connect are those of all requests together: select nothing")
         }
         Metric::Time { .. } => match status {
             Some(_) if by_endpoint => no("times are kept by endpoint and by class of status, not by both"),

@@ -66,6 +66,7 @@ pub(super) enum TimeOf {
     Lag,
     Held,
     Busy,
+    Connect,
 }
 
 /// Which requests.
@@ -217,6 +218,7 @@ impl fmt::Display for TimeOf {
             Self::Lag => "lag_",
             Self::Held => "held_",
             Self::Busy => "busy_",
+            Self::Connect => "connect_",
         })
     }
 }

@@ -330,15 +330,13 @@ impl TimeOf {
     fn of(self, end: &Progress, due_ns: u64, loop_model: LoopModel) -> Option<u64> {
         let since_dispatch = |at: u64| Some(at.saturating_sub(end.dispatched_ns?));
         match self {
-            Self::Response => {
-                let from_ns = if loop_model == LoopModel::Open { due_ns } else { end.released_ns };
-                Some(end.done_ns.saturating_sub(from_ns))
-            }
+            Self::Response => Some(loop_model.response_ns(due_ns, end)),
             Self::Service => since_dispatch(end.done_ns),
             Self::FirstByte => since_dispatch(end.first_byte_ns?),
-            Self::Lag => Some(end.dispatched_ns?.saturating_sub(end.released_ns)),
+            Self::Lag => end.lag_ns(),
             Self::Held => end.held_by_seq.map(|_| end.released_ns.saturating_sub(due_ns)),
             Self::Busy => (end.busy_ns > 0).then_some(end.busy_ns),
+            Self::Connect => (end.connect_ns > 0).then_some(end.connect_ns),
         }
     }
 }

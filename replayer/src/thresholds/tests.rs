@@ -36,6 +36,7 @@ fn rules_are_read_and_printed() {
         ("service_p95(5xx) in steady > 0.5ms", "service_p95(5xx) in steady > 500µs"),
         ("first_byte_p90 in whole <= 7ns", "first_byte_p90 in whole <= 7ns"),
         ("lag_max > 10ms", "lag_max > 10ms"),
+        ("connect_p99 > 1s", "connect_p99 > 1s"),
         ("error_rate in any 10s window > 5%", "error_rate in any 10s > 5%"),
         ("status_5xx_rate > 0.25%", "status_rate(5xx) > 0.25%"),
         ("status_rate(GET /cart, 404) > 1%", "status_rate(404, GET /cart) > 1%"),
@@ -77,6 +78,7 @@ fn what_is_wrong_is_said_at_its_place() {
     wrong("p99(503) > 1s", 4, "by class");
     wrong("p99(5xx, GET /cart) > 1s", 4, "not by both");
     wrong("lag_p99(GET /cart) > 1s", 8, "select nothing");
+    wrong("connect_p99(5xx) > 1s", 12, "select nothing");
     wrong("shed(*) > 0", 5, "select nothing");
     wrong("p99 in any 700s > 1s", 12, "up to 600s");
     wrong("p99 in any 1500ms > 1s", 12, "whole seconds");

@@ -42,6 +42,10 @@ fn under_99_percent_sent_and_not_99_percent() {
     check(&sent(989), Trust::Invalid, "only 99 % of what was due was sent (989 of 1000)");
     check(&RunResult { settled: 900, ..sent(900) }, Trust::Invalid, "(900 of 1000)");
     check(&RunResult { settled: 900, interrupted: true, ..sent(900) }, Trust::Valid, "");
+    let aborted = || RunResult { aborted: Some("the kill file is there".into()), ..run(0, 0) };
+    check(&RunResult { settled: 90, dispatched: 90, ..aborted() }, Trust::Valid, "");
+    check(&RunResult { settled: 90, dispatched: 80, ..aborted() }, Trust::Invalid, "(80 of 90)");
+    check(&RunResult { settled: 0, dispatched: 0, ..aborted() }, Trust::Valid, "");
     check(&RunResult { settled: 0, planned: 0, dispatched: 0, ..run(0, 0) }, Trust::Valid, "");
     check(&RunResult { settled: 0, planned: 7, dispatched: 0, ..run(0, 0) }, Trust::Invalid, "no outcome was counted");
 }
@@ -50,11 +54,12 @@ fn under_99_percent_sent_and_not_99_percent() {
 fn what_a_bound_shed_or_the_target_refused_is_left_out() {
     let half = || RunResult { dispatched: 500, ..run(0, 0) };
     check(&RunResult { shed: counts("max_in_flight", 500), ..half() }, Trust::Valid, "");
-    for kind in ["refused", "connect_timeout", "unreachable", "tls"] {
+    // A name that moves to an address that is not allowed is no limit of the generator.
+    for kind in ["refused", "connect_timeout", "unreachable", "tls", "not_allowed", "io"] {
         check(&RunResult { errors: counts(kind, 500), ..half() }, Trust::Valid, "");
     }
     // These are the generator's own.
-    check(&RunResult { errors: counts("io", 500), ..half() }, Trust::Invalid, "(500 of 1000)");
+    check(&RunResult { errors: counts("no_descriptors", 500), ..half() }, Trust::Invalid, "(500 of 1000)");
     let reset_after_sending = RunResult { errors: counts("reset", 500), dispatched: 1_000, ..half() };
     check(&reset_after_sending, Trust::Valid, "");
     let both = RunResult { errors: counts("reset", 800), dispatched: 500, settled: 800, ..half() };

@@ -17,7 +17,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, env = "REENACT_COLLECT_MEMORY", value_name = "SIZE", default_value = "64MiB", value_parser = memory, help_heading = "Traces")]
     pub(crate) collect_memory: u64,
     /// How long --collect waits for late spans when the run is over
-    #[arg(long, env = "REENACT_COLLECT_WAIT", value_name = "DURATION", default_value = "10s", value_parser = units::duration, help_heading = "Traces")]
+    #[arg(long, env = "REENACT_COLLECT_WAIT", value_name = "DURATION", default_value = "10s", value_parser = units::timeout, help_heading = "Traces")]
     pub(crate) collect_wait: Duration,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct LiveArgs {
     pub(crate) progress_every: Duration,
     /// Write a line of JSON for each second of the run into this new file or pipe; - is standard output, which then has
     /// nothing else
-    #[arg(long, env = "REENACT_JSON_STREAM", value_name = "FILE", conflicts_with = "json", help_heading = "Watching")]
+    #[arg(long, env = "REENACT_JSON_STREAM", value_name = "FILE", help_heading = "Watching")]
     pub(crate) json_stream: Option<PathBuf>,
     /// Serve the run's metrics for Prometheus here, at /metrics; PORT alone is on loopback, port 0 is any that is free
     #[arg(long, env = "REENACT_PROMETHEUS", value_name = "[ADDR:]PORT", value_parser = address, help_heading = "Watching")]

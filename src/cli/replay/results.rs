@@ -15,7 +15,7 @@ pub(crate) struct ResultArgs {
     #[arg(long, env = "REENACT_OUT", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Also write the result as summary.md (markdown), junit.xml (junit), endpoints.csv and timeline.csv (csv), metrics.txt
-    /// (openmetrics); the first two are written with thresholds, and report.html (html) always, in any case
+    /// (openmetrics); report.html (html) is written in any case, summary.md and junit.xml wherever there are thresholds
     #[arg(
         long,
         env = "REENACT_OUTPUT",

@@ -27,25 +27,25 @@ pub(crate) struct TraceArgs {
     #[arg(long, env = "REENACT_OTLP_COMPRESSION", value_name = "NAME", help_heading = "Traces")]
     pub(crate) otlp_compression: Option<String>,
     /// For one attempt of an export [default: OTEL_EXPORTER_OTLP_TIMEOUT, else 10s]
-    #[arg(long, env = "REENACT_OTLP_TIMEOUT", value_name = "DURATION", value_parser = units::duration, help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_TIMEOUT", value_name = "DURATION", value_parser = units::timeout, help_heading = "Traces")]
     pub(crate) otlp_timeout: Option<Duration>,
     /// Certificates (PEM) of the authorities to trust at the endpoint, instead of the system's
     #[arg(long, env = "REENACT_OTLP_CA", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_ca: Option<PathBuf>,
     /// Client certificate chain (PEM) for the endpoint
-    #[arg(long, env = "REENACT_OTLP_CERT", value_name = "FILE", requires = "otlp_key", help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_CERT", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_cert: Option<PathBuf>,
     /// Its private key (PEM)
-    #[arg(long, env = "REENACT_OTLP_KEY", value_name = "FILE", requires = "otlp_cert", help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_KEY", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_key: Option<PathBuf>,
     /// Write spans into this new file instead, as OTLP JSON lines (for a collector's otlpjsonfile receiver)
-    #[arg(long, env = "REENACT_OTLP_FILE", value_name = "FILE", conflicts_with_all = ["otlp_endpoint", "backend"], help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_FILE", value_name = "FILE", help_heading = "Traces")]
     pub(crate) otlp_file: Option<PathBuf>,
     /// Bytes of one export before compression, up to 4MiB
     #[arg(long, env = "REENACT_OTLP_BATCH_MAX", value_name = "SIZE", default_value = "1MiB", value_parser = batch_size, help_heading = "Traces")]
     pub(crate) otlp_batch_max: u64,
     /// How long exports may go on when the run has ended; what is left then is dropped, and counted
-    #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::duration, help_heading = "Traces")]
+    #[arg(long, env = "REENACT_OTLP_FLUSH", value_name = "DURATION", default_value = "10s", value_parser = units::timeout, help_heading = "Traces")]
     pub(crate) otlp_flush: Duration,
     /// Export the run's metrics, too, where the spans go, and the last ones always
     #[arg(long, env = "REENACT_OTLP_METRICS", help_heading = "Traces")]

@@ -13,7 +13,11 @@ pub(crate) fn of_compare(args: &CompareArgs) -> Vec<(&'static str, String)> {
     }
     options.extend(of_judge(&args.judge));
     options.extend(args.answers.trace_url.as_ref().map(|url| ("trace-url", url.to_string())));
-    options.extend(args.answers.learn.as_ref().map(|path| ("learn", path.display().to_string())));
+    options.extend(args.answers.identity.as_ref().map(|reference| ("identity", reference.to_string())));
+    if let Some(path) = &args.answers.learn {
+        options.retain(|(name, _)| *name != "fail-on");
+        options.push(("learn", path.display().to_string()));
+    }
     options
 }
 

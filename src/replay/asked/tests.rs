@@ -47,7 +47,7 @@ const NOTHING_OF_THE_LOAD: [&str; 37] = [
 ];
 
 /// Values of options that take any, and what else their flags need.
-const VALUES: [(&str, &str); 72] = [
+const VALUES: [(&str, &str); 73] = [
     ("config", "c.toml"),
     ("plan", "plan.json"),
     ("rate", "3x"),
@@ -69,6 +69,7 @@ const VALUES: [(&str, &str); 72] = [
     ("credentials", "c.csv"),
     ("identity", "env:IDENTITY"),
     ("think_min", "1s"),
+    ("when_busy", "queue"),
     ("warm_up", "1s"),
     ("drain", "1s"),
     ("start_at", "2026-01-01T00:00:00Z"),

@@ -1,12 +1,13 @@
-//! Where metrics go, from flags and the environment: the spans' way, unless something else is said.
+//! Where metrics go, from flags and the environment: the spans' way, unless something else is said; and where spans would
+//! have gone if the environment turned off nothing but them.
 
 use std::time::Duration;
 
 use replayer::metrics::{MetricsExport, Temporality};
 use replayer::spans::{Destination, Endpoint, ExportOptions, PathRule};
 
-use super::variables::{Setting, Signal, Variable, Variables};
-use super::{backend, is_insecure, protocol, spans, spoken_to};
+use super::variables::{Setting, Signal, Variable, Variables, turned_off};
+use super::{backend, is_insecure, is_metrics_asked, is_named, protocol, spans, spoken_to};
 use crate::cli::TraceArgs;
 use crate::outcome::Failure;
 
@@ -24,7 +25,7 @@ pub(in crate::replay) fn metrics(
     args: &TraceArgs,
     of_spans: Option<&ExportOptions>,
 ) -> Result<Option<MetricsExport>, Failure> {
-    if !args.otlp_metrics && args.otlp_metrics_endpoint.is_none() {
+    if !is_metrics_asked(args) {
         let about = [
             (args.otlp_metrics_every.is_some(), "--otlp-metrics-every"),
             (args.otlp_metrics_temporality.is_some(), "--otlp-metrics-temporality"),
@@ -38,21 +39,30 @@ pub(in crate::replay) fn metrics(
     let variables = Variables::of(Signal::Metrics, std::env::vars_os())?;
     let protocol = protocol(args, backend.as_ref(), &variables)?;
     let of_variable = variables.get(Setting::Endpoint);
-    let own = match (&args.otlp_metrics_endpoint, &of_variable) {
-        (Some(given), _) => Some((given.as_str(), PathRule::AppendToNone)),
-        (None, Some(Variable { value, is_of_signal: true, .. })) => Some((*value, PathRule::AsGiven)),
-        (None, _) => None,
+    let (own, is_of_environment) = match (&args.otlp_metrics_endpoint, &of_variable) {
+        (Some(given), _) => (Some((given.as_str(), PathRule::AppendToNone)), false),
+        (None, Some(Variable { value, is_of_signal: true, .. })) => (Some((*value, PathRule::AsGiven)), true),
+        (None, _) => (None, !is_named(args, backend.as_ref())),
     };
-    let endpoint = match (own, of_spans.map(|export| &export.destination)) {
-        (Some((given, rule)), _) => Endpoint::for_metrics(given, protocol, rule, is_insecure(&variables)?)?,
-        (None, Some(Destination::Otlp(otlp))) => otlp.endpoint.of_its_metrics().ok_or_else(|| {
+    if is_of_environment && let Some(off) = turned_off(Signal::Metrics, |name| std::env::var(name).ok())? {
+        return Err(Failure::new(format!("--otlp-metrics: {off} turns off what the environment names"))
+            .hint("say where metrics go with --otlp-metrics-endpoint, or leave --otlp-metrics out"));
+    }
+    let of = |given: &str, rule| {
+        Endpoint::for_metrics(given, protocol, rule, is_insecure(&variables)?).map_err(Failure::from)
+    };
+    let endpoint = match (own, of_spans.map(|export| &export.destination), &of_variable) {
+        (Some((given, rule)), ..) => of(given, rule)?,
+        (None, Some(Destination::Otlp(otlp)), _) => otlp.endpoint.of_its_metrics().ok_or_else(|| {
             Failure::new(format!(
                 "--otlp-metrics: the address of traces, {}, does not tell that of metrics",
                 otlp.endpoint
             ))
             .hint("give it with --otlp-metrics-endpoint")
         })?,
-        (None, _) => {
+        // What turns off spans turns off nothing else.
+        (None, None, Some(Variable { value, .. })) => of(value, PathRule::Append)?,
+        (None, ..) => {
             return Err(Failure::new("--otlp-metrics needs an endpoint")
                 .hint("say where metrics go, as in --otlp-metrics-endpoint http://127.0.0.1:4317"));
         }

@@ -27,6 +27,14 @@ impl Signal {
             Self::Metrics => "METRICS_",
         }
     }
+
+    /// Says which exporters it has.
+    const fn exporters(self) -> &'static str {
+        match self {
+            Self::Traces => "OTEL_TRACES_EXPORTER",
+            Self::Metrics => "OTEL_METRICS_EXPORTER",
+        }
+    }
 }
 
 /// What the specification defines, by what follows the prefix.
@@ -125,35 +133,39 @@ impl Variables {
 
 /// Turns off every SDK.
 const DISABLED: &str = "OTEL_SDK_DISABLED";
-/// Says which exporters spans have.
-const EXPORTERS: &str = "OTEL_TRACES_EXPORTER";
 /// What an SDK would use, and what is used here instead.
 const INSTEAD: [(&str, &str); 2] = [
     ("OTEL_TRACES_SAMPLER", "--trace-sample says which requests are sampled"),
     ("OTEL_BSP_", "--otlp-batch-max and --otlp-flush say how spans are batched"),
 ];
 
-/// What in the environment says that spans go nowhere, as in `OTEL_SDK_DISABLED=true`.
+/// What in the environment says that a signal goes nowhere, as in `OTEL_SDK_DISABLED=true`.
 ///
 /// # Errors
 /// When it asks for an exporter that there is not here.
-pub(super) fn turned_off(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Failure> {
+pub(super) fn turned_off(signal: Signal, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Failure> {
+    let exporters = signal.exporters();
     let is = |value: &str, known: &str| value.trim().eq_ignore_ascii_case(known);
     if let Some(value) = variable(DISABLED).filter(|value| is(value, "true")) {
         return Ok(Some(format!("{DISABLED}={value}")));
     }
-    match variable(EXPORTERS).filter(|value| !value.trim().is_empty()) {
+    match variable(exporters).filter(|value| !value.trim().is_empty()) {
         None => Ok(None),
-        Some(value) if is(&value, "none") => Ok(Some(format!("{EXPORTERS}={value}"))),
+        Some(value) if is(&value, "none") => Ok(Some(format!("{exporters}={value}"))),
         Some(value) if value.split(',').all(|one| is(one, "otlp")) => Ok(None),
-        Some(value) => Err(Failure::new(format!("{EXPORTERS}: `{value}` cannot be honoured"))
-            .hint("there are otlp and none, and --otlp-file writes spans to a file")),
+        Some(value) => {
+            let hint = match signal {
+                Signal::Traces => "there are otlp and none, and --otlp-file writes spans to a file",
+                Signal::Metrics => "there are otlp and none, and --prometheus serves metrics",
+            };
+            Err(Failure::new(format!("{exporters}: `{value}` cannot be honoured")).hint(hint))
+        }
     }
 }
 
-/// What is said about variables that an SDK would use and that are not used here.
-pub(super) fn unused(names: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = String> {
-    names.into_iter().filter_map(|name| {
+/// What is said about variables that an SDK would use and that are not used here. Empty ones are unset.
+pub(super) fn unused(environment: impl IntoIterator<Item = (OsString, OsString)>) -> impl Iterator<Item = String> {
+    environment.into_iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| {
         let name = name.into_string().ok()?;
         let (_, instead) = INSTEAD.iter().find(|(prefix, _)| name.starts_with(prefix))?;
         Some(format!("{name} is not used: {instead}"))
@@ -168,8 +180,9 @@ mod tests {
     fn an_sdk_that_is_turned_off_and_exporters_that_there_are_not() {
         let of = |rows: &[(&str, &str)]| {
             let value = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
-            turned_off(value).map_err(|failure| failure.to_string())
+            turned_off(Signal::Traces, value).map_err(|failure| failure.to_string())
         };
+        const EXPORTERS: &str = Signal::Traces.exporters();
         let off = |text: &str| Ok(Some(text.to_owned()));
         for rows in [&[][..], &[(DISABLED, "false")], &[(DISABLED, "1")], &[(EXPORTERS, "")], &[(EXPORTERS, " otlp")]] {
             assert_eq!(of(rows), Ok(None), "{rows:?}");
@@ -180,6 +193,32 @@ mod tests {
             let said = of(&[(EXPORTERS, bad)]).unwrap_err();
             assert!(said.contains(&format!("OTEL_TRACES_EXPORTER: `{bad}` cannot be honoured")), "{said}");
         }
+    }
+
+    #[test]
+    fn what_turns_one_signal_off_leaves_the_other() {
+        for (variable, expected) in [
+            ("OTEL_TRACES_EXPORTER", [true, false]),
+            ("OTEL_METRICS_EXPORTER", [false, true]),
+            (DISABLED, [true, true]),
+        ] {
+            let value =
+                |name: &str| (name == variable).then(|| if name == DISABLED { "true" } else { "none" }.to_owned());
+            let off = [Signal::Traces, Signal::Metrics].map(|signal| turned_off(signal, value).ok().unwrap().is_some());
+            assert_eq!(off, expected, "{variable}");
+        }
+    }
+
+    #[test]
+    fn of_what_an_sdk_alone_would_use_is_warned_unless_it_is_empty() {
+        let said = |rows: &[(&str, &str)]| {
+            let rows: Vec<_> = rows.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            unused(rows).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&[("OTEL_TRACES_SAMPLER", ""), ("OTEL_BSP_SCHEDULE_DELAY", ""), ("PATH", "/")]), [""; 0]);
+        let found = said(&[("OTEL_TRACES_SAMPLER", "always_on"), ("OTEL_BSP_SCHEDULE_DELAY", "1")]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("OTEL_TRACES_SAMPLER is not used: --trace-sample"), "{found:?}");
     }
 
     fn of(rows: &[(&str, &str)]) -> Result<Variables, String> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -38,6 +38,8 @@ pub(super) struct Stream {
     lost: u64,
     /// A writer that failed is spoken of once.
     has_failed: Arc<AtomicBool>,
+    /// The file, if it is new.
+    made: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -144,13 +146,14 @@ impl Stream {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let failed = |error: std::io::Error| Failure::new(format!("cannot write --json-stream to {shown}: {error}"));
-        let out: Box<dyn Write + Send> = if path == Path::new("-") {
-            Box::new(std::io::stdout())
+        let (out, made): (Box<dyn Write + Send>, _) = if path == Path::new("-") {
+            (Box::new(std::io::stdout()), None)
         } else {
-            Box::new(file(path).map_err(|error| match error.kind() {
+            let (file, is_new) = file(path).map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => failed(error).hint("name a file that is not there yet"),
                 _ => failed(error),
-            })?)
+            })?;
+            (Box::new(file), is_new.then(|| path.to_owned()))
         };
         let (lines, waiting) = sync_channel(LINES_MAX);
         let (done, written) = sync_channel(1);
@@ -164,7 +167,16 @@ impl Stream {
             let _ = done.send(end);
         });
         writer.map_err(failed)?;
-        Ok(Self { lines, written, lost: 0, has_failed })
+        Ok(Self { lines, written, lost: 0, has_failed, made })
+    }
+
+    /// Of a run that did not begin: removes the file that was made for it.
+    pub(super) fn take_back(self) {
+        if let Some(path) = self.made
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            say(Level::Warn, &format!("warning: cannot remove {}: {error}", path.display()));
+        }
     }
 
     pub(super) fn begin(&mut self, facts: &Facts) {
@@ -220,14 +232,14 @@ impl Stream {
     }
 }
 
-/// A file must be new; a pipe or a device must be there.
-fn file(path: &Path) -> std::io::Result<File> {
+/// A file must be new; a pipe or a device must be there. And which of them it is.
+fn file(path: &Path) -> std::io::Result<(File, bool)> {
     use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
     let is_there = |kind: std::fs::FileType| kind.is_fifo() || kind.is_char_device();
     if std::fs::metadata(path).is_ok_and(|metadata| is_there(metadata.file_type())) {
-        return OpenOptions::new().write(true).open(path);
+        return Ok((OpenOptions::new().write(true).open(path)?, false));
     }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    Ok((OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?, true))
 }
 
 fn write_all(mut out: Box<dyn Write + Send>, lines: &Receiver<String>) -> std::io::Result<()> {

@@ -22,6 +22,7 @@ use poly1305::universal_hash::KeyInit as _;
 
 pub(in super::super) use read::Lent;
 pub(super) use read::{BodyReader, Found};
+pub(super) use templates::BODY_BYTES_MAX as TEMPLATE_BODY_BYTES_MAX;
 
 use super::super::number;
 use super::values::ValueWriter;

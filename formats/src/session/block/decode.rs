@@ -167,7 +167,8 @@ impl BlockReader {
         })
     }
 
-    /// Whether everything in the columns belongs to the exchanges that were taken.
+    /// Whether the exchanges that were taken used up the columns of numbers and the references of the value columns. What is left
+    /// in tables, or is a value that nothing refers to, is nobody's, and not looked at.
     pub(in super::super) fn check_rest(&self) -> Result<(), Reason> {
         let is_left = |(column, numbers): (usize, &Numbers)| {
             id::is_known(column) && numbers.column.as_ref().is_some_and(|bytes| numbers.at < bytes.len())
@@ -176,7 +177,7 @@ impl BlockReader {
             return Err(format!("column {column} of a block is longer than its exchanges need"));
         }
         match self.values.left() {
-            Some(column) => Err(format!("value column {column} of a block is longer than its heads need")),
+            Some(column) => Err(format!("value column {column} of a block is longer than what asks it needs")),
             None => Ok(()),
         }
     }

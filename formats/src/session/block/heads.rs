@@ -3,7 +3,7 @@
 mod cut;
 mod join;
 
-pub(super) use cut::{HeadWriter, Kind};
+pub(super) use cut::{HeadWriter, Kind, LINES_MAX};
 pub(super) use join::HeadReader;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

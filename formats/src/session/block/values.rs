@@ -1,4 +1,5 @@
-//! Value columns: what fills the holes of heads, each different value once.
+//! Value columns: what fills the holes of templates, those of heads and those of bodies. A writer stores each different value
+//! of a column once, and refers to it wherever it comes again.
 
 use std::hash::BuildHasher as _;
 
@@ -9,35 +10,36 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::super::number;
-use super::VALUES_MAX;
+use super::{REFERENCES_MAX, VALUES_MAX};
 
 /// Each client's latest value or template, by the client's number in the block.
 ///
 /// There is room for the clients up to so many times as far as there were values: a block may name four million clients and as
-/// many columns, of which a few bytes reach each, so that room up to the client in each column would be terabytes.
+/// many columns, of which a few bytes reach each, so that room up to the client in each column would be terabytes. So a
+/// value takes sixteen bytes of a list, or some twenty of a map, and the columns of a block have [`REFERENCES_MAX`] together.
 #[derive(Default)]
 pub(super) struct Latest {
     near: Vec<u32>,
     /// Of clients that were further away when they came.
-    far: HashMap<usize, u32>,
+    far: HashMap<u32, u32>,
     sets: usize,
 }
 
 /// Room in a list of clients for each value that was put into it.
-const ROOM_OF_A_VALUE: usize = 16;
+const ROOM_OF_A_VALUE: usize = 4;
 
 impl Latest {
     pub(super) fn get(&self, client: usize) -> Option<usize> {
         let near = self.near.get(client).and_then(|place| place.checked_sub(1));
-        near.or_else(|| self.far.get(&client).copied()).map(|place| place as usize)
+        near.or_else(|| self.far.get(&u32::try_from(client).ok()?).copied()).map(|place| place as usize)
     }
 
     pub(super) fn set(&mut self, client: usize, place: usize) {
-        let Ok(place) = u32::try_from(place) else { return };
+        let (Ok(place), Ok(number)) = (u32::try_from(place), u32::try_from(client)) else { return };
         self.sets += 1;
         if self.near.len() <= client {
             if client / ROOM_OF_A_VALUE >= self.sets {
-                self.far.insert(client, place);
+                self.far.insert(number, place);
                 return;
             }
             self.near.resize(client + 1, 0);
@@ -170,6 +172,8 @@ pub(super) struct ValueColumns {
     columns: Vec<(usize, ValueReader)>,
     /// Columns and values together.
     count: usize,
+    /// References that were asked for and say what a client's latest value is from then on.
+    references: usize,
 }
 
 impl ValueColumns {
@@ -183,13 +187,20 @@ impl ValueColumns {
         Ok(())
     }
 
-    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut ValueReader> {
+    /// The next value of the column `number`.
+    pub(super) fn take(&mut self, number: usize, client: usize) -> Result<&[u8], String> {
+        let Self { columns, references, count: _ } = self;
         // A writer leaves out none, so that a column mostly stands where its number says.
-        let place = match self.columns.get(number) {
-            Some((found, _)) if *found == number => number,
-            _ => self.columns.binary_search_by_key(&number, |(found, _)| *found).ok()?,
+        let place = match columns.get(number) {
+            Some((found, _)) if *found == number => Some(number),
+            _ => columns.binary_search_by_key(&number, |(found, _)| *found).ok(),
         };
-        self.columns.get_mut(place).map(|(_, values)| values)
+        let column = place.and_then(|place| columns.get_mut(place));
+        let value = column.and_then(|(_, values)| values.take(client, references));
+        if *references > REFERENCES_MAX {
+            return Err(format!("the value columns of a block have more than {REFERENCES_MAX} references"));
+        }
+        value.ok_or_else(|| format!("value column {number} has no such value"))
     }
 
     /// Forgets which values came last, of bodies: clients ask later.
@@ -245,8 +256,8 @@ impl ValueReader {
         self.refs.0 == self.refs.1
     }
 
-    /// The next value.
-    pub(super) fn take(&mut self, client: usize) -> Option<&[u8]> {
+    /// The next value. Counts the reference, unless it is to the client's latest value, for which no memory is taken.
+    fn take(&mut self, client: usize, references: &mut usize) -> Option<&[u8]> {
         let mut refs = self.column.get(self.refs.0..self.refs.1)?;
         let which = number::take(&mut refs)?;
         self.refs.0 = self.refs.1 - refs.len();
@@ -260,6 +271,7 @@ impl ValueReader {
         };
         let (from, to) = *self.values.get(place)?;
         if which != 0 {
+            *references += 1;
             self.latest.set(client, place);
         }
         self.column.get(from..to)
@@ -289,6 +301,22 @@ mod tests {
             }
             latest.clear();
             prop_assert!(expected.keys().all(|client| latest.get(*client).is_none()));
+        }
+
+        #[test]
+        fn a_block_grows_by_two_bytes_at_least_for_each_reference_that_is_counted(
+            values in prop::collection::vec((0..3_usize, prop::sample::select(vec!["", "a", "b", "longer"])), 0..60),
+        ) {
+            // That a writer's block does not have more of them than it may leans on this.
+            let (mut writer, mut column) = (ValueWriter::default(), Vec::new());
+            let grown: usize = values.iter().map(|(client, value)| writer.put(*client, value.as_bytes())).sum();
+            writer.finish(&mut column);
+            let mut columns = ValueColumns::default();
+            columns.push(0, ValueReader::new(column.into()).unwrap()).unwrap();
+            for (client, value) in &values {
+                prop_assert_eq!(columns.take(0, *client), Ok(value.as_bytes()));
+            }
+            prop_assert!(grown >= columns.references * 2 + (values.len() - columns.references));
         }
     }
 }

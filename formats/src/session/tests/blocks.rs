@@ -210,6 +210,27 @@ proptest! {
 }
 
 #[test]
+fn a_block_has_templates_however_many_names_the_one_before_had() {
+    let with = |names: std::ops::Range<u32>| {
+        let fields: String = names.map(|name| format!("X-Name-{name}: value\r\n")).collect();
+        let request = Message { head: format!("GET / HTTP/1.1\r\n{fields}\r\n").into(), ..Message::default() };
+        Exchange { request, ..exchange(0, 1, b"") }
+    };
+    let mut writer = BlockWriter::new().unwrap();
+    let mut write = |exchanges: &[Exchange]| {
+        exchanges.iter().for_each(|exchange| writer.append(exchange));
+        let content = writer.finish(0, |_| None).bytes;
+        writer.next_block(usize::MAX);
+        content
+    };
+    let few: Vec<Exchange> = (0..9).map(|_| with(0..9)).collect();
+    let many: Vec<Exchange> = (0..20).map(|at| with(at * 250..(at + 1) * 250)).collect();
+    let first = write(&few);
+    write(&many);
+    assert!(first == write(&few), "{} bytes are {} behind a block of many names", first.len(), write(&few).len());
+}
+
+#[test]
 fn bodies_of_one_structure_take_their_values_only() {
     let one = |at: u32| {
         let body = format!("{{\"identifier\":{at},\"description\":\"{}\",\"tags\":[\"a\",\"b\"]}}", "d".repeat(50));

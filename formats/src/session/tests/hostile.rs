@@ -1,6 +1,6 @@
 //! Blocks that are small and claim much. Each of these was found by fuzzing or by reading for it.
 
-use super::super::block::{BODIES_BYTES_MAX, BlockReader, TABLE_ENTRIES_MAX, VALUES_MAX};
+use super::super::block::{BODIES_BYTES_MAX, BlockReader, REFERENCES_MAX, TABLE_ENTRIES_MAX, VALUES_MAX};
 use super::*;
 
 fn number(mut n: usize) -> Vec<u8> {
@@ -153,4 +153,40 @@ fn the_last_of_many_clients_takes_no_room_in_each_of_many_columns() {
     let mut all = vec![(1, table), (4, [holes, vec![0, 0]].concat()), (17, number(clients))];
     all.extend((0..columns).map(|column| (256 + column, vec![1, 1, 1, 1, b'a'])));
     assert_eq!(block(&all).unwrap().take(0).unwrap().request.head.len(), columns);
+}
+
+#[test]
+fn values_are_referred_to_no_more_often_than_they_may_be() {
+    // Before it was found by reading a file of 12 KB took 1.6 GB: 400,000 clients, and 1,024 columns in each of which one in
+    // sixteen of them had a value of its own, the same one.
+    let columns = 1_024;
+    let exchanges = REFERENCES_MAX / columns;
+    let holes: Vec<u8> = (0..columns).flat_map(|column| [vec![0], number(2 + column)].concat()).collect();
+    // First the new value, then that one again.
+    let references = [vec![1], vec![2; exchanges]].concat();
+    let column = [number(references.len()), references, vec![1, 1, b'a']].concat();
+    let again = |first: u8| [vec![first], vec![0; exchanges]].concat();
+    let mut all = vec![(4, [holes, vec![0, 0]].concat()), (17, again(1)), (18, vec![2; exchanges + 1]), (64, again(1))];
+    all.extend((0..columns).map(|number| (256 + number, column.clone())));
+    let mut read = block(&all).unwrap();
+    for _ in 0..exchanges {
+        assert_eq!(read.take(0).unwrap().request.head.len(), columns);
+    }
+    let more = read.take(0);
+    assert!(more.as_ref().is_err_and(|why| why.contains("more than 33554432 references")), "{more:.200?}");
+}
+
+#[test]
+fn references_to_a_latest_value_are_not_counted() {
+    // They take no memory, and a busy session has more of them than of all others.
+    let exchanges = REFERENCES_MAX / 1_024;
+    let holes: Vec<u8> = (0..1_025).flat_map(|_| vec![0, 2]).collect();
+    let references = [vec![1], vec![0; exchanges * 1_025 - 1]].concat();
+    let column = [number(references.len()), references, vec![1, 1, b'a']].concat();
+    let again = [vec![1], vec![0; exchanges - 1]].concat();
+    let all =
+        [(4, [holes, vec![0, 0]].concat()), (17, again.clone()), (18, vec![2; exchanges]), (64, again), (256, column)];
+    let mut read = block(&all).unwrap();
+    assert!((0..exchanges).all(|_| read.take(0).is_ok()));
+    assert_eq!(read.check_rest(), Ok(()));
 }

@@ -54,6 +54,30 @@ fn a_write_that_was_cut_off_is_of_what_is_missing_behind_the_session() {
 }
 
 #[test]
+fn what_is_missing_behind_a_tunnel_is_missing_since_something_last_passed_through_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = |last_ns, frame_ns| Flow {
+        bytes: 3,
+        first_ns: Some(200),
+        last_ns: Some(last_ns),
+        frames: vec![Frame { at_ns: frame_ns, kind: 129, len: 1 }],
+        ..Flow::default()
+    };
+    for (number, (to_upstream, to_client)) in
+        [(flow(300, 250), flow(90_000, 260)), (flow(300, 90_000), flow(400, 350))].into_iter().enumerate()
+    {
+        let path = folder.path().join(number.to_string());
+        let mut writer = SessionWriter::create(&path, SessionHeader::default(), SMALL).unwrap();
+        let tunnel = Some(Tunnel { to_upstream, to_client });
+        writer.append(&mut Exchange { tunnel, ..exchange(100, 1, b"") }).unwrap();
+        writer.append(&mut exchange(500, 2, b"")).unwrap();
+        writer.flush().unwrap();
+        drop(writer);
+        assert_eq!(missing(&read(&path).1), [Some(lost_after(90_000, 0))]);
+    }
+}
+
+#[test]
 fn only_behind_the_last_segment_something_is_missing_that_no_record_says() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SessionWriter::create(folder.path(), SessionHeader::default(), SMALL).unwrap();

@@ -35,6 +35,12 @@ pub enum Word {
 }
 
 impl Word {
+    /// Whether answers changed by it: it is neither noise nor too rare to tell.
+    #[must_use]
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Changed | Self::Differs)
+    }
+
     /// As in files.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -64,8 +64,10 @@ pub(super) fn learn(of: &Causes) -> Learned {
             text.push('\n');
         }
         text += "[[rule]]\n";
-        if let [one] = evidence.as_slice() {
-            text += &format!("endpoint = {}\n", quoted(&one.endpoint));
+        // One endpoint may stand there twice: what comes and goes is missing here and new there.
+        let first = evidence.first().map(|one| &one.endpoint);
+        if let Some(only) = first.filter(|first| evidence.iter().all(|one| one.endpoint == **first)) {
+            text += &format!("endpoint = {}\n", quoted(only));
         }
         text += &format!("where = {}\n{rule}\n", quoted(&place));
     }

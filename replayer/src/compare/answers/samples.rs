@@ -11,7 +11,7 @@ use crate::differ::{Answer, Difference};
 
 /// Samples of a cause.
 pub const SAMPLES_MAX: usize = 3;
-/// Bytes of a request's head in a sample.
+/// Bytes of a request's head in a sample, which is cut behind a field.
 const HEAD_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a value in a sample.
 const VALUE_BYTES_MAX: usize = 300;
@@ -29,7 +29,8 @@ pub struct Sample {
     pub after: Vec<u8>,
     /// Statuses of both answers; 0 for none.
     pub status: (u16, u16),
-    /// The head of the request that was sent after.
+    /// The head of the request that was sent after; of one that is too long as many fields as have room, without the empty
+    /// line that would end it.
     pub request_head: Vec<u8>,
     /// Its body, if all of it is here.
     pub request_body: Option<Vec<u8>>,
@@ -48,11 +49,18 @@ impl Sample {
             before: cut(of.before, VALUE_BYTES_MAX),
             after: cut(of.after, VALUE_BYTES_MAX),
             status: (before.status, after.status),
-            request_head: cut(after.request_head(), HEAD_BYTES_MAX),
+            request_head: whole_lines(after.request_head(), HEAD_BYTES_MAX).to_vec(),
             request_body: is_whole.then(|| body.to_vec()),
             traces: (trace(before), trace(after)),
         }
     }
+}
+
+/// As many lines of a head as have room.
+fn whole_lines(head: &[u8], most: usize) -> &[u8] {
+    let Some(begin) = head.get(..most).filter(|_| head.len() > most) else { return head };
+    let end = begin.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    begin.get(..end).unwrap_or_default()
 }
 
 /// What orders samples: those across sides first, by a hash of their requests, then by the runs.
@@ -92,5 +100,21 @@ impl Samples {
 
     pub(super) fn take(&mut self) -> Vec<Sample> {
         std::mem::take(&mut self.kept).into_iter().map(|(_, sample)| sample).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_head_that_is_too_long_the_last_field_is_dropped() {
+        let head = b"GET /a HTTP/1.1\r\nA: 1\r\nB: 2\r\n\r\n";
+        let kept = |most: usize| std::str::from_utf8(whole_lines(head, most)).unwrap();
+        assert_eq!(kept(head.len()).as_bytes(), head);
+        assert_eq!(kept(head.len() - 1), "GET /a HTTP/1.1\r\nA: 1\r\nB: 2\r\n");
+        assert_eq!(kept(head.len() - 3), "GET /a HTTP/1.1\r\nA: 1\r\n");
+        assert_eq!(kept(17), "GET /a HTTP/1.1\r\n");
+        assert_eq!(kept(16), "");
     }
 }

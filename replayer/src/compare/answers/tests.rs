@@ -64,9 +64,13 @@ const ACROSS: Pair = Pair { runs: (0, 1), number: 0, across: true, same_key: tru
 const WITHIN: Pair = Pair { runs: (0, 2), number: 1, across: false, same_key: true };
 
 fn compared(pairs: impl Iterator<Item = (Pair, String, String)>) -> Causes {
+    compared_at(pairs.map(|(pair, before, after)| ("GET /item/{id}", pair, before, after)))
+}
+
+fn compared_at(pairs: impl Iterator<Item = (&'static str, Pair, String, String)>) -> Causes {
     let mut causes = Causes::new(Rules::read(None).unwrap());
-    let endpoint = causes.endpoint("GET /item/{id}");
-    for (seq, (pair, before, after)) in (0..).zip(pairs) {
+    for (seq, (endpoint, pair, before, after)) in (0..).zip(pairs) {
+        let endpoint = causes.endpoint(endpoint);
         let [before, after] = [before, after].map(|body| Answer::of(&exchange(seq, &body)));
         causes.compare(Key { session: 0, seq, copy: 0 }, endpoint, pair, &before, &after);
     }
@@ -116,6 +120,23 @@ fn a_cause_is_what_is_more_frequent_across_sides_than_within() {
     );
     assert_eq!(findings[0].samples.len(), 3);
     assert!(findings[0].ratio.is_some_and(|ratio| (3.0..20.0).contains(&ratio)), "{:?}", findings[0].ratio);
+}
+
+#[test]
+fn a_rule_is_for_the_endpoint_of_its_evidence_also_where_that_is_missing_and_added() {
+    let [with, without] = [r#"{"a":1}"#, "{}"].map(str::to_owned);
+    let comes_and_goes = |endpoint: &'static str| {
+        [(endpoint, ACROSS, with.clone(), without.clone()), (endpoint, ACROSS, without.clone(), with.clone())]
+    };
+    let check = |endpoints: &[&'static str], expected: &str| {
+        let learned = learn::learn(&compared_at(endpoints.iter().copied().flat_map(comes_and_goes)));
+        let evidence = learned.text.matches("# GET /").count();
+        assert_eq!((learned.rules, evidence), (1, 2 * endpoints.len()), "{}", learned.text);
+        assert!(learned.text.ends_with(expected), "{}", learned.text);
+    };
+    let rule = "where = \"$.a\"\nmatcher = \"optional\"\n";
+    check(&["GET /item/{id}"], &format!("[[rule]]\nendpoint = \"GET /item/{{id}}\"\n{rule}"));
+    check(&["GET /item/{id}", "GET /list"], &format!("[[rule]]\n{rule}"));
 }
 
 #[test]

@@ -37,17 +37,16 @@ pub(super) fn causes(sides: Sides<'_>, asked: &Asked<'_>) -> String {
     };
     let links = Links::of(&sides.of.before, &sides.of.after, asked.trace_url);
     let shown = Shown { links, room: Cell::new(COMMANDS_BYTES_MAX) };
-    let of = |word: Word| answers.findings.iter().filter(move |one| one.word == word);
-    let mut body: String =
-        of(Word::Changed).chain(of(Word::Differs)).take(CAUSES_MAX).map(|one| shown.cause(one)).collect();
-    let found = of(Word::Changed).count() + of(Word::Differs).count();
+    let changes = || answers.findings.iter().filter(|one| one.word.is_change());
+    let mut body: String = changes().take(CAUSES_MAX).map(|one| shown.cause(one)).collect();
+    let found = changes().count();
     if found == 0 {
         body += r#"<p class="nothing">Answers differ in nothing that is more than noise or that no rule silences.</p>"#;
     }
     if let Some(more) = found.checked_sub(CAUSES_MAX).filter(|more| *more > 0) {
         body += &format!(r#"<p class="nothing">{} more causes are in what --json prints.</p>"#, count(more as u64));
     }
-    let few: Vec<&Finding> = of(Word::TooFew).collect();
+    let few: Vec<&Finding> = answers.findings.iter().filter(|one| one.word == Word::TooFew).collect();
     if !few.is_empty() {
         let listed: String = few
             .iter()

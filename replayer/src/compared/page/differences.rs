@@ -3,7 +3,7 @@
 use crate::compare::Comparison;
 use crate::compare::judge::{Answer, Asked, Row};
 use crate::compare::over_time::OverTime;
-use crate::compared::words::{cell, marked, of_log, percent, quantile, shown, signed, span};
+use crate::compared::words::{cell, cell_over_time, of_log, percent, quantile, shown, signed, span};
 use crate::report::text::{count, escape};
 
 /// Endpoints that are shown: those of which something was found, then those with the most requests.
@@ -59,7 +59,7 @@ pub(super) fn over_time(of: &OverTime) -> String {
         rows: &of.trend.endpoints,
         requests: &of.requests,
         asked: &of.asked,
-        cell: &|row| marked(row, of.asked.confidence).unwrap_or_else(|| "too few points".to_owned()),
+        cell: &|row| cell_over_time(row, of.asked.confidence),
         title: "What each line rises by",
         what: format!(
             "By how much each line rises {}, with its interval; below it where it begins and ends. Shaded: changes below {effect}, which do not matter.",

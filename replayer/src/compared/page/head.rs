@@ -4,10 +4,12 @@ use super::outcomes::Totals;
 use crate::compare::Comparison;
 use crate::compare::judge::{Answer, Asked as Judge, Row};
 use crate::compare::over_time::OverTime;
-use crate::compare::repeats::{Design, Estimate};
+use crate::compare::repeats::Estimate;
 use crate::compare::side::Run;
 use crate::compared::headline::{Tone, headline};
-use crate::compared::words::{change, marked, of_log, percent, quantile, signed, whole_percent};
+use crate::compared::words::{
+    TOO_FEW_POINTS, cell_over_time, change, design, marked, of_log, percent, quantile, signed, whole_percent,
+};
 use crate::compared::{Asked, Compared, Sides};
 use crate::report::text::{NOTHING, count, escape, escape_whole, rate, share};
 use crate::verdict::Trust;
@@ -90,10 +92,7 @@ fn facts(of: Compared<'_>) -> Vec<(&'static str, String)> {
     let seed = first.map_or_else(String::new, |run| run.result.seed.to_string());
     let mut facts = match of {
         Compared::Sides(Sides { of, .. }) => {
-            let design = match of.asked.design {
-                Design::Paired => "in pairs",
-                Design::Unpaired => "each side by itself",
-            };
+            let design = design(of.asked.design);
             let repeats = format!("{} before, {} after, {design}", of.before.len(), of.after.len());
             [vec![("Runs", repeats)], judged(&of.asked, of.min_change)].concat()
         }
@@ -201,17 +200,14 @@ fn over_time(of: &OverTime) -> Vec<Figure> {
     let row = |row: &Row| Figure {
         name: format!("Response time {} at the end", quantile(row.quantile)),
         value: said(row.after),
-        note: format!(
-            "at the beginning {} ({})",
-            said(row.before),
-            marked(row, of.asked.confidence).unwrap_or_else(|| "too few points".to_owned())
-        ),
+        note: format!("at the beginning {} ({})", said(row.before), cell_over_time(row, of.asked.confidence)),
         bad: row.answer == Answer::Slower,
     };
     let mut figures: Vec<Figure> = of.trend.system.iter().take(3).map(row).collect();
+    let steady = if of.trend.has_lines() { "steady" } else { TOO_FEW_POINTS };
     figures.push(Figure {
         name: "Share of errors".to_owned(),
-        value: of.trend.errors.as_ref().map_or_else(|| "steady".to_owned(), |errors| signed(errors.mean)),
+        value: of.trend.errors.as_ref().map_or_else(|| steady.to_owned(), |errors| signed(errors.mean)),
         note: "by which its line rises".to_owned(),
         bad: of.trend.errors.as_ref().is_some_and(|errors| errors.mean > 0.0),
     });

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use crate::compare::over_time::OverTime;
 use crate::compare::slope::off;
 use crate::compare::trend::{Line, Measured};
-use crate::compared::words::{change, cut, quantile, signed, span};
+use crate::compared::words::{TOO_FEW_POINTS, change, cut, quantile, signed, span};
 use crate::report::frame::{Frame, WIDTH, entry};
 use crate::report::scale::Scale;
 use crate::report::text::{escape, round_number, round_time};
 
-/// Lines that are drawn: the whole system's first, then what was found.
+/// Lines of response times that are drawn, the whole system's first, then what was found; and as many of the target's
+/// processes and of errors.
 const LINES_MAX: usize = 24;
 /// Points of a line that are drawn; of more, each stands for several.
 const POINTS_MAX: usize = 120;
@@ -114,7 +115,7 @@ impl Drawn {
             Measured::Errors => ("requests that failed".to_owned(), Unit::Percent),
         };
         let said = match (&line.rise, unit) {
-            (None, _) => "too few points for a line".to_owned(),
+            (None, _) => format!("{TOO_FEW_POINTS} for a line"),
             (Some(rise), Unit::Percent) => {
                 let (low, high) = rise.interval(confidence);
                 format!("{} of all requests [{}..{}] {}", signed(rise.mean), signed(low), signed(high), span(of))

@@ -62,7 +62,8 @@ pub(super) fn html(of: Compared<'_>, asked: &Asked<'_>) -> String {
             parts.push(causes::causes(sides, asked));
         }
         Compared::OverTime(over) => {
-            parts.push(changed(&words::rises(over), &[], "Nothing rises or falls that can be told from noise."));
+            let nothing = format!("{}.", words::capitalized(&words::nothing_rises(over)));
+            parts.push(changed(&words::rises(over), &[], &nothing));
             let (drawn, data) = lines::lines(over);
             parts.push(drawn);
             curves.extend(data);

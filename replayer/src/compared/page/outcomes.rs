@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::Comparison;
 use crate::compare::outcomes::OutcomeChange;
-use crate::compared::words::{percent, signed};
+use crate::compared::words::{is_one_run, percent, signed};
 use crate::report::text::{NOTHING, count, escape, share};
 
 /// Statuses and errors that are shown, the most frequent first.
@@ -84,9 +84,9 @@ pub(super) fn outcomes(of: &Comparison) -> String {
 /// Shares that changed for sure.
 fn changes(of: &Comparison) -> String {
     if of.outcomes.is_empty() {
-        let why = match of.before.len().min(of.after.len()) {
-            0 | 1 => "With one run a side no share can be said to have changed.".to_owned(),
-            _ => format!("At no endpoint a share changed by {} for sure.", percent(of.min_change)),
+        let why = match is_one_run(of) {
+            true => "With one run a side no share can be said to have changed.".to_owned(),
+            false => format!("At no endpoint a share changed by {} for sure.", percent(of.min_change)),
         };
         return format!(r#"<p class="nothing">{why}</p>"#);
     }

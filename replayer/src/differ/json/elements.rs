@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::digest::digest;
 use super::scan::{self, Bad, Next, Type};
-use super::{At, Unread, Walk, part};
+use super::{At, Unread, Walk, name, part};
 use crate::differ::found::Kind;
 
 /// By this member elements are told apart where no rule names another.
@@ -202,11 +202,11 @@ fn ids<'t>(text: &'t [u8], elements: &[Element], key: &str) -> Option<Ids<'t>> {
         }
         let (mut at, mut first) = (element.from + 1, true);
         let id = loop {
-            let Next::Value { key: name, key_end, at: value } = scan::member(text, at, first).ok()? else {
+            let Next::Value { key: from, key_end, at: value } = scan::member(text, at, first).ok()? else {
                 return None;
             };
             let end = scan::skip(text, value, 0).ok()?;
-            if part(text, name + 1, key_end.saturating_sub(1)) == key.as_bytes() {
+            if *name(part(text, from, key_end)) == *key.as_bytes() {
                 break Type::of(text, value).ok()?.is_scalar().then(|| part(text, value, end))?;
             }
             (at, first) = (end, false);

@@ -3,8 +3,10 @@
 //! Most of what is held against each other is the same, though one side may be indented and have its members in another
 //! order. What this finds the same needs no second look; what differs is looked at by those who note how.
 
+use std::borrow::Cow;
+
 use super::scan::{self, Next, Type};
-use super::{At, part, scalars};
+use super::{At, name, part, scalars};
 
 /// How often all bytes of both may be walked over in all. One walk is enough, and one more for each array that something
 /// differs in and for each object around it whose members are in another order; an answer made to take longer is told
@@ -17,18 +19,22 @@ pub(super) struct Same<'t> {
     /// Bytes that may still be walked over.
     bytes_left: usize,
     /// Members of the objects that are being looked at, of the inner ones behind those of the outer ones.
-    members: Vec<Member>,
+    members: Vec<Member<'t>>,
 }
 
-/// A member after: its key with the quotes, and where its value begins.
-#[derive(Clone, Copy)]
-struct Member {
-    key: usize,
-    key_end: usize,
+/// A member after: what its key says, however that is written, and where its value begins.
+struct Member<'t> {
+    key: Cow<'t, [u8]>,
     /// The first bytes of the key, which nearly always tell it from others.
     begins: u64,
     value: usize,
     is_taken: bool,
+}
+
+impl Member<'_> {
+    fn order(&self) -> (u64, &[u8]) {
+        (self.begins, &self.key)
+    }
 }
 
 fn begins(key: &[u8]) -> u64 {
@@ -36,6 +42,11 @@ fn begins(key: &[u8]) -> u64 {
         Some(eight) => u64::from_be_bytes(*eight),
         None => key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
+}
+
+/// Whether two keys that are written differently say the same. Without an escape in one of them they do not.
+fn say_the_same(one: &[u8], other: &[u8]) -> bool {
+    (one.contains(&b'\\') || other.contains(&b'\\')) && name(one) == name(other)
 }
 
 impl<'t> Same<'t> {
@@ -114,12 +125,14 @@ impl<'t> Same<'t> {
                         (value, scan::space(self.after, end))
                     } else {
                         match scan::member(self.after, at.1, first).ok()? {
-                            Next::Value { key: other, key_end: other_end, at: b }
-                                if part(self.after, other, other_end) == part(self.before, key, key_end) =>
-                            {
+                            Next::Value { key: other, key_end: other_end, at: b } => {
+                                let (key, other) =
+                                    (part(self.before, key, key_end), part(self.after, other, other_end));
+                                if key != other && !say_the_same(key, other) {
+                                    return self.in_any_order(at, first, depth);
+                                }
                                 (value, b)
                             }
-                            Next::Value { .. } => return self.in_any_order(at, first, depth),
                             Next::End(_) => return None,
                         }
                     }
@@ -144,12 +157,10 @@ impl<'t> Same<'t> {
 
     fn found_by_key(&mut self, from: usize, at: At, first: bool, depth: usize) -> Option<At> {
         let b_end = self.note_members(at.1, first, depth)?;
-        let after = self.after;
-        let key_of = |member: &Member| (member.begins, part(after, member.key, member.key_end));
         let own = self.members.get_mut(from..)?;
-        own.sort_unstable_by(|one, other| key_of(one).cmp(&key_of(other)));
+        own.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
         let many = own.len();
-        if !own.is_sorted_by(|one, other| key_of(one) < key_of(other)) {
+        if !own.is_sorted_by(|one, other| one.order() < other.order()) {
             return None;
         }
         let (mut at, mut first, mut taken) = (at.0, first, 0);
@@ -158,10 +169,10 @@ impl<'t> Same<'t> {
                 Next::End(end) => return (taken == many).then_some((end, b_end)),
                 Next::Value { key, key_end, at: value } => {
                     self.walked(value - at)?;
-                    let key = part(self.before, key, key_end);
-                    let key = (begins(key), key);
+                    let key = name(part(self.before, key, key_end));
+                    let key = (begins(&key), &*key);
                     let own = self.members.get_mut(from..)?;
-                    let place = own.binary_search_by(|member| key_of(member).cmp(&key)).ok()?;
+                    let place = own.binary_search_by(|member| member.order().cmp(&key)).ok()?;
                     let member = own.get_mut(place).filter(|member| !member.is_taken)?;
                     member.is_taken = true;
                     let b = member.value;
@@ -181,8 +192,8 @@ impl<'t> Same<'t> {
                 Next::Value { key, key_end, at: value } => {
                     let end = scan::skip(self.after, value, depth + 1).ok()?;
                     self.walked(end - at)?;
-                    let begins = begins(part(self.after, key, key_end));
-                    self.members.push(Member { key, key_end, begins, value, is_taken: false });
+                    let key = name(part(self.after, key, key_end));
+                    self.members.push(Member { begins: begins(&key), key, value, is_taken: false });
                     at = end;
                 }
             }

@@ -32,6 +32,11 @@ fn the_most_exact_map_wins() {
     check("X: no host at all", "http://rest");
     assert_eq!(rewriter.unused(), ["--map img=…: no recorded request was for it"]);
 
+    let maps = ["a=unix:/one", "b=unix:/two", "c=unix:/one", "d=http://localhost", "e=http://localhost:80"];
+    let sockets = Rewriter::new(mapped(None, &maps)).unwrap();
+    let found = ["a", "b", "c", "d", "e"].map(|host| goes_to(&sockets, &format!("Host: {host}")).unwrap());
+    assert_eq!(found, ["unix:/one", "unix:/two", "unix:/one", "http://localhost", "http://localhost"]);
+
     let others = Rewriter::new(mapped(Some("http://rest"), &["*=https://all:443", "shop=http://a"])).unwrap();
     assert_eq!(goes_to(&others, "Host: x").unwrap(), "https://all:443");
     assert_eq!(others.targets()[1].authority, "all");

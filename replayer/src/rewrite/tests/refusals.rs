@@ -8,7 +8,8 @@ use formats::model::{Ambiguity, Exchange, Protocol};
 #[track_caller]
 fn refused(rules: &str, expected: &str) {
     let error = Rules::from_toml(rules).expect_err(rules);
-    let text = error.to_string();
+    let source = std::error::Error::source(&error).map(|fault| format!(": {fault}")).unwrap_or_default();
+    let text = format!("{error}{source}");
     assert!(text.contains(expected), "{rules}\n{text}");
     assert!(!error.hint().is_empty());
 }

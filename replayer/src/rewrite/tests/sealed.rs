@@ -1,5 +1,7 @@
 //! What becomes of sealed values: opened in what is sent, sealed in every template.
 
+use std::ops::Range;
+
 use formats::seal::{Identities, Opener, SealError, Sealer};
 
 use super::*;
@@ -115,9 +117,16 @@ fn where_opened_values_stand_is_known_and_for_people_they_are_masked() {
     secrets.are_hidden = true;
     let (head, body, _) = sealed.rendered(&secrets, text);
     assert_eq!((&head[..], &body[..]), (masked, "x=***"));
-    let mut moved = Opened { head: vec![5..6, 8..9], in_body: false };
-    moved.shift(10);
-    assert_eq!(moved.head, [15..16, 18..19]);
+    let check = |gone: Range<usize>, len: usize, expected: &[Range<usize>]| {
+        let mut moved = Opened { head: vec![5..6, 8..9, 12..14], in_body: false };
+        moved.replaced(gone.clone(), len);
+        assert_eq!(moved.head, expected, "{gone:?} {len}");
+    };
+    check(5..5, 10, &[15..16, 18..19, 22..24]);
+    check(6..7, 3, &[5..6, 10..11, 14..16]);
+    check(7..11, 0, &[5..6, 8..10]);
+    check(7..13, 1, &[5..6, 8..9]);
+    check(14..20, 0, &[5..6, 8..9, 12..14]);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn every_misbehaviour_has_its_name_and_hurts_nobody_else() {
         ("/interim", Ok(200)),
         ("/204", Ok(204)),
         ("/304", Ok(304)),
-        ("/101", Ok(101)),
+        ("/101", Err(Protocol)),
         ("/chunked", Ok(200)),
         ("/http-1.0", Ok(200)),
         ("/too-much", Ok(200)),

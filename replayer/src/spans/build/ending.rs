@@ -51,7 +51,7 @@ const fn described(kind: ErrorKind) -> &'static str {
         ErrorKind::Closed => "the target closed the connection before its answer began",
         ErrorKind::Truncated => "the target closed the connection inside its answer",
         ErrorKind::Timeout => "the answer was not whole in time",
-        ErrorKind::Protocol => "the answer is no HTTP that can be read in one way",
+        ErrorKind::Protocol => "the answer is an upgrade, or no HTTP that can be read in one way",
         ErrorKind::Stopped => "the run was stopped before the answer was whole",
         ErrorKind::Io => "the system failed",
     }

@@ -47,6 +47,7 @@ fn answered() -> Box<Job> {
         held_by_seq: Some(41),
         busy_ns: 10 * MS,
         connecting_ns: Some(131 * MS),
+        connect_ns: 3 * MS,
         dispatched_ns: Some(135 * MS),
         first_byte_ns: Some(150 * MS),
         done_ns: 160 * MS,
@@ -92,7 +93,7 @@ fn a_request_says_what_was_sent_and_what_came() {
         ["reenact.session", "reenact.sequence", "reenact.copy", "reenact.multiplier", "reenact.recorded.status_code"];
     assert_eq!(shown(&span, keys), ["1", "42", "3", "2.5", "204"]);
     let keys = ["lag_ns", "held_ns", "busy_ns", "connect_ns", "first_byte_ns", "recorded.response_ns"];
-    let ms = [5, 30, 10, 4, 15, 7].map(|ms| (ms * MS).to_string());
+    let ms = [2, 30, 10, 3, 15, 7].map(|ms| (ms * MS).to_string());
     assert_eq!(shown(&span, keys.map(|key| Box::leak(format!("reenact.{key}").into_boxed_str()) as &str)), ms);
     // It begins with the wait for its connection.
     assert_eq!(
@@ -118,6 +119,7 @@ fn what_is_not_known_or_nothing_is_left_out() {
     job.progress = Progress {
         released_ns: 100 * MS,
         connecting_ns: Some(101 * MS),
+        connect_ns: 2 * MS,
         done_ns: 103 * MS,
         error: Some(ErrorKind::Refused),
         ..Progress::default()

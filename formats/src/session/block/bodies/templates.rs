@@ -7,12 +7,14 @@ use std::ops::{Range, RangeInclusive};
 
 use foldhash::HashMap;
 
+use super::super::recent::Recent;
 use super::super::values::ValueWriter;
 use super::json::{Ends, HOLE, Json};
 use crate::session::number;
 
 /// Bodies for which templates are made: a shorter one costs less than what stands for it, a longer one compresses by itself.
-const BODY_BYTES: RangeInclusive<usize> = 32..=4 << 10;
+const BODY_BYTES: RangeInclusive<usize> = 32..=BODY_BYTES_MAX;
+pub(in super::super) const BODY_BYTES_MAX: usize = 4 << 10;
 /// Templates and columns of a block.
 const TEMPLATES_MAX: usize = 4_096;
 const COLUMNS_MAX: usize = 1_024;
@@ -40,22 +42,7 @@ struct Template {
     /// Whether nothing may follow: it was no whole object.
     is_last: bool,
     /// What came behind it.
-    next: Recent,
-}
-
-/// The templates that came last somewhere, the latest first.
-#[derive(Default, Clone, Copy)]
-struct Recent([Option<u32>; RECENT]);
-
-impl Recent {
-    fn remember(&mut self, template: u32) {
-        let recent = &mut self.0;
-        let at = recent.iter().position(|known| *known == Some(template)).unwrap_or(recent.len() - 1);
-        if let Some(used) = recent.get_mut(..=at) {
-            used.rotate_right(1);
-            used.iter_mut().take(1).for_each(|first| *first = Some(template));
-        }
-    }
+    next: Recent<u32, RECENT>,
 }
 
 /// Templates and values of a block's bodies.
@@ -67,7 +54,7 @@ pub(super) struct Templates {
     names: HashMap<Box<[u8]>, usize>,
     columns: Vec<ValueWriter>,
     /// What bodies begin with.
-    first: Recent,
+    first: Recent<u32, RECENT>,
     /// Parts that have a template, bodies that have, and bodies that have none though they were looked at.
     parts: usize,
     bodies: usize,
@@ -112,9 +99,8 @@ impl Templates {
         self.values.clear();
         let (mut at, mut before) = (0, None);
         while at < body.len() {
-            let recent = self.recent(before)?.0;
-            let known =
-                recent.into_iter().flatten().find_map(|template| Some((template, self.fit(template, body, at)?)));
+            let recent = *self.recent(before)?;
+            let known = recent.iter().find_map(|template| Some((template, self.fit(template, body, at)?)));
             let (template, end) = match known {
                 Some(known) => known,
                 None => self.scan(body, at)?,
@@ -127,7 +113,7 @@ impl Templates {
     }
 
     /// What came last behind a template, or first of a body.
-    fn recent(&mut self, before: Option<u32>) -> Option<&mut Recent> {
+    fn recent(&mut self, before: Option<u32>) -> Option<&mut Recent<u32, RECENT>> {
         match before {
             None => Some(&mut self.first),
             Some(template) => self.all.get_mut(template as usize).map(|template| &mut template.next),

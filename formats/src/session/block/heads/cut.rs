@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
+use super::super::recent::Recent;
 use super::super::values::{Latest, ValueWriter};
 use super::{Decimal, Hole};
 use crate::session::number;
@@ -15,8 +16,8 @@ use crate::session::number;
 const TEMPLATES_MAX: usize = 4_096;
 /// Templates that a head is held against before it is cut.
 const RECENT: usize = 6;
-/// Lines of a head and length of a name for which a template is made.
-const LINES_MAX: usize = 256;
+/// Heads of fewer lines have templates of their own, if their names are not longer than this.
+pub(in super::super) const LINES_MAX: usize = 256;
 const NAME_BYTES_MAX: usize = 128;
 
 /// Which part of an exchange a head is. The columns of requests and responses are apart: a date is never an address.
@@ -71,7 +72,7 @@ pub(in super::super) struct HeadWriter {
     /// For requests and for responses: the latest template of each client.
     latest: [Latest; 2],
     /// Likewise, the templates of whichever client came last.
-    recent: [[Option<usize>; RECENT]; 2],
+    recent: [Recent<usize, RECENT>; 2],
     cut: Vec<Cut>,
     encoded: Vec<u8>,
     /// The values of the head at hand, and which of them are known to be their client's latest, by its place.
@@ -104,7 +105,7 @@ impl HeadWriter {
         let recent = slot.and_then(|slot| self.recent(slot, client, head, length));
         let (template, grown) = recent.map_or_else(|| self.template(kind, head, length), |template| (template, 0));
         if let Some(slot) = slot {
-            self.remember(slot, template);
+            self.recent.iter_mut().skip(slot).take(1).for_each(|recent| recent.remember(template));
             self.latest.iter_mut().skip(slot).take(1).for_each(|latest| latest.set(client, template));
         }
         let values = self.put_values(template, client, head);
@@ -114,16 +115,7 @@ impl HeadWriter {
     /// One of the templates that were used last, if the head fits it: cheaper than cutting it.
     fn recent(&mut self, slot: usize, client: usize, head: &[u8], length: Option<&Decimal>) -> Option<usize> {
         let recent = *self.recent.get(slot)?;
-        recent.into_iter().flatten().find(|template| self.fits(*template, client, head, length))
-    }
-
-    fn remember(&mut self, slot: usize, template: usize) {
-        let Some(recent) = self.recent.get_mut(slot) else { return };
-        let at = recent.iter().position(|known| *known == Some(template)).unwrap_or(recent.len() - 1);
-        if let Some(used) = recent.get_mut(..=at) {
-            used.rotate_right(1);
-            used.iter_mut().take(1).for_each(|first| *first = Some(template));
-        }
+        recent.iter().find(|template| self.fits(*template, client, head, length))
     }
 
     /// Whether `head` is this template with some values, whose places are then in `places`.
@@ -167,7 +159,7 @@ impl HeadWriter {
 
     /// The number of the head's template, which is made if there is none yet. Its places are then in `places`.
     fn template(&mut self, kind: Kind, head: &[u8], length: Option<&Decimal>) -> (usize, usize) {
-        let few = self.templates.len() < TEMPLATES_MAX && self.values.len() < TEMPLATES_MAX;
+        let few = self.templates.len() < TEMPLATES_MAX && self.columns.len() < TEMPLATES_MAX;
         self.cut.clear();
         if !few || self.cut(kind, head, length).is_none() {
             self.cut.clear();

@@ -1,4 +1,4 @@
-//! How a reader puts heads together.
+//! How a reader puts heads together, and the parts of bodies that have templates.
 
 use bytes::{Bytes, BytesMut};
 
@@ -7,7 +7,7 @@ use super::super::{HEAD_BYTES_MAX, TABLE_ENTRIES_MAX};
 use super::{Decimal, Hole};
 use crate::session::number;
 
-/// Puts heads together.
+/// The templates of a block, of heads and of bodies, and what fills them in.
 pub(in super::super) struct HeadReader {
     /// Each: literals and holes.
     templates: Vec<Vec<(Bytes, Hole)>>,
@@ -84,9 +84,7 @@ impl HeadReader {
                     self.arena.extend_from_slice(Decimal::of(length).text());
                 }
                 Hole::Value(column) => {
-                    let value = values.get_mut(*column).and_then(|values| values.take(client));
-                    let value = value.ok_or_else(|| format!("value column {column} has no such value"))?;
-                    self.arena.extend_from_slice(value);
+                    self.arena.extend_from_slice(values.take(*column, client)?);
                 }
             }
             if self.arena.len() > HEAD_BYTES_MAX {
@@ -111,7 +109,7 @@ impl HeadReader {
             match hole {
                 Hole::None => {}
                 Hole::Length => return None,
-                Hole::Value(column) => append(values.get_mut(*column)?.take(BODIES)?)?,
+                Hole::Value(column) => append(values.take(*column, BODIES).ok()?)?,
             }
         }
         Some(())

@@ -13,9 +13,12 @@ enum Style {
     Turned,
     /// Both.
     TurnedIndented,
+    /// Keys in escapes alone.
+    Escaped,
 }
 
-const STYLES: [Style; 5] = [Style::Compact, Style::Indented, Style::Spaced, Style::Turned, Style::TurnedIndented];
+const STYLES: [Style; 6] =
+    [Style::Compact, Style::Indented, Style::Spaced, Style::Turned, Style::TurnedIndented, Style::Escaped];
 
 impl Style {
     fn write(self, value: &Value) -> String {
@@ -26,7 +29,7 @@ impl Style {
 
     fn put(self, value: &Value, level: usize, out: &mut String) {
         let (comma, colon, indented) = match self {
-            Self::Compact | Self::Turned => (",", ":", false),
+            Self::Compact | Self::Turned | Self::Escaped => (",", ":", false),
             Self::Spaced => (", ", ": ", false),
             Self::Indented | Self::TurnedIndented => (",", ": ", true),
         };
@@ -58,7 +61,10 @@ impl Style {
                 for (number, (key, member)) in members.into_iter().enumerate() {
                     out.push_str(if number > 0 { comma } else { "" });
                     line(out, level + 1);
-                    out.push_str(&Value::from(key.as_str()).to_string());
+                    match self {
+                        Self::Escaped => out.push_str(&escaped(key)),
+                        _ => out.push_str(&Value::from(key.as_str()).to_string()),
+                    }
                     out.push_str(colon);
                     self.put(member, level + 1, out);
                 }
@@ -68,6 +74,10 @@ impl Style {
             scalar => out.push_str(&scalar.to_string()),
         }
     }
+}
+
+fn escaped(key: &str) -> String {
+    format!("\"{}\"", key.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>())
 }
 
 /// What differs, as values and in an order of its own: texts of the same value are different ones in different styles.
@@ -173,6 +183,25 @@ fn keys_that_are_there_twice_belong_together_by_their_order() {
     check(r#"[{"a":1,"a":2}]"#, r#"[{"a":1,"a":2}]"#, &[]);
     check(r#"[{"b":0,"a":1,"a":2}]"#, r#"[{"a":1,"a":2,"b":0}]"#, &[]);
     check(r#"[{"b":0,"a":1,"a":1}]"#, r#"[{"a":1,"c":1,"b":0}]"#, &["$[*].a renamed 1 c"]);
+}
+
+#[test]
+fn keys_are_the_same_however_they_are_written() {
+    let is_same = |before: &str, after: &str| Same::new(before.as_bytes(), after.as_bytes()).ends((0, 0), 0).is_some();
+    for (before, after, expected) in [
+        (r#"{"ö":1,"a":{"b":2}}"#, r#"{"\u00f6":1,"\u0061":{"b":2}}"#, true),
+        (r#"{"ö":1,"a":{"b":2}}"#, r#"{"a":{"\u0062":2},"\u00F6":1}"#, true),
+        (r#"{"a\/b":1,"c":2}"#, r#"{"c":2,"a/b":1}"#, true),
+        (r#"{"a":1,"b":2}"#, r#"{"\u0062":1,"\u0061":2}"#, false),
+        (r#"{"\\u0061":1}"#, r#"{"a":1}"#, false),
+        // What is there twice is told apart by those who note.
+        (r#"{"a":1,"b":2}"#, r#"{"b":2,"\u0061":1,"a":1}"#, false),
+    ] {
+        assert_eq!((is_same(before, after), is_same(after, before)), (expected, expected), "{before} {after}");
+    }
+    check(r#"{"x":{"ö":1,"b":2}}"#, r#"{"y":{"b":2,"\u00f6":1}}"#, &[r#"$.x renamed {"ö":1,"b":2} y"#]);
+    check(r#"[{"id":1,"n":1},{"id":2,"n":2}]"#, r#"[{"\u0069d":1,"n":1},{"\u0069d":2,"n":3}]"#, &["$[*].n value 2 3"]);
+    check(r#"[{"id":1,"n":1}]"#, r#"[{"id":2},{"\u0069d":1,"n":2}]"#, &["$[*].n value 1 2", r#"$[*] added  {"id":2}"#]);
 }
 
 #[test]
