@@ -6,6 +6,7 @@ mod framing;
 mod gaps;
 mod kept;
 mod pools;
+mod rate;
 mod sealed;
 mod select;
 mod traces;
@@ -341,7 +342,7 @@ impl Planned {
         for rule in &self.found.unused {
             say(Level::Warn, &format!("warning: {rule}"));
         }
-        for notice in self.part_notices().chain(self.traces_notice()) {
+        for notice in self.part_notices().chain(self.rate_notices()).chain(self.traces_notice()) {
             say(Level::Info, &format!("note: {notice}"));
         }
         for notice in self.sealed_notice().into_iter().chain(self.framing_notice()) {

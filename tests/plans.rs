@@ -68,6 +68,27 @@ fn the_hash_knows_what_is_left_out_since_no_map_is_for_it() {
 }
 
 #[test]
+fn a_rate_that_a_plan_does_not_come_to_is_told() {
+    let folder = folder();
+    // One client has half of the requests: with it there are too many, and without it too few.
+    let of =
+        |i: u64| line(i * 5, if i.is_multiple_of(2) { 1 } else { i % 40 + 2 }, "GET", "/").replace("peer-", "named-");
+    let session = session(folder.path(), "s", &(0..800).map(of).collect::<Vec<_>>());
+    let says = |more: &[&str], text: &str| {
+        let said = plan(&session, more);
+        assert_eq!((said.code, said.err.contains(text)), (0, true), "{more:?}: {said:?}");
+        let json: Value = serde_json::from_str(&said.out).unwrap();
+        json["notices"].to_string().contains(text)
+    };
+    assert!(says(&["--rate", "80/s"], "and not the 80.0 that were asked for"));
+    assert!(says(&["--ramp", "1x..10x/10m", "--duration", "2s"], "before its ramp or profile has come to its end"));
+    let even = plan(&session, &["--rate", "200/s"]);
+    assert!(!even.err.contains("asked for"), "{even:?}");
+    let refused = plan(&session, &["--rate", "max", "--require-shape"]);
+    assert!(refused.code == 2 && refused.err.contains("--require-shape says nothing with --rate max"), "{refused:?}");
+}
+
+#[test]
 fn what_is_not_the_same_plan_is_refused_before_anything_is_sent() {
     let folder = folder();
     let (session, other) = (gets(folder.path(), "s", 100), gets(folder.path(), "t", 101));

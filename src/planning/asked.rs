@@ -38,6 +38,12 @@ impl Asked {
             profile: profile(args, profile_text.as_ref())?,
             profile_text,
         };
+        if asked.rate == Rate::Max && args.require_shape {
+            return Err(Failure::new(
+                "--require-shape says nothing with --rate max, which ignores due instants but for their order",
+            )
+            .hint("leave one of them out"));
+        }
         if asked.profile.is_some() && args.rate != "1x" {
             return Err(of(PlanError::Together {
                 what: "--rate and --ramp or --profile",

@@ -36,7 +36,14 @@ impl Planned {
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let found = self.sealed_notice().into_iter().chain(self.traces_notice()).chain(self.endpoints_notice());
         let found = found.chain(self.framing_notice());
-        self.found.unused.iter().cloned().chain(self.part_notices()).chain(self.gaps_notices()).chain(found)
+        self.found
+            .unused
+            .iter()
+            .cloned()
+            .chain(self.part_notices())
+            .chain(self.rate_notices())
+            .chain(self.gaps_notices())
+            .chain(found)
     }
 
     /// Sealed values that are not opened, or an identity that opens nothing.

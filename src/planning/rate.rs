@@ -1,0 +1,43 @@
+//! Rates that a plan does not come to, though they were asked for.
+
+use replayer::plan::Rate;
+
+use super::{Planned, seconds};
+use crate::units;
+
+/// Share of the rate by which a plan may miss it: clients are taken whole, and never all alike.
+const OFF_MAX: f64 = 0.05;
+/// In a plan of fewer requests a few decide.
+const REQUESTS_MIN: u64 = 100;
+
+impl Planned {
+    /// What is to be said of the rate.
+    pub(crate) fn rate_notices(&self) -> impl Iterator<Item = String> {
+        self.missed_rate().into_iter().chain(self.cut_profile())
+    }
+
+    fn missed_rate(&self) -> Option<String> {
+        let Rate::PerSecond(millionths) = self.rate else { return None };
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let (asked, planned) = (millionths as f64 / 1e6, self.spool.summary.planned as f64);
+        let mean = planned / seconds(self.plan.timing().end_ns).max(f64::MIN_POSITIVE);
+        let is_off = (mean / asked - 1.0).abs() > OFF_MAX && self.spool.summary.planned >= REQUESTS_MIN;
+        is_off.then(|| {
+            format!(
+                "the plan sends {mean:.1} requests a second on average, and not the {asked:.1} that were asked for: copies are of \
+                 whole clients, and some of these carry much of the recording (another --rate or --seed comes nearer)"
+            )
+        })
+    }
+
+    fn cut_profile(&self) -> Option<String> {
+        let (length_ns, end_ns) = (self.plan.profile().length_ns(), self.plan.timing().end_ns);
+        (length_ns > end_ns).then(|| {
+            format!(
+                "the run ends after {}, before its ramp or profile has come to its end at {}: --duration or --repeat says so",
+                units::nanos_text(end_ns),
+                units::nanos_text(length_ns)
+            )
+        })
+    }
+}
