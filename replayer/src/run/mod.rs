@@ -8,6 +8,7 @@
 //! when they are over. What each does is its own.
 
 mod changed;
+mod complete;
 mod control;
 mod count;
 mod live;
@@ -23,30 +24,31 @@ use tokio::sync::watch::{Receiver, channel};
 use crate::answers::{AnswerOptions, AnswerSink};
 use crate::clock::Clock;
 use crate::collect::{CollectOptions, Collector};
-use crate::dial::{DialCounters, DialOptions, Dialer};
+use crate::dial::{DialOptions, Dialer};
 use crate::error::ReplayError;
-use crate::feed::{AHEAD_REQUESTS_MAX, Feed, Lane, Leaving, Start};
+use crate::feed::{Feed, Lane, Leaving, Start};
 use crate::health::Preflight;
 use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::metrics::{Metrics, MetricsExport, MetricsSink};
 use crate::plan::{Client, Plan, Step};
 use crate::request_log::RequestLog;
-use crate::result::{Connections, Endpoint, RunResult, SCHEMA, Spans, Steady};
+use crate::result::{Endpoint, RunResult, SCHEMA, Steady};
 use crate::rewrite::Secrets;
 use crate::run_directory::{MeasureLog, RunDirectory};
 use crate::safety::{AbortRule, KillFile};
 use crate::send::{self, Counters, Engine, EngineParts, KeepAnswers, Pace, SendOptions, Stop};
 use crate::spans::{ExportOptions, HeadBudget, RunEnd, SpanSink};
 use crate::spool::{EndpointPlan, Spool, Summary};
-use crate::tempo::{Change, Tempo};
+use crate::tempo::Tempo;
 use crate::thresholds::{self, Applied, Series, SeriesOptions};
-use crate::verdict::{self, LagLimit, Verdict};
+use crate::verdict::{LagLimit, Verdict};
 use crate::watched;
 
-use changed::{in_run, in_run_ns, said_of};
+use changed::{in_run, in_run_ns};
+use complete::{Known, add_spans, complete};
 pub use control::Control;
-use count::{Count, Ended};
+use count::Count;
 use live::Viewer;
 pub use live::{LIVE_ENDPOINTS_MAX, Live, LiveEndpoint};
 use watch::Watch;
@@ -61,8 +63,6 @@ const OUTCOMES_MAX: usize = 131_072;
 const LEAD_NS: u64 = 300_000_000;
 /// More of it for each connection that is needed at once.
 const LEAD_PER_CONNECTION_NS: u64 = 150_000;
-/// Answers that must be there before it is said that the target turns the replay away.
-const TURNED_AWAY_MIN: u64 = 10;
 
 /// What is said of a run in closed loop.
 const THROTTLES_ITSELF: &str = "closed loop: answers set the pace, so this run throttles itself: a slower target was asked for less, and these times are not those of the recorded load";
@@ -386,134 +386,4 @@ fn panicked() -> ReplayError {
 
 fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// What is known of a run before it begins.
-struct Known {
-    result: RunResult,
-    facts: Arc<RunFacts>,
-    loop_model: LoopModel,
-    preflight: Preflight,
-    watched: Vec<watched::Watched>,
-    thresholds: Vec<Applied>,
-}
-
-/// What became of the spans, which is known last: the span of the run says what the run came to.
-fn add_spans(result: &mut RunResult, mut spans: Spans, counters: &Counters) {
-    let lost = counters.spans_lost.load(std::sync::atomic::Ordering::Relaxed);
-    if lost > 0 {
-        spans.dropped.insert("outcome_lost".into(), lost);
-    }
-    let said = spans.messages.iter();
-    result.notices.extend(said.map(|(said, answers)| format!("where spans go, {answers} answers said: {said}")));
-    result.spans = spans;
-}
-
-fn complete(
-    known: Known,
-    ended: Ended,
-    counters: &Counters,
-    dials: &[Arc<DialCounters>],
-    started: SystemTime,
-    stop: &Stop,
-    changes: Vec<Change>,
-) -> (RunResult, SpanSink) {
-    use std::sync::atomic::Ordering::Relaxed;
-    let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { counted, spans, services, answers, mut generator, seen, aborted, unwritten, .. } = ended;
-    let mut notices = known.notices.clone();
-    notices.extend(said_of(&changes));
-    notices.extend(aborted.iter().cloned());
-    generator.real_time_threads = counters.real_time_threads.load(Relaxed);
-    generator.gave_way = counters.gave_way.load(Relaxed);
-    generator.made_room = counters.made_room.load(Relaxed);
-    let (away, of) = (counted.turned_away, counted.recorded_2xx);
-    if away >= TURNED_AWAY_MIN.min(of.max(1)) && away * 2 > of {
-        notices.insert(
-            0,
-            format!("the target turned the replay away: {away} of {of} requests that were answered 2xx in the recording got 401, 403, 407 or a redirect to a login; the load did not reach what it was recorded on"),
-        );
-    }
-    let lost = counters.outcomes_lost.load(Relaxed);
-    if lost > 0 {
-        notices.push(format!("{lost} outcomes could not be counted: this machine was too slow for its own results"));
-    }
-    let stalled = counters.feed_stalled_ns.load(Relaxed);
-    if stalled > 0 {
-        notices.push(format!(
-            "the feed waited {} ms because as many requests as may wait were waiting",
-            stalled / 1_000_000
-        ));
-    }
-    let late = counters.came_late.load(Relaxed);
-    if late > 0 {
-        notices.push(format!(
-            "{late} requests were made ready over 10 ms after they could have left: in closed loop at most {AHEAD_REQUESTS_MAX} are made ready ahead, in the order of the plan"
-        ));
-    }
-    if let Some(kept) = &answers {
-        let lost = kept.lost;
-        match &kept.failure {
-            Some(failure) => notices.push(format!("{lost} answers were not kept: {failure}")),
-            None if lost > 0 => {
-                notices.push(format!("{lost} answers were not kept: they came faster than they could be written"));
-            }
-            None => {}
-        }
-    }
-    let left_out = counters.bodies_left_out.load(Relaxed);
-    if left_out > 0 {
-        notices.push(format!("{left_out} answers were kept without their bodies, for want of memory"));
-    }
-    for (count, what) in dials.iter().flat_map(|dial| {
-        [
-            (dial.lookups_failed(), "lookups of targets' names failed, and the addresses before them went on"),
-            (dial.addresses_refused(), "addresses that targets' names led to were refused, since they are not allowed"),
-        ]
-    }) {
-        if count > 0 {
-            notices.push(format!("{count} {what}"));
-        }
-    }
-    for one in watched.iter().filter(|one| one.missed > 0) {
-        let why = one.why.as_deref().unwrap_or_default();
-        notices.push(format!(
-            "{} could not be seen {} times of {}: {why}",
-            one.source,
-            one.missed,
-            one.looks + one.missed
-        ));
-    }
-    notices.extend(preflight.notices);
-    generator.timer_noise = Some(preflight.noise);
-    let mut result = RunResult {
-        schema: SCHEMA,
-        run_id: facts.contexts.run_id().to_owned(),
-        target: facts.targets.first().map(|target| target.given.clone()).unwrap_or_default(),
-        started_at: humantime::format_rfc3339_millis(started).to_string(),
-        multiplier: facts.multiplier,
-        loop_model: loop_model.name().to_owned(),
-        interrupted: stop.is_draining() && aborted.is_none(),
-        aborted,
-        changes,
-        notices,
-        connections: Connections {
-            opened: counters.opened.load(Relaxed),
-            extra: counters.extra.load(Relaxed),
-            not_ahead: counters.not_ahead.load(Relaxed),
-            closed_by_target: counters.closed_by_target.load(Relaxed),
-            resumed: dials.iter().map(|dial| dial.resumed()).sum(),
-            peak: counters.peak.load(Relaxed),
-        },
-        services,
-        answers,
-        generator,
-        watched,
-        ..known
-    };
-    unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
-    counted.fill(&facts.endpoints, &mut result);
-    result.verdict = verdict::judge(&result);
-    result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));
-    (result, spans)
 }
