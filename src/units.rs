@@ -194,7 +194,9 @@ pub(crate) fn plural(number: u64, what: &str) -> String {
 
 /// Seconds as `3.2 s`, `2m 5s`.
 pub(crate) fn seconds(s: f64) -> String {
-    if s < 120.0 { format!("{s:.1} s") } else { format!("{}m {:.0}s", (s / 60.0).floor(), s % 60.0) }
+    // Rounded before it is split, so that no minute has sixty.
+    let whole = s.round();
+    if s < 120.0 { format!("{s:.1} s") } else { format!("{}m {:.0}s", (whole / 60.0).floor(), whole % 60.0) }
 }
 
 /// A row of blocks, one for each value: the shape of a rate over time.
@@ -246,6 +248,9 @@ mod tests {
             ("23:59:59.999".into(), "23:34:33.709".into())
         );
         assert_eq!([0, 1, 1_000].map(|number| plural(number, "gap")), ["0 gaps", "1 gap", "1,000 gaps"]);
-        assert_eq!([1_500, 119_000_000_000, 125_000_000_000].map(nanos_text), ["2 µs", "119.00 s", "2m 5s"]);
+        assert_eq!(
+            [1_500, 119_000_000_000, 125_000_000_000, 599_999_000_000].map(nanos_text),
+            ["2 µs", "119.00 s", "2m 5s", "10m 0s"]
+        );
     }
 }

@@ -194,11 +194,12 @@ impl ProfileSpec {
     /// With the line where it is empty, unsorted or no such row.
     pub fn csv(text: &str) -> Result<Self, PlanError> {
         let mut points: Vec<(u64, Given)> = Vec::new();
-        for (number, line) in (1_usize..).zip(text.lines()) {
+        for (number, line) in (1_usize..).zip(text.trim_start_matches('\u{feff}').lines()) {
             let place = Place { line: number, table: None };
             let wrong = |why: String| place.wrong(&why);
             let line = line.trim();
-            if line.is_empty() || line.starts_with('#') || (points.is_empty() && line.replace(' ', "") == "at,rate") {
+            let is_header = points.is_empty() && line.replace(' ', "").eq_ignore_ascii_case("at,rate");
+            if line.is_empty() || line.starts_with('#') || is_header {
                 continue;
             }
             let (at, given) =

@@ -32,7 +32,7 @@ fn profiles_go_in_straight_lines() {
         &[(0, 400), (5, 300), (10, 200)],
     );
     check(
-        &spec("at,rate\n0s,1x\n# up\n10s,2x\n10s,4x\n20s,4x\n").unwrap(),
+        &spec("\u{feff}AT, RATE\n0s,1x\n# up\n10s,2x\n10s,4x\n20s,4x\n").unwrap(),
         &[(0, 100), (5, 150), (10, 400), (30, 400)],
     );
     let stages = "[[stage]]\nduration='10s'\nto='2x'\n[[stage]]\nduration='10s'\nto='30/s'\n[[spike]]\nat='5s'\nfor='2s'\nrate='9x'\n[[spike]]\nat='30s'\nfor='1s'\nrate='8x'";
