@@ -118,7 +118,6 @@ fn hosts_of_one_connection_go_to_their_own_targets() {
         &["--keep-host"],
         &["--when-busy", "queue"],
         &["--rate", "max"],
-        &["--rate", "max", "--when-busy", "shed"],
         &["--loop-model", "causal"],
         &["--loop-model", "closed"],
         &["--method", "warp"],
