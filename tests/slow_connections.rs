@@ -40,7 +40,8 @@ fn is_slow_and_not_late(folder: &Path, to: &str, more: &[&str]) {
     assert_eq!((&result["verdict"]["outcome"], &result["completed"]), (&"valid".into(), &CLIENTS.into()), "{said:?}");
     let us = |name: &str, quantile: &str| result[name][quantile].as_f64().unwrap();
     assert!(us("lag_us", "max") < LATE_US, "{}", result["lag_us"]);
-    assert!(us("connect_us", "p50") > LATE_US, "{}", result["connect_us"]);
+    // How many wait that long is the kernel's matter: it drops who finds the queue full, and these ask again later and later.
+    assert!(us("connect_us", "p90") > LATE_US, "{}", result["connect_us"]);
     assert!(us("response_us", "p50") > us("connect_us", "p50"), "{}", result["response_us"]);
     assert!(us("service_us", "p50") < LATE_US, "{}", result["service_us"]);
     assert!(said.out.contains("  connecting "), "{said:?}");
