@@ -18,6 +18,8 @@ use super::distribution::Distribution;
 const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Largest histogram that is read, inflated: of one of three digits over an hour, each bucket has up to nine bytes.
 const HISTOGRAM_BYTES_MAX: u64 = 512 << 10;
+/// How a deflated histogram of the second version begins.
+const DEFLATED_COOKIE: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
 /// What stands before its buckets, and where in it their length does.
 const HEADER_BYTES: usize = 40;
 const LENGTH_AT: usize = 4;
@@ -108,7 +110,11 @@ impl<R: BufRead> LogReader<R> {
 
     /// Inflated here, since the library believes a histogram that says how long it is, and makes as much room.
     fn histogram(&mut self, bytes: &[u8]) -> Option<Histogram<u64>> {
-        let (_cookie_and_length, deflated) = bytes.split_first_chunk::<8>()?;
+        // What it is, and how long.
+        let (begin, deflated) = bytes.split_first_chunk::<8>()?;
+        if !begin.starts_with(&DEFLATED_COOKIE) {
+            return None;
+        }
         let mut whole = Vec::new();
         ZlibDecoder::new(deflated).take(HISTOGRAM_BYTES_MAX).read_to_end(&mut whole).ok()?;
         let told = u32::from_be_bytes(*whole.get(LENGTH_AT..)?.first_chunk()?);

@@ -248,7 +248,8 @@ fn plans_and_logs_that_count_more_than_can_be_counted_are_counted_up_to_there() 
     let lines = crate::measure::tests::log_of_largest_counts(["response", "lag", "lag"]);
     std::fs::write(folder.path().join(LATENCY), lines).unwrap();
     let found = recounted(folder.path());
-    assert_eq!((found.planned, found.timeline[0].sent), (u64::MAX, u64::MAX));
+    assert_eq!(found.timeline[0].sent, u64::MAX);
+    assert!(found.endpoints.iter().any(|row| row.planned == u64::MAX), "{:?}", found.endpoints);
 }
 
 #[test]
