@@ -6,7 +6,6 @@
 mod room;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use formats::model::{ClientKey, Framing};
