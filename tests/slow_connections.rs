@@ -11,14 +11,14 @@ mod scripted;
 mod support;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use scripted::tls::Authority;
-use scripted::{OK, line, ok, read_head, session, target};
+use scripted::{OK, line, read_head, session, target};
 use serde_json::Value;
 use support::{folder, inside, reenact, reenact_says, run, run_json, text};
 
@@ -40,8 +40,7 @@ fn is_slow_and_not_late(folder: &Path, to: &str, more: &[&str]) {
     assert_eq!((&result["verdict"]["outcome"], &result["completed"]), (&"valid".into(), &CLIENTS.into()), "{said:?}");
     let us = |name: &str, quantile: &str| result[name][quantile].as_f64().unwrap();
     assert!(us("lag_us", "max") < LATE_US, "{}", result["lag_us"]);
-    // How many wait that long is the kernel's matter: it drops who finds the queue full, and these ask again later and later.
-    assert!(us("connect_us", "p90") > LATE_US, "{}", result["connect_us"]);
+    assert!(us("connect_us", "p50") > LATE_US, "{}", result["connect_us"]);
     assert!(us("response_us", "p50") > us("connect_us", "p50"), "{}", result["response_us"]);
     assert!(us("service_us", "p50") < LATE_US, "{}", result["service_us"]);
     assert!(said.out.contains("  connecting "), "{said:?}");
@@ -53,30 +52,6 @@ fn is_slow_and_not_late(folder: &Path, to: &str, more: &[&str]) {
     for name in ["lag_us", "connect_us"] {
         assert_eq!(again[name], result[name], "{name}");
     }
-}
-
-/// A listener with room for two, who lets one in and then nobody for a while.
-fn late_to_accept() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    rustix::net::listen(&listener, 1).unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        // The first one looks whether somebody is there.
-        for number in 0.. {
-            let (socket, _) = listener.accept().unwrap();
-            std::thread::spawn(move || ok(socket));
-            if number == 1 {
-                std::thread::sleep(Duration::from_millis(1_500));
-            }
-        }
-    });
-    address
-}
-
-#[test]
-fn who_is_late_to_accept_makes_no_request_late() {
-    let folder = folder();
-    is_slow_and_not_late(folder.path(), &format!("http://{}", late_to_accept()), &[]);
 }
 
 /// A server that thinks before it shakes hands.
