@@ -77,8 +77,8 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    #[expect(clippy::vec_box, reason = "requests are boxed wherever they are")]
     /// Takes requests of so many bytes until there is no room.
+    #[expect(clippy::vec_box, reason = "requests are boxed wherever they are")]
     fn fill(ahead: &mut LookAhead, leaving: Leaving, bytes: usize, most: usize) -> Vec<Box<Job>> {
         let mut taken = Vec::new();
         while taken.len() < most && ahead.has_room(leaving, 3_600 * S, 0, S) {
