@@ -26,8 +26,10 @@ impl Engine {
     pub(super) fn wait(&mut self, events: &mut Events, least_ns: u64) -> Result<usize, ReplayError> {
         let next = self.next_release_ns();
         let mut wait = self.wait_ns(next);
-        if next.is_some() && wait <= REST_MAX_NS && self.may_rest() {
-            Poll::rest(wait.max(least_ns));
+        // Who is behind does not sleep: even a sleep of nothing arms a timer.
+        let rest_ns = wait.max(least_ns);
+        if next.is_some() && rest_ns > 0 && wait <= REST_MAX_NS && self.may_rest() {
+            Poll::rest(rest_ns);
             self.tick();
             self.notice_end();
             self.rested = true;
