@@ -5,7 +5,6 @@
 //! say only where requests leave at them; in closed loop and at the highest pace what is made ready is counted instead.
 
 mod ahead;
-
 mod proxied;
 
 use std::cmp::Reverse;
