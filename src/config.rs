@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::{ArgAction, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::outcome::Failure;
 
@@ -53,11 +53,11 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
     let tables: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| Failure::new(format!("{shown}: {}", error.to_string().trim_end())))?;
-    for (table, keys) in tables {
+    for (table, keys) in &tables {
         if LISTS.contains(&table.as_str()) {
             continue;
         }
-        let known = command.find_subcommand(&table).is_some_and(|subcommand| has(subcommand, "config"));
+        let known = command.find_subcommand(table).is_some_and(|subcommand| has(subcommand, "config"));
         let Some(keys) = keys.as_table().filter(|_| known) else {
             return Err(Failure::new(format!("{shown}: `{table}` is no table of this file"))
                 .hint("the tables are named after commands that take --config: [record], [replay], [plan], [ab], [report], [edit], [compare]; rules are [[rewrite]], [[unsafe]] and [[redact]], a recorder's listeners [[pair]]"));
@@ -67,7 +67,7 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
             // Options of every command become the subcommand's own, so that each table can have them otherwise.
             let global =
                 command.get_arguments().find(|one| one.is_global_set() && one.get_id() == id.as_str()).cloned();
-            let is_known = global.is_some() || command.find_subcommand(&table).is_some_and(|one| has(one, &id));
+            let is_known = global.is_some() || command.find_subcommand(table).is_some_and(|one| has(one, &id));
             if key == "plan" && is_known {
                 return Err(Failure::new(format!("{shown}: [{table}] plan: a plan is not named in a file"))
                     .hint("all that it says comes before this file: give it by --plan or REENACT_PLAN"));
@@ -81,19 +81,31 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
                     "{shown}: [{table}] {key} is neither text, number, true, false nor a list of these"
                 ))
             })?;
-            command = command.mut_subcommand(&table, |subcommand| {
-                let subcommand = subcommand.args(global);
-                subcommand.mut_arg(&id, |argument| {
-                    let argument = argument.required(false);
-                    match argument.get_action() {
-                        ArgAction::SetTrue => argument.default_value(values.first().cloned().unwrap_or_default()),
-                        _ => argument.default_values(values),
-                    }
-                })
-            });
+            command = set(command, table, global.as_ref(), &id, &values);
+            // A plan is what a replay would send, unless its own table says something else.
+            let own = tables
+                .get("plan")
+                .and_then(|own| own.as_table())
+                .is_some_and(|own| own.keys().any(|key| key.replace('-', "_") == id));
+            if table == "replay" && !own && command.find_subcommand("plan").is_some_and(|plan| has(plan, &id)) {
+                command = set(command, "plan", None, &id, &values);
+            }
         }
     }
     Ok(command)
+}
+
+/// Makes `values` the default of an option; one of every command becomes the subcommand's own.
+fn set(command: Command, table: &str, global: Option<&Arg>, id: &str, values: &[String]) -> Command {
+    command.mut_subcommand(table, |subcommand| {
+        subcommand.args(global).mut_arg(id, |argument| {
+            let argument = argument.required(false);
+            match argument.get_action() {
+                ArgAction::SetTrue => argument.default_value(values.first().cloned().unwrap_or_default()),
+                _ => argument.default_values(values.to_vec()),
+            }
+        })
+    })
 }
 
 fn has(command: &Command, id: &str) -> bool {

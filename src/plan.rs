@@ -1,5 +1,7 @@
 //! `reenact plan`: what a replay would send. Nothing is sent.
 
+mod text;
+
 use std::sync::Arc;
 
 use replayer::clock::Clock;
@@ -14,12 +16,6 @@ use serde_json::json;
 use crate::cli::PlanArgs;
 use crate::outcome::{self, Failure, Outcome};
 use crate::planning::{Analysis, Planned, Preparation, Propagation, RATE_COLUMNS, seconds};
-use crate::units;
-
-/// Columns of the rate's picture on a terminal.
-const SPARK_COLUMNS: usize = 60;
-/// Endpoints that a person is shown.
-const ENDPOINTS_SHOWN: usize = 10;
 
 pub(crate) fn run(args: PlanArgs) -> Result<Outcome, Failure> {
     let propagation = Propagation::check(&args.contexts)?;
@@ -126,121 +122,6 @@ impl Planned {
         })
     }
 
-    fn text(&self, analysis: &Analysis) -> String {
-        let (plan, summary) = (&self.plan, &self.spool.summary);
-        let mut out = String::new();
-        let mut line = |name: &str, value: String| out += &format!("  {name:<12}{value}\n");
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = summary.requests as f64 / self.duration_s().max(1e-9);
-        let factor = match plan.profile().as_constant() {
-            Some(factor) if factor.to_string() == self.rate.to_string() => factor.to_string(),
-            Some(factor) => format!("{} ({factor})", self.rate),
-            None => format!("{:.2}x on average", self.multiplier()),
-        };
-        let shard = match self.shard.of {
-            1 => String::new(),
-            _ => format!(", {} of them in shard {}", units::count(summary.requests), self.shard),
-        };
-        line(
-            "requests",
-            format!(
-                "{} of {} recorded, at {factor}, {}{shard}",
-                units::count(summary.planned),
-                units::count(summary.recorded),
-                self.method
-            ),
-        );
-        let timing = plan.timing();
-        let rounds = match timing.rounds {
-            1 => String::new(),
-            rounds => format!(", the recording {rounds} times"),
-        };
-        let speed = match timing.speed.to_string().as_str() {
-            "1x" => String::new(),
-            speed => format!(", time at {speed}"),
-        };
-        let duration = units::seconds(self.duration_s());
-        line("duration", format!("{duration}, {rate:.1} requests/s on average{rounds}{speed}"));
-        for notice in self.part_notices() {
-            line("", notice);
-        }
-        line("bytes", units::bytes(summary.bytes));
-        let split = &plan.clients;
-        line(
-            "clients",
-            format!(
-                "{} users {} ({:.0} % of the exchanges), {} taken apart ({:.0} %)",
-                units::count(split.cloned.clients),
-                match self.method.as_str() {
-                    "overlay" => "overlaid",
-                    "compress" => "compressed",
-                    _ => "cloned",
-                },
-                split.cloned.share_of(&split.recorded) * 100.0,
-                units::count(split.warped.clients),
-                split.warped.share_of(&split.recorded) * 100.0,
-            ),
-        );
-        if split.pools.clients > 0 {
-            line(
-                "",
-                format!(
-                    "{} are pools, whose users cannot be told apart: record with --client-key cookie:NAME, header:NAME or claim:NAME",
-                    units::count(split.pools.clients)
-                ),
-            );
-        }
-        if let Some(notice) = self.open_notice() {
-            line("", notice);
-        }
-        line("connections", format!("{} recorded", units::count(summary.connections)));
-        line(
-            "peak",
-            format!(
-                "{} requests in a second, about {} connections open at once",
-                units::count(summary.peak_per_second()),
-                units::count(summary.peak_open())
-            ),
-        );
-        for (reason, count) in &summary.left_out {
-            line("left out", format!("{}: {}", reason.name(), units::count(*count)));
-        }
-        for gap in self.gaps_text() {
-            line("gap", gap);
-        }
-        if !self.found.undecided.is_empty() {
-            let methods: Vec<_> = self
-                .found
-                .undecided
-                .iter()
-                .map(|(method, count)| format!("{method} {}", units::count(*count)))
-                .collect();
-            line("may change", format!("{} recorded: replay asks for --unsafe-methods send|skip", methods.join(", ")));
-        }
-        if let Some(notice) = self.sealed_notice() {
-            line("sealed", notice);
-        }
-        if let Some(notice) = self.framing_notice() {
-            line("framing", notice);
-        }
-        line("traces", self.traces_text());
-        if let Some(notice) = self.endpoints_notice() {
-            line("endpoints", notice);
-        }
-        line("rate", format!("▕{}▏", units::sparkline(&columns(&analysis.rates.plan))));
-        line("plan hash", self.found.hash.clone());
-        out += &self.shape_text(&analysis.shape);
-        out += &format!("\n  {:<56} {:>10}\n", "endpoint", "requests");
-        let endpoints = self.endpoints();
-        for (_, row) in endpoints.iter().take(ENDPOINTS_SHOWN) {
-            out += &format!("  {:<56} {:>10}\n", row.name, units::count(row.planned));
-        }
-        if endpoints.len() > ENDPOINTS_SHOWN {
-            out += &format!("  … and {} more (--json has all)\n", endpoints.len() - ENDPOINTS_SHOWN);
-        }
-        out
-    }
-
     fn shape_json(&self, check: &ShapeCheck) -> serde_json::Value {
         let row = |row: &ShapeRow| {
             json!({
@@ -272,23 +153,6 @@ impl Planned {
         })
     }
 
-    fn shape_text(&self, shape: &ShapeCheck) -> String {
-        let mut out = format!("\n  shape       {}\n", shape.words());
-        out += "  index of dispersion of counts, Var N / E N (1 is a Poisson process)\n";
-        out += &format!("  {:>10} {:>10} {:>10} {:>10}\n", "window", "recording", "target", "plan");
-        let shown = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
-        for row in &shape.rows {
-            #[expect(clippy::cast_precision_loss, reason = "one of five round numbers")]
-            let tau = units::micros(row.tau_ns as f64 / 1_000.0);
-            let (recording, target, plan) = (shown(row.recording), shown(row.target), shown(row.plan));
-            out += &format!("  {tau:>10} {recording:>10} {target:>10} {plan:>10}  {}\n", row.words());
-        }
-        if let Some(ratio) = self.spool.summary.think_time_ratio() {
-            out += &format!("  think times {ratio:.3} times the recorded ones\n");
-        }
-        out
-    }
-
     fn svg(&self, Analysis { rates, shape }: &Analysis) -> String {
         let span_ns = self.plan.timing().end_ns / RATE_COLUMNS as u64 + 1;
         plan_svg(&rates.recording, &rates.plan, span_ns, shape)
@@ -300,9 +164,4 @@ impl Planned {
         rows.sort_by(|(_, a), (_, b)| b.planned.cmp(&a.planned).then_with(|| a.name.cmp(&b.name)));
         rows
     }
-}
-
-/// Fewer columns for a terminal.
-fn columns(counts: &[u64]) -> Vec<u64> {
-    counts.chunks(RATE_COLUMNS / SPARK_COLUMNS).map(|some| some.iter().sum()).collect()
 }

@@ -22,7 +22,7 @@ use formats::seal::Identities;
 use replayer::contexts::hex;
 use replayer::credentials::Credentials;
 use replayer::error::ReplayError;
-use replayer::plan::{Client, Factor, Plan, PlanError, Rate, Shard};
+use replayer::plan::{Client, Plan, PlanError, Rate, Shard};
 use replayer::result::shape::Shape;
 use replayer::rewrite::{LeftOut, NotSent, RewriteOptions, Rewriter, Rules, TargetUrl, Template};
 use replayer::safety::{Decision, UnsafePolicy};
@@ -183,7 +183,7 @@ impl Planned {
 
     /// A plan whose spool was kept.
     fn again(args: &LoadArgs, preparation: Preparation, spool: Spool, found: Found) -> Result<Self, Failure> {
-        let sessions = read::open(&args.sessions, args.identity.as_ref())?;
+        let sessions = select::sessions(args)?;
         let Preparation { mut rewriter, identities, templates, .. } = preparation;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         let survey = Survey::of(&sessions, &select::selection(args, &sessions, templates)?, None)?;
@@ -224,7 +224,7 @@ impl Planned {
     pub(crate) fn make(args: &LoadArgs, preparation: Preparation, kept: bool) -> Result<(Self, Analysis), Failure> {
         let of = |error: PlanError| Failure::of(&error);
         let asked = Asked::of(args)?;
-        let sessions = read::open(&args.sessions, args.identity.as_ref())?;
+        let sessions = select::sessions(args)?;
         let Preparation { mut rewriter, policy, rules, identities, templates } = preparation;
         let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
@@ -292,16 +292,12 @@ impl Planned {
         );
         progress.end();
         let spool = spool?;
-        let identity = select::identity(&sessions, args, &survey, &rules, &unmapped);
+        let identity = select::identity(&sessions, args, &selection, &survey, &rules, &unmapped);
         let hash = hex(&plan.hash(&survey.clients, identity.as_bytes()));
         asked.check(args, &hash)?;
-        let clients = &plan.clients;
-        let pooled = if clients.warped.exchanges > 0 { clients.warped } else { clients.pools };
         let facts = ShapeFacts {
             factor: plan.profile().mean(plan.timing().end_ns),
-            pooled_share: pooled.share_of(&clients.recorded),
-            constant_rate: plan.profile().as_constant().is_some(),
-            time_scaled: plan.timing().speed != Factor::ONE,
+            obstacle: asked.obstacle(&plan),
             endpoints_recorded,
             endpoints_planned,
         };

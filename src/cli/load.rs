@@ -20,7 +20,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, env = "REENACT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Plan as this run's plan.json says: its options are the defaults of these, and the result must have its hash
+    /// Plan as a run's plan.json says (or what `plan --json` printed): its options are the defaults of these, and the
+    /// result must have its hash
     #[arg(long, env = "REENACT_PLAN", value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
 
@@ -37,7 +38,7 @@ pub(crate) struct LoadArgs {
     /// How the rate is multiplied: auto, clone, overlay, compress, warp or poisson
     #[arg(long, env = "REENACT_METHOD", value_name = "METHOD", default_value = "auto", help_heading = "Load")]
     pub(crate) method: String,
-    /// The rate goes from one value to another and stays there, as in 1x..10x/10m
+    /// Instead of --rate: it goes from one value to another and stays there, as in 1x..10x/10m
     #[arg(
         long,
         env = "REENACT_RAMP",
@@ -46,7 +47,7 @@ pub(crate) struct LoadArgs {
         help_heading = "Load"
     )]
     pub(crate) ramp: Option<String>,
-    /// The rate over time: CSV with rows AT,RATE, or TOML with tables `stage` and `spike`
+    /// Instead of --rate, the rate over time: CSV with rows AT,RATE, or (*.toml) tables `stage` and `spike`
     #[arg(long, env = "REENACT_PROFILE", value_name = "FILE", help_heading = "Load")]
     pub(crate) profile: Option<PathBuf>,
     /// Time runs so many times as fast, think times included; multiplies with --rate
@@ -86,7 +87,7 @@ pub(crate) struct LoadArgs {
     /// Of every random choice of the plan
     #[arg(long, env = "REENACT_SEED", value_name = "N", default_value_t = 1, help_heading = "Load")]
     pub(crate) seed: u64,
-    /// Fail (exit code 1) when the plan's shape is not that of the recording, or cannot be known
+    /// Fail (exit code 1), and send nothing, when the plan's shape is not kept or unknown; `cannot tell` passes
     #[arg(long, env = "REENACT_REQUIRE_SHAPE", help_heading = "Load")]
     pub(crate) require_shape: bool,
 
@@ -117,7 +118,7 @@ pub(crate) struct LoadArgs {
     /// Directory for the spool, if it does not fit into memory [default: the system's temporary folder]
     #[arg(long, env = "REENACT_SPOOL", value_name = "DIR", help_heading = "Resources")]
     pub(crate) spool: Option<PathBuf>,
-    /// Bytes that the spool may take
+    /// Bytes that the spool may take; a larger one is refused
     #[arg(long, env = "REENACT_SPOOL_MAX", value_name = "SIZE", default_value = "64GiB", value_parser = units::size, help_heading = "Resources")]
     pub(crate) spool_max: u64,
 }

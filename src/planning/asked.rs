@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use replayer::plan::{Factor, Length, Method, Options, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::plan::{Factor, Length, Method, Options, Plan, PlanError, Profile, ProfileSpec, Rate, Shard};
+use replayer::shape::Obstacle;
 use replayer::survey::Survey;
 
 use crate::cli::LoadArgs;
@@ -69,6 +70,22 @@ impl Asked {
             None => Profile::constant(self.rate.factor(exchanges, run_ns).map_err(of)?),
         };
         Ok(Options { profile, seed: args.seed, method: self.method, length })
+    }
+
+    /// Why the shape of this plan of it cannot be judged, if so.
+    pub(super) fn obstacle(&self, plan: &Plan) -> Option<Obstacle> {
+        let clients = &plan.clients;
+        // Also where pools were cloned like users.
+        let share =
+            if clients.warped.exchanges > 0 { clients.warped } else { clients.pools }.share_of(&clients.recorded);
+        let found = [
+            (self.rate == Rate::Max, Obstacle::OnlyOrder),
+            (matches!(self.method, Method::Warp | Method::Poisson), Obstacle::TakenApart),
+            (share > 0.0, Obstacle::PooledClients { share }),
+            (plan.timing().speed != Factor::ONE, Obstacle::TimeScaled),
+            (plan.profile().as_constant().is_none(), Obstacle::Ramped),
+        ];
+        found.into_iter().find(|(is_so, _)| *is_so).map(|(_, obstacle)| obstacle)
     }
 
     /// Whether a hash is that of the plan that was asked for.

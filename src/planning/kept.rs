@@ -34,7 +34,7 @@ pub(super) fn key(args: &LoadArgs, preparation: &Preparation) -> Result<SpoolKey
 }
 
 /// The files of a session, in order.
-fn segments(session: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(session: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(session) else { return vec![session.to_owned()] };
     let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();

@@ -1,5 +1,6 @@
 //! Which part of the sessions is planned, and what tells that choice from others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,28 @@ use formats::head;
 use formats::session::{Event, Session};
 use replayer::survey::{Beyond, Selection, Survey};
 
-use super::{Planned, seconds};
+use super::{Planned, kept, seconds};
 use crate::cli::LoadArgs;
 use crate::outcome::Failure;
 use crate::plan_file;
+use crate::read;
 use crate::units;
+
+/// The sessions of a plan; what is given twice would be sent twice.
+pub(super) fn sessions(args: &LoadArgs) -> Result<Vec<Session>, Failure> {
+    let mut seen = BTreeSet::new();
+    for session in &args.sessions {
+        for file in kept::segments(session) {
+            if !seen.insert(file.canonicalize().unwrap_or(file)) {
+                let twice = Failure::new(format!("{} is given twice, and would be sent twice", session.display()));
+                return Err(
+                    twice.hint("a larger --rate sends more, with the recorded shape; --repeat N sends it again")
+                );
+            }
+        }
+    }
+    read::open(&args.sessions, args.identity.as_ref())
+}
 
 /// `--from`, `--to` and `--filter`, with the names that the filter may ask for.
 pub(super) fn selection(args: &LoadArgs, sessions: &[Session], given: Templates) -> Result<Selection, Failure> {
@@ -62,13 +80,14 @@ impl Unmapped {
 pub(super) fn identity(
     sessions: &[Session],
     args: &LoadArgs,
+    selection: &Selection,
     survey: &Survey,
     rules: &str,
     unmapped: &Unmapped,
 ) -> String {
     let ids: Vec<&str> = sessions.iter().map(|session| session.header().session_id.as_str()).collect();
-    let mut identity =
-        format!("{ids:?} {} {:?} {:?} {:?} {rules}", survey.exchanges, args.from, args.to, args.unsafe_methods);
+    let Selection { from_ns, to_ns, .. } = selection;
+    let mut identity = format!("{ids:?} {} {from_ns:?} {to_ns:?} {:?} {rules}", survey.exchanges, args.unsafe_methods);
     // Plans without these keep the hash that they always had.
     if let Some(filter) = &args.filter {
         identity += &format!("\nfilter {filter}");

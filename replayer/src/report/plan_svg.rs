@@ -293,14 +293,8 @@ mod tests {
 
     /// A picture of a recording of `duration_s`, whose seconds differ, and of a plan of twice that.
     fn picture(duration_s: u64, bucket_ns: u64) -> (String, ShapeCheck) {
-        let facts = ShapeFacts {
-            factor: 2.0,
-            pooled_share: 0.0,
-            constant_rate: true,
-            time_scaled: false,
-            endpoints_recorded: Vec::new(),
-            endpoints_planned: Vec::new(),
-        };
+        let facts =
+            ShapeFacts { factor: 2.0, obstacle: None, endpoints_recorded: Vec::new(), endpoints_planned: Vec::new() };
         let mut counter = ShapeCounter::new(duration_s * 1_000_000_000, 10);
         let (mut recorded, mut planned) = (Vec::new(), Vec::new());
         for second in 0..duration_s {

@@ -2,6 +2,7 @@
 
 use super::check::NoGaps;
 use super::gaps::Gaps;
+use super::scattered::Scattered;
 
 /// Pearson's correlation of pairs of counts: Σ(x − x̄)(y − ȳ) / √(Σ(x − x̄)² · Σ(y − ȳ)²). `None` where one of them never
 /// changes.
@@ -44,12 +45,9 @@ pub(super) fn divergence_bits(recorded: &[u64], planned: &[u64]) -> Option<f64> 
 }
 
 /// How far the gaps of the plan are from those of the recording.
-pub(super) fn gap_distance(recorded: &Gaps, planned: &Gaps) -> Result<f64, NoGaps> {
+pub(super) fn gap_distance(recorded: &Gaps, planned: Scattered) -> Result<f64, NoGaps> {
     if !recorded.is_sorted() {
         return Err(NoGaps::RecordingUnsorted);
     }
-    if !planned.is_sorted() {
-        return Err(NoGaps::PlanUnsorted);
-    }
-    recorded.distance(planned).ok_or(NoGaps::None)
+    recorded.distance(&planned.gaps().ok_or(NoGaps::TooMany)?).ok_or(NoGaps::None)
 }

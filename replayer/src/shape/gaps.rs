@@ -34,6 +34,11 @@ impl Gaps {
         }
     }
 
+    /// The next instant follows none: whatever lies between is no gap.
+    pub(super) fn forget_last(&mut self) {
+        self.last_ns = None;
+    }
+
     /// Whether the instants came in order.
     pub(super) fn is_sorted(&self) -> bool {
         !self.unsorted

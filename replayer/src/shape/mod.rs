@@ -44,6 +44,7 @@ mod gaps;
 mod order;
 mod owners;
 mod row;
+mod scattered;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,7 @@ use counts::Counts;
 use gaps::Gaps;
 use order::Order;
 use owners::Owners;
+use scattered::Scattered;
 
 /// The scales at which recording and plan are compared: 10 ms, 100 ms, 1 s, 10 s, 60 s. Each is a multiple of those before.
 pub const TAUS_NS: [u64; 5] = [10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000, 60_000_000_000];
@@ -61,7 +63,7 @@ pub const TAUS_NS: [u64; 5] = [10_000_000, 100_000_000, 1_000_000_000, 10_000_00
 /// Counts the requests of a recording and of its plan, for a [`ShapeCheck`].
 ///
 /// Memory: 116 bytes a client, 8 bytes for each 10 ms of the recording (from 46 hours on for each 100 ms, and so on: at
-/// most 128 MiB), and 1 MiB to put exchanges in order. It does not grow with their number.
+/// most 128 MiB), 1 MiB to put exchanges in order, and 8 MiB for gaps of the plan. It does not grow with their number.
 #[derive(Debug)]
 pub struct ShapeCounter {
     duration_ns: u64,
@@ -71,7 +73,7 @@ pub struct ShapeCounter {
     recorded: Counts,
     planned: Counts,
     recorded_gaps: Gaps,
-    planned_gaps: Gaps,
+    planned_gaps: Scattered,
 }
 
 /// What the counts do not tell.
@@ -79,13 +81,8 @@ pub struct ShapeCounter {
 pub struct ShapeFacts {
     /// How many times the recorded rate, above 0.
     pub factor: f64,
-    /// Share of the recorded exchanges, 0 to 1, whose users cannot be told apart, since their client is a pool or since
-    /// the method takes no notice of clients. Any at all makes the dispersion's verdict unknown.
-    pub pooled_share: f64,
-    /// Whether the plan has one factor throughout. Under ramps and profiles dispersion is not judged.
-    pub constant_rate: bool,
-    /// Whether time runs at another speed than in the recording. Then nothing of the dispersion is judged.
-    pub time_scaled: bool,
+    /// Why the dispersion is not to be judged, if the plan is known to be such.
+    pub obstacle: Option<Obstacle>,
     /// Recorded exchanges of each endpoint.
     pub endpoints_recorded: Vec<u64>,
     /// Planned requests of each endpoint, in the same order.
@@ -105,7 +102,7 @@ impl ShapeCounter {
             recorded: Counts::new(duration_ns),
             planned: Counts::new(duration_ns),
             recorded_gaps: Gaps::new(),
-            planned_gaps: Gaps::new(),
+            planned_gaps: Scattered::new(duration_ns),
         }
     }
 
@@ -127,8 +124,7 @@ impl ShapeCounter {
         }
     }
 
-    /// Counts a request of the plan, due `due_ns` after the run's start, in any order. (In order of due instants, gaps are
-    /// compared as well.)
+    /// Counts a request of the plan, due `due_ns` after the run's start, in any order.
     pub fn planned(&mut self, due_ns: u64) {
         self.planned.add(due_ns);
         self.planned_gaps.add(due_ns);
@@ -158,7 +154,7 @@ impl ShapeCounter {
             rate_correlation_10s: pair.correlation(ten_seconds_ns),
             rate_correlation_60s: pair.correlation(minute_ns),
             endpoint_divergence_bits: compare::divergence_bits(&facts.endpoints_recorded, &facts.endpoints_planned),
-            gap_distance: compare::gap_distance(&self.recorded_gaps, &self.planned_gaps),
+            gap_distance: compare::gap_distance(&self.recorded_gaps, self.planned_gaps),
         }
     }
 

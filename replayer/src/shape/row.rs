@@ -143,16 +143,13 @@ impl Pair<'_> {
 
     /// Why the dispersion of the whole recording says nothing about its users.
     fn obstacle(&self, facts: &ShapeFacts) -> Option<Obstacle> {
-        if facts.pooled_share > 0.0 {
-            return Some(Obstacle::PooledClients { share: facts.pooled_share });
+        if facts.obstacle.is_some() {
+            return facts.obstacle;
         }
         if self.owned.long_lived.saturating_mul(LONG_LIVED_PARTS) > self.recorded.total {
             return Some(Obstacle::LongLived { share: self.owned.long_lived as f64 / self.recorded.total as f64 });
         }
-        if facts.time_scaled {
-            return Some(Obstacle::TimeScaled);
-        }
-        (!facts.constant_rate).then_some(Obstacle::Ramped)
+        None
     }
 
     fn verdict(&self, scale: usize, row: &ShapeRow) -> Verdict {

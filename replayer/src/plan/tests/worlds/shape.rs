@@ -2,7 +2,7 @@
 //! times the recording. 'truth' is the same world with three times the clients.
 
 use super::*;
-use crate::shape::{ShapeCheck, ShapeCounter, ShapeFacts, ShapeRow, TAUS_NS, Verdict};
+use crate::shape::{Obstacle, ShapeCheck, ShapeCounter, ShapeFacts, ShapeRow, TAUS_NS, Verdict};
 
 /// Recordings of each world: at 60 s, where a plan of flat traffic varies by a quarter, fewer could not tell 10 %.
 const RECORDINGS: u64 = 32;
@@ -105,11 +105,10 @@ fn checked(requests: &[Request], key: Key, seed: u64) -> ShapeCheck {
         .for_each(|(client, _)| counter.is_user(client));
     arrivals.iter().for_each(|arrival| counter.recorded(arrival.client, arrival.at_ns - arrivals[0].at_ns));
     plan.items.iter().for_each(|item| counter.planned(item.due_ns));
+    let pooled = plan.clients.pools.share_of(&plan.clients.recorded);
     counter.finish(&ShapeFacts {
         factor: 3.0,
-        pooled_share: plan.clients.pools.share_of(&plan.clients.recorded),
-        constant_rate: true,
-        time_scaled: false,
+        obstacle: (pooled > 0.0).then_some(Obstacle::PooledClients { share: pooled }),
         endpoints_recorded: Vec::new(),
         endpoints_planned: Vec::new(),
     })
