@@ -4,9 +4,12 @@
 mod scripted;
 mod support;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use scripted::{gets, line, ok, session, target};
+use scripted::{OK, gets, line, ok, read_head, session, target};
 use serde_json::Value;
 use support::{Said, folder, inside, reenact_says, run_json, text};
 
@@ -63,6 +66,10 @@ fn closed_loop_follows_a_target_that_is_faster_than_the_recorded_one() {
         assert!(due == 9_690 * MS && last < 5_000 * MS, "{last} of {due}");
         let p50 = |what: &str| run[what]["p50"].as_f64().unwrap();
         assert!(p50("lag_us") < 100_000.0 && p50("response_us") < 250_000.0, "{run}");
+        // What the run came to is told by what it did, and not by when it was due.
+        let (took, rate) = (run["duration_s"].as_f64().unwrap(), &run["rate"]);
+        assert!((took - last as f64 / 1e9).abs() < 0.001, "{took} {last}");
+        assert!(rate["achieved"].as_f64().unwrap() > 1.5 * rate["planned"].as_f64().unwrap(), "{rate}");
         // Connections were made ahead, while the user was thinking.
         assert!(run["connections"]["not_ahead"].as_u64().unwrap() < 10, "{}", run["connections"]);
         assert!(!run["notices"].to_string().contains("feed waited"), "{}", run["notices"]);
@@ -107,4 +114,47 @@ fn loop_models_say_for_whom_they_are_not_and_are_refused_where_that_is_everybody
     // In open loop there is nothing to say.
     let said = replay(&mixed, &inside(&folder, "open"), &[]);
     assert!(said.code == 0 && !said.out.contains("sent open") && !said.err.contains("sent open"), "{said:?}");
+}
+
+/// In closed loop all of these are made ready before the first one leaves: a token that was put in then would be an old one.
+#[test]
+fn a_token_that_is_rotated_is_in_requests_that_were_made_ready_before() {
+    let folder = folder();
+    let file = inside(&folder, "token");
+    std::fs::write(&file, "Bearer one").unwrap();
+    let (seen, current) = (Arc::new(Mutex::new(Vec::new())), file.clone());
+    let told = Arc::clone(&seen);
+    let to = target(move |mut socket| {
+        while let Some(head) = read_head(&mut socket) {
+            let expected = std::fs::read_to_string(&current).unwrap();
+            let is_new = String::from_utf8(head).unwrap().contains(&format!("Authorization: {expected}\r\n"));
+            let mut seen = told.lock().unwrap();
+            seen.push(is_new);
+            if seen.len() == 30 {
+                // At once, as whoever rotates secrets does.
+                let next = current.with_extension("next");
+                std::fs::write(&next, "Bearer another one").unwrap();
+                std::fs::rename(&next, &current).unwrap();
+            }
+            drop(seen);
+            let answer = if is_new { OK } else { b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n" };
+            if !is_new {
+                // The source is asked within a second.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            if socket.write_all(answer).is_err() {
+                return;
+            }
+        }
+    });
+    let lines: Vec<String> =
+        (0..100).map(|number| line(number * 20, 1, "GET", "/").replace("peer-", "named-")).collect();
+    let (session, out) = (text(&session(folder.path(), "s", &lines)), text(&inside(&folder, "run")));
+    let (to, token) = (format!("http://{to}"), format!("file:{}", text(&file)));
+    let said =
+        reenact_says(["replay", &session, "--target", &to, "--out", &out, "--loop-model", "closed", "--auth", &token]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let seen = seen.lock().unwrap();
+    let refused = seen.iter().filter(|is_new| !**is_new).count();
+    assert!(seen.len() == 100 && (1..50).contains(&refused) && seen[99], "{refused} refused: {seen:?}");
 }

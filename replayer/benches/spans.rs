@@ -72,6 +72,7 @@ fn job(contexts: &Contexts, number: u64) -> Job {
         head,
         body: Bytes::new(),
         opened: None,
+        authorized: None,
         expects_continue: false,
         to: ResponseTo::Other,
         fresh,

@@ -266,6 +266,7 @@ impl Feed {
         let key_of = client.map(|client| client.key).unwrap_or_default();
         let copy_facts = CopyFacts { copy: entry.copy, client: key_of, seq: record.seq, session: record.session };
         let mut opened = Opened::default();
+        let changes = self.secrets.authorization.as_ref().map_or(0, |secret| secret.changes());
         let body = template.render(&copy_facts, &self.secrets, &mut head, &mut opened);
         if let Some(target) = self.facts.targets.get(usize::from(template.target)).filter(|one| one.absolute_form()) {
             proxied::ask(target, &mut head, &mut opened);
@@ -313,6 +314,7 @@ impl Feed {
             after,
             head,
             body,
+            authorized: opened.authorization.take().map(|at| (at, changes)),
             opened: (!opened.is_empty()).then(|| Box::new(opened)),
             expects_continue: template.expects_continue,
             to: record.to,

@@ -6,6 +6,7 @@
 mod room;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
 use formats::model::{ClientKey, Framing};
@@ -15,6 +16,7 @@ use formats::wire::ResponseTo;
 use crate::contexts::{Contexts, Fresh};
 use crate::dial::Peer;
 use crate::rewrite::Opened;
+use crate::secret::LiveSecret;
 use crate::target::Target;
 
 pub use room::{Ahead, Held, Room};
@@ -52,6 +54,8 @@ pub struct Job {
     pub body: Bytes,
     /// Where values that were opened for it stand, if any were: nothing of them is written anywhere.
     pub opened: Option<Box<Opened>>,
+    /// Where the value of `--auth` stands in the head, and how often it had changed until then.
+    pub authorized: Option<(Range<usize>, u64)>,
     /// The recorded client asked for a 100 before it sent the body.
     pub expects_continue: bool,
     /// What the answer's framing depends on.
@@ -67,6 +71,21 @@ pub struct Job {
 }
 
 impl Job {
+    /// Puts the newest value of `--auth` into the head, if it has changed since the request was made ready.
+    pub fn authorize(&mut self, secret: &LiveSecret) {
+        let (Some((at, seen)), changes) = (&mut self.authorized, secret.changes()) else { return };
+        if *seen == changes {
+            return;
+        }
+        let value = secret.current();
+        let len = value.reveal().len();
+        if let Some(opened) = &mut self.opened {
+            opened.replaced(at.clone(), len);
+        }
+        self.head.splice(at.clone(), value.reveal().iter().copied());
+        (at.end, *seen) = (at.start + len, changes);
+    }
+
     /// The head as it may be shown: with `***` for what was opened.
     #[must_use]
     pub fn shown_head(&self) -> Cow<'_, [u8]> {
@@ -267,7 +286,7 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// There is no way to the target.
     Unreachable,
-    /// This process or system has no more descriptors or ports.
+    /// This process or system has no more descriptors, ports or memory for sockets.
     NoDescriptors,
     /// The target's name did not resolve. Nothing makes this: a name without an address begins no run, and when a later lookup
     /// fails the addresses before it stay in use.
@@ -321,7 +340,10 @@ impl From<rustix::io::Errno> for ErrorKind {
             Errno::CONNRESET | Errno::PIPE => Self::Reset,
             Errno::TIMEDOUT => Self::ConnectTimeout,
             Errno::NETUNREACH | Errno::HOSTUNREACH => Self::Unreachable,
-            Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL => Self::NoDescriptors,
+            // As the dialer has it; NOSPC is what epoll says where a user may watch no more.
+            Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC => {
+                Self::NoDescriptors
+            }
             _ => Self::Io,
         }
     }
@@ -355,7 +377,10 @@ words!(Shed {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::secret::Secret;
 
     /// A request for tests, of endpoint 0 and with nothing recorded.
     pub(crate) fn job(due_ns: u64, slot: u64, head: &[u8]) -> Box<Job> {
@@ -385,6 +410,7 @@ pub(crate) mod tests {
             head: head.to_vec(),
             body: Bytes::new(),
             opened: None,
+            authorized: None,
             expects_continue: false,
             to: ResponseTo::Other,
             fresh: Fresh { trace_id: [1; 16], span_id: [1; 8], parent_span_id: None, is_sampled: true },
@@ -425,10 +451,31 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_token_that_was_rotated_takes_the_place_of_the_old_one() {
+        let tokens = Arc::new(Mutex::new(vec![b"Bearer new and longer", b"Bearer new and longer"]));
+        let next = Arc::clone(&tokens);
+        let resolve = move || Ok(Secret::new(next.lock().unwrap().pop().unwrap()));
+        let secret = LiveSecret::new("the secret", Secret::new(b"Bearer old"), resolve).unwrap();
+        let mut job = job(0, 0, b"GET / HTTP/1.1\r\nA: 1\r\nAuthorization: Bearer old\r\nB: secret\r\n\r\n");
+        job.authorized = Some((37..47, 0));
+        job.opened = Some(Box::new(Opened { head: vec![52..58], ..Opened::default() }));
+        let old = job.head.clone();
+        job.authorize(&secret);
+        assert_eq!(job.head, old);
+        assert!(secret.renew().unwrap());
+        job.authorize(&secret);
+        let new = b"GET / HTTP/1.1\r\nA: 1\r\nAuthorization: Bearer new and longer\r\nB: ***\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&job.shown_head()), String::from_utf8_lossy(new));
+        // What is the same is no change.
+        assert!(!secret.renew().unwrap());
+        assert_eq!((secret.changes(), job.authorized), (1, Some((37..58, 1))));
+    }
+
+    #[test]
     fn a_head_is_shown_without_what_was_opened_for_it() {
         let mut job = job(0, 0, b"GET /secret/x?k=secret HTTP/1.1\r\n\r\n");
         assert_eq!(job.shown_head(), job.head);
-        job.opened = Some(Box::new(Opened { head: vec![5..11, 16..22], in_body: false }));
+        job.opened = Some(Box::new(Opened { head: vec![5..11, 16..22], in_body: false, ..Opened::default() }));
         assert_eq!(job.shown_head(), &b"GET /***/x?k=*** HTTP/1.1\r\n\r\n"[..]);
     }
 }

@@ -218,6 +218,9 @@ pub struct Part {
 pub struct LastInstants {
     /// Of the plan.
     pub due: u64,
+    /// The same but where answers let requests of a closed loop leave before they were due.
+    #[serde(default)]
+    pub placed: u64,
     /// Latest dispatch.
     pub dispatched: u64,
     /// Latest end of an answer.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::health::Generator;
+use crate::health::{Generator, Thread};
 use crate::result::{RunResult, total};
 
 #[cfg(test)]
@@ -29,6 +29,8 @@ const SWITCHES_PER_S_MIN: f64 = 200.0;
 
 /// Name of the thread that sends, as the kernel shows it: the engine's threads are `send`, or `send-0`, `send-1` …
 const SENDER: &str = "send";
+/// Likewise of those that make connections.
+const DIALER: &str = "dial";
 /// Errors that keep a request from leaving and are the target's doing (or its name's, or its network's), not the generator's:
 /// that lacks descriptors and ports, which have a word of their own.
 const REFUSED_BY_TARGET: [&str; 9] =
@@ -155,6 +157,9 @@ pub fn judge(result: &RunResult) -> Verdict {
     } else if over(counted.late_strained, sent) {
         because(Trust::Strained, late(counted.late_strained, limits.strained_ns));
     }
+    if let Some(reason) = slow_to_connect(result) {
+        because(Trust::Strained, reason);
+    }
     let owed = owed(result);
     if u128::from(sent) * 100 < u128::from(owed) * u128::from(SENT_PERCENT_MIN) {
         because(
@@ -187,6 +192,25 @@ fn owed(result: &RunResult) -> u64 {
     let never_left = result.settled.saturating_sub(shed).saturating_sub(result.dispatched);
     let refused = total(REFUSED_BY_TARGET.iter().filter_map(|kind| result.errors.get(*kind)));
     due.saturating_sub(shed).saturating_sub(refused.min(never_left))
+}
+
+/// Waits for connections count as the target's, unless the thread that makes connections had no time for them.
+fn slow_to_connect(result: &RunResult) -> Option<String> {
+    let at_its_limit = |thread: &&Thread| thread.name.starts_with(DIALER) && thread.busiest_share >= THREAD_SHARE_MIN;
+    let thread = result.generator.threads.iter().find(at_its_limit)?;
+    let (waits, limit_ns) = (&result.connect_us, result.verdict.limits.strained_ns);
+    let longer =
+        [(waits.p50, 50), (waits.p90, 10), (waits.p99, 1)].into_iter().find(|(us, _)| us * 1e3 > limit_ns as f64);
+    let (_, percent_of_waits) = longer?;
+    let late = waits.count.saturating_mul(percent_of_waits) / 100;
+    (u128::from(late) * 100 > u128::from(result.dispatched) * u128::from(LATE_PERCENT_MAX)).then(|| {
+        let limit = humantime::format_duration(Duration::from_nanos(limit_ns));
+        format!(
+            "{} of what was sent waited more than {limit} for a connection while the thread that makes them, `{}`, had no time left",
+            percent(late, result.dispatched),
+            thread.name
+        )
+    })
 }
 
 /// What health says about why a generator was late, in sentences.

@@ -25,13 +25,13 @@ CONNECTIONS = 50
 
 
 def judged(folder, sink, rate, command):
-    """Delivered share, lateness quantiles in ms, CPU µs a request, and peak RSS in MB of one run of a sender."""
+    """Delivered share, lateness quantiles in ms, CPU µs a request, peak RSS in MB and exit code of one run of a sender."""
     port, arrivals = free_port(), Path(folder) / "arrivals"
     judge = start(1, sink, port, arrivals)
     wait_for_port(port, judge)
     done = subprocess.run(["taskset", "-c", "0", "/usr/bin/env", "python3", "-c", MEASURED, *map(str, command(port))],
                           check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    cpu, rss = map(float, done.stdout.strip().splitlines()[-1].split())
+    cpu, rss, code = map(float, done.stdout.strip().splitlines()[-1].split())
     stop(judge)
     at = sorted(int(line.split()[0]) for line in arrivals.read_text().splitlines())
     grid = [instant - i * 1_000_000_000 // rate for i, instant in enumerate(at)]
@@ -40,16 +40,17 @@ def judged(folder, sink, rate, command):
     quantile = lambda q: late[min(int(len(late) * q), len(late) - 1)]
     typical = windows((i * 1_000_000_000 // rate, (offset - first) / 1e6) for i, offset in enumerate(grid))
     p50, p99 = (median([window[at] for window in typical]) for at in range(2))
-    return len(at) / (rate * SECONDS), p50, p99, quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024
+    return len(at) / (rate * SECONDS), p50, p99, quantile(0.99), quantile(0.999), cpu * 1e6 / len(at), rss / 1024, code
 
 
-# Runs a command and prints its CPU seconds and peak RSS in KiB: a process of its own, so that nobody else's count.
+# Runs a command and prints its CPU seconds, peak RSS in KiB and exit code: a process of its own, so that nobody else's count.
 MEASURED = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss)
-sys.exit(0 if code in (0, 4) else code)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, code)
+# 3: something of the results was lost, 4: the run says that it is not valid; the table says so.
+sys.exit(0 if code in (0, 3, 4) else code)
 """
 
 
@@ -81,11 +82,12 @@ def main():
             for _ in range(ROUNDS):
                 for name, command in senders.items():
                     rows[name].append(judged(folder, sink, rate, command))
-            print(f"| sender, {rate:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | of the whole run | p99.9 ms | CPU µs a request | RSS MB |")
-            print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+            print(f"| sender, {rate:,}/s for {SECONDS} s | delivered | late p50 ms | p99 ms | of the whole run | p99.9 ms | CPU µs a request | RSS MB | exit codes |")
+            print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
             for name, found in rows.items():
                 delivered, p50, p99, whole, p999, cpu, rss = (median([row[i] for row in found]) for i in range(7))
-                print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {whole:.3f} | {p999:.3f} | {cpu:.1f} | {rss:.0f} |", flush=True)
+                codes = ", ".join(sorted({f"{row[7]:.0f}" for row in found}))
+                print(f"| {name} | {delivered:.2%} | {p50:.3f} | {p99:.3f} | {whole:.3f} | {p999:.3f} | {cpu:.1f} | {rss:.0f} | {codes} |", flush=True)
             print(flush=True)
         stop(receiver)
 

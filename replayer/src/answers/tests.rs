@@ -128,7 +128,8 @@ fn what_was_opened_for_a_request_is_not_kept_and_its_headers_are_redacted_in_ans
         ..ok(b"fine", 4)
     };
     let mut job = answered(head, b"secret3", answer);
-    job.opened = Some(Box::new(Opened { head: vec![at(b"secret1"), at(b"my secret2")], in_body: true }));
+    job.opened =
+        Some(Box::new(Opened { head: vec![at(b"secret1"), at(b"my secret2")], in_body: true, ..Opened::default() }));
     let (exchanges, _) = kept(KeepAnswers::All(100), vec![job]);
     let [one] = &exchanges[..] else { panic!("{exchanges:?}") };
     let request = String::from_utf8(one.request.head.to_vec()).unwrap();

@@ -84,7 +84,7 @@ mod tests {
     fn the_proxy_sees_our_credentials_alone_and_what_was_opened_is_found_again() {
         let head = "GET http://s3cret@old/s3cret HTTP/1.1\r\nproxy-authorization: s3cret\r\nX: s3cret\r\nPROXY-Authorization: b\r\n";
         let places = head.match_indices("s3cret").map(|(at, found)| at..at + found.len());
-        let mut opened = Opened { head: places.collect(), in_body: false };
+        let mut opened = Opened { head: places.collect(), in_body: false, ..Opened::default() };
         let head = asked(head, Some("u:p"), &mut opened);
         let expected =
             |x: &str| format!("GET http://new:81/{x} HTTP/1.1\r\nX: {x}\r\nProxy-Authorization: Basic dTpw\r\n");

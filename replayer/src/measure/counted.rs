@@ -219,11 +219,11 @@ impl Counted {
         (result.sent, result.completed, result.bytes) = (whole.sent, whole.completed, whole.bytes);
         (result.shed, result.errors, result.status) = (named(&whole.shed), named(&whole.errors), named(&whole.status));
         (result.recorded_2xx, result.turned_away) = (self.recorded_2xx, self.turned_away);
-        let due_s = seconds(self.last.due);
+        let (due_s, placed_s) = (seconds(self.last.due), seconds(self.last.placed));
         result.last_ns = self.last;
-        result.duration_s = seconds(self.last.done).max(due_s);
+        result.duration_s = seconds(self.last.done).max(placed_s);
         // When everything left in time, both rates are over the same span.
-        let sent_over = seconds(self.last.dispatched).max(due_s);
+        let sent_over = seconds(self.last.dispatched).max(placed_s);
         result.rate = Rate { planned: ratio(result.planned, due_s), achieved: ratio(whole.dispatched, sent_over) };
         result.lag_us = whole.waited.lag.quantiles();
         result.held_us = whole.waited.held.quantiles();

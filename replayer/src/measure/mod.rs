@@ -78,6 +78,16 @@ impl LoopModel {
         }
     }
 
+    /// The instant by which a request is placed in its run: its due instant or, in closed loop, the one at which it could leave
+    /// if answers came sooner than they were recorded.
+    #[must_use]
+    pub fn place_ns(self, job: &Job) -> u64 {
+        match self {
+            Self::Closed if job.progress.shed.is_none() => job.due_ns.min(job.progress.released_ns),
+            _ => job.due_ns,
+        }
+    }
+
     /// A request's response time; what failed has its full age.
     #[must_use]
     pub fn response_ns(self, due_ns: u64, end: &Progress) -> u64 {
@@ -203,11 +213,12 @@ impl Measure {
 
     /// Counts an outcome.
     pub fn take(&mut self, job: &Job) {
-        let (end, due_ns) = (&job.progress, job.due_ns);
+        let (end, due_ns) = (&job.progress, self.options.loop_model.place_ns(job));
         let window = self.options.steady;
         let tally = if (window.from_ns..window.to_ns).contains(&due_ns) { &mut self.steady } else { &mut self.outside };
         tally.settled += 1;
-        self.last.due = self.last.due.max(due_ns);
+        self.last.due = self.last.due.max(job.due_ns);
+        self.last.placed = self.last.placed.max(due_ns);
         self.last.done = self.last.done.max(end.done_ns);
         if let Some(reason) = end.shed {
             *tally.shed.entry(reason.name().into()).or_default() += 1;
@@ -289,9 +300,12 @@ impl Measure {
     pub fn finish(self) -> Counted {
         let Self { options, mut steady, mut outside, mut last, .. } = self;
         last.due = last.due.max(self.planned_until_ns);
+        if options.loop_model != LoopModel::Closed {
+            last.placed = last.due;
+        }
         steady.share();
         outside.add(&steady);
-        let end_ns = options.steady.to_ns.min(last.due.saturating_add(1));
+        let end_ns = options.steady.to_ns.min(last.placed.saturating_add(1));
         Counted {
             whole: outside,
             steady,

@@ -36,6 +36,7 @@ pub(super) fn blank() -> Job {
         head: Vec::new(),
         body: Bytes::new(),
         opened: None,
+        authorized: None,
         expects_continue: false,
         to: ResponseTo::Other,
         // Whether its span was exported, the log does not say.

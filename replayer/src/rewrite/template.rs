@@ -106,6 +106,9 @@ pub struct Opened {
     pub head: Vec<Range<usize>>,
     /// Whether there are any in the body.
     pub in_body: bool,
+    /// Where the value of `--auth` stands in the head, which a newer one may take the place of. It is in no file since its
+    /// header's values are not.
+    pub authorization: Option<Range<usize>>,
 }
 
 impl Opened {
@@ -118,7 +121,7 @@ impl Opened {
     /// Notes that so many bytes, of which none was opened, stand now where these stood in the head.
     pub fn replaced(&mut self, gone: Range<usize>, len: usize) {
         let moved = |at: usize| at.max(gone.end) - gone.len() + len;
-        self.head.retain_mut(|at| {
+        let stays = |at: &mut Range<usize>| {
             if at.end > gone.start || at.start >= gone.end {
                 let is_gone = !gone.is_empty() && gone.start <= at.start && at.end <= gone.end;
                 let start = if at.start < gone.start { at.start } else { moved(at.start) };
@@ -126,7 +129,9 @@ impl Opened {
                 return !is_gone;
             }
             true
-        });
+        };
+        self.head.retain_mut(stays);
+        self.authorization.take_if(|at| !stays(at));
     }
 
     /// The head with `***` for each of them.
@@ -184,17 +189,17 @@ impl Template {
             (self.body.clone(), self.body.len())
         } else {
             let mut out = Vec::with_capacity(self.body.len() + self.body_marks.len() * 16);
-            let mut places = Vec::new();
+            let mut places = Opened::default();
             let fill = Fill { facts, secrets, marks: &self.body_marks, body_len: 0 };
             let len = fill.write(&self.body, &mut out, &mut places);
-            opened.in_body |= !places.is_empty();
+            opened.in_body |= !places.head.is_empty();
             (Bytes::from(out), len)
         };
         if self.head_marks.is_empty() {
             head_out.extend_from_slice(&self.head);
         } else {
             let fill = Fill { facts, secrets, marks: &self.head_marks, body_len };
-            fill.write(&self.head, head_out, &mut opened.head);
+            fill.write(&self.head, head_out, opened);
         }
         body
     }
@@ -238,7 +243,7 @@ struct Fill<'a> {
 impl Fill<'_> {
     /// Writes the bytes with everything filled in, and returns how long that is on the wire: masked values count as what
     /// they stand for.
-    fn write(&self, bytes: &[u8], out: &mut Vec<u8>, opened: &mut Vec<Range<usize>>) -> usize {
+    fn write(&self, bytes: &[u8], out: &mut Vec<u8>, opened: &mut Opened) -> usize {
         let (mut from, mut len) = (0, 0);
         let (mut size, mut filled) = (None, 0);
         for mark in self.marks {
@@ -255,12 +260,15 @@ impl Fill<'_> {
                 Placeholder::Sealed { len } => {
                     let end = from.saturating_add(len as usize);
                     let added = self.open(bytes.get(from..end).unwrap_or_default(), out);
-                    opened.push(before..out.len());
+                    opened.head.push(before..out.len());
                     from = end;
                     added
                 }
                 what => {
                     self.fill(what, out);
+                    if what == Placeholder::Authorization {
+                        opened.authorization = Some(before..out.len());
+                    }
                     out.len() - before
                 }
             };

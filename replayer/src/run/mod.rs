@@ -246,9 +246,20 @@ pub fn start(
         let (outcomes_in, outcomes_out) = RingBuffer::new(OUTCOMES_MAX);
         lanes.push(Lane { jobs: jobs_in, news: news_in });
         outcomes.push(outcomes_out);
-        let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
-        let (options, outcomes, tempo) = (options.send, outcomes_in, Arc::clone(&tempo));
-        let parts = EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop, tempo };
+        let parts = EngineParts {
+            index,
+            clock,
+            start_ns,
+            options: options.send,
+            jobs,
+            news,
+            outcomes: outcomes_in,
+            dial,
+            counters: Arc::clone(&counters),
+            stop: Arc::clone(&stop),
+            tempo: Arc::clone(&tempo),
+            authorization: run.secrets.authorization.clone(),
+        };
         let name = if threads == 1 { "send".to_owned() } else { format!("send-{index}") };
         // Made on its own thread: what it asks of the kernel is for the thread that asks.
         engines.push(spawn(&name, move || Engine::new(parts)?.run())?);

@@ -1,6 +1,7 @@
 //! The value of a header that may change while a run goes on, since tokens are rotated.
 
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Secret, is_header_value};
 
@@ -14,6 +15,8 @@ type Resolve = Box<dyn Fn() -> Result<Secret, String> + Send + Sync>;
 pub struct LiveSecret {
     what: &'static str,
     current: RwLock<Secret>,
+    /// How often it has changed.
+    changes: AtomicU64,
     resolve: Resolve,
 }
 
@@ -27,7 +30,12 @@ impl LiveSecret {
         first: Secret,
         resolve: impl Fn() -> Result<Secret, String> + Send + Sync + 'static,
     ) -> Result<Self, SecretError> {
-        Ok(Self { what, current: RwLock::new(checked(what, first)?), resolve: Box::new(resolve) })
+        Ok(Self {
+            what,
+            current: RwLock::new(checked(what, first)?),
+            changes: AtomicU64::new(0),
+            resolve: Box::new(resolve),
+        })
     }
 
     /// The last good value.
@@ -35,6 +43,12 @@ impl LiveSecret {
     pub fn current(&self) -> Secret {
         // Nothing can panic while the lock is held; a poisoned one still holds a whole value.
         self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// How often it has changed: whoever asks this first and then [`Self::current`] has that value or a newer one.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Looks at the source again and says whether the value changed. May take as long as the source takes.
@@ -47,6 +61,10 @@ impl LiveSecret {
         let mut current = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let changed = *current != new;
         *current = new;
+        drop(current);
+        if changed {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
         Ok(changed)
     }
 }

@@ -77,10 +77,12 @@ impl Engine {
                     break;
                 }
                 Ok(Received::End { truncated }) => {
+                    self.unstamped_end(at);
                     self.end_of_stream(at, truncated);
                     break;
                 }
                 Err(failure) => {
+                    self.unstamped_end(at);
                     self.fail(at, broken.unwrap_or_else(|| error_of(&failure)), true);
                     break;
                 }
@@ -90,9 +92,20 @@ impl Engine {
     }
 
     /// When bytes arrived that were read just now: as the kernel says, or now.
-    fn arrived_ns(&mut self, stamp: Option<SystemTime>) -> u64 {
+    ///
+    /// The kernel tells it of the last packet in the order of the stream. Where an earlier one was lost and sent again, that
+    /// is long before the bytes could be read: so they did not arrive before sockets were looked at and had none.
+    pub(super) fn arrived_ns(&mut self, stamp: Option<SystemTime>) -> u64 {
         self.stamped = if stamp.is_some() { self.stamped.saturating_add(1) } else { 0 };
-        self.of_run(stamp.map_or(self.now, |stamp| self.clock.at_stamp(stamp).min(self.now)))
+        let told = stamp.map(|stamp| self.clock.at_stamp(stamp).max(self.not_before_ns).min(self.now));
+        self.of_run(told.unwrap_or(self.now))
+    }
+
+    /// An end has no instant but that at which it is seen: where answers end so, it must be seen at once.
+    fn unstamped_end(&mut self, at: u32) {
+        if self.table.get_mut(at).is_some_and(|connection| !connection.exchanges.is_empty()) {
+            self.stamped = 0;
+        }
     }
 
     /// Takes in what a connection received, and when.

@@ -267,6 +267,9 @@ impl Engine {
 
     /// Puts a request onto a connection, to be written.
     pub(super) fn put(&mut self, at: u32, mut job: Box<Job>) {
+        if let Some(secret) = &self.authorization {
+            job.authorize(secret);
+        }
         let capture = Capture::new(&self.options, &job.facts, &self.counters);
         if let Some(connection) = self.table.get_mut(at) {
             job.progress.peer.clone_from(&connection.peer);

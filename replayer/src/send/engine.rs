@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::dial::DialHandle;
 use crate::error::ReplayError;
 use crate::job::{Job, Shed};
+use crate::secret::LiveSecret;
 use crate::tempo::{Tempo, View};
 use crate::turns::{self, Turns};
 
@@ -65,6 +66,8 @@ pub struct EngineParts {
     pub stop: Arc<Stop>,
     /// How the time of the plan goes; the same for all engines.
     pub tempo: Arc<Tempo>,
+    /// The value of `--auth`, which may change after a request was made ready.
+    pub authorization: Option<Arc<LiveSecret>>,
 }
 
 /// Sends the jobs of one ring on the connections of its slots.
@@ -79,6 +82,7 @@ pub struct Engine {
     pub(super) counters: Arc<Counters>,
     stop: Arc<Stop>,
     tempo: Arc<Tempo>,
+    pub(super) authorization: Option<Arc<LiveSecret>>,
     /// How the time of the plan goes: jobs in the ring and in `lives` have its instants, all others those of the run.
     pub(super) view: View,
     pub(super) poll: Poll,
@@ -100,6 +104,10 @@ pub struct Engine {
     pub(super) rested: bool,
     /// Reads in a row for which the kernel told when the bytes arrived.
     pub(super) stamped: u32,
+    /// When all sockets were looked at last.
+    pub(super) looked_ns: u64,
+    /// And the time before: what is ready now was not ready then.
+    pub(super) not_before_ns: u64,
     /// More of an answer is to come, or more sockets are ready than were looked at.
     pub(super) goes_on: bool,
     /// Connections with something left to be written.
@@ -125,7 +133,8 @@ impl Engine {
     /// # Errors
     /// When the kernel lacks what it needs.
     pub fn new(parts: EngineParts) -> Result<Self, ReplayError> {
-        let EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, counters, stop, tempo } = parts;
+        let EngineParts { index, clock, start_ns, options, jobs, news, outcomes, dial, .. } = parts;
+        let EngineParts { counters, stop, tempo, authorization, .. } = parts;
         let poll = Poll::new()?;
         let failed = |errno: rustix::io::Errno| ReplayError::System { doing: "watch the dialer", source: errno.into() };
         poll.add(dial.wake(), DIALER).map_err(failed)?;
@@ -147,6 +156,7 @@ impl Engine {
             stop,
             view: tempo.view(),
             tempo,
+            authorization,
             poll,
             table: Table::default(),
             slots: Slots::new(policy),
@@ -159,6 +169,8 @@ impl Engine {
             buffer: vec![0; READ_BYTES_MAX],
             rested: false,
             stamped: 0,
+            looked_ns: 0,
+            not_before_ns: 0,
             goes_on: false,
             unwritten: 0,
             taken_due_ns: 0,

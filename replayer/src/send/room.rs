@@ -72,6 +72,9 @@ impl Engine {
 
     /// The next connection in turn that only waits for a later request.
     fn idle_place(&self) -> Option<u32> {
+        if !self.slots.any_idle() {
+            return None;
+        }
         self.table.next_place(self.short.turn, |at, connection| {
             connection.exchanges.is_empty() && self.slots.is_idle(connection.slot, at)
         })

@@ -24,6 +24,8 @@ pub(super) struct Slots {
     waiting: usize,
     /// Of these, for a busy one.
     queued: usize,
+    /// Connections that nothing is under way on.
+    idle: usize,
     /// Slots whose connection was asked for and whose first request has not come yet.
     ahead: usize,
 }
@@ -104,12 +106,17 @@ pub(super) enum Freed {
 
 impl Slots {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { slots: HashMap::new(), reopens: BinaryHeap::new(), policy, waiting: 0, queued: 0, ahead: 0 }
+        Self { slots: HashMap::new(), reopens: BinaryHeap::new(), policy, waiting: 0, queued: 0, idle: 0, ahead: 0 }
     }
 
     /// Requests that wait for a connection.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Whether nothing is under way on some connection.
+    pub(super) fn any_idle(&self) -> bool {
+        self.idle > 0
     }
 
     /// Requests that wait for a busy connection.
@@ -160,6 +167,7 @@ impl Slots {
         if slot.waiting.is_empty()
             && let Some(at) = slot.idle.pop()
         {
+            self.idle -= 1;
             slot.current = Some(at);
             return Route::Idle(at);
         }
@@ -281,6 +289,7 @@ impl Slots {
         }
         if slot.is_needed() {
             slot.idle.push(at);
+            self.idle += 1;
             Freed::Kept
         } else {
             Freed::Useless
@@ -308,7 +317,9 @@ impl Slots {
     pub(super) fn closed(&mut self, id: u64, at: u32) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.open = slot.open.saturating_sub(1);
+        let before = slot.idle.len();
         slot.idle.retain(|idle| *idle != at);
+        self.idle -= before - slot.idle.len();
         if slot.current == Some(at) {
             slot.current = None;
         }
@@ -321,7 +332,9 @@ impl Slots {
         let Some(slot) = self.slots.get_mut(&id) else { return Settled::Fine };
         if slot.open > 0 && !slot.is_needed() {
             // Those that are busy are closed when they are free.
-            return slot.idle.pop().map_or(Settled::Fine, Settled::Close);
+            let Some(at) = slot.idle.pop() else { return Settled::Fine };
+            self.idle -= 1;
+            return Settled::Close(at);
         }
         if slot.open > 0 || slot.dialing > 0 {
             return Settled::Fine;

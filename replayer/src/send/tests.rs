@@ -156,6 +156,7 @@ fn rigs(
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
             tempo: Arc::clone(&tempo),
+            authorization: None,
         };
         (Rig { engine: Engine::new(parts).unwrap(), outcomes, counters, stop, tempo }, jobs_in, news_in)
     };

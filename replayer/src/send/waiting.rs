@@ -54,6 +54,10 @@ impl Engine {
         let count = count.map_err(|errno| ReplayError::System { doing: "wait for sockets", source: errno.into() })?;
         self.tick();
         self.goes_on = events.is_full();
+        self.not_before_ns = self.looked_ns;
+        if !events.is_full() {
+            self.looked_ns = self.now;
+        }
         Ok(count)
     }
 
@@ -97,9 +101,11 @@ impl Engine {
         }
         let held = self.next_held_ns();
         if self.options.pace == Pace::Max {
+            if !self.bounds.has_room() || self.is_paused() {
+                return None;
+            }
             let can_serve = self.has_room_for_short();
-            let any = held.is_some() || !self.jobs.is_empty() || can_serve;
-            if !any || !self.bounds.has_room() || self.is_paused() {
+            if held.is_none() && self.jobs.is_empty() && !can_serve {
                 return None;
             }
             if self.counting_is_behind() {

@@ -116,7 +116,7 @@ impl Series {
         if self.rules.is_empty() {
             return;
         }
-        self.last_due_ns = self.last_due_ns.max(job.due_ns);
+        self.last_due_ns = self.last_due_ns.max(self.options.loop_model.place_ns(job));
         self.last_done_ns = self.last_done_ns.max(job.progress.done_ns);
         let own = self.by_endpoint.get(&job.facts.endpoint);
         for number in self.everywhere.iter().chain(own.into_iter().flatten()) {
@@ -159,7 +159,7 @@ impl Followed {
 
     fn take(&mut self, job: &Job, options: &SeriesOptions) {
         let steady = options.steady.from_ns..options.steady.to_ns;
-        if self.window == Window::Steady && !steady.contains(&job.due_ns) {
+        if self.window == Window::Steady && !steady.contains(&options.loop_model.place_ns(job)) {
             return;
         }
         let end = &job.progress;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::health::{Thread, Throttle, Used};
+use crate::result::Quantiles;
 
 /// 1,000 planned and sent requests, of which so many were late.
 fn run(late_strained: u64, late_invalid: u64) -> RunResult {
@@ -91,6 +92,25 @@ fn health_is_named_as_the_cause_and_changes_no_verdict() {
         check(&late, Trust::Strained, reason);
     }
     check(&RunResult { generator, ..run(0, 0) }, Trust::Valid, "");
+}
+
+#[test]
+fn waits_for_connections_are_the_targets_unless_who_makes_them_had_no_time() {
+    let run_with = |name: &str, busiest_share: f64, p50: f64, count: u64| {
+        let generator = Generator {
+            threads: vec![Thread { name: name.into(), busiest_share, ..Thread::default() }],
+            ..Generator::default()
+        };
+        let connect_us = Quantiles { count, p50, p90: p50, p99: 20_000.0, ..Quantiles::default() };
+        RunResult { generator, connect_us, ..run(0, 0) }
+    };
+    let reason =
+        "20 % of what was sent waited more than 10ms for a connection while the thread that makes them, `dial-1`";
+    check(&run_with("dial-1", 0.95, 20_000.0, 400), Trust::Strained, reason);
+    check(&run_with("dial-1", 0.80, 20_000.0, 400), Trust::Valid, "");
+    check(&run_with("send", 0.95, 20_000.0, 400), Trust::Valid, "");
+    // One in a hundred of those that waited.
+    check(&run_with("dial-1", 0.95, 100.0, 400), Trust::Valid, "");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn where_opened_values_stand_is_known_and_for_people_they_are_masked() {
     let (head, body, _) = sealed.rendered(&secrets, text);
     assert_eq!((&head[..], &body[..]), (masked, "x=***"));
     let check = |gone: Range<usize>, len: usize, expected: &[Range<usize>]| {
-        let mut moved = Opened { head: vec![5..6, 8..9, 12..14], in_body: false };
+        let mut moved = Opened { head: vec![5..6, 8..9, 12..14], in_body: false, ..Opened::default() };
         moved.replaced(gone.clone(), len);
         assert_eq!(moved.head, expected, "{gone:?} {len}");
     };

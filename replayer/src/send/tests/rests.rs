@@ -69,6 +69,28 @@ fn an_answer_has_the_instant_at_which_it_arrived_and_not_at_which_it_was_read() 
     assert!(before_the_next > REQUESTS / 2, "a target that is too slow to say anything: {before_the_next}");
 }
 
+/// As where a packet was lost and came after those behind it: the kernel tells of the last one.
+#[test]
+fn nothing_arrived_before_it_was_looked_for_and_was_not_there() {
+    let (mut rig, ..) = rig(options(), target(|_, socket| ok(socket)));
+    let engine = &mut rig.engine;
+    // The run begins after some time: instants before that are all the same.
+    let start_ns = engine.start_ns;
+    let at = |ms: u64| start_ns + ms * MS;
+    (engine.now, engine.not_before_ns) = (at(300), at(200));
+    let clock = engine.clock;
+    let stamp = |at_ns: u64| Some(clock.wall(at_ns));
+    while clock.now_ns() < at(300) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let near = |found: u64, expected: u64| assert!(found.abs_diff(expected) < 20 * MS, "{found} {expected}");
+    near(engine.arrived_ns(stamp(at(1))), 200 * MS);
+    near(engine.arrived_ns(stamp(at(250))), 250 * MS);
+    assert_eq!(engine.stamped, 2);
+    assert_eq!(engine.arrived_ns(None), 300 * MS);
+    assert_eq!(engine.stamped, 0);
+}
+
 #[test]
 fn an_answer_that_nobody_read_yet_keeps_no_connection_busy() {
     let (jobs, written) = run(SendOptions { when_busy: WhenBusy::Shed, ..options() });

@@ -1,5 +1,7 @@
 //! Who waits for a connection at the highest pace.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]

@@ -190,7 +190,11 @@ fn a_method_that_is_not_known_is_no_part_of_a_name() {
 #[test]
 fn what_was_opened_for_a_request_is_in_no_span() {
     let mut job = job(0, 1, b"GET /secret/x HTTP/1.1\r\nUser-Agent: secret\r\n\r\n");
-    job.opened = Some(Box::new(crate::rewrite::Opened { head: vec![5..11, 36..42], in_body: false }));
+    job.opened = Some(Box::new(crate::rewrite::Opened {
+        head: vec![5..11, 36..42],
+        in_body: false,
+        ..crate::rewrite::Opened::default()
+    }));
     let span = builder("http://127.0.0.1:1").request(&job);
     assert_eq!(shown(&span, ["url.full", "user_agent.original"]), ["http://127.0.0.1:1/***/x", "***"]);
     assert!(!format!("{span:?}").contains("secret"));
