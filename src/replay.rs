@@ -30,7 +30,7 @@ use replayer::metrics::MetricsExport;
 use replayer::outputs::{self, Output};
 use replayer::plan::Shard;
 use replayer::result::{RunResult, ShardOf};
-use replayer::run::{self, RunOptions, RunPlan};
+use replayer::run::{self, KeepRequests, RunOptions, RunPlan};
 use replayer::run_directory::{Made, RunDirectory, note_unwritten};
 use replayer::send::{self, Budget, KeepAnswers, Pace, SendOptions};
 use replayer::spans::ExportOptions;
@@ -260,7 +260,11 @@ impl Replay {
             export: self.export,
             export_metrics: self.export_metrics,
             collect: self.collect,
-            log_requests: args.results.requests == Requests::All,
+            requests: match args.results.requests {
+                Requests::All => KeepRequests::All,
+                Requests::Sampled => KeepRequests::Sampled,
+                Requests::None => KeepRequests::None,
+            },
             redaction_key: self.redaction_key,
             steady: self.steady,
             limits: self.limits,

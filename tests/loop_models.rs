@@ -77,6 +77,32 @@ fn closed_loop_follows_a_target_that_is_faster_than_the_recorded_one() {
 }
 
 #[test]
+fn pauses_shrink_with_time() {
+    let folder = folder();
+    let session = slowly_answered(folder.path(), "s", |_| 1);
+    let of = |one: &Value, name: &str| one[name].as_u64().unwrap();
+    for (options, pause_ns) in [
+        (&["--loop-model", "closed", "--speed", "2x"][..], 5 * MS),
+        (&["--loop-model", "closed", "--method", "compress", "--rate", "0.5x"], 20 * MS),
+        (&["--loop-model", "causal", "--think-min", "1s", "--speed", "100x"], MS / 10),
+    ] {
+        let out = inside(&folder, &options.join(""));
+        let said = replay(&session, &out, options);
+        assert_eq!(said.code, 0, "{said:?}");
+        let all = requests(&out);
+        for (before, one) in all.iter().zip(all.iter().skip(1)) {
+            let released = of(before, "done_ns") + pause_ns;
+            // In causal loop a request is also not before its due instant.
+            assert_eq!(
+                of(one, "released_ns"),
+                released.max(if options[1] == "causal" { of(one, "due_ns") } else { 0 }),
+                "{one}"
+            );
+        }
+    }
+}
+
+#[test]
 fn closed_loop_leaves_what_waits_for_nobody_at_its_due_instant() {
     let folder = folder();
     let out = inside(&folder, "run");

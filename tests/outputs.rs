@@ -96,3 +96,46 @@ fn outputs_are_rebuilt_from_a_run_directory() {
     let said = reenact_says(["report", &text(&out), "--output", "yaml"]);
     assert_eq!(said.code, 2, "{said:?}");
 }
+
+#[test]
+fn a_sampled_log_has_all_that_failed_and_a_hundredth_of_the_rest() {
+    let folder = folder();
+    let session = scripted::gets(folder.path(), "s", 2_000);
+    let to = target(|mut socket| {
+        while let Some(head) = scripted::read_head(&mut socket) {
+            // Seven of them fail.
+            if head.starts_with(b"GET /item/77") && head.get(14) != Some(&b' ') && !head.starts_with(b"GET /item/770") {
+                return;
+            }
+            if std::io::Write::write_all(&mut socket, scripted::OK).is_err() {
+                return;
+            }
+        }
+    });
+    let (out, to) = (inside(&folder, "run"), format!("http://{to}"));
+    let out_text = text(&out);
+    let said = reenact_says([
+        "replay",
+        &text(&session),
+        "--target",
+        &to,
+        "--out",
+        &out_text,
+        "--rate",
+        "max",
+        "--max-in-flight",
+        "1",
+        "--requests",
+        "sampled",
+    ]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(!out.join("requests.jsonl.zst").exists());
+    let log = zstd::decode_all(std::fs::File::open(out.join("requests-sampled.jsonl.zst")).unwrap()).unwrap();
+    let lines: Vec<Value> =
+        String::from_utf8(log).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failed = lines.iter().filter(|line| !line["error"].is_null()).count();
+    let result = run_json(&out);
+    let errors: u64 = result["errors"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert!(errors > 0 && failed as u64 == errors, "{failed} {}", result["errors"]);
+    assert!((10..31).contains(&(lines.len() - failed)), "{} lines", lines.len());
+}

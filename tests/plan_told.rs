@@ -142,6 +142,35 @@ fn a_part_is_the_same_however_it_is_spelled() {
 }
 
 #[test]
+fn a_part_that_is_cut_out_has_its_last_pause_and_is_repeated_without_another() {
+    let folder = folder();
+    // A request each 5 ms for 1.5 s: 200 in a second, however often that is sent.
+    let session = gets(folder.path(), "s", 300);
+    let of = |more: &[&str]| json(&session, &[&["--from", "100ms", "--to", "1100ms"], more].concat());
+    assert_eq!(of(&["--repeat", "3"])["requests"], 600);
+    assert_eq!(of(&["--duration", "5s"])["requests"], 1_000);
+    // What is not cut off ends with its last request: the next round begins a mean gap later.
+    let whole = json(&session, &["--duration", "2995ms"]);
+    assert_eq!((whole["rounds"].as_u64(), whole["requests"].as_u64()), (Some(2), Some(599)));
+    let said = plan(&session, &["--duration", "0s"]);
+    assert!(said.code == 2 && said.err.contains("--duration must be above zero"), "{said:?}");
+}
+
+#[test]
+fn silence_between_recordings_is_told_where_the_rate_is_an_average_over_it() {
+    let folder = folder();
+    let of =
+        |i: u64| line(i * 5 + if i < 200 { 0 } else { 600_000 }, i % 40 + 1, "GET", "/").replace("peer-", "named-");
+    let session = session(folder.path(), "s", &(0..400).map(of).collect::<Vec<_>>());
+    let told = |more: &[&str]| {
+        let said = plan(&session, more);
+        assert_eq!(said.code, 0, "{said:?}");
+        said.err.contains("nothing was recorded, and --rate is the average over that, too")
+    };
+    assert!(told(&["--rate", "2/s"]) && !told(&["--rate", "2x"]) && !told(&["--rate", "400/s", "--to", "1s"]));
+}
+
+#[test]
 fn a_session_that_is_given_twice_is_refused() {
     let folder = folder();
     let session = gets(folder.path(), "s", 30);

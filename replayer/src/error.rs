@@ -252,6 +252,11 @@ impl ReplayError {
                     .into()
             }
             Self::Unreachable { source, .. } => match source.kind {
+                crate::dial::DialErrorKind::Tls if source.to_string().contains("CaUsedAsEndEntity") => {
+                    "its certificate is marked as an authority's, as `openssl req -x509` makes it: make it with -addext \
+                     basicConstraints=critical,CA:FALSE, or have an authority sign one"
+                        .into()
+                }
                 crate::dial::DialErrorKind::Tls => {
                     "trust its authority with a CA file, or check name, certificate and TLS versions".into()
                 }

@@ -280,7 +280,7 @@ impl Feed {
             number,
             seq,
             recorded_end_ns: end_ns.saturating_sub(first_ns),
-            pause_ns: record.at_ns.saturating_sub(end_ns),
+            pause_ns: self.plan.timing().speed.shrink(record.at_ns.saturating_sub(end_ns)),
         });
         let is_rest = if !is_warped && self.plan.is_wrapped(entry.client, life) { REST_OF_LIFE } else { 0 };
         // Requests that are taken one by one wait for nobody.

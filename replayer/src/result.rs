@@ -403,6 +403,9 @@ pub struct Endpoint {
     pub errors: u64,
     /// Answers by status code.
     pub status: BTreeMap<String, u64>,
+    /// dispatched − released, without the wait for a connection: how late the generator was.
+    #[serde(default)]
+    pub lag_us: Quantiles,
     /// done − due (or − released).
     pub response_us: Quantiles,
     /// done − dispatched.
@@ -427,6 +430,9 @@ pub struct EndpointSteady {
     pub errors: u64,
     /// Answers by status code.
     pub status: BTreeMap<String, u64>,
+    /// dispatched − released, without the wait for a connection: how late the generator was.
+    #[serde(default)]
+    pub lag_us: Quantiles,
     /// done − due (or − released).
     pub response_us: Quantiles,
     /// done − dispatched.

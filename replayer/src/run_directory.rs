@@ -23,6 +23,8 @@ pub const HISTOGRAMS: &str = "histograms.hlog";
 pub const MOVES: &str = "moves.jsonl";
 /// A line for each planned request.
 pub const REQUESTS: &str = "requests.jsonl.zst";
+/// Lines of some requests, from which nothing is counted.
+pub const REQUESTS_SAMPLED: &str = "requests-sampled.jsonl.zst";
 /// The result.
 pub const RESULT: &str = "run.json";
 /// The same for people.

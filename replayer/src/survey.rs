@@ -83,6 +83,8 @@ pub struct Survey {
     pub origin_ns: u64,
     /// From there to the end of what was chosen.
     pub recording_ns: u64,
+    /// It ends there with a cut, before the last recorded request.
+    pub cut: bool,
     /// The first and the last recorded request beyond which a part was chosen, from the recording's start.
     pub beyond: Beyond,
     /// Everything recorded.
@@ -274,6 +276,7 @@ impl Gather<'_, '_> {
             shifts_ns,
             origin_ns,
             recording_ns: end_ns.saturating_sub(origin_ns),
+            cut: selection.to_ns.is_some_and(|to| to.saturating_sub(1) < recorded.1),
             beyond,
             exchanges,
             sendable: can_be_sent.is_some().then_some(sendable),

@@ -2,8 +2,12 @@
 //!
 //! Nothing here decides what a thread does; a system that refuses any of it still runs everything right, only later.
 
+mod runtime;
+
 use std::io;
 use std::time::Duration;
+
+use runtime::Runtime;
 
 /// A sending thread works for some microseconds at a time. Linux 6.12 and later take a turn's length from the thread, and a
 /// thread that wakes up with a shorter one goes before one in the middle of a longer one: without it a helper is left alone
@@ -22,10 +26,12 @@ const LOOK_EVERY: u32 = 64;
 /// it wakes up and then not for milliseconds. A thread with a real-time priority goes first whatever it has had. Where that
 /// leaves too little of the processor to those who take its results, waking up is the largest part of what it takes: it
 /// wakes up less often then, for several requests at once. When that is not enough, it gives way until they have caught up.
+/// It also gives way before it has had as much as the kernel leaves to real-time threads.
 pub(crate) struct Turns {
     kind: Kind,
     until_look: u32,
     least_sleep_ns: u64,
+    runtime: Option<Runtime>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +49,8 @@ impl Turns {
         if kind == Kind::Short {
             let _ = ask_for(Policy::ShortTurns);
         }
-        Self { kind, until_look: LOOK_EVERY, least_sleep_ns: 0 }
+        let runtime = if kind == Kind::RealTime { Runtime::of_this_thread() } else { None };
+        Self { kind, until_look: LOOK_EVERY, least_sleep_ns: 0, runtime }
     }
 
     pub(crate) fn is_real_time(&self) -> bool {
@@ -56,10 +63,10 @@ impl Turns {
         self.least_sleep_ns
     }
 
-    /// Gives way, or goes first again. `full` tells the share of its results, in percent, that nobody has taken yet. True
+    /// Gives way at `now_ns`, or goes first again. `full` tells the share of its results, in percent, that nobody has taken yet. True
     /// when it gave way.
     #[inline]
-    pub(crate) fn keep(&mut self, full: impl FnOnce() -> usize) -> bool {
+    pub(crate) fn keep(&mut self, now_ns: u64, full: impl FnOnce() -> usize) -> bool {
         if self.kind == Kind::Short {
             return false;
         }
@@ -74,9 +81,14 @@ impl Turns {
             Kind::RealTime if full > 1 => ROOM_NS * u64::try_from(full).unwrap_or(100),
             _ => 0,
         };
-        let (kind, policy) = match (self.kind, full) {
-            (Kind::RealTime, 25..) => (Kind::GaveWay, Policy::ShortTurns),
-            (Kind::GaveWay, ..5) => (Kind::RealTime, Policy::RealTime),
+        if let Some(runtime) = &mut self.runtime {
+            runtime.note(now_ns, self.kind == Kind::RealTime);
+        }
+        let (is_spent, is_rested) =
+            self.runtime.as_ref().map_or((false, true), |one| (one.is_spent(), one.is_rested()));
+        let (kind, policy) = match self.kind {
+            Kind::RealTime if full >= 25 || is_spent => (Kind::GaveWay, Policy::ShortTurns),
+            Kind::GaveWay if full < 5 && is_rested => (Kind::RealTime, Policy::RealTime),
             _ => return false,
         };
         if ask_for(policy).is_ok() {
@@ -146,7 +158,7 @@ mod tests {
 
     /// Calls until it is looked at the queues once.
     fn keep(turns: &mut Turns, full: usize) -> bool {
-        (0..LOOK_EVERY).filter(|_| turns.keep(|| full)).count() == 1
+        (0..LOOK_EVERY).filter(|_| turns.keep(0, || full)).count() == 1
     }
 
     #[test]

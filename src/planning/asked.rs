@@ -39,6 +39,9 @@ impl Asked {
             profile: profile(args, profile_text.as_ref())?,
             profile_text,
         };
+        if args.duration.is_some_and(|duration| duration.is_zero()) {
+            return Err(Failure::new("--duration must be above zero").hint("nothing is due at or after it"));
+        }
         if asked.rate == Rate::Max && args.require_shape {
             return Err(Failure::new(
                 "--require-shape says nothing with --rate max, which ignores due instants but for their order",
@@ -62,7 +65,8 @@ impl Asked {
     /// What the plan is made of, with so many exchanges.
     pub(super) fn options(&self, args: &LoadArgs, survey: &Survey, exchanges: u64) -> Result<Options, Failure> {
         let of = |error: PlanError| Failure::of(&error);
-        let length = Length { speed: self.speed, repeat: args.repeat, duration_ns: args.duration.map(units::nanos) };
+        let duration_ns = args.duration.map(units::nanos);
+        let length = Length { speed: self.speed, repeat: args.repeat, duration_ns, cut: survey.cut };
         // How long the recording is at the speed of the run.
         let run_ns = self.speed.shrink(survey.recording_ns);
         let profile = match &self.profile {

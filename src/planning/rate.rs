@@ -7,13 +7,16 @@ use crate::units;
 
 /// Share of the rate by which a plan may miss it: clients are taken whole, and never all alike.
 const OFF_MAX: f64 = 0.05;
+/// A pause from which on a recording is silent for long: one part in so many of it, and so many seconds.
+const SILENCE_PARTS: usize = 10;
+const SILENCE_S_MIN: u64 = 10;
 /// In a plan of fewer requests a few decide.
 const REQUESTS_MIN: u64 = 100;
 
 impl Planned {
     /// What is to be said of the rate.
     pub(crate) fn rate_notices(&self) -> impl Iterator<Item = String> {
-        self.missed_rate().into_iter().chain(self.cut_profile())
+        self.missed_rate().into_iter().chain(self.silence()).chain(self.cut_profile())
     }
 
     fn missed_rate(&self) -> Option<String> {
@@ -24,8 +27,29 @@ impl Planned {
         let is_off = (mean / asked - 1.0).abs() > OFF_MAX && self.spool.summary.planned >= REQUESTS_MIN;
         is_off.then(|| {
             format!(
-                "the plan sends {mean:.1} requests a second on average, and not the {asked:.1} that were asked for: copies are of \
-                 whole clients, and some of these carry much of the recording (another --rate or --seed comes nearer)"
+                "the plan sends {mean:.1} requests a second on average, and not the {asked:.1} that were asked for: {}",
+                match self.method.as_str() {
+                    "warp" | "poisson" => "how many copies there are is partly chance (another --seed has others)",
+                    _ => "copies are of whole clients, and some of these carry much of the recording (another --rate or --seed comes nearer)",
+                }
+            )
+        })
+    }
+
+    /// A rate that is to be that of the whole recording is much more than that while there is traffic, if there is none for long.
+    fn silence(&self) -> Option<String> {
+        let Rate::PerSecond(millionths) = self.rate else { return None };
+        let summary = &self.spool.summary;
+        let longest = summary.seconds.split(|requests| *requests > 0).map(<[u64]>::len).max().unwrap_or(0);
+        let is_long = longest as u64 >= SILENCE_S_MIN && longest * SILENCE_PARTS > summary.seconds.len();
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let asked = millionths as f64 / 1e6;
+        (is_long && summary.requests >= REQUESTS_MIN).then(|| {
+            format!(
+                "for {} nothing was recorded, and --rate is the average over that, too: the plan sends up to {} requests a second and \
+                 not {asked:.1} while there is traffic (--from and --to leave the silence out)",
+                units::seconds(longest as f64),
+                units::count(summary.peak_per_second())
             )
         })
     }

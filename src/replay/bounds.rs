@@ -1,11 +1,17 @@
 //! Bounds that leave nothing, and what cannot be kept at the highest pace: refused before anything is read.
 
+use std::time::Duration;
+
+use replayer::clock::Clock;
 use replayer::measure::Window;
 use replayer::plan::Factor;
 
 use crate::cli::{LoopModel, ReplayArgs};
 use crate::outcome::Failure;
 use crate::units;
+
+/// Nobody waits longer for a run to begin.
+const START_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 pub(super) fn check(args: &ReplayArgs) -> Result<(), Failure> {
     let zeros = [
@@ -19,6 +25,9 @@ pub(super) fn check(args: &ReplayArgs) -> Result<(), Failure> {
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
         return Err(Failure::new(format!("{flag} must be above zero"))
             .hint("`reenact plan` shows what would be sent, and sends nothing; leave the bound out for its default"));
+    }
+    if args.start_at.is_some_and(|at| at > Clock::start().wall(0) + START_MAX) {
+        return Err(Failure::new("--start-at is more than a year from now").hint("check the year"));
     }
     if args.is_at_once() { check_at_once(args) } else { Ok(()) }
 }

@@ -114,6 +114,12 @@ impl MessageReader {
         self.state == State::UntilClose
     }
 
+    /// What has come of a head that is not whole yet.
+    #[must_use]
+    pub fn begun_head(&self) -> &[u8] {
+        if self.state == State::Head { &self.partial } else { &[] }
+    }
+
     /// Bytes that the reader holds.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

@@ -70,6 +70,8 @@ pub struct EndpointCount {
     pub status: BTreeMap<u16, u64>,
     /// Their times.
     pub times: Answered,
+    /// How late they left, by the generator's doing.
+    pub lag: Distribution,
 }
 
 /// What is counted over one window of due instants.
@@ -110,6 +112,7 @@ impl Tally {
     pub(super) fn share(&mut self) {
         let Waited { lag, held, busy, connect } = &mut self.waited;
         [lag, held, busy, connect].into_iter().for_each(Distribution::share);
+        self.endpoints.iter_mut().for_each(|row| row.lag.share());
         let endpoints = self.endpoints.iter_mut().map(|row| &mut row.times);
         std::iter::once(&mut self.times).chain(&mut self.classes).chain(endpoints).for_each(Answered::share);
     }
@@ -138,6 +141,7 @@ impl Tally {
             add_to(&mut own.errors, other.errors);
             add_counts(&mut own.status, &other.status);
             own.times.add(&other.times);
+            own.lag.add(&other.lag);
         }
     }
 
@@ -317,6 +321,7 @@ impl Counted {
                 completed: whole.completed,
                 errors: whole.errors,
                 status: named(&whole.status),
+                lag_us: whole.lag.quantiles(),
                 response_us: whole.times.response.quantiles(),
                 service_us: whole.times.service.quantiles(),
                 first_byte_us: whole.times.first_byte.quantiles(),
@@ -326,6 +331,7 @@ impl Counted {
                     completed: steady.completed,
                     errors: steady.errors,
                     status: named(&steady.status),
+                    lag_us: steady.lag.quantiles(),
                     response_us: steady.times.response.quantiles(),
                     service_us: steady.times.service.quantiles(),
                     first_byte_us: steady.times.first_byte.quantiles(),
@@ -355,6 +361,9 @@ impl Counted {
             }
             for (index, row) in tally.endpoints.iter().enumerate() {
                 answered(&row.times, &format!("/endpoint/{index}"))?;
+            }
+            for (index, row) in tally.endpoints.iter().enumerate() {
+                every(&format!("{window}/lag/endpoint/{index}"), &row.lag)?;
             }
         }
         for (index, row) in self.planned.iter().enumerate() {
@@ -387,6 +396,7 @@ impl Counted {
                 let place = CLASSES.iter().position(|class| Some(*class) == which)?;
                 tally.classes.get_mut(place)?
             }
+            (Some("endpoint"), "lag") => return tally.endpoints.get_mut(index()?).map(|row| &mut row.lag),
             (Some("endpoint"), _) => tally.endpoints.get_mut(index()?).map(|row| &mut row.times)?,
             _ => return None,
         };

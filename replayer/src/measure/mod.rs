@@ -364,6 +364,9 @@ impl Tally {
                 *row.status.entry(status).or_default() += 1;
             }
             row.times.take(response, service, first_byte);
+            if let Some(lag) = end.lag_ns() {
+                row.lag.record(lag);
+            }
         }
     }
 }

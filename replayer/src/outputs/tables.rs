@@ -8,7 +8,7 @@ pub(super) fn endpoints(result: &RunResult) -> String {
     head.extend(
         ["planned", "completed", "errors", "status_2xx", "status_3xx", "status_4xx", "status_5xx"].map(String::from),
     );
-    for name in ["response", "service", "first_byte", "recorded_response", "steady_response"] {
+    for name in ["response", "service", "first_byte", "recorded_response", "steady_response", "lag"] {
         head.extend(quantile_names(name));
     }
     let rows = result.endpoints.iter().map(|row| {
@@ -20,7 +20,10 @@ pub(super) fn endpoints(result: &RunResult) -> String {
             cells.push(known(result, "status", total(of_class.map(|(_, count)| count))));
         }
         let times = [&row.response_us, &row.service_us, &row.first_byte_us, &row.recorded_response_us];
-        times.into_iter().chain([&row.steady.response_us]).for_each(|times| cells.extend(quantiles(times)));
+        times
+            .into_iter()
+            .chain([&row.steady.response_us, &row.lag_us])
+            .for_each(|times| cells.extend(quantiles(times)));
         cells
     });
     csv(std::iter::once(head).chain(rows))

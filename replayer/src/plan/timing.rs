@@ -16,11 +16,13 @@ pub struct Length {
     pub repeat: Option<u32>,
     /// Nothing is due at or after this instant of the run; the recording is repeated until then.
     pub duration_ns: Option<u64>,
+    /// The recording ends where it was cut off, and not with a request.
+    pub cut: bool,
 }
 
 impl Default for Length {
     fn default() -> Self {
-        Self { speed: Factor::ONE, repeat: None, duration_ns: None }
+        Self { speed: Factor::ONE, repeat: None, duration_ns: None, cut: false }
     }
 }
 
@@ -29,8 +31,8 @@ impl Default for Length {
 pub struct Timing {
     /// From the start of the recording to its end; no recorded instant is later.
     pub recording_ns: u64,
-    /// From one round to the next: the recording and one mean gap, so that its last request and the next round's first
-    /// do not coincide.
+    /// From one round to the next: the recording and, unless it was cut out of a longer one, one mean gap, so that its last
+    /// request and the next round's first do not coincide.
     pub period_ns: u64,
     /// How often the recording is sent.
     pub rounds: u32,
@@ -43,7 +45,9 @@ pub struct Timing {
 impl Timing {
     /// For a recording of `exchanges` over `recording_ns`; a profile that changes until `profile_ns` is run to its end.
     pub(super) fn new(recording_ns: u64, exchanges: u64, length: &Length, profile_ns: u64) -> Result<Self, PlanError> {
-        let gap_ns = recording_ns.checked_div(exchanges.saturating_sub(1)).unwrap_or(0);
+        // A part that was cut out has the pause behind its last request; it ends with the last instant before the cut.
+        let mean_ns = || recording_ns.checked_div(exchanges.saturating_sub(1)).unwrap_or(0);
+        let gap_ns = if length.cut { 1 } else { mean_ns() };
         let period_ns = recording_ns.saturating_add(gap_ns).max(if recording_ns == 0 { PERIOD_NS_MIN } else { 1 });
         let wanted_ns = length.duration_ns.or((profile_ns > 0).then_some(profile_ns));
         let period_run_ns = length.speed.shrink(period_ns).max(1);

@@ -8,7 +8,7 @@ use super::*;
 use crate::job::tests::job;
 use crate::job::{ErrorKind, Job, Progress, Shed};
 use crate::measure::{Distribution, LoopModel, Measure, MeasureOptions, Window};
-use crate::request_log::{Lines, RequestLog};
+use crate::request_log::{KeepRequests, Lines, RequestLog};
 use crate::result::{Endpoint, SCHEMA, Steady};
 use crate::run_directory::{BEGUN, LATENCY, MeasureLog, PLAN, RESULT, RunDirectory};
 use crate::thresholds::{self, Applied};
@@ -65,7 +65,7 @@ fn run(into: &Path, requests: u64) -> RunResult {
     };
     let mut measure = Measure::new(options);
     let mut log = MeasureLog::create(&directory, std::time::UNIX_EPOCH).unwrap();
-    let mut lines = RequestLog::create(&directory, &names).unwrap();
+    let mut lines = RequestLog::create(&directory, &names, KeepRequests::All).unwrap().unwrap();
     for number in 0..requests {
         let job = request(number);
         let mut recorded = Distribution::new();

@@ -14,4 +14,5 @@ mod write;
 
 pub(crate) use line::Line;
 pub(crate) use read::{Ending, Lines, LogLines};
+pub use write::KeepRequests;
 pub(crate) use write::RequestLog;

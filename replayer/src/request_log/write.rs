@@ -8,10 +8,38 @@ use formats::head;
 use crate::contexts::append_hex;
 use crate::error::ReplayError;
 use crate::job::Job;
-use crate::run_directory::{REQUESTS, RunDirectory};
+use crate::run_directory::{REQUESTS, REQUESTS_SAMPLED, RunDirectory};
 
 /// Level of compression: it is done while the run goes on.
 const LOG_LEVEL: i32 = 1;
+
+/// One request in so many is in a sampled log.
+const SAMPLED_ONE_IN: u64 = 100;
+
+/// Which requests have a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepRequests {
+    /// Each.
+    #[default]
+    All,
+    /// One in a hundred, chosen by its place in the plan, and each that failed or was shed. The file has another name: nothing
+    /// can be counted from it.
+    Sampled,
+    /// None.
+    None,
+}
+
+impl KeepRequests {
+    /// Whether this one has a line.
+    fn takes(self, job: &Job) -> bool {
+        let is_chosen = || {
+            // Spread evenly whatever comes at even distances in the plan (Fibonacci hashing).
+            let mixed = job.facts.position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            mixed.is_multiple_of(SAMPLED_ONE_IN)
+        };
+        self == Self::All || job.progress.error.is_some() || job.progress.shed.is_some() || is_chosen()
+    }
+}
 
 /// The log of a run that goes on.
 pub(crate) struct RequestLog {
@@ -19,26 +47,45 @@ pub(crate) struct RequestLog {
     /// Endpoints as JSON strings.
     endpoints: Vec<String>,
     line: Vec<u8>,
+    keep: KeepRequests,
+    name: &'static str,
 }
 
 impl RequestLog {
-    /// Begins the log of a run with these endpoints.
+    /// Begins the log of a run with these endpoints, if there is to be one.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn create(directory: &RunDirectory, endpoints: &[String]) -> Result<Self, ReplayError> {
-        let file = directory.file(REQUESTS)?;
+    pub(crate) fn create(
+        directory: &RunDirectory,
+        endpoints: &[String],
+        keep: KeepRequests,
+    ) -> Result<Option<Self>, ReplayError> {
+        let name = match keep {
+            KeepRequests::All => REQUESTS,
+            KeepRequests::Sampled => REQUESTS_SAMPLED,
+            KeepRequests::None => return Ok(None),
+        };
+        let file = directory.file(name)?;
         let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
-        let out = out.map_err(|source| directory.failed(REQUESTS, source))?;
+        let out = out.map_err(|source| directory.failed(name, source))?;
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        Ok(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new() })
+        Ok(Some(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new(), keep, name }))
     }
 
-    /// Adds one line.
+    /// The file's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Adds the line of a request, if it has one.
     ///
     /// # Errors
     /// When the system refuses.
     pub(crate) fn write(&mut self, job: &Job) -> std::io::Result<()> {
+        if !self.keep.takes(job) {
+            return Ok(());
+        }
         let endpoint = self.endpoints.get(job.facts.endpoint as usize).map_or("null", String::as_str);
         self.line.clear();
         put(job, endpoint, &mut self.line);

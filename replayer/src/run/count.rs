@@ -17,7 +17,7 @@ use crate::metrics::{Metrics, MetricsSink, Reading};
 use crate::request_log::RequestLog;
 use crate::result::Answers;
 use crate::result::services::Services;
-use crate::run_directory::{MeasureLog, REQUESTS, UntilItFails, Unwritten};
+use crate::run_directory::{MeasureLog, UntilItFails, Unwritten};
 use crate::spans::SpanSink;
 use crate::tempo::View;
 use crate::thresholds::{self, Series};
@@ -88,7 +88,7 @@ impl Count {
         let mut measure = Measure::new(options);
         self.note_plan(&mut measure);
         let mut sampler = Sampler::new(Machine::this());
-        let mut log = log.map(|log| UntilItFails::new(REQUESTS, log));
+        let mut log = log.map(|log| UntilItFails::new(log.name(), log));
         let (mut live_at, mut second_at, mut taken) = (0, 0, 0_u32);
         let at_once = self.viewer.at_once();
         let mut view = View::default();

@@ -32,6 +32,7 @@ use crate::job::RunFacts;
 use crate::measure::{LoopModel, MeasureOptions, Window};
 use crate::metrics::{Metrics, MetricsExport, MetricsSink};
 use crate::plan::{Client, Plan, Step};
+pub use crate::request_log::KeepRequests;
 use crate::request_log::RequestLog;
 use crate::result::{Endpoint, RunResult, SCHEMA, Steady};
 use crate::rewrite::Secrets;
@@ -91,8 +92,8 @@ pub struct RunOptions {
     pub export: Option<ExportOptions>,
     /// Where services send their spans to, for the trace view; `None`: nowhere.
     pub collect: Option<CollectOptions>,
-    /// Whether every request gets a line in the request log.
-    pub log_requests: bool,
+    /// Which requests get a line in the request log.
+    pub requests: KeepRequests,
     /// How answers are redacted, if any are kept (by [`SendOptions::keep_answers`]).
     pub redaction_key: RedactionKey,
     /// Due instants between warm-up and drain.
@@ -215,7 +216,7 @@ pub fn start(
             AnswerSink::start(&kept, directory.path(), target, clock, start_ns)?
         }
     };
-    let log = if options.log_requests { Some(RequestLog::create(&directory, &facts.endpoints)?) } else { None };
+    let log = RequestLog::create(&directory, &facts.endpoints, options.requests)?;
     let intervals = MeasureLog::create(&directory, clock.wall(start_ns))?;
     let watch = Watch::new(
         options.abort_if,

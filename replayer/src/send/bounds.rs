@@ -36,6 +36,8 @@ pub(super) struct Bounds {
     connections: u64,
     /// How many may be at [`Pace::Max`]; `None`: any number, or the bound is that of all engines together.
     connections_share: Option<u64>,
+    /// The rate was asked for the next request already, and let it go.
+    has_rate: bool,
 }
 
 impl Bounds {
@@ -47,7 +49,17 @@ impl Bounds {
         let connections_share = options.connections_max.filter(|_| options.pace == Pace::Max).map(share_of);
         // Rounded up, so that the rate is never above the bound.
         let interval_ns = options.rate_max.map_or(0, |rate| 1_000_000_000_u64.div_ceil(u64::from(rate.get())));
-        Self { options, counters, start_ns, interval_ns, in_flight: 0, share, connections: 0, connections_share }
+        Self {
+            options,
+            counters,
+            start_ns,
+            interval_ns,
+            in_flight: 0,
+            share,
+            connections: 0,
+            connections_share,
+            has_rate: false,
+        }
     }
 
     /// Requests under way in this engine.
@@ -76,7 +88,7 @@ impl Bounds {
         let most = self.options.in_flight_max as u64;
         let refused = if self.options.pace == Pace::Recorded && under_way >= most {
             Some(Shed::MaxInFlight)
-        } else if !self.take_rate(now) {
+        } else if !std::mem::take(&mut self.has_rate) && !self.take_rate(now) {
             Some(Shed::MaxRate)
         } else if !self.take_request() {
             Some(Shed::Budget)
@@ -102,11 +114,18 @@ impl Bounds {
 
     /// When the rate lets the next request go; `now` or earlier: at once.
     pub(super) fn rate_at(&self, now: u64) -> u64 {
-        if self.interval_ns == 0 {
+        if self.interval_ns == 0 || self.has_rate {
             return now;
         }
         let until = self.counters.spent.rate_until_ns.load(Relaxed);
         self.after_next(until, now).saturating_sub(self.burst_ns())
+    }
+
+    /// Whether the rate lets this engine's next request go now; then it is kept for that one. At the highest pace a request that
+    /// found the rate taken by another engine would be shed, although nothing is due.
+    pub(super) fn reserve_rate(&mut self, now: u64) -> bool {
+        self.has_rate = self.has_rate || self.take_rate(now);
+        self.has_rate
     }
 
     fn take_rate(&self, now: u64) -> bool {
@@ -214,6 +233,20 @@ mod tests {
         assert_eq!(went.count(), 10);
         assert_eq!((one.enter(start + 9 * MS), one.rate_at(start + 9 * MS)), (Err(Shed::MaxRate), start + 10 * MS));
         assert_eq!((one.enter(start + 10 * MS), other.enter(start + 10 * MS)), (Ok(()), Err(Shed::MaxRate)));
+    }
+
+    #[test]
+    fn at_the_highest_pace_what_the_rate_lets_go_is_kept_for_an_engine() {
+        let options = SendOptions { rate_max: NonZeroU32::new(100), pace: Pace::Max, ..SendOptions::new() };
+        let (mut one, mut other) = bounds(options);
+        let start = 1_000 * MS;
+        let went = (0..30).filter(|_| one.reserve_rate(start) && one.enter(start).is_ok());
+        assert_eq!(went.count(), 10);
+        let next = start + 10 * MS;
+        assert!(!one.reserve_rate(next - 1) && one.reserve_rate(next) && !other.reserve_rate(next));
+        // Whoever has it may come later, and nobody takes it in between.
+        assert_eq!((one.rate_at(next), other.rate_at(next)), (next, next + 10 * MS));
+        assert_eq!((one.enter(next + MS), one.reserve_rate(next + MS)), (Ok(()), false));
     }
 
     #[test]

@@ -212,7 +212,9 @@ impl Exchange {
         loop {
             let Ok(step) = reader.step(bytes, self.job.to) else { return Read::Unreadable };
             match step {
-                Step::NeedMore => return Read::More,
+                Step::NeedMore if begins_an_answer(reader.begun_head()) => return Read::More,
+                // Whatever comes, it will be none: nobody waits for its end.
+                Step::NeedMore => return Read::Unreadable,
                 Step::Head(head, framing) => {
                     let Some(line) = head::status_line(&head) else { return Read::Unreadable };
                     let status = line.status;
@@ -269,6 +271,14 @@ impl Exchange {
             self.body = HeldBody::Dropped;
         }
     }
+}
+
+/// Whether an answer may begin so: with a version that is spoken here and, once its line is there, with a status.
+fn begins_an_answer(begun: &[u8]) -> bool {
+    const VERSION: &[u8] = b"HTTP/1.";
+    let known = begun.len().min(VERSION.len());
+    let is_versioned = begun.get(..known) == VERSION.get(..known);
+    is_versioned && (!begun.contains(&b'\n') || head::status_line(begun).is_some())
 }
 
 fn clip(bytes: &[u8], most: usize) -> &[u8] {

@@ -70,7 +70,7 @@ impl Engine {
             return;
         }
         for _ in 0..most {
-            if !self.bounds.has_room() || self.counting_is_behind() || self.bounds.rate_at(self.now) > self.now {
+            if !self.bounds.has_room() || self.counting_is_behind() || !self.bounds.reserve_rate(self.now) {
                 return;
             }
             let plan_now = self.plan_now();

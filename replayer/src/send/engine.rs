@@ -195,7 +195,7 @@ impl Engine {
         let mut events = Events::new();
         loop {
             self.tick();
-            if turns.keep(|| self.behind_percent()) {
+            if turns.keep(self.now, || self.behind_percent()) {
                 self.counters.gave_way.fetch_add(1, Ordering::Relaxed);
             }
             self.view.follow(&self.tempo);

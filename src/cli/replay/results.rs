@@ -28,7 +28,8 @@ pub(crate) struct ResultArgs {
     /// Print the result (run.json) instead of the summary
     #[arg(long, env = "REENACT_JSON")]
     pub(crate) json: bool,
-    /// Which requests get a line in requests.jsonl.zst
+    /// Which requests get a line in requests.jsonl.zst; sampled: one in a hundred and all that failed or were shed, in
+    /// requests-sampled.jsonl.zst
     #[arg(long, env = "REENACT_REQUESTS", value_enum, default_value_t = Requests::All, help_heading = "Results")]
     pub(crate) requests: Requests,
     /// What is kept of the answers, as a session in RUN/answers: heads with a digest of each body (digest), the same and
@@ -79,6 +80,7 @@ impl OutputForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Requests {
     All,
+    Sampled,
     None,
 }
 

@@ -231,3 +231,28 @@ fn a_hundred_that_does_not_come_is_waited_for_a_second() {
     let waited = progress.written_ns.unwrap() - progress.dispatched_ns.unwrap();
     assert!(waited >= super::super::connection::CONTINUE_NS, "{waited}");
 }
+
+#[test]
+fn nobody_waits_for_the_end_of_what_can_be_no_answer() {
+    const SAID: [&[u8]; 6] = [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"<",
+        b"HTTX/1.1 200 OK\r\n",
+        b"HTTP/1.1 2000 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nA: 1\r\n",
+    ];
+    let address = target(|_, mut socket| {
+        let head = read_head(&mut socket);
+        let said = SAID[path(&head)[1..].parse::<usize>().unwrap()];
+        // Byte by byte: what may still become an answer is waited for.
+        for byte in said {
+            let _ = socket.write_all(std::slice::from_ref(byte));
+        }
+        while !read_head(&mut socket).is_empty() {}
+    });
+    let all: Vec<_> = (0..).zip(["/0", "/1", "/2", "/3", "/4", "/5"]).map(|(slot, path)| (5, slot, path)).collect();
+    let (outcomes, _) = send(SendOptions { timeout_ns: 2_000 * MS, ..options() }, address, &all);
+    let [garbage @ .., begun] = &errors(&outcomes)[..] else { unreachable!() };
+    assert_eq!((garbage, *begun), (&[Some(ErrorKind::Protocol); 5][..], Some(ErrorKind::Timeout)));
+}
