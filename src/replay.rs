@@ -299,7 +299,7 @@ impl Replay {
             return Err(safety::interrupted(Failure::new("interrupted before anything was sent")));
         }
         // Before the run has a directory: what cannot be watched as asked is not sent.
-        let watchers = Watchers::open(&args.live)?;
+        let watchers = Watchers::open(&args.live, &mut interrupts)?;
         run_options.metrics = watchers.want_metrics();
         let directory = match RunDirectory::create(&out) {
             Ok(directory) => directory,
