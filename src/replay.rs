@@ -330,9 +330,8 @@ impl Replay {
         let all_told = self.safety.tell_end(&end_facts, &mut interrupts);
         let mut result = result?;
         let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
-        if let Err(error) = outputs::write(&out, &result, &asked) {
-            note_unwritten(&mut result, &error);
-        }
+        let (_, failed) = outputs::write(&out, &result, &asked);
+        note_unwritten(&out, &mut result, &failed);
         Ok(Replayed { result, out, sessions: whole, all_told })
     }
 }

@@ -129,17 +129,14 @@ impl RunDirectory {
         self.end()
     }
 
-    /// The same as far as the system lets it: what cannot be written is noted in the result that is in memory. Without a
-    /// `run.json` the run is one that was killed, for whoever finds it.
+    /// The same as far as the system lets it: what cannot be written is noted in the result. Without a `run.json` the run is
+    /// one that was killed, for whoever finds it.
     pub fn write_what_can_be(&self, result: &mut RunResult) {
-        let (run, page) = (pretty(result), report::html(result));
-        let written = self.write(RESULT, &run);
+        let written = self.write(RESULT, &pretty(result));
         let ended = if written.is_ok() { self.end() } else { Ok(()) };
-        for outcome in [written, self.write(REPORT, page.as_bytes()), ended] {
-            if let Err(error) = outcome {
-                note_unwritten(result, &error);
-            }
-        }
+        let page = self.write(REPORT, report::html(result).as_bytes());
+        let failed: Vec<ReplayError> = [written, page, ended].into_iter().filter_map(Result::err).collect();
+        note_unwritten(&self.path, result, &failed);
     }
 
     /// Removes `begun.json`.
@@ -191,14 +188,28 @@ pub fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Re
     }
 }
 
-/// Notes in a result that a file of its run could not be written.
-pub fn note_unwritten(result: &mut RunResult, error: &ReplayError) {
-    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    let file = match error {
-        ReplayError::RunDirectory { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-        _ => None,
-    };
-    result.lacks(file.unwrap_or_else(|| "a file".to_owned()), why);
+/// Notes in a result that files of its run could not be written; what is in its directory already says so, too, as far as the
+/// system lets it.
+pub fn note_unwritten(directory: &Path, result: &mut RunResult, failed: &[ReplayError]) {
+    for error in failed {
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let file = match error {
+            ReplayError::RunDirectory { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        };
+        result.lacks(file.unwrap_or_else(|| "a file".to_owned()), why);
+    }
+    // A run.json that comes late would make a run whole that was left as one that was killed.
+    if failed.is_empty() || result.unwritten.contains_key(RESULT) {
+        return;
+    }
+    let mut replaced = vec![replace(directory, RESULT, &pretty(result))];
+    if !result.unwritten.contains_key(REPORT) {
+        replaced.push(write_report(directory, result));
+    }
+    for error in replaced.into_iter().filter_map(Result::err) {
+        log::warn!("what could not be written is not noted everywhere: {error}");
+    }
 }
 
 /// What is counted by second, written while the run goes on, and at its end everything that was counted.
