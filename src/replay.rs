@@ -182,7 +182,8 @@ impl Replay {
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         connect::probe(&targets, &planned.spool.summary.targets, &dial)?;
         let summary = &planned.spool.summary;
-        let demand = demand(&args, summary.surely_open, summary.peak_open(), ways(&targets, &dial));
+        let demand =
+            demand(&args, summary.surely_open, summary.peak_open(), connect::ways(&targets, &summary.targets, &dial));
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
@@ -353,12 +354,6 @@ fn trace_url(args: &ReplayArgs) -> Option<String> {
 /// Whether answers that were to be kept were not.
 fn lost_answers(result: &RunResult) -> bool {
     result.answers.as_ref().is_some_and(|kept| kept.lost > 0 || kept.failure.is_some())
-}
-
-/// Pairs of source and target address that connections are spread over: each has ports of its own.
-fn ways(targets: &[Target], dial: &DialOptions) -> u64 {
-    let addresses: usize = targets.iter().map(|target| target.addresses().len().max(1)).sum();
-    (addresses.max(1) * dial.sources.len().max(1)) as u64
 }
 
 /// Requests under way with `--rate max`, unless somebody says otherwise.
