@@ -309,12 +309,13 @@ impl Replay {
                 return Err(error.into());
             }
         };
-        let made = directory.made();
+        let mut made = directory.made();
         if let Err(error) = directory.write_plan(&planned.found.json) {
             take_back(watchers, made);
             return Err(error.into());
         }
         let told = self.safety.tell_start(&start_facts, &mut interrupts);
+        made.note_others();
         let begun = told.and_then(|()| run::start(plan, run_options, directory, result).map_err(Failure::from));
         let result = match begun {
             Ok(running) => watchers.watch(running, shown, &mut interrupts),
