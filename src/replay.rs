@@ -182,7 +182,8 @@ impl Replay {
         decide_unsafe(args.load.unsafe_methods, &planned)?;
         connect::probe(&targets, &planned.spool.summary.targets, &dial)?;
         let summary = &planned.spool.summary;
-        let demand = demand(&args, summary.surely_open, summary.peak_open(), ways(&targets, &dial));
+        let demand =
+            demand(&args, summary.surely_open, summary.peak_open(), connect::ways(&targets, &summary.targets, &dial));
         let preflight = preflight(&Machine::this(), &dial.clock, PREFLIGHT_NS, &demand)
             .map_err(|error| Failure::of(&error).hint(error.hint()))?;
         // The last of what can be refused, so that services are not told to send what nobody will take.
@@ -303,7 +304,7 @@ impl Replay {
             return Err(safety::interrupted(Failure::new("interrupted before anything was sent")));
         }
         // Before the run has a directory: what cannot be watched as asked is not sent.
-        let watchers = Watchers::open(&args.live)?;
+        let watchers = Watchers::open(&args.live, &mut interrupts)?;
         run_options.metrics = watchers.want_metrics();
         let directory = match RunDirectory::create(&out) {
             Ok(directory) => directory,
@@ -312,12 +313,13 @@ impl Replay {
                 return Err(error.into());
             }
         };
-        let made = directory.made();
+        let mut made = directory.made();
         if let Err(error) = directory.write_plan(&planned.found.json) {
             take_back(watchers, made);
             return Err(error.into());
         }
         let told = self.safety.tell_start(&start_facts, &mut interrupts);
+        made.note_others();
         let begun = told.and_then(|()| run::start(plan, run_options, directory, result).map_err(Failure::from));
         let result = match begun {
             Ok(running) => watchers.watch(running, shown, &mut interrupts),
@@ -334,9 +336,8 @@ impl Replay {
         let all_told = self.safety.tell_end(&end_facts, &mut interrupts);
         let mut result = result?;
         let asked: Vec<Output> = args.results.output.iter().filter_map(|form| form.of_run()).collect();
-        if let Err(error) = outputs::write(&out, &result, &asked) {
-            note_unwritten(&mut result, &error);
-        }
+        let (_, failed) = outputs::write(&out, &result, &asked);
+        note_unwritten(&out, &mut result, &failed);
         Ok(Replayed { result, out, sessions: whole, all_told })
     }
 }
@@ -358,12 +359,6 @@ fn trace_url(args: &ReplayArgs) -> Option<String> {
 /// Whether answers that were to be kept were not.
 fn lost_answers(result: &RunResult) -> bool {
     result.answers.as_ref().is_some_and(|kept| kept.lost > 0 || kept.failure.is_some())
-}
-
-/// Pairs of source and target address that connections are spread over: each has ports of its own.
-fn ways(targets: &[Target], dial: &DialOptions) -> u64 {
-    let addresses: usize = targets.iter().map(|target| target.addresses().len().max(1)).sum();
-    (addresses.max(1) * dial.sources.len().max(1)) as u64
 }
 
 /// Requests under way with `--rate max`, unless somebody says otherwise.

@@ -56,7 +56,7 @@ fn again(args: &ReportArgs, run: &Path, budgets: &[Budget]) -> Result<Outcome, F
         judged(&mut result, &counted, &[run], budgets)?;
     }
     let page = run_directory::write_report(run, &result)?;
-    let files = outputs::write(run, &result, &asked(args))?;
+    let files = write(run, &result, &asked(args))?;
     text::say(&result, &page, &files, args.json)?;
     // A page is about a run that ended before: only what is asked of this command decides how it ends.
     Ok(match result.verdict.outcome {
@@ -76,7 +76,7 @@ fn unfinished(args: &ReportArgs, run: &Path, error: &MergeError, budgets: &[Budg
     })?;
     let result = with_links(result, args);
     let page = run_directory::write_report(run, &result)?;
-    let outputs = outputs::write(run, &result, &[asked(args), vec![Output::Markdown]].concat())?;
+    let outputs = write(run, &result, &[asked(args), vec![Output::Markdown]].concat())?;
     text::say(&result, &page, &outputs, args.json)?;
     Ok(Outcome::Loss)
 }
@@ -90,7 +90,7 @@ fn merged(args: &ReportArgs, runs: &[PathBuf], out: &Path, budgets: Vec<Budget>)
     judged(&mut result, &counted, &directories, &budgets)?;
     let directory = RunDirectory::create(out)?;
     directory.write_result(&result)?;
-    let files = outputs::write(out, &result, &asked(args))?;
+    let files = write(out, &result, &asked(args))?;
     text::say(&result, &out.join("report.html"), &files, args.json)?;
     let of = result.shards.first().map_or(0, |part| part.shard.of);
     Ok(match result.verdict.outcome {
@@ -101,6 +101,12 @@ fn merged(args: &ReportArgs, runs: &[PathBuf], out: &Path, budgets: Vec<Budget>)
         _ if result.shards.len() < of as usize || !result.shed.is_empty() => Outcome::Loss,
         _ => Outcome::Done,
     })
+}
+
+/// Writes every output that can be; the first that cannot is the error.
+fn write(directory: &Path, result: &RunResult, asked: &[Output]) -> Result<Vec<PathBuf>, Failure> {
+    let (files, failed) = outputs::write(directory, result, asked);
+    failed.into_iter().next().map_or(Ok(files), |error| Err(error.into()))
 }
 
 /// With other links to traces, where some were asked for.

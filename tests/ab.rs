@@ -172,6 +172,28 @@ fn a_target_that_dies_ends_it_and_what_was_measured_is_kept() {
 }
 
 #[test]
+fn an_experiment_takes_no_folder_of_another_one_whatever_its_process_number() {
+    let ab = Ab::new(Duration::ZERO);
+    let spools = ab.folder.path().join("spools");
+    std::fs::create_dir(&spools).unwrap();
+    // In a container all have the same number: the folder of another one is there, and what a killed one left.
+    let left = spools.join("reenact-ab-spool-0123456789abcdef");
+    std::fs::create_dir(&left).unwrap();
+    let spools_text = text(&spools);
+    let mut command = std::process::Command::new("sh");
+    command.args([
+        "-c",
+        "mkdir \"$SPOOLS/reenact-ab-$$\" && echo 1 > \"$SPOOLS/reenact-ab-$$/theirs\" && exec \"$0\" \"$@\"",
+    ]);
+    command.env("SPOOLS", &spools).arg(env!("CARGO_BIN_EXE_reenact"));
+    command.args(ab.arguments(&["--pairs", "2", "--spool", &spools_text]));
+    let said = support::run(&mut command);
+    assert!(said.out.contains("all pairs were made"), "{said:?}");
+    let there = support::files(&spools);
+    assert!(there.len() == 1 && there[0].ends_with("theirs") && !left.exists(), "{there:?}");
+}
+
+#[test]
 fn what_cannot_be_an_experiment_is_refused_before_anything_is_sent() {
     let ab = Ab::new(Duration::ZERO);
     let check = |more: &[&str], expected: &[&str]| {

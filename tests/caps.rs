@@ -147,24 +147,31 @@ fn at_the_highest_pace_requests_wait_for_connections() {
 #[test]
 fn the_machine_is_asked_only_for_what_may_be_open() {
     let folder = folder();
-    // 300 connections in a second, and a process that may have 200 descriptors.
-    let lines: Vec<String> = (0..300).map(|i| line(i * 3, i + 1, "GET", "/")).collect();
-    let session = text(&session(folder.path(), "s", &lines));
+    // 300 connections in a second, and a process that may have 200 descriptors: all are open at once, or one after the other.
+    let at_once = (0..600).map(|i| line(i * 3, i % 300 + 1, "GET", "/"));
+    let in_turn = (0..300).map(|i| line(i * 3, i + 1, "GET", "/"));
+    let at_once = text(&session(folder.path(), "at-once", &at_once.collect::<Vec<_>>()));
+    let in_turn = text(&session(folder.path(), "in-turn", &in_turn.collect::<Vec<_>>()));
     let to = prompt();
-    let run = |name: &str, more: &[&str]| {
+    let run = |session: &str, name: &str, more: &[&str]| {
         let out = text(&inside(&folder, name));
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_reenact")]);
-        command.args(["replay", &session, "--target", &to, "--out", &out, "--lag-limit", "strained=1h,invalid=1h"]);
+        command.args(["replay", session, "--target", &to, "--out", &out, "--lag-limit", "strained=1h,invalid=1h"]);
         support::run(command.args(more))
     };
-    let said = run("refused", &[]);
+    let said = run(&at_once, "refused", &[]);
     assert!(said.code == 2 && said.err.contains("descriptors at once"), "{said:?}");
     assert!(said.err.contains("hint: ") && said.err.contains("--max-connections"), "{said:?}");
-    let said = run("bounded", &["--max-connections", "50"]);
+    let said = run(&at_once, "bounded", &["--max-connections", "50"]);
     assert!([0, 3].contains(&said.code), "{said:?}");
-    let said = run("max", &["--rate", "max"]);
+    let said = run(&in_turn, "max", &["--rate", "max"]);
     assert_eq!((said.code, &run_json(&inside(&folder, "max"))["completed"]), (0, &300.into()), "{said:?}");
+    // That they may meet is said and refused by nobody.
+    let said = run(&in_turn, "in-turn-run", &[]);
+    let result = run_json(&inside(&folder, "in-turn-run"));
+    assert_eq!((said.code, &result["completed"]), (0, &300.into()), "{said:?}");
+    assert!(said.out.contains("of the 200 descriptors that this process may have"), "{said:?}");
 }
 
 #[test]

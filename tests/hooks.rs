@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use scripted::{OK, gets, line, ok, read_head, session, target};
 use serde_json::{Value, json};
-use support::{Process, Said, folder, inside, reenact, reenact_says, run_json, text, wait_for};
+use support::{Process, Said, files, folder, inside, reenact, reenact_says, run_json, text, wait_for};
 
 /// A file to which hooks append what they are told.
 struct Told(PathBuf);
@@ -145,6 +145,38 @@ fn a_signal_ends_a_start_hook_and_the_end_is_told() {
         pids.iter().for_each(|pid| gone(pid));
         assert!(!Path::new(&out).exists() && *count.lock().unwrap() == 0, "{signal}");
     }
+}
+
+#[test]
+fn what_a_hook_puts_into_the_directory_stays_when_the_run_does_not_begin() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", 5));
+    let (to, _) = counter();
+    for is_there in [false, true] {
+        let out = inside(&folder, &format!("run-{is_there}"));
+        if is_there {
+            std::fs::create_dir(&out).unwrap();
+        }
+        // One of its own, one that the run would make, and a folder as that of answers.
+        let puts =
+            "cd \"$REENACT_OUT\" && echo 7 > build.txt && echo 8 > latency.hlog && mkdir answers && echo 9 > answers/a";
+        let out_text = text(&out);
+        let more = ["--on-start", puts, "--on-start", "false"];
+        let said = reenact_says(arguments(&session, &to, &out_text, &more));
+        assert!(said.code == 2 && said.err.contains("stays: what is in it is not of this run"), "{said:?}");
+        let mut left: Vec<_> = files(&out).iter().map(|file| text(file.strip_prefix(&out).unwrap())).collect();
+        left.sort();
+        assert_eq!(left, ["answers/a", "build.txt", "latency.hlog"], "{said:?}");
+        // The run itself cannot begin where its files are in the way.
+        std::fs::remove_dir_all(&out).unwrap();
+        let said = reenact_says(arguments(&session, &to, &out_text, &["--on-start", puts]));
+        assert!(said.code == 2 && files(&out).len() == 3, "{said:?}");
+    }
+    // A directory that was there is there as it was, and so are the files of a run that is over.
+    let out = inside(&folder, "empty");
+    std::fs::create_dir(&out).unwrap();
+    let said = reenact_says(arguments(&session, &to, &text(&out), &["--on-start", "false"]));
+    assert!(said.code == 2 && out.exists() && files(&out).is_empty() && !said.err.contains("stays"), "{said:?}");
 }
 
 #[test]

@@ -150,3 +150,22 @@ fn a_kept_spool_that_was_damaged_is_named_and_nothing_of_it_is_sent() {
     }
     replayed_to(&to, &session, &inside(&folder, "again"), &kept);
 }
+
+#[test]
+fn what_a_killed_run_left_of_a_spool_is_removed_and_what_another_one_makes_is_not() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 50);
+    let spools = inside(&folder, "spools");
+    let unfinished = |random: &str| spools.join(format!(".reenact-spool-unfinished-{random}"));
+    let (left, made) = (unfinished("0123456789abcdef"), unfinished("fedcba9876543210"));
+    for path in [&left, &made] {
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::write(path.join("pages"), "half").unwrap();
+    }
+    let locked = std::fs::File::open(&made).unwrap();
+    locked.lock().unwrap();
+    replayed(&session, &inside(&folder, "run"), &["--spool", &text(&spools), "--reuse-spool"]);
+    assert!(!left.exists() && made.join("pages").exists());
+    // The spool that was kept is there besides.
+    assert_eq!(std::fs::read_dir(&spools).unwrap().count(), 2);
+}

@@ -85,6 +85,41 @@ fn a_small_disk_that_a_run_fills_keeps_nobody_from_its_figures() {
     }
 }
 
+#[test]
+fn a_file_that_cannot_be_written_keeps_no_other_from_being_there_and_the_result_on_disk_says_so() {
+    let folder = folder();
+    let session = text(&gets(folder.path(), "s", 5));
+    let to = format!("http://{}", target(ok));
+    // Each a form of the result, or the page: what has its name is in its way.
+    for in_the_way in ["summary.md", "endpoints.csv", "report.html"] {
+        let out = inside(&folder, &format!("run-{in_the_way}"));
+        let hook = format!("mkdir -p {}/x", text(&out.join(in_the_way)));
+        let more = ["--output", "markdown,junit,csv,openmetrics", "--on-start", &hook];
+        let said = run(reenact(["replay", &session, "--target", &to, "--out", &text(&out)]).args(more));
+        assert_eq!(said.code, 3, "{said:?}");
+        let others =
+            ["summary.md", "junit.xml", "endpoints.csv", "timeline.csv", "metrics.txt", "report.html", "run.json"];
+        for other in others.into_iter().filter(|other| *other != in_the_way) {
+            assert!(out.join(other).is_file(), "{in_the_way}: no {other}: {said:?}");
+        }
+        let result = run_json(&out);
+        let unwritten: Vec<&String> = result["unwritten"].as_object().unwrap().keys().collect();
+        assert_eq!(unwritten, [in_the_way], "{said:?}");
+        let note = format!("{in_the_way} could not be written: ");
+        assert!(said.out.contains(&note) && result["notices"].to_string().contains(&note), "{said:?}");
+        assert!(
+            in_the_way == "report.html" || std::fs::read_to_string(out.join("report.html")).unwrap().contains(&note)
+        );
+        // `report` writes what it can, too.
+        if in_the_way != "report.html" {
+            let rest = others.map(|name| out.join(name)).into_iter().filter(|path| path.is_file());
+            rest.filter(|path| !path.ends_with("run.json")).for_each(|path| std::fs::remove_file(path).unwrap());
+            let said = run(reenact(["report", &text(&out)]).args(["--output", "markdown,junit,csv,openmetrics"]));
+            assert!(said.code == 2 && said.err.contains(in_the_way) && out.join("metrics.txt").is_file(), "{said:?}");
+        }
+    }
+}
+
 /// Unmounted with the test.
 struct Mount(PathBuf);
 

@@ -198,6 +198,58 @@ fn a_reader_of_the_stream_that_does_not_read_stops_nothing() {
 }
 
 #[test]
+fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal() {
+    let folder = folder();
+    let session = steady(folder.path(), 1);
+    let (to, pipe, told) = (url(target(ok)), inside(&folder, "pipe"), inside(&folder, "told"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let hook = format!("cat >> {}", text(&told));
+    let start = |out: &Path| {
+        let arguments = ["replay", &session, "--target", &to, "--out", &text(out), "--json-stream", &text(&pipe)];
+        Process::start(reenact(arguments).args(["--on-start", &hook, "--on-end", &hook]))
+    };
+    for signal in ["INT", "TERM"] {
+        let out = inside(&folder, "none");
+        let mut waiting = start(&out);
+        waiting.wait_for_err("waiting for somebody to read ");
+        waiting.signal(signal);
+        let said = waiting.finish();
+        assert!(said.code == 130 && said.err.contains("interrupted before anything was sent"), "{said:?}");
+        // Nobody was told of a start, so that nobody is told of an end.
+        assert!(!out.exists() && !told.exists() && pipe.exists(), "{said:?}");
+    }
+    let out = inside(&folder, "run");
+    let mut waiting = start(&out);
+    waiting.wait_for_err("waiting for somebody to read ");
+    let lines = std::fs::read_to_string(&pipe).unwrap();
+    assert_eq!(waiting.finish().code, 0);
+    let kinds: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone()).collect();
+    assert!(kinds.first() == Some(&"begin".into()) && kinds.last() == Some(&"end".into()), "{lines}");
+    assert_eq!(run_json(&out)["sent"], 50);
+}
+
+#[test]
+fn what_cannot_be_watched_as_asked_leaves_no_stream() {
+    let folder = folder();
+    let session = steady(folder.path(), 1);
+    let (to, out, stream) = (url(target(ok)), inside(&folder, "run"), inside(&folder, "stream.jsonl"));
+    let replay = ["replay", &session, "--target", &to, "--out", &text(&out), "--json-stream", &text(&stream)];
+    for (refused, why) in [
+        (["--prometheus", "203.0.113.1:1"], "cannot listen on 203.0.113.1:1"),
+        (["--control", "/nowhere/x"], "cannot listen on /nowhere/x for --control"),
+    ] {
+        let said = reenact_says(replay.iter().chain(&refused));
+        assert!(said.code == 2 && said.err.contains(why), "{said:?}");
+        assert!(!stream.exists() && !out.exists(), "{refused:?}");
+    }
+    // The very same command goes through when nothing is in the way.
+    let said = reenact_says(replay);
+    assert!(said.code == 0 && stream.exists(), "{said:?}");
+}
+
+#[test]
 fn prometheus_reads_a_run_while_it_goes_on_and_a_scraper_that_never_reads_slows_nothing() {
     let folder = folder();
     let session = steady(folder.path(), 4);

@@ -31,6 +31,7 @@ mod rule_text;
 pub mod run;
 pub mod run_directory;
 pub mod safety;
+pub mod scratch;
 pub mod secret;
 pub mod send;
 pub mod shape;

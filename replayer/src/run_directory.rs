@@ -2,13 +2,16 @@
 
 mod until_it_fails;
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::answers;
 use crate::error::ReplayError;
 use crate::measure::{Closed, Counted, LogWriter};
 use crate::report;
@@ -34,6 +37,9 @@ pub const PLAN: &str = "plan.json";
 /// What is known of a run that goes on; gone when its result is there.
 pub const BEGUN: &str = "begun.json";
 
+/// Every file of a run until it is over; answers have a directory of their own.
+const FILES: [&str; 8] = [PLAN, BEGUN, REQUESTS, LATENCY, MOVES, HISTOGRAMS, RESULT, REPORT];
+
 /// A directory that is being filled.
 pub struct RunDirectory {
     path: PathBuf,
@@ -45,26 +51,44 @@ pub struct RunDirectory {
 pub struct Made {
     path: PathBuf,
     was_there: bool,
+    /// What others put there before the run began, whatever its name.
+    others: BTreeSet<OsString>,
 }
 
 impl Made {
-    /// Removes the directory with everything in it; one that was there before the run is left, empty again.
+    /// What is there now besides the plan is not the run's: hooks may have put it there, and keep it.
+    pub fn note_others(&mut self) {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        self.others = entries.map(|entry| entry.file_name()).filter(|name| name != PLAN).collect();
+    }
+
+    /// Removes the files of a run, and the directory if it was made for the run and nothing else is in it.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn take_back(self) -> Result<(), ReplayError> {
-        let removed = if self.was_there { empty(&self.path) } else { fs::remove_dir_all(&self.path) };
-        removed.map_err(|source| ReplayError::RunDirectory { doing: "remove", path: self.path, source })
+        self.remove().map_err(|source| ReplayError::RunDirectory { doing: "remove", path: self.path, source })
+    }
+
+    fn remove(&self) -> std::io::Result<()> {
+        let is_own = |name: &&str| !self.others.contains(OsStr::new(name));
+        for name in FILES.iter().copied().filter(is_own) {
+            gone(fs::remove_file(self.path.join(name)))?;
+        }
+        if is_own(&answers::DIRECTORY) {
+            gone(fs::remove_dir_all(self.path.join(answers::DIRECTORY)))?;
+        }
+        if fs::read_dir(&self.path)?.next().is_some() {
+            log::warn!("{} stays: what is in it is not of this run", self.path.display());
+            return Ok(());
+        }
+        if self.was_there { Ok(()) } else { fs::remove_dir(&self.path) }
     }
 }
 
-fn empty(directory: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
-    }
-    Ok(())
+/// What was never there is gone, too.
+fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 impl RunDirectory {
@@ -77,7 +101,7 @@ impl RunDirectory {
         let was_there = path.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed("create", error))?;
         if fs::read_dir(path).map_err(|error| failed("read", error))?.next().is_some() {
-            let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it is not empty");
+            let source = std::io::Error::new(ErrorKind::AlreadyExists, "it is not empty");
             return Err(failed("write into", source));
         }
         Ok(Self { path: path.to_owned(), was_there })
@@ -86,7 +110,7 @@ impl RunDirectory {
     /// What there would be to take back.
     #[must_use]
     pub fn made(&self) -> Made {
-        Made { path: self.path.clone(), was_there: self.was_there }
+        Made { path: self.path.clone(), was_there: self.was_there, others: BTreeSet::new() }
     }
 
     /// Where it is.
@@ -131,23 +155,20 @@ impl RunDirectory {
         self.end()
     }
 
-    /// The same as far as the system lets it: what cannot be written is noted in the result that is in memory. Without a
-    /// `run.json` the run is one that was killed, for whoever finds it.
+    /// The same as far as the system lets it: what cannot be written is noted in the result. Without a `run.json` the run is
+    /// one that was killed, for whoever finds it.
     pub fn write_what_can_be(&self, result: &mut RunResult) {
-        let (run, page) = (pretty(result), report::html(result));
-        let written = self.write(RESULT, &run);
+        let written = self.write(RESULT, &pretty(result));
         let ended = if written.is_ok() { self.end() } else { Ok(()) };
-        for outcome in [written, self.write(REPORT, page.as_bytes()), ended] {
-            if let Err(error) = outcome {
-                note_unwritten(result, &error);
-            }
-        }
+        let page = self.write(REPORT, report::html(result).as_bytes());
+        let failed: Vec<ReplayError> = [written, page, ended].into_iter().filter_map(Result::err).collect();
+        note_unwritten(&self.path, result, &failed);
     }
 
     /// Removes `begun.json`.
     fn end(&self) -> Result<(), ReplayError> {
         match fs::remove_file(self.path.join(BEGUN)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.failed(BEGUN, error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.failed(BEGUN, error)),
             _ => Ok(()),
         }
     }
@@ -193,14 +214,28 @@ pub fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Re
     }
 }
 
-/// Notes in a result that a file of its run could not be written.
-pub fn note_unwritten(result: &mut RunResult, error: &ReplayError) {
-    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    let file = match error {
-        ReplayError::RunDirectory { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-        _ => None,
-    };
-    result.lacks(file.unwrap_or_else(|| "a file".to_owned()), why);
+/// Notes in a result that files of its run could not be written; what is in its directory already says so, too, as far as the
+/// system lets it.
+pub fn note_unwritten(directory: &Path, result: &mut RunResult, failed: &[ReplayError]) {
+    for error in failed {
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let file = match error {
+            ReplayError::RunDirectory { path, .. } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        };
+        result.lacks(file.unwrap_or_else(|| "a file".to_owned()), why);
+    }
+    // A run.json that comes late would make a run whole that was left as one that was killed.
+    if failed.is_empty() || result.unwritten.contains_key(RESULT) {
+        return;
+    }
+    let mut replaced = vec![replace(directory, RESULT, &pretty(result))];
+    if !result.unwritten.contains_key(REPORT) {
+        replaced.push(write_report(directory, result));
+    }
+    for error in replaced.into_iter().filter_map(Result::err) {
+        log::warn!("what could not be written is not noted everywhere: {error}");
+    }
 }
 
 /// What is counted by second, written while the run goes on, and at its end everything that was counted.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::log::Level;
 use replayer::result::RunResult;
 use replayer::safety::{Hook, HookError, HookEvent};
+use replayer::scratch::Scratch;
 use replayer::verdict::Trust;
 use serde_json::json;
 
@@ -21,6 +22,8 @@ use crate::signals::Interrupts;
 
 /// A pair of which a run was invalid is made once more.
 const ATTEMPTS: usize = 2;
+/// What the name of the folder begins with in which an experiment has its plan.
+const SPOOL: &str = "reenact-ab-spool-";
 
 /// Why no more repeats are made.
 #[derive(Debug)]
@@ -87,7 +90,7 @@ pub(super) struct Maker {
     /// Whether somebody wants it to end; during a run the run hears it, too.
     interrupts: Interrupts,
     /// Where the plan's spool is kept between repeats; removed with this.
-    _spool: Spool,
+    _spool: Scratch,
 }
 
 impl Maker {
@@ -96,8 +99,8 @@ impl Maker {
         let reset = args.reset.as_ref().map(|text| text.parse::<Hook>());
         let reset = reset.transpose().map_err(|error| Failure::of(&error).hint(error.hint()))?;
         let mut replay = args.replay.clone();
-        let spool = Spool::create(replay.load.spool.as_deref())?;
-        (replay.load.spool, replay.reuse_spool) = (Some(spool.0.clone()), true);
+        let spool = spool(replay.load.spool.as_deref())?;
+        (replay.load.spool, replay.reuse_spool) = (Some(spool.path().to_owned()), true);
         let mut facts = None;
         let resolve = resolve_of_each(&replay, [&args.before, &args.after])?;
         for (target, resolve) in [&args.before, &args.after].into_iter().zip(&resolve) {
@@ -235,20 +238,8 @@ impl Maker {
 }
 
 /// A folder of its own for the plan, which every repeat takes its requests from.
-struct Spool(PathBuf);
-
-impl Spool {
-    fn create(given: Option<&Path>) -> Result<Self, Failure> {
-        let parent = given.map_or_else(std::env::temp_dir, Path::to_owned);
-        let path = parent.join(format!("reenact-ab-{}", std::process::id()));
-        let failed = |error| Failure::new(format!("cannot create {}: {error}", path.display()));
-        fs::create_dir_all(&path).map_err(failed)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn spool(given: Option<&Path>) -> Result<Scratch, Failure> {
+    let parent = given.map_or_else(std::env::temp_dir, Path::to_owned);
+    let made = fs::create_dir_all(&parent).and_then(|()| Scratch::create(&parent, SPOOL));
+    made.map_err(|error| Failure::new(format!("cannot create a folder in {}: {error}", parent.display())))
 }

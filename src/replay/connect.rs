@@ -132,3 +132,28 @@ pub(super) fn probe(targets: &[Target], requests: &[u64], options: &DialOptions)
     }
     Ok(())
 }
+
+/// Pairs of source and target address that connections are spread over: each has ports of its own. A target counts if there
+/// are requests for it.
+pub(super) fn ways(targets: &[Target], requests: &[u64], dial: &DialOptions) -> u64 {
+    let used = targets.iter().zip(requests).filter(|(_, requests)| **requests > 0);
+    let addresses: usize = used.map(|(target, _)| target.addresses().len().max(1)).sum();
+    (addresses.max(1) * dial.sources.len().max(1)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_counted_for_addresses_that_something_is_sent_to() {
+        let targets =
+            ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|host| Target::resolve(&format!("http://{host}:1")).unwrap());
+        let dial = DialOptions::new(Clock::start());
+        assert_eq!(ways(&targets, &[5, 0, 7], &dial), 2);
+        // Behind the last one with requests there are no counts.
+        assert_eq!(ways(&targets, &[5], &dial), 1);
+        let dial = DialOptions { sources: vec!["127.0.0.1".parse().unwrap(); 3], ..dial };
+        assert_eq!((ways(&targets, &[5, 0, 7], &dial), ways(&targets, &[], &dial)), (6, 3));
+    }
+}

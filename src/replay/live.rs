@@ -42,8 +42,8 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Takes the address and makes the file, or says why not.
-    pub(super) fn open(args: &LiveArgs) -> Result<Self, Failure> {
+    /// Takes the addresses and makes the file, or says why not; a signal ends the waiting for who reads a pipe.
+    pub(super) fn open(args: &LiveArgs, interrupts: &mut Interrupts) -> Result<Self, Failure> {
         let progress = match args.progress {
             Progress::Auto if logging::is_json() || !is_screen() => Progress::Line,
             Progress::Auto => Progress::Dashboard,
@@ -56,13 +56,11 @@ impl Watchers {
             }
             asked => asked,
         };
-        Ok(Self {
-            progress,
-            every: args.progress_every,
-            stream: args.json_stream.as_deref().map(Stream::open).transpose()?,
-            exposition: args.prometheus.map(Exposition::bind).transpose()?,
-            socket: args.control.as_deref().map(Socket::bind).transpose()?,
-        })
+        let exposition = args.prometheus.map(Exposition::bind).transpose()?;
+        let socket = args.control.as_deref().map(Socket::bind).transpose()?;
+        // Last, since the others leave nothing behind when one of them is refused.
+        let stream = args.json_stream.as_deref().map(|path| Stream::open(path, interrupts)).transpose()?;
+        Ok(Self { progress, every: args.progress_every, stream, exposition, socket })
     }
 
     /// Whether somebody wants metrics.

@@ -42,20 +42,21 @@ impl Output {
 }
 
 /// Writes forms of a result into its directory, in place of those that are there; with thresholds Markdown and JUnit
-/// always. Returns the files.
-///
-/// # Errors
-/// When the system refuses.
-pub fn write(directory: &Path, result: &RunResult, asked: &[Output]) -> Result<Vec<PathBuf>, ReplayError> {
+/// always. Returns the files, and the errors of those that could not be written: one of them keeps no other from being there.
+#[must_use]
+pub fn write(directory: &Path, result: &RunResult, asked: &[Output]) -> (Vec<PathBuf>, Vec<ReplayError>) {
     let mut outputs = asked.to_vec();
     if !result.thresholds.is_empty() {
         outputs.extend([Output::Markdown, Output::Junit]);
     }
     outputs.sort_unstable();
     outputs.dedup();
-    let mut files = Vec::new();
+    let (mut files, mut failed) = (Vec::new(), Vec::new());
     for (name, text) in outputs.into_iter().flat_map(|output| output.files(result)) {
-        files.push(run_directory::replace(directory, name, text.as_bytes())?);
+        match run_directory::replace(directory, name, text.as_bytes()) {
+            Ok(file) => files.push(file),
+            Err(error) => failed.push(error),
+        }
     }
-    Ok(files)
+    (files, failed)
 }

@@ -17,7 +17,7 @@ use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
 use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
 use super::limit::{Limit, SpillError};
-use super::open::Open;
+use super::open::{Before, Open};
 use super::pages::{Closed, Page, Pages, Place};
 use super::record::{NEXT_AT, Record};
 use super::store::Store;
@@ -239,23 +239,16 @@ impl<'a> Builder<'a> {
             if before.is_some_and(|before| before.is_first) {
                 self.open.shared_connection();
             }
-            let since_ns = before.map(|before| at_ns.saturating_sub(before.end_ns));
+            let before = before.map(|before| Before {
+                due_ns: at_ns.saturating_sub(before.at_ns),
+                end_ns: at_ns.saturating_sub(before.end_ns),
+            });
             let page = self.closed.pop();
             if let (Some(page), Place::Stored(page_at)) = (page, place) {
                 let (page_len, ordinal, response_ns) = (page.len, record.number, record.response_ns());
                 let target = record.template.target;
                 self.warped
-                    .push(&Warped {
-                        at_ns,
-                        since_ns,
-                        page_at,
-                        page_len,
-                        client,
-                        ordinal,
-                        endpoint,
-                        target,
-                        response_ns,
-                    })
+                    .push(&Warped { at_ns, before, page_at, page_len, client, ordinal, endpoint, target, response_ns })
                     .map_err(|error| self.failed(error))?;
             }
         } else {
@@ -286,8 +279,11 @@ impl<'a> Builder<'a> {
             self.summary.plan(endpoint, record.template.target, due_ns, response_ns);
             self.summary.bytes += bytes;
             let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
-            let before_ns = before.and_then(|before| self.plan.due_ns(client, life, before.end_ns));
-            self.open.user(before_ns, due_ns, end_ns);
+            let before = before.and_then(|before| {
+                let due_ns = self.plan.due_ns(client, life, before.at_ns)?;
+                Some(Before { due_ns, end_ns: self.plan.due_ns(client, life, before.end_ns).unwrap_or(due_ns) })
+            });
+            self.open.user(before, due_ns, end_ns);
         }
     }
 
@@ -402,9 +398,9 @@ impl<'a> Builder<'a> {
             self.summary.bytes += u64::from(page_len);
             // Of a connection a shard has only some of the requests.
             if self.options.shard == Shard::WHOLE && self.plan.is_in_place(copy, one.at_ns, due_ns) {
-                self.open.pooled(one.since_ns, due_ns, response_ns);
+                self.open.pooled(one.before, due_ns, response_ns);
             } else {
-                self.open.drawn(one.since_ns.is_none(), due_ns, response_ns);
+                self.open.drawn(one.before.is_none(), due_ns, response_ns);
                 drawn += 1;
             }
             if self.options.kept {

@@ -3,10 +3,10 @@
 //! It lies in a directory of its own that appears as a whole or not at all. What decides the requests is in the key, so
 //! that another recording, plan, target, rule or version never finds it. Whoever keeps spools also removes them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -16,12 +16,15 @@ use sha2::{Digest, Sha256};
 use super::due::{DueList, ENTRY_BYTES, Run};
 use super::store::Store;
 use super::{Spool, Summary};
+use crate::scratch::Scratch;
 
 /// The layout of the files; spools of another one are not found.
-const LAYOUT: &str = concat!("reenact spool 5 ", env!("CARGO_PKG_VERSION"));
+const LAYOUT: &str = concat!("reenact spool 6 ", env!("CARGO_PKG_VERSION"));
 const PAGES: &str = "pages";
 const DUE: &str = "due";
 const FACTS: &str = "spool.json";
+/// What a folder's name begins with until everything is in it.
+const UNFINISHED: &str = ".reenact-spool-unfinished-";
 /// Bytes that are copied in one go where a file without a name cannot get one.
 const COPY_BYTES: usize = 1 << 20;
 
@@ -89,19 +92,13 @@ impl Spool {
     /// When a file cannot be written.
     pub fn keep<T: Serialize>(&self, key: &SpoolKey, more: &T) -> io::Result<PathBuf> {
         let directory = key.directory(&self.directory);
-        // Not by the process's number: in containers that is the same for all, also for those that were killed.
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let unfinished = self.directory.join(format!(".reenact-spool-unfinished-{}", crate::contexts::hex(&random)));
-        DirBuilder::new().mode(0o700).create(&unfinished)?;
-        let kept = self.write(&unfinished, more).and_then(|()| match fs::rename(&unfinished, &directory) {
-            Err(error) if directory.join(FACTS).exists() => fs::remove_dir_all(&unfinished).map_err(|_| error),
-            renamed => renamed,
-        });
-        if kept.is_err() {
-            let _ = fs::remove_dir_all(&unfinished);
+        let unfinished = Scratch::create(&self.directory, UNFINISHED)?;
+        self.write(unfinished.path(), more)?;
+        match unfinished.keep_as(&directory) {
+            Err(_) if directory.join(FACTS).exists() => {}
+            kept => kept?,
         }
-        kept.map(|()| directory)
+        Ok(directory)
     }
 
     fn write<T: Serialize>(&self, directory: &Path, more: &T) -> io::Result<()> {
@@ -140,6 +137,8 @@ pub(super) fn name(file: &File, bytes: u64, path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::spool::DueEntry;
     use crate::spool::due::DueSorter;
@@ -192,8 +191,7 @@ mod tests {
             let (key, other) = (SpoolKey::of(&["a", "b"]), SpoolKey::of(&["ab", ""]));
             let made = spool(folder.path(), pages, size);
             assert!(Spool::find::<u32>(folder.path(), &key).unwrap().is_none());
-            // One that was killed while it kept one had the same number: in a container all have.
-            let killed = folder.path().join(format!(".reenact-spool-unfinished-{}", std::process::id()));
+            let killed = folder.path().join(format!("{UNFINISHED}0123456789abcdef"));
             fs::create_dir(&killed).unwrap();
             let at = made.keep(&key, &77_u32).unwrap();
             assert_eq!(made.keep(&key, &78_u32).unwrap(), at, "the first one stays");
@@ -204,8 +202,7 @@ mod tests {
             assert_eq!(facts(&found), facts(&made));
             assert_eq!((found.summary.gaps.clone(), found.bytes()), (made.summary.gaps.clone(), made.bytes()));
             assert!(Spool::find::<u32>(folder.path(), &other).unwrap().is_none());
-            fs::remove_dir(&killed).unwrap();
-            // Only the spool is left behind.
+            // Only the spool is left behind, and nothing of one that was killed while it kept one.
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
             let file = OpenOptions::new().write(true).open(at.join(PAGES)).unwrap();
             file.set_len(7).unwrap();

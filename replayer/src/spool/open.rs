@@ -1,12 +1,29 @@
-//! Connections that are open in each second of a run, as far as the recording tells: those of users surely, those of pools
-//! by an estimate.
+//! Connections that are open in each second of a run, as far as the recording tells: those of users as if answers took as long
+//! as recorded, those of pools by an estimate. And those that are surely open at once, however fast the target is: between
+//! the first and the last request that each of them has in the plan.
 
 use super::WARPED_IDLE_NS;
 use super::summary::SECONDS_MAX;
 
+/// Most instants at which the connections that are surely open are counted: 8 MiB.
+const INSTANTS_MAX: usize = 1 << 20;
+/// Between two of these, as long as they are enough for the run.
+const DISTANCE_NS: u64 = 1_000_000;
+
+/// The request before another one on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before {
+    /// When it is due, or how long before the other one.
+    pub(super) due_ns: u64,
+    /// The same of the end of its answer.
+    pub(super) end_ns: u64,
+}
+
 /// Counts connections while a plan is made.
 #[derive(Default)]
 pub(super) struct Open {
+    sure_users: Instants,
+    sure_pools: Instants,
     users: Spans,
     /// Of pools, at their own instants.
     pools: Spans,
@@ -20,9 +37,10 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// A request of a user; `before_ns`: when the answer before it on its connection ended.
-    pub(super) fn user(&mut self, before_ns: Option<u64>, due_ns: u64, end_ns: u64) {
-        self.users.request(before_ns, due_ns, end_ns);
+    /// A request of a user, and when the one before it on its connection was due and answered.
+    pub(super) fn user(&mut self, before: Option<Before>, due_ns: u64, end_ns: u64) {
+        self.users.request(before.map(|before| before.end_ns), due_ns, end_ns);
+        self.sure_users.request(before.map(|before| before.due_ns), due_ns);
     }
 
     /// A recorded connection of a pool has more than one request.
@@ -30,17 +48,21 @@ impl Open {
         self.shared_connections += 1;
     }
 
-    /// A request of a pool at its own instant, so long after the answer before it on its connection.
-    pub(super) fn pooled(&mut self, since_ns: Option<u64>, due_ns: u64, response_ns: Option<u64>) {
+    /// A request of a pool at its own instant, and how long before it the one before it on its connection was due and
+    /// answered.
+    pub(super) fn pooled(&mut self, before: Option<Before>, due_ns: u64, response_ns: Option<u64>) {
         let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
-        let before_ns = since_ns.map(|since_ns| due_ns.saturating_sub(since_ns));
-        match (before_ns, since_ns) {
+        match before.map(|before| (before, due_ns.saturating_sub(before.end_ns))) {
             // It was kept for a while, and then given up.
-            (Some(before_ns), Some(WARPED_IDLE_NS..)) => {
+            Some((Before { end_ns: WARPED_IDLE_NS.., .. }, before_ns)) => {
                 self.pools.extend(before_ns, before_ns.saturating_add(WARPED_IDLE_NS));
                 self.pools.add(due_ns, end_ns);
+                self.sure_pools.request(None, due_ns);
             }
-            _ => self.pools.request(before_ns, due_ns, end_ns),
+            other => {
+                self.pools.request(other.map(|(_, before_ns)| before_ns), due_ns, end_ns);
+                self.sure_pools.request(other.map(|(before, _)| due_ns.saturating_sub(before.due_ns)), due_ns);
+            }
         }
     }
 
@@ -57,11 +79,14 @@ impl Open {
         self.drawn_most = self.drawn_most.max(copies);
     }
 
-    /// Most that are surely open in one second: those of users, and those of pools at their own instants where none of them
-    /// is left out.
-    pub(super) fn surely(&self, with_pools: bool) -> u64 {
-        let (users, pools) = (self.users.open(0), if with_pools { self.pools.open(0) } else { Vec::new() });
-        (0..users.len().max(pools.len())).map(|second| at(&users, second) + at(&pools, second)).max().unwrap_or(0)
+    /// Most that are surely open at once: those of users, and those of pools at their own instants where none of them is left
+    /// out.
+    pub(super) fn surely(&mut self, with_pools: bool) -> u64 {
+        let (users, pools) = (&mut self.sure_users, &mut self.sure_pools);
+        let distance_ns = users.distance_ns.max(pools.distance_ns);
+        let [users, pools] = [users, pools].map(|instants| instants.open(distance_ns));
+        let pools = if with_pools { pools } else { Vec::new() };
+        (0..users.len().max(pools.len())).map(|instant| at(&users, instant) + at(&pools, instant)).max().unwrap_or(0)
     }
 
     /// What is open in each of so many seconds, with the estimate of what was drawn.
@@ -75,8 +100,8 @@ impl Open {
     }
 }
 
-fn at(list: &[u64], second: usize) -> u64 {
-    list.get(second).copied().unwrap_or(0)
+fn at(list: &[u64], place: usize) -> u64 {
+    list.get(place).copied().unwrap_or(0)
 }
 
 /// Counts of what begins and ends, from which what is open in each second follows.
@@ -118,14 +143,87 @@ impl Spans {
 
     /// What is there in each of so many seconds, and for as long as there is something.
     fn open(&self, seconds: usize) -> Vec<u64> {
-        let mut now = 0_i64;
-        let changes = self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len()));
-        let each = changes.map(|change| {
-            now += change;
-            u64::try_from(now).unwrap_or(0)
-        });
-        each.collect()
+        sums(self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len())))
     }
+}
+
+/// Counts of what begins and ends, from which follows what is there at instants of equal distance. What is there only between
+/// two of them is not counted, so that no count is above what is there. The longer the run, the fewer they are in a second.
+struct Instants {
+    distance_ns: u64,
+    changes: Vec<i64>,
+}
+
+impl Default for Instants {
+    fn default() -> Self {
+        Self { distance_ns: DISTANCE_NS, changes: Vec::new() }
+    }
+}
+
+impl Instants {
+    /// A connection is there from its first request to its last.
+    fn request(&mut self, before_ns: Option<u64>, due_ns: u64) {
+        let due_at = self.place(due_ns);
+        match before_ns {
+            Some(before_ns) => {
+                let before_at = self.place(before_ns);
+                self.change(before_at.saturating_add(1), due_at.saturating_add(1));
+            }
+            // For no time so far, which is there if that is one of the instants.
+            None if due_ns.is_multiple_of(self.distance_ns) => self.change(due_at, due_at.saturating_add(1)),
+            None => {}
+        }
+    }
+
+    /// The last instant that is no later.
+    fn place(&mut self, at_ns: u64) -> usize {
+        loop {
+            match usize::try_from(at_ns / self.distance_ns) {
+                // There is one more, at which it is over.
+                Ok(at) if at < INSTANTS_MAX - 1 => return at,
+                _ => self.halve(),
+            }
+        }
+    }
+
+    /// Something is there from one instant on, and no longer at another.
+    fn change(&mut self, from: usize, to: usize) {
+        if from >= to {
+            return;
+        }
+        if self.changes.len() <= to {
+            self.changes.resize(to + 1, 0);
+        }
+        for (at, by) in [(from, 1), (to, -1)] {
+            if let Some(change) = self.changes.get_mut(at) {
+                *change += by;
+            }
+        }
+    }
+
+    /// Leaves every other instant: what begins or ends at one that is left out does so at the one behind it.
+    fn halve(&mut self) {
+        self.distance_ns = self.distance_ns.saturating_mul(2);
+        let rest = self.changes.get(1..).unwrap_or_default().chunks(2).map(|pair| pair.iter().sum());
+        self.changes = self.changes.first().copied().into_iter().chain(rest).collect();
+    }
+
+    /// What is there at each instant, at this distance or a larger one that they have.
+    fn open(&mut self, distance_ns: u64) -> Vec<u64> {
+        while self.distance_ns < distance_ns {
+            self.halve();
+        }
+        sums(self.changes.iter())
+    }
+}
+
+fn sums<'a>(changes: impl Iterator<Item = &'a i64>) -> Vec<u64> {
+    let mut now = 0_i64;
+    let each = changes.map(|change| {
+        now += change;
+        u64::try_from(now).unwrap_or(0)
+    });
+    each.collect()
 }
 
 #[cfg(test)]
@@ -146,7 +244,8 @@ mod tests {
         }
         let estimate = open.estimate(600);
         assert_eq!((estimate[0], estimate[1], estimate[2], estimate[599]), (200, 300, 400, 400));
-        assert_eq!((open.surely(false), open.surely(true), estimate.len()), (0, 300, 603));
+        // An answer may take no time at all: only those of one instant surely meet.
+        assert_eq!((open.surely(false), open.surely(true), estimate.len()), (0, 100, 603));
     }
 
     #[test]
@@ -155,7 +254,7 @@ mod tests {
         (0..4).for_each(|_| open.shared_connection());
         for second in 0..100 {
             for _ in 0..4 {
-                open.pooled((second > 0).then_some(S), second * S, None);
+                open.pooled((second > 0).then_some(Before { due_ns: S, end_ns: S }), second * S, None);
                 (0..2).for_each(|_| open.drawn(false, second * S, None));
                 open.drawn_at_once(2);
             }
@@ -166,19 +265,56 @@ mod tests {
         // One that rested for longer than that is another one.
         let mut open = Open::default();
         open.pooled(None, 0, None);
-        open.pooled(Some(100 * S), 100 * S, None);
+        open.pooled(Some(Before { due_ns: 100 * S, end_ns: 100 * S }), 100 * S, None);
         let estimate = open.estimate(0);
         assert_eq!([0, 10, 60, 100].map(|second| estimate[second]), [1, 1, 0, 1]);
     }
 
     #[test]
-    fn connections_of_users_are_sure() {
+    fn connections_of_users_are_sure_from_the_first_request_to_the_last() {
         let mut open = Open::default();
         open.user(None, 0, S);
-        open.user(Some(S), 50 * S, 51 * S);
+        open.user(Some(Before { due_ns: 0, end_ns: S }), 50 * S, 51 * S);
         open.user(None, 20 * S, 21 * S);
         open.pooled(None, 20 * S, None);
         let estimate = open.estimate(0);
         assert_eq!((open.surely(false), open.surely(true), estimate[20], estimate[52]), (2, 3, 3, 0));
+    }
+
+    #[test]
+    fn what_is_over_within_a_second_is_not_there_at_once() {
+        let mut open = Open::default();
+        for number in 0..4_100 {
+            let due_ns = number * S / 4_100;
+            open.user(None, due_ns, due_ns + 5_000_000);
+        }
+        assert_eq!((open.estimate(0)[0], open.surely(true)), (4_100, 1));
+        // Ten of them, each for 5 ms and one after the other every 2 ms: two or three at a time.
+        let mut open = Open::default();
+        for number in 0..10 {
+            let due_ns = 300_000 + number * 2_000_000;
+            open.user(None, due_ns, due_ns);
+            open.user(Some(Before { due_ns, end_ns: due_ns }), due_ns + 5_000_000, due_ns + 5_000_000);
+        }
+        assert_eq!(open.surely(true), 3);
+    }
+
+    #[test]
+    fn instants_are_bounded_and_never_count_too_many() {
+        let (mut open, day) = (Open::default(), 86_400 * S);
+        // Half an hour each, one after the other and two at a time; and a moment of many.
+        for number in 0..31 * 48 {
+            let due_ns = number * 1_800 * S;
+            open.user(None, due_ns, due_ns);
+            open.user(Some(Before { due_ns, end_ns: due_ns }), due_ns + 3_000 * S, due_ns + 3_000 * S);
+        }
+        (0..9).for_each(|_| open.user(None, 7 * day + 1, 7 * day + 1));
+        open.user(None, 60 * day, 60 * day);
+        open.pooled(None, 4, None);
+        open.pooled(Some(Before { due_ns: 6 * S, end_ns: 6 * S }), 6 * S + 4, None);
+        assert_eq!((open.surely(false), open.surely(true)), (2, 2));
+        assert!(open.sure_users.changes.len() <= INSTANTS_MAX && open.sure_users.distance_ns < 10 * S);
+        open.user(None, u64::MAX, u64::MAX);
+        assert!(open.surely(true) <= 2 && open.sure_users.changes.len() <= INSTANTS_MAX);
     }
 }

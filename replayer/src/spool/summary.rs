@@ -29,7 +29,7 @@ pub struct Summary {
     pub seconds: Vec<u64>,
     /// Connections that are open in each second, as far as the recording tells; those of pools are an estimate.
     pub open: Vec<u64>,
-    /// Most of them in one second that are no estimate.
+    /// Most that are open at once however fast answers are.
     pub surely_open: u64,
     /// Connections that the recording had.
     pub connections: u64,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, TryGetError};
 
 use super::limit::{Limit, SpillError};
+use super::open::Before;
 use super::store::Store;
 
 /// Bytes of one.
-const BYTES: u32 = 50;
+const BYTES: u32 = 58;
 /// Read at once.
 const READ: u32 = 1_024;
 /// No response time, no request before it.
@@ -19,8 +20,9 @@ const NONE: u64 = u64::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Warped {
     pub(super) at_ns: u64,
-    /// How long before it the last answer on its connection ended; `None` for the first request of a connection.
-    pub(super) since_ns: Option<u64>,
+    /// How long before it the request before it on its connection was, and the end of that one's answer; `None` for the first
+    /// request of a connection.
+    pub(super) before: Option<Before>,
     pub(super) page_at: u64,
     pub(super) page_len: u32,
     pub(super) client: u32,
@@ -47,7 +49,8 @@ impl WarpedList {
         line.put_u64_le(one.at_ns);
         line.put_u64_le(one.page_at);
         line.put_u64_le(one.response_ns.unwrap_or(NONE));
-        line.put_u64_le(one.since_ns.unwrap_or(NONE));
+        line.put_u64_le(one.before.map_or(NONE, |before| before.due_ns));
+        line.put_u64_le(one.before.map_or(NONE, |before| before.end_ns));
         for word in [one.page_len, one.client, one.ordinal, one.endpoint] {
             line.put_u32_le(word);
         }
@@ -77,7 +80,10 @@ fn read(from: &mut impl Buf) -> Result<Warped, TryGetError> {
         at_ns: from.try_get_u64_le()?,
         page_at: from.try_get_u64_le()?,
         response_ns: some(from.try_get_u64_le()?),
-        since_ns: some(from.try_get_u64_le()?),
+        before: {
+            let (due_ns, end_ns) = (some(from.try_get_u64_le()?), some(from.try_get_u64_le()?));
+            due_ns.zip(end_ns).map(|(due_ns, end_ns)| Before { due_ns, end_ns })
+        },
         page_len: from.try_get_u32_le()?,
         client: from.try_get_u32_le()?,
         ordinal: from.try_get_u32_le()?,

@@ -4,8 +4,9 @@
 //! Lines are written by a thread of their own. A reader that is slow loses whole lines, which are counted in the next one;
 //! as every line has the sums of everything so far, nothing is missed for good.
 
+mod sink;
+
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use super::{Facts, seconds, state};
 use crate::logging::say;
 use crate::outcome::Failure;
+use crate::signals::Interrupts;
 
 /// Version of what the lines say.
 const SCHEMA: u32 = 1;
@@ -142,19 +144,11 @@ struct End<'a> {
 }
 
 impl Stream {
-    /// Makes the file, or takes a pipe or standard output, and starts the writer.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let shown = path.display();
-        let failed = |error: std::io::Error| Failure::new(format!("cannot write --json-stream to {shown}: {error}"));
-        let (out, made): (Box<dyn Write + Send>, _) = if path == Path::new("-") {
-            (Box::new(std::io::stdout()), None)
-        } else {
-            let (file, is_new) = file(path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => failed(error).hint("name a file that is not there yet"),
-                _ => failed(error),
-            })?;
-            (Box::new(file), is_new.then(|| path.to_owned()))
-        };
+    /// Makes the file, or takes a pipe or standard output, and starts the writer. A pipe needs a reader, which is waited for
+    /// until a signal comes.
+    pub(super) fn open(path: &Path, interrupts: &mut Interrupts) -> Result<Self, Failure> {
+        let failed = |error| sink::failed(path, &error);
+        let (out, made) = sink::open(path, interrupts)?;
         let (lines, waiting) = sync_channel(LINES_MAX);
         let (done, written) = sync_channel(1);
         let has_failed = Arc::new(AtomicBool::new(false));
@@ -166,8 +160,14 @@ impl Stream {
             // Nobody may wait any more.
             let _ = done.send(end);
         });
-        writer.map_err(failed)?;
-        Ok(Self { lines, written, lost: 0, has_failed, made })
+        let stream = Self { lines, written, lost: 0, has_failed, made };
+        match writer {
+            Ok(_) => Ok(stream),
+            Err(error) => {
+                stream.take_back();
+                Err(failed(error))
+            }
+        }
     }
 
     /// Of a run that did not begin: removes the file that was made for it.
@@ -230,16 +230,6 @@ impl Stream {
             }
         }
     }
-}
-
-/// A file must be new; a pipe or a device must be there. And which of them it is.
-fn file(path: &Path) -> std::io::Result<(File, bool)> {
-    use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-    let is_there = |kind: std::fs::FileType| kind.is_fifo() || kind.is_char_device();
-    if std::fs::metadata(path).is_ok_and(|metadata| is_there(metadata.file_type())) {
-        return Ok((OpenOptions::new().write(true).open(path)?, false));
-    }
-    Ok((OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?, true))
 }
 
 fn write_all(mut out: Box<dyn Write + Send>, lines: &Receiver<String>) -> std::io::Result<()> {
