@@ -38,7 +38,7 @@ pub const PLAN: &str = "plan.json";
 pub const BEGUN: &str = "begun.json";
 
 /// Every file of a run until it is over; answers have a directory of their own.
-const FILES: [&str; 8] = [PLAN, BEGUN, REQUESTS, LATENCY, MOVES, HISTOGRAMS, RESULT, REPORT];
+const FILES: [&str; 9] = [PLAN, BEGUN, REQUESTS, REQUESTS_SAMPLED, LATENCY, MOVES, HISTOGRAMS, RESULT, REPORT];
 
 /// A directory that is being filled.
 pub struct RunDirectory {

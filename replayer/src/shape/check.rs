@@ -23,7 +23,7 @@ pub struct ShapeCheck {
     /// Jensen–Shannon divergence of the endpoints' shares, 0 to 1 bit; `None` when the facts have no endpoints.
     pub endpoint_divergence_bits: Option<f64>,
     /// Kolmogorov–Smirnov distance of the gaps between requests, 0 to 1, to within the 3 % that gaps are told apart by.
-    /// Reported and never judged: superposing clients must change gaps. Of a plan of over a million requests as many gaps are
+    /// Reported and never judged: superposing clients must change gaps. Of a plan of over 262,144 requests as many gaps are
     /// looked at, in stretches of time that lie evenly over the recording.
     pub gap_distance: Result<f64, NoGaps>,
 }

@@ -63,7 +63,7 @@ pub const TAUS_NS: [u64; 5] = [10_000_000, 100_000_000, 1_000_000_000, 10_000_00
 /// Counts the requests of a recording and of its plan, for a [`ShapeCheck`].
 ///
 /// Memory: 116 bytes a client, 8 bytes for each 10 ms of the recording (from 46 hours on for each 100 ms, and so on: at
-/// most 128 MiB), 1 MiB to put exchanges in order, and 8 MiB for gaps of the plan. It does not grow with their number.
+/// most 128 MiB), 1 MiB to put exchanges in order, and 2 MiB for gaps of the plan. It does not grow with their number.
 #[derive(Debug)]
 pub struct ShapeCounter {
     duration_ns: u64,

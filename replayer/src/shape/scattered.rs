@@ -4,8 +4,8 @@ use super::gaps::Gaps;
 
 /// The time from the first instant to the last is cut into so many stretches, a power of two.
 const STRETCHES: u64 = 4_096;
-/// Instants that are held at most: 8 MiB.
-const HELD_MAX: usize = 1 << 20;
+/// Instants that are held at most: 2 MiB.
+const HELD_MAX: usize = 1 << 18;
 
 /// Holds all instants while they are few. When they get too many, every other stretch of time is given up, again and again:
 /// what is held is in whole stretches that lie evenly over the time, and only the gap that leads out of one is not known.
