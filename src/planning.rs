@@ -83,6 +83,8 @@ pub(crate) struct Found {
     pub(crate) failing: Vec<String>,
     /// Recorded requests whose bodies go out as one chunk, since their chunks are not known.
     pub(crate) one_chunk: u64,
+    /// The longest time without a recorded request, to within a column of the rate's picture.
+    silence_ns: u64,
     /// What `plan.json` says.
     pub(crate) json: Value,
     /// Whether `--require-shape` is content, and why.
@@ -151,6 +153,12 @@ impl Rates {
     fn new(recording_ns: u64, plan_ns: u64) -> Self {
         let empty = vec![0; RATE_COLUMNS];
         Self { recording: empty.clone(), plan: empty, recording_ns, plan_ns }
+    }
+
+    /// Of the recording.
+    fn silence_ns(&self) -> u64 {
+        let longest = self.recording.split(|requests| *requests > 0).map(<[u64]>::len).max().unwrap_or(0);
+        self.recording_ns / RATE_COLUMNS as u64 * longest as u64
     }
 
     fn see(&mut self, seen: Seen) {
@@ -310,6 +318,7 @@ impl Planned {
             undecided,
             failing: policy.failing(),
             one_chunk,
+            silence_ns: rates.silence_ns(),
             shape_passes: shape.verdict().passes(),
             shape_words: shape.words(),
             json: Value::Null,

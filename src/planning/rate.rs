@@ -7,9 +7,9 @@ use crate::units;
 
 /// Share of the rate by which a plan may miss it: clients are taken whole, and never all alike.
 const OFF_MAX: f64 = 0.05;
-/// A pause from which on a recording is silent for long: one part in so many of it, and so many seconds.
-const SILENCE_PARTS: usize = 10;
-const SILENCE_S_MIN: u64 = 10;
+/// A pause from which on a recording is silent for long: one part in so many of it, and so long.
+const SILENCE_PARTS: u64 = 10;
+const SILENCE_NS_MIN: u64 = 10_000_000_000;
 /// In a plan of fewer requests a few decide.
 const REQUESTS_MIN: u64 = 100;
 
@@ -39,16 +39,15 @@ impl Planned {
     /// A rate that is to be that of the whole recording is much more than that while there is traffic, if there is none for long.
     fn silence(&self) -> Option<String> {
         let Rate::PerSecond(millionths) = self.rate else { return None };
-        let summary = &self.spool.summary;
-        let longest = summary.seconds.split(|requests| *requests > 0).map(<[u64]>::len).max().unwrap_or(0);
-        let is_long = longest as u64 >= SILENCE_S_MIN && longest * SILENCE_PARTS > summary.seconds.len();
+        let (summary, silence_ns) = (&self.spool.summary, self.found.silence_ns);
+        let is_long = silence_ns >= SILENCE_NS_MIN && silence_ns > self.survey.recording_ns / SILENCE_PARTS;
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let asked = millionths as f64 / 1e6;
         (is_long && summary.requests >= REQUESTS_MIN).then(|| {
             format!(
                 "for {} nothing was recorded, and --rate is the average over that, too: the plan sends up to {} requests a second and \
                  not {asked:.1} while there is traffic (--from and --to leave the silence out)",
-                units::seconds(longest as f64),
+                units::seconds(seconds(silence_ns)),
                 units::count(summary.peak_per_second())
             )
         })
