@@ -1,6 +1,7 @@
 //! However two texts are written, what differs between them is the same; and what is found the same in one walk, is.
 
 use super::*;
+use crate::differ::found::VALUE_BYTES_MAX;
 
 /// How a text is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,8 +90,11 @@ fn differences(before: &str, after: &str, fast: bool) -> Vec<String> {
     let mut walk =
         Walk { before: a, after: b, path: Path::default(), keys: &|_| None, differences: &mut differences, same };
     walk.values().unwrap();
-    let value = |text: &[u8]| {
-        serde_json::from_slice::<Value>(text).map_or_else(|_| String::from_utf8_lossy(text).into(), |it| it.to_string())
+    // Of a long one only the beginning is there, how much of it hangs on the style.
+    let value = |text: &[u8]| match serde_json::from_slice::<Value>(text) {
+        Ok(it) if it.to_string().len() <= 128 => it.to_string(),
+        Err(_) if text.len() < VALUE_BYTES_MAX => String::from_utf8_lossy(text).into(),
+        _ => "a long one".to_owned(),
     };
     let said = |one: crate::differ::Difference<'_>| {
         format!("{} {} {} {}", one.place, one.kind.name(), value(one.before), value(one.after))
