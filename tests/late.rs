@@ -1,5 +1,9 @@
 //! A generator that stands still for a time is late, and whoever reads its figures is told so.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on fails; instants are checked")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails; instants are checked"
+)]
 
 mod scripted;
 mod support;
