@@ -7,9 +7,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use rcgen::CertificateParams;
 use scripted::tls::Authority;
 use scripted::{OK, gets, line, proxy, read_head, session, target, tls};
 use serde_json::{Value, json};
-use support::{Said, folder, inside, reenact, run, run_json, text};
+use support::{Said, folder, inside, reenact, run, run_json, text, wait_for};
 use tempfile::TempDir;
 
 /// An address of another machine, if it is anybody's (RFC 5737).
@@ -208,6 +209,54 @@ fn names_lead_where_they_are_told_to() {
         is_answered(&mut replay(&session, &to, &out, &[&["--resolve", &resolve], more].concat()), &out);
         let heads: Vec<_> = heads.lock().unwrap().drain(..).collect();
         assert!(heads.len() == 30 && heads.iter().all(|one| field(&one.1, "Host") == Some(&host)), "{heads:?}");
+    }
+}
+
+/// Says how many requests it answers at an address.
+fn counted(listener: TcpListener) -> Arc<AtomicU64> {
+    let count = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let counts = Arc::clone(&counts);
+            std::thread::spawn(move || {
+                while read_head(&mut socket).is_some() && socket.write_all(OK).is_ok() {
+                    counts.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    count
+}
+
+#[test]
+fn of_two_addresses_both_are_used_and_one_that_refuses_is_passed_over() {
+    const ONE: &str = "127.0.0.31";
+    const TWO: &str = "127.0.0.32";
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    // A port that is free at both.
+    let (one, two, port) = wait_for("a port", || {
+        let one = TcpListener::bind((ONE, 0)).unwrap();
+        let port = one.local_addr().unwrap().port();
+        TcpListener::bind((TWO, port)).ok().map(|two| (one, two, port))
+    });
+    let (at_one, host) = (counted(one), format!("shop.test:{port}"));
+    let answered = |name: &str, addresses: &[&str]| {
+        let (resolve, out) = (format!("{host}:{}", addresses.join(",")), inside(&folder, name));
+        is_answered(&mut replay(&session, &format!("http://{host}"), &out, &["--resolve", &resolve]), &out);
+    };
+    let at_two = counted(two);
+    answered("both", &[ONE, TWO]);
+    let counts = [&at_one, &at_two].map(|one| one.load(Ordering::Relaxed));
+    // Seven connections with ten requests each.
+    assert!(counts.iter().sum::<u64>() == 70 && counts.iter().all(|count| *count >= 20), "{counts:?}");
+    // Nobody has listened at this address, wherever it stands among the others.
+    const NOBODY: &str = "127.0.0.33";
+    for (name, addresses) in [("first", [NOBODY, ONE]), ("last", [ONE, NOBODY])] {
+        let before = at_one.load(Ordering::Relaxed);
+        answered(name, &addresses);
+        assert_eq!(at_one.load(Ordering::Relaxed) - before, 70, "{name}");
     }
 }
 

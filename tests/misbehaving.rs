@@ -17,7 +17,7 @@ use scripted::arrivals::Arrivals;
 use scripted::faults::{CLIENTS, Fault, GIGABYTE, REQUESTS, SPACING, UPLOAD_BYTES, is_hit, number, numbered};
 use scripted::{read_head, target};
 use serde_json::{Value, json};
-use support::{folder, inside, reenact, run, run_json};
+use support::{Process, folder, inside, reenact, run, run_json};
 
 /// Of a replayer that is sent anything but what it expects.
 const MEMORY_BYTES_MAX: u64 = 200 << 20;
@@ -48,7 +48,7 @@ fn blames(result: &Value, errors: &Value) {
 fn keeps_its_time(fault: Fault, more: &[&str], errors: &Value, response_s: Range<f64>) -> Run {
     let folder = folder();
     let ((to, arrivals), out) = (fault.target(), inside(&folder, "run"));
-    let said = run(&mut replay(&fault.session(folder.path()), &to, &out, more));
+    let said = Process::start(&mut replay(&fault.session(folder.path()), &to, &out, more)).finish();
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(arrivals.numbers(), Vec::from_iter(0..REQUESTS), "each arrives once");
     arrivals.check(CLIENTS, SPACING, |number| !fault.meets(number));
@@ -142,8 +142,7 @@ fn redirects_are_counted_and_not_followed() {
 /// On ordinary priorities: one that reads all the time and has another is stopped by the kernel now and then.
 #[test]
 fn an_answer_of_a_gigabyte_takes_no_memory_and_delays_no_request() {
-    let more = ["--no-real-time", "--timeout", "2min"];
-    let run = keeps_its_time(Fault::Gigabyte, &more, &json!({}), 0.0..1.0);
+    let run = keeps_its_time(Fault::Gigabyte, &["--no-real-time"], &json!({}), 0.0..1.0);
     assert_eq!(run.requests.len(), 1);
     assert!(run.requests.iter().all(|one| one["bytes_in"].as_u64().unwrap() > GIGABYTE), "{:?}", run.requests);
 }
