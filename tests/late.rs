@@ -1,6 +1,7 @@
 //! A generator that stands still for a time is late, and whoever reads its figures is told so.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot go on fails; instants are checked"
 )]

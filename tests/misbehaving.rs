@@ -1,6 +1,6 @@
 //! Targets that misbehave towards some clients: the schedule keeps its time, for these clients and for all others, and each
 //! misbehaviour is called by its name.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;
