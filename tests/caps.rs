@@ -175,6 +175,36 @@ fn the_machine_is_asked_only_for_what_may_be_open() {
 }
 
 #[test]
+fn a_run_that_has_no_descriptors_left_says_so_is_invalid_and_whole() {
+    let folder = folder();
+    // Five connections, as far as anybody knows before; and then nobody answers for longer than all of it takes.
+    let lines: Vec<String> = (0..300).map(|i| line(i * 10, i % 5 + 1, "GET", "/").replace("peer-", "named-")).collect();
+    let session = text(&session(folder.path(), "s", &lines));
+    let out = inside(&folder, "run");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_reenact")]);
+    command.args(["replay", &session, "--target", &silent(), "--when-busy", "extra", "--timeout", "4s", "--out"]);
+    let said = support::run(command.arg(&out).args(["--lag-limit", "strained=1h,invalid=1h"]));
+    let run = run_json(&out);
+    assert_eq!((said.code, &run["verdict"]["outcome"]), (4, &"invalid".into()), "{said:?}");
+    let (without, sent) = (of(&run["errors"], "no_descriptors"), of(&run, "sent"));
+    assert!(without > 150 && (20..100).contains(&sent), "{without} without, {sent} sent");
+    assert_eq!((without + sent, &run["errors"]["timeout"]), (300, &sent.into()), "{}", run["errors"]);
+    let why = run["verdict"]["reasons"].to_string();
+    assert!(why.contains(&format!("{without} requests found no descriptor or port")), "{why}");
+    // Nothing of the run itself wanted for one.
+    assert_eq!(run["unwritten"], serde_json::json!({}));
+    for file in ["plan.json", "latency.hlog", "histograms.hlog", "moves.jsonl", "report.html", "answers"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    assert!(!out.join("begun.json").exists());
+    assert_eq!(requests(&out).len(), 300);
+    assert_eq!(requests(&out).iter().filter(|one| one["error"] == "no_descriptors").count() as u64, without);
+    let answers = reenact_says(["verify", &text(&out.join("answers"))]);
+    assert_eq!(answers.code, 0, "{answers:?}");
+}
+
+#[test]
 fn bounds_that_leave_nothing_are_refused() {
     let folder = folder();
     // 495 ms.

@@ -1,5 +1,5 @@
-//! How requests get to a target, seen from the target: TLS, names, source addresses, proxies; and that the schedule keeps
-//! its time whatever a part of the connections suffers.
+//! How requests get to a target, seen from the target: TLS, names, source addresses, proxies. Whether the schedule keeps its
+//! time whatever a part of the connections suffers is in `misbehaving.rs`.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod scripted;
@@ -8,7 +8,6 @@ mod support;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +16,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use rcgen::CertificateParams;
-use scripted::arrivals::Arrivals;
-use scripted::faults::{CLIENTS, Fault, REQUESTS, SPACING, is_hit, number, numbered};
 use scripted::tls::Authority;
 use scripted::{OK, gets, line, proxy, read_head, session, target, tls};
 use serde_json::{Value, json};
-use support::{Said, folder, inside, reenact, run, run_json, text};
+use support::{Said, folder, inside, reenact, run, run_json, text, wait_for};
 use tempfile::TempDir;
 
 /// An address of another machine, if it is anybody's (RFC 5737).
@@ -215,6 +212,54 @@ fn names_lead_where_they_are_told_to() {
     }
 }
 
+/// Says how many requests it answers at an address.
+fn counted(listener: TcpListener) -> Arc<AtomicU64> {
+    let count = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let counts = Arc::clone(&counts);
+            std::thread::spawn(move || {
+                while read_head(&mut socket).is_some() && socket.write_all(OK).is_ok() {
+                    counts.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    count
+}
+
+#[test]
+fn of_two_addresses_both_are_used_and_one_that_refuses_is_passed_over() {
+    const ONE: &str = "127.0.0.31";
+    const TWO: &str = "127.0.0.32";
+    let folder = folder();
+    let session = gets(folder.path(), "s", 70);
+    // A port that is free at both.
+    let (one, two, port) = wait_for("a port", || {
+        let one = TcpListener::bind((ONE, 0)).unwrap();
+        let port = one.local_addr().unwrap().port();
+        TcpListener::bind((TWO, port)).ok().map(|two| (one, two, port))
+    });
+    let (at_one, host) = (counted(one), format!("shop.test:{port}"));
+    let answered = |name: &str, addresses: &[&str]| {
+        let (resolve, out) = (format!("{host}:{}", addresses.join(",")), inside(&folder, name));
+        is_answered(&mut replay(&session, &format!("http://{host}"), &out, &["--resolve", &resolve]), &out);
+    };
+    let at_two = counted(two);
+    answered("both", &[ONE, TWO]);
+    let counts = [&at_one, &at_two].map(|one| one.load(Ordering::Relaxed));
+    // Seven connections with ten requests each.
+    assert!(counts.iter().sum::<u64>() == 70 && counts.iter().all(|count| *count >= 20), "{counts:?}");
+    // Nobody has listened at this address, wherever it stands among the others.
+    const NOBODY: &str = "127.0.0.33";
+    for (name, addresses) in [("first", [NOBODY, ONE]), ("last", [ONE, NOBODY])] {
+        let before = at_one.load(Ordering::Relaxed);
+        answered(name, &addresses);
+        assert_eq!(at_one.load(Ordering::Relaxed) - before, 70, "{name}");
+    }
+}
+
 #[test]
 fn source_addresses_are_used_in_turn() {
     let folder = folder();
@@ -376,95 +421,4 @@ fn a_proxy_that_lets_nobody_through_is_said_to() {
     assert_eq!((&result["status"], &result["turned_away"]), (&json!({"407": 70}), &json!(70)), "{said:?}");
     assert!(said.out.starts_with("NOTE: the target turned the replay away") && said.out.contains("407"), "{said:?}");
     keeps_the_secret(&said, &out);
-}
-
-/// The run's own figures: this went wrong, and none of it counts as the generator's lateness.
-#[track_caller]
-fn blames(result: &Value, errors: &Value) {
-    assert_eq!(&result["errors"], errors, "{result:#}");
-    let failed: u64 = errors.as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
-    assert_eq!((&result["planned"], &result["shed"]), (&REQUESTS.into(), &json!({})));
-    assert_eq!(result["completed"], REQUESTS - failed);
-    for (quantile, limit_us) in [("p50", 20_000.0), ("p90", 250_000.0)] {
-        assert!(result["lag_us"][quantile].as_f64().unwrap() < limit_us, "{}", result["lag_us"]);
-    }
-}
-
-/// The schedule is kept when a third of the clients meets a fault, by these clients as well.
-#[track_caller]
-fn keeps_its_time(fault: Fault, more: &[&str], errors: &Value, response_s: Range<f64>) {
-    let folder = folder();
-    let ((to, arrivals), out) = (fault.target(), inside(&folder, "run"));
-    let said = run(&mut replay(&numbered(folder.path()), &to, &out, more));
-    assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(arrivals.numbers(), Vec::from_iter(0..REQUESTS), "each arrives once");
-    arrivals.check(CLIENTS, SPACING, |number| !is_hit(number));
-    arrivals.check(CLIENTS, SPACING, is_hit);
-    let result = run_json(&out);
-    blames(&result, errors);
-    let longest = result["response_us"]["p90"].as_f64().unwrap() / 1e6;
-    assert!(response_s.contains(&longest), "{longest} s: {}", result["response_us"]);
-}
-
-#[test]
-fn a_target_slow_for_some_clients_delays_no_request() {
-    keeps_its_time(Fault::Slow, &[], &json!({}), 1.99..2.9);
-}
-
-#[test]
-fn a_target_that_hangs_for_some_clients_delays_no_request() {
-    keeps_its_time(Fault::Hangs, &["--timeout", "1s"], &json!({"timeout": 200}), 0.99..1.9);
-}
-
-#[test]
-fn a_target_that_closes_on_some_clients_delays_no_request() {
-    keeps_its_time(Fault::Closes, &[], &json!({"closed": 200}), 0.0..1.0);
-}
-
-#[test]
-fn a_target_that_resets_some_clients_delays_no_request() {
-    keeps_its_time(Fault::Resets, &[], &json!({"reset": 200}), 0.0..1.0);
-}
-
-#[test]
-fn a_target_that_is_gone_for_some_clients_delays_no_request_of_the_others() {
-    let folder = folder();
-    let (to, arrivals) = Fault::Closes.target();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let map = format!("hit.invalid=http://{}", gone.local_addr().unwrap());
-    // It is there when the run looks for it, and not after that.
-    std::thread::spawn(move || drop(gone.accept()));
-    let out = inside(&folder, "run");
-    let said = run(&mut replay(&numbered(folder.path()), &to, &out, &["--map", &map]));
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(arrivals.numbers().into_iter().eq((0..REQUESTS).filter(|number| !is_hit(*number))));
-    arrivals.check(CLIENTS, SPACING, |_| true);
-    blames(&run_json(&out), &json!({"refused": 200}));
-}
-
-#[test]
-fn a_target_that_turns_half_of_the_connections_away_delays_no_other() {
-    let folder = folder();
-    let (arrivals, accepted) = (Arrivals::default(), AtomicU64::new(0));
-    let noted = arrivals.clone();
-    let address = target(move |mut socket| {
-        if accepted.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
-            return;
-        }
-        // One request each, so that connections are made all the time.
-        if let Some(head) = read_head(&mut socket) {
-            noted.note(number(&head), &socket);
-            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
-        }
-    });
-    let out = inside(&folder, "run");
-    let said = run(&mut replay(&numbered(folder.path()), &format!("http://{address}"), &out, &[]));
-    assert_eq!(said.code, 0, "{said:?}");
-    let result = run_json(&out);
-    arrivals.check(CLIENTS, SPACING, |_| true);
-    assert_eq!(result["completed"], arrivals.count());
-    assert!(arrivals.count() > 200, "{result:#}");
-    blames(&result, &result["errors"]);
-    let errors: BTreeSet<&str> = result["errors"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert!(!errors.is_empty() && errors.is_subset(&["closed", "reset"].into()), "{errors:?}");
 }

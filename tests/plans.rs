@@ -52,6 +52,22 @@ fn a_plan_file_alone_makes_the_same_plan_again() {
 }
 
 #[test]
+fn shards_make_the_whole_whatever_the_method() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 200);
+    for method in ["overlay", "compress", "poisson"] {
+        let shard = |shard| plan(&session, &["--method", method, "--rate", "2x", "--repeat", "2", "--shard", shard]);
+        let shards = ["1/2", "2/2"].map(shard);
+        assert_eq!(hash(&shards[0]), hash(&shards[1]), "{method}");
+        let json = shards.map(|said| serde_json::from_str::<Value>(&said.out).unwrap());
+        let of = |one: usize, name: &str| json[one][name].as_u64().unwrap();
+        let parts = [of(0, "shard_requests"), of(1, "shard_requests")];
+        assert_eq!((of(0, "requests"), of(1, "requests")), (parts[0] + parts[1], parts[0] + parts[1]), "{method}");
+        assert!(parts.iter().all(|part| *part > 0), "{method}: {parts:?}");
+    }
+}
+
+#[test]
 fn the_hash_knows_what_is_left_out_since_no_map_is_for_it() {
     let folder = folder();
     let host = |i: u64| if i.is_multiple_of(2) { "a.test" } else { "b.test" };

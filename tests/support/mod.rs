@@ -128,7 +128,7 @@ impl Process {
         })
     }
 
-    /// Sends a signal by name (`INT`, `TERM`, `HUP`, `KILL`).
+    /// Sends a signal by name (`INT`, `TERM`, `HUP`, `KILL`, `STOP`, `CONT`).
     pub(crate) fn signal(&self, name: &str) {
         use rustix::process::{Pid, Signal, kill_process};
         let signal = match name {
@@ -136,6 +136,8 @@ impl Process {
             "TERM" => Signal::TERM,
             "HUP" => Signal::HUP,
             "KILL" => Signal::KILL,
+            "STOP" => Signal::STOP,
+            "CONT" => Signal::CONT,
             _ => panic!("{name} is no signal of these tests"),
         };
         let id = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();

@@ -194,8 +194,10 @@ proptest! {
     }
 
     #[test]
-    fn every_life_is_in_exactly_one_shard((clients, arrivals) in recordings(), of in 1..5_u32, method in methods()) {
-        let options = options("2x", method, 1);
+    fn every_life_is_in_exactly_one_shard(
+        (clients, arrivals) in recordings(), of in 1..5_u32, method in methods(), length in lengths()
+    ) {
+        let options = with_length("2x", method, 1, length);
         let listed = plan(&clients, &arrivals, &options).unwrap();
         let plan = Plan::new(&clients, listed.duration_ns, options).unwrap();
         for item in &listed.items {
