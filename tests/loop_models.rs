@@ -144,6 +144,7 @@ fn loop_models_say_for_whom_they_are_not_and_are_refused_where_that_is_everybody
 
 /// In closed loop all of these are made ready before the first one leaves: a token that was put in then would be an old one.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a target that takes its time")]
 fn a_token_that_is_rotated_is_in_requests_that_were_made_ready_before() {
     let folder = folder();
     let file = inside(&folder, "token");

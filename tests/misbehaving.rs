@@ -139,18 +139,16 @@ fn redirects_are_counted_and_not_followed() {
     assert_eq!(run.result["status"], json!({"200": REQUESTS - 200, "302": 200}));
 }
 
-/// On ordinary priorities: one that reads all the time and has another is stopped by the kernel now and then.
 #[test]
 fn an_answer_of_a_gigabyte_takes_no_memory_and_delays_no_request() {
-    let run = keeps_its_time(Fault::Gigabyte, &["--no-real-time"], &json!({}), 0.0..1.0);
+    let run = keeps_its_time(Fault::Gigabyte, &[], &json!({}), 0.0..1.0);
     assert_eq!(run.requests.len(), 1);
     assert!(run.requests.iter().all(|one| one["bytes_in"].as_u64().unwrap() > GIGABYTE), "{:?}", run.requests);
 }
 
-/// On ordinary priorities, as that one.
 #[test]
 fn chunks_of_a_byte_without_end_delay_no_request() {
-    keeps_its_time(Fault::TinyChunks, &["--no-real-time", "--timeout", "1s"], &json!({"timeout": 4}), 0.0..1.0);
+    keeps_its_time(Fault::TinyChunks, &["--timeout", "1s"], &json!({"timeout": 4}), 0.0..1.0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a plan tells people and programs before anything is sent.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted;
 mod support;

@@ -126,8 +126,9 @@ fn adding_methods() -> impl Strategy<Value = Method> {
 /// Once, several times, or until some instant of the first round or of the next ones.
 fn lengths() -> impl Strategy<Value = Length> {
     let duration = prop::option::of(1..50_000_000_000_u64);
-    (prop::option::of(1..3_u32), duration, prop::sample::select(vec!["1x", "2.5x"]))
-        .prop_map(|(repeat, duration_ns, speed)| Length { repeat, duration_ns, speed: speed.parse().unwrap() })
+    (prop::option::of(1..3_u32), duration, prop::sample::select(vec!["1x", "2.5x"])).prop_map(
+        |(repeat, duration_ns, speed)| Length { repeat, duration_ns, speed: speed.parse().unwrap(), cut: false },
+    )
 }
 
 fn with_length(factor: &str, method: Method, seed: u64, length: Length) -> Options {

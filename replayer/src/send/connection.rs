@@ -49,7 +49,12 @@ pub(super) struct Exchange {
     pub(super) capture: Option<Box<Capture>>,
     pub(super) body: HeldBody,
     close_after: bool,
+    /// Answers that came before the final one.
+    informational: usize,
 }
+
+/// Informational answers before a final one; a recorder understands as many.
+const INFORMATIONAL_MAX: usize = 64;
 
 /// Whether the body may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +96,7 @@ pub(super) enum Read {
 impl Exchange {
     pub(super) fn new(job: Box<Job>, capture: Option<Box<Capture>>) -> Self {
         let body = if job.expects_continue && !job.body.is_empty() { HeldBody::Yes } else { HeldBody::No };
-        Self { job, capture, body, close_after: false }
+        Self { job, capture, body, close_after: false, informational: 0 }
     }
 
     /// The parts that are still to be written and may be.
@@ -219,6 +224,10 @@ impl Exchange {
                     let Some(line) = head::status_line(&head) else { return Read::Unreadable };
                     let status = line.status;
                     if (100..200).contains(&status) && status != 101 {
+                        self.informational += 1;
+                        if self.informational > INFORMATIONAL_MAX {
+                            return Read::Unreadable;
+                        }
                         if let Some(capture) = &mut self.capture {
                             capture.informational(head);
                         }

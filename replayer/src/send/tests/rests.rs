@@ -80,9 +80,7 @@ fn nothing_arrived_before_it_was_looked_for_and_was_not_there() {
     (engine.now, engine.not_before_ns) = (at(300), at(200));
     let clock = engine.clock;
     let stamp = |at_ns: u64| Some(clock.wall(at_ns));
-    while clock.now_ns() < at(300) {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    clock.sleep_until(at(300));
     let near = |found: u64, expected: u64| assert!(found.abs_diff(expected) < 20 * MS, "{found} {expected}");
     near(engine.arrived_ns(stamp(at(1))), 200 * MS);
     near(engine.arrived_ns(stamp(at(250))), 250 * MS);

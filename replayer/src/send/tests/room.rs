@@ -1,7 +1,5 @@
 //! Who waits for a connection at the highest pace.
 
-use std::time::Duration;
-
 use super::*;
 
 #[test]
@@ -58,7 +56,7 @@ fn at_the_highest_pace_sending_waits_for_those_who_write_results() {
     let running = std::thread::spawn(move || rig.run());
     // Connections are made meanwhile, and then there is nothing else to wait for.
     while counters.open.load(Ordering::Relaxed) < 2 {
-        std::thread::sleep(Duration::from_millis(1));
+        clock.sleep_until(clock.now_ns() + MS);
     }
     let caught_up_ns = clock.now_ns();
     counters.behind_percent.store(49, Ordering::Relaxed);
