@@ -124,6 +124,11 @@ fn heads_without_end_delay_no_request() {
 }
 
 #[test]
+fn interim_answers_without_end_delay_no_request() {
+    keeps_its_time(Fault::EndlessInterim, &[], &json!({"protocol": 200}), 0.0..1.0);
+}
+
+#[test]
 fn trailers_without_end_delay_no_request() {
     keeps_its_time(Fault::EndlessTrailers, &[], &json!({"protocol": 200}), 0.0..1.0);
 }

@@ -51,6 +51,8 @@ pub(crate) enum Fault {
     /// Answers what is still being sent, and takes no more of it.
     AnswersEarly,
     EndlessHead,
+    /// One 103 after the other.
+    EndlessInterim,
     EndlessTrailers,
     /// Chunks whose sizes are none.
     BadChunks,
@@ -133,6 +135,7 @@ impl Fault {
                 std::thread::sleep(Duration::from_secs(1));
             }
             Self::EndlessHead => for_ever(b"HTTP/1.1 200 OK\r\n", &b"x: y\r\n".repeat(2_000)),
+            Self::EndlessInterim => for_ever(b"", &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(10)),
             Self::EndlessTrailers => for_ever(&[CHUNKED, b"0\r\n"].concat(), &b"x: y\r\n".repeat(2_000)),
             Self::BadChunks => {
                 // One after the other: the numbers that are hit are three apart.
