@@ -310,7 +310,8 @@ impl Planned {
             endpoints_planned,
         };
         let shape = shape.finish(&facts);
-        let unused = rewriter.unused().into_iter().chain(policy.unused()).collect();
+        let unused = rewriter.unused().into_iter().chain(policy.unused());
+        let unused = unused.chain(endpoints::unused(&args.template, &spool.summary.endpoints)).collect();
         let found = Found {
             hash,
             exchanges,

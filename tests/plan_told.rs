@@ -171,6 +171,18 @@ fn silence_between_recordings_is_told_where_the_rate_is_an_average_over_it() {
 }
 
 #[test]
+fn a_template_that_names_nothing_is_told() {
+    let folder = folder();
+    let session = gets(folder.path(), "s", 30);
+    let told = |template: &str| {
+        let said = plan(&session, &["--template", template]);
+        assert_eq!(said.code, 0, "{said:?}");
+        said.err.contains(&format!("--template {template}: no recorded path is like it"))
+    };
+    assert!(told("/items/{n}") && told("/item/{n}/more") && !told("/item/{n}"));
+}
+
+#[test]
 fn a_session_that_is_given_twice_is_refused() {
     let folder = folder();
     let session = gets(folder.path(), "s", 30);

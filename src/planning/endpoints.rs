@@ -1,9 +1,25 @@
-//! What is said of endpoints beyond the bound.
+//! What is said of endpoints beyond the bound, and of templates that name none.
 
+use formats::endpoint::Template;
 use replayer::endpoints::{ENDPOINTS_MAX, are_others};
+use replayer::spool::EndpointPlan;
 
 use super::Planned;
 use crate::units;
+
+/// Those of the templates that were given which no recorded path is like; of endpoints beyond the bound nobody knows.
+pub(super) fn unused(given: &[Template], endpoints: &[EndpointPlan]) -> Vec<String> {
+    if endpoints.iter().any(|row| are_others(&row.name)) {
+        return Vec::new();
+    }
+    let names = |template: &str, row: &EndpointPlan| {
+        let rest = row.name.split_once(' ').and_then(|(_, path)| path.strip_prefix(template));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let given = given.iter().map(ToString::to_string);
+    let unused = given.filter(|template| !endpoints.iter().any(|row| names(template, row)));
+    unused.map(|template| format!("--template {template}: no recorded path is like it")).collect()
+}
 
 impl Planned {
     /// How many requests count together, since there are more endpoints than are told apart.

@@ -22,7 +22,8 @@
 //! L(t) and kept where the factor admits them come at rate k(t)·L(t).
 //!
 //! **Lives.** In round r, copy c of a client is its life number c·R + r, with R rounds: what files and spans call `copy`.
-//! Life 0 is the original, and the number does not depend on the factor.
+//! Life 0 is the original, and the number does not depend on the factor, but for `overlay`: what goes around the end of the
+//! recording is numbered after all copies there.
 //!
 //! **What keeps the rate right at the edges.** A copy may pass the end of the recording, which is taken for a circle: the
 //! rest of it comes in at the beginning, where nobody else stands for the clients that were there already. Such a rest, and
