@@ -98,8 +98,11 @@ impl Turns {
     }
 }
 
-/// How much of a ring nobody has taken yet, in percent.
+/// How much of a ring nobody has taken yet, in percent; 0 where nobody ever will.
 pub(crate) fn full_percent<T>(ring: &rtrb::Producer<T>) -> usize {
+    if ring.is_abandoned() {
+        return 0;
+    }
     let room = ring.buffer().capacity();
     room.saturating_sub(ring.slots()) * 100 / room.max(1)
 }
@@ -202,5 +205,7 @@ mod tests {
         assert_eq!(full_percent(&ring), 75);
         taken.pop().unwrap();
         assert_eq!(full_percent(&ring), 62);
+        drop(taken);
+        assert_eq!(full_percent(&ring), 0);
     }
 }

@@ -141,9 +141,10 @@ impl Viewer {
         next_ns(self.start_ns, now_ns)
     }
 
-    /// Tells the sending threads how full the queues behind the outcomes are.
-    pub(super) fn note_behind(&self, percent: usize) {
-        self.counters.behind_percent.store(percent as u64, Relaxed);
+    /// Tells the sending threads how full the queues behind the outcomes are, in percent.
+    pub(super) fn note_behind(&self, answers: usize, spans: usize) {
+        self.counters.answers_percent.store(answers as u64, Relaxed);
+        self.counters.behind_percent.store(answers.max(spans) as u64, Relaxed);
     }
 
     /// A snapshot.

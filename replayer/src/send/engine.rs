@@ -34,8 +34,8 @@ const SHED_BATCH: usize = 1_024;
 const ABORT_WAIT_NS: u64 = 1_000_000_000;
 /// Room in the ring of outcomes that is left at the highest pace.
 const OUTCOMES_RESERVE: usize = 16;
-/// How full the queues behind that ring may get at the highest pace.
-const BEHIND_PERCENT_MAX: u64 = 50;
+/// How full the queue of answers may get there.
+const ANSWERS_PERCENT_MAX: u64 = 50;
 /// Most that is read in one go, so that a long answer delays no due request.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// What the poll calls the dialer.
@@ -262,12 +262,12 @@ impl Engine {
         self.lives.parked() + self.slots.queued() >= self.options.parked_max
     }
 
-    /// Whether the ring of outcomes has no room for everything under way and a little more, or those behind it are about to
-    /// lose answers or spans. At the highest pace nothing is due, so sending waits for them, and nothing is lost; at the
-    /// recorded pace it never does.
+    /// Whether the ring of outcomes has no room for everything under way and a little more, or the one behind it is about to
+    /// lose answers. At the highest pace nothing is due, so sending waits for them, and neither is lost; at the recorded pace it
+    /// never does. It waits for no spans at all: a backend changes no load.
     pub(super) fn counting_is_behind(&self) -> bool {
         self.outcomes.slots() < self.bounds.share() + OUTCOMES_RESERVE
-            || self.counters.behind_percent.load(Ordering::Relaxed) >= BEHIND_PERCENT_MAX
+            || self.counters.answers_percent.load(Ordering::Relaxed) >= ANSWERS_PERCENT_MAX
     }
 
     /// Stops sending when the run was stopped or a budget is used up.
