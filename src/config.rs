@@ -12,6 +12,8 @@ use crate::outcome::Failure;
 const CONFIG: (&str, &str) = ("--config", "REENACT_CONFIG");
 #[cfg(feature = "replay")]
 const PLAN: (&str, &str) = ("--plan", "REENACT_PLAN");
+/// Keys of which each says what the rate is.
+const RATES: [&str; 3] = ["rate", "ramp", "profile"];
 /// Lists of tables, which whoever applies them reads.
 const LISTS: [&str; 4] = ["rewrite", "unsafe", "pair", "redact"];
 
@@ -82,17 +84,22 @@ fn config(mut command: Command, path: &OsStr) -> Result<Command, Failure> {
                 ))
             })?;
             command = set(command, table, global.as_ref(), &id, &values);
-            // A plan is what a replay would send, unless its own table says something else.
-            let own = tables
-                .get("plan")
-                .and_then(|own| own.as_table())
-                .is_some_and(|own| own.keys().any(|key| key.replace('-', "_") == id));
-            if table == "replay" && !own && command.find_subcommand("plan").is_some_and(|plan| has(plan, &id)) {
-                command = set(command, "plan", None, &id, &values);
+            let is_known = global.is_some() || command.find_subcommand("plan").is_some_and(|plan| has(plan, &id));
+            if table == "replay" && is_known && is_for_plan(&tables, &id) {
+                command = set(command, "plan", global.as_ref(), &id, &values);
             }
         }
     }
     Ok(command)
+}
+
+/// Whether a plan takes this key of the table of replays: it is what a replay would send, unless its own table says
+/// something else. In which form it is printed is no part of that.
+fn is_for_plan(tables: &toml::Table, id: &str) -> bool {
+    let own = tables.get("plan").and_then(toml::Value::as_table);
+    let says = |id: &str| own.is_some_and(|own| own.keys().any(|key| key.replace('-', "_") == id));
+    let is_said = if RATES.contains(&id) { RATES.into_iter().any(says) } else { says(id) };
+    id != "json" && !is_said
 }
 
 /// Makes `values` the default of an option; one of every command becomes the subcommand's own.

@@ -373,6 +373,8 @@ fn in_flight_max(args: &ReplayArgs) -> usize {
 /// What a plan that has `peak` connections open in a second asks of this machine.
 fn demand(args: &ReplayArgs, surely: u64, about: u64, ways: u64) -> Demand {
     let capped = |open: u64| args.max_connections.map_or(open, |most| open.min(most as u64));
+    // In closed loop lives may be over before others begin that overlapped them in the recording.
+    let surely = if args.loop_model == LoopModel::Closed { 0 } else { surely };
     let (least, most) = (capped(surely), capped(about));
     // At the highest pace the plan's seconds say nothing: what is open is under way, or waits for a later request.
     let least = if args.is_at_once() { least.min(in_flight_max(args) as u64) } else { least };

@@ -205,4 +205,10 @@ fn a_plan_takes_what_its_table_does_not_say_from_that_of_the_replay() {
     assert_eq!(with(replay, &[]), 300);
     assert_eq!(with(&format!("{replay}[plan]\nrate = \"2x\"\n"), &[]), 200);
     assert_eq!(with(replay, &["--rate", "1x"]), 100);
+    // Whatever says the rate in the own table, nothing of the other one does.
+    let ramp = "[plan]\nramp = \"1x..1x/1ms\"\n";
+    assert_eq!(with(&format!("{replay}{ramp}"), &[]), 100);
+    // What is printed is no part of what is sent.
+    std::fs::write(&file, "[replay]\njson = true\n").unwrap();
+    assert!(row(&words(&session, &["--config", &text(&file)]), "requests").is_some());
 }

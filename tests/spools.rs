@@ -156,7 +156,7 @@ fn what_a_killed_run_left_of_a_spool_is_removed_and_what_another_one_makes_is_no
     let folder = folder();
     let session = gets(folder.path(), "s", 50);
     let spools = inside(&folder, "spools");
-    let unfinished = |random: &str| spools.join(format!(".reenact-spool-unfinished-{random}"));
+    let unfinished = |random: &str| spools.join(format!(".reenact-spool-making-{random}"));
     let (left, made) = (unfinished("0123456789abcdef"), unfinished("fedcba9876543210"));
     for path in [&left, &made] {
         std::fs::create_dir_all(path).unwrap();

@@ -93,7 +93,7 @@ fn add(all: &mut Counted, one: &Counted) {
     add_to(&mut all.recorded_2xx, one.recorded_2xx);
     add_to(&mut all.turned_away, one.turned_away);
     all.last.due = all.last.due.max(one.last.due);
-    all.last.placed = all.last.placed.max(one.last.placed);
+    all.last.placed = all.last.placed.max(one.last.placed_ns());
     all.last.dispatched = all.last.dispatched.max(one.last.dispatched);
     all.last.done = all.last.done.max(one.last.done);
     all.timeline.add(&one.timeline);

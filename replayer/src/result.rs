@@ -227,6 +227,14 @@ pub struct LastInstants {
     pub done: u64,
 }
 
+impl LastInstants {
+    /// `placed`, also of a run that was made before there was one.
+    #[must_use]
+    pub fn placed_ns(&self) -> u64 {
+        if self.placed == 0 { self.due } else { self.placed }
+    }
+}
+
 /// Requests whose status is of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Class {

@@ -17,8 +17,9 @@ const TURN: Duration = Duration::from_micros(100);
 const PRIORITY: u32 = 1;
 /// For each percent of its results that nobody has taken yet, a sending thread with real-time turns sleeps at least so long.
 const ROOM_NS: u64 = 5_000;
-/// How often a sending thread looks whether the others keep up, in its own turns.
+/// How often a sending thread looks whether the others keep up, in its own turns, and after how long at the latest.
 const LOOK_EVERY: u32 = 64;
+const LOOK_NS: u64 = 20_000_000;
 
 /// The turns of a sending thread: real-time ones where the system allows them, short ones elsewhere.
 ///
@@ -30,6 +31,7 @@ const LOOK_EVERY: u32 = 64;
 pub(crate) struct Turns {
     kind: Kind,
     until_look: u32,
+    looked_ns: u64,
     least_sleep_ns: u64,
     runtime: Option<Runtime>,
 }
@@ -50,7 +52,7 @@ impl Turns {
             let _ = ask_for(Policy::ShortTurns);
         }
         let runtime = if kind == Kind::RealTime { Runtime::of_this_thread() } else { None };
-        Self { kind, until_look: LOOK_EVERY, least_sleep_ns: 0, runtime }
+        Self { kind, until_look: LOOK_EVERY, looked_ns: 0, least_sleep_ns: 0, runtime }
     }
 
     pub(crate) fn is_real_time(&self) -> bool {
@@ -71,10 +73,10 @@ impl Turns {
             return false;
         }
         self.until_look -= 1;
-        if self.until_look > 0 {
+        if self.until_look > 0 && now_ns < self.looked_ns.saturating_add(LOOK_NS) {
             return false;
         }
-        self.until_look = LOOK_EVERY;
+        (self.until_look, self.looked_ns) = (LOOK_EVERY, now_ns);
         let full = full();
         self.least_sleep_ns = match self.kind {
             // As long as they keep up there is next to nothing to be taken.

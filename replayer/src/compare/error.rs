@@ -116,7 +116,9 @@ impl CompareError {
             Self::Read { .. } => Some("give run directories (those with a run.json), or folders of them"),
             Self::NoRun { .. } => Some("a run directory has a run.json; `reenact replay --out DIR` makes one"),
             Self::Result(error) => error.hint(),
-            Self::NoRequests { .. } => Some("it was made with --requests none; make the run again with --requests all"),
+            Self::NoRequests { .. } => {
+                Some("it was made with --requests none or sampled; make the run again with --requests all")
+            }
             Self::Invalid { .. } => Some(
                 "its figures say more about the machine that sent than about the target; repeat it at a lower rate or on a larger machine",
             ),

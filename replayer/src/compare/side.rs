@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::error::CompareError;
 use super::latency::RunLatencies;
 use super::recording::{self, Recording};
+use crate::measure::LoopModel;
 use crate::merge;
 use crate::request_log::Line;
 use crate::result::RunResult;
@@ -197,14 +198,16 @@ impl Run {
 
     fn take(&mut self, line: &Line<'_>, endpoints: &mut Endpoints) -> Result<(), CompareError> {
         let (from_ns, to_ns) = (self.result.steady.from_ns, self.result.steady.to_ns);
-        if !(from_ns..to_ns).contains(&line.due_ns) {
+        let left_ns = if line.shed.is_some() { line.done_ns.unwrap_or(line.due_ns) } else { line.released_ns };
+        let place_ns = LoopModel::of(&self.result.loop_model).place(line.due_ns, left_ns);
+        if !(from_ns..to_ns).contains(&place_ns) {
             return Ok(());
         }
         let Some(done_ns) = line.done_ns.filter(|_| line.shed.is_none()) else {
             self.shed += 1;
             return Ok(());
         };
-        let since_start_ns = line.due_ns.saturating_sub(from_ns);
+        let since_start_ns = place_ns.saturating_sub(from_ns);
         let since_ns = if self.result.loop_model == "open" { line.due_ns } else { line.released_ns };
         let mut digits = itoa::Buffer::new();
         let word = match (&line.error, line.status) {

@@ -223,7 +223,7 @@ impl Counted {
         (result.sent, result.completed, result.bytes) = (whole.sent, whole.completed, whole.bytes);
         (result.shed, result.errors, result.status) = (named(&whole.shed), named(&whole.errors), named(&whole.status));
         (result.recorded_2xx, result.turned_away) = (self.recorded_2xx, self.turned_away);
-        let (due_s, placed_s) = (seconds(self.last.due), seconds(self.last.placed));
+        let (due_s, placed_s) = (seconds(self.last.due), seconds(self.last.placed_ns()));
         result.last_ns = self.last;
         result.duration_s = seconds(self.last.done).max(placed_s);
         // When everything left in time, both rates are over the same span.

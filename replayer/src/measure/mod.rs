@@ -79,13 +79,17 @@ impl LoopModel {
     }
 
     /// The instant by which a request is placed in its run: its due instant or, in closed loop, the one at which it could leave
-    /// if answers came sooner than they were recorded.
+    /// (or was shed) if answers came sooner than they were recorded.
     #[must_use]
     pub fn place_ns(self, job: &Job) -> u64 {
-        match self {
-            Self::Closed if job.progress.shed.is_none() => job.due_ns.min(job.progress.released_ns),
-            _ => job.due_ns,
-        }
+        let end = &job.progress;
+        self.place(job.due_ns, if end.shed.is_some() { end.done_ns } else { end.released_ns })
+    }
+
+    /// The same of a request that could leave, or was shed, at `left_ns`.
+    #[must_use]
+    pub fn place(self, due_ns: u64, left_ns: u64) -> u64 {
+        if self == Self::Closed { due_ns.min(left_ns) } else { due_ns }
     }
 
     /// A request's response time; what failed has its full age.

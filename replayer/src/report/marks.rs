@@ -34,7 +34,7 @@ pub(super) fn of(result: &RunResult) -> (Vec<Mark>, usize) {
     if steady.from_ns > 0 {
         main(steady.from_ns, "warm-up ends");
     }
-    if steady.to_ns > steady.from_ns && steady.to_ns <= result.last_ns.due {
+    if steady.to_ns > steady.from_ns && steady.to_ns <= result.last_ns.placed_ns() {
         main(steady.to_ns, "drain begins");
     }
     // A status that the recording has not is no failure of its request: nothing else on the page calls it one.

@@ -217,7 +217,7 @@ fn held_busy_and_lag_stand_apart_beside_the_steady_window() {
     let row = |name: &str| {
         page.split_once(&format!(r#"<tr><th scope="row">{name}<small>"#)).unwrap().1.split_once("</tr>").unwrap().0
     };
-    assert!(page.contains("holds the 5 requests due from 0 s to 2.50 s"));
+    assert!(page.contains("holds the 5 requests of 0 s to 2.50 s"));
     assert_eq!(row("Held").matches("<td>9.00 ms</td>").count() + row("Held").matches("<td>7.00 ms</td>").count(), 2);
     assert!(row("Busy").contains("<td>11.0 ms</td>") && row("Busy").contains("<td>–</td>"));
     assert!(row("Connecting").contains("<td>13.0 ms</td>") && row("Connecting").contains("<td>–</td>"));

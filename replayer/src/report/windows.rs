@@ -26,7 +26,7 @@ pub(super) fn windows(result: &RunResult) -> String {
     let [from, to] = [steady.from_ns, steady.to_ns].map(|nanos| rate(float(nanos) / 1e9));
     let window = match result.knows("steady") {
         true => format!(
-            "The steady window holds the {} requests due from {from} s to {to} s, between warm-up and drain.",
+            "The steady window holds the {} requests of {from} s to {to} s, between warm-up and drain.",
             count(steady.settled)
         ),
         false => "Of the steady window nothing is known.".to_owned(),

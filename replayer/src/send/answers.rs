@@ -52,10 +52,20 @@ impl Engine {
             let goes_on = broken.is_some() || connection.transport.is_tls();
             let wants_write = connection.transport.wants_write();
             let arrived = connection.transport.arrived();
+            // A plain one that fills less than there is room for has nothing left.
+            let is_dry = match received {
+                Ok(Received::Bytes(count)) => !connection.transport.is_tls() && count < most,
+                _ => true,
+            };
+            let was_dry = std::mem::replace(&mut connection.is_dry, is_dry);
+            let not_before_ns = connection.arrived_ns;
             self.tick();
             match received {
                 Ok(Received::Bytes(count)) => {
-                    let at_ns = self.arrived_ns(arrived);
+                    let at_ns = self.arrived_ns(arrived, was_dry).max(not_before_ns);
+                    if let Some(connection) = self.table.get_mut(at) {
+                        connection.arrived_ns = at_ns;
+                    }
                     self.take_bytes(at, buffer.get(..count).unwrap_or_default(), at_ns);
                     if count > QUICK_BYTES_MAX {
                         self.tick();
@@ -94,10 +104,12 @@ impl Engine {
     /// When bytes arrived that were read just now: as the kernel says, or now.
     ///
     /// The kernel tells it of the last packet in the order of the stream. Where an earlier one was lost and sent again, that
-    /// is long before the bytes could be read: so they did not arrive before sockets were looked at and had none.
-    pub(super) fn arrived_ns(&mut self, stamp: Option<SystemTime>) -> u64 {
+    /// is long before the bytes could be read: so they did not arrive before sockets were looked at and this one, which was
+    /// `dry`, had none.
+    pub(super) fn arrived_ns(&mut self, stamp: Option<SystemTime>, dry: bool) -> u64 {
         self.stamped = if stamp.is_some() { self.stamped.saturating_add(1) } else { 0 };
-        let told = stamp.map(|stamp| self.clock.at_stamp(stamp).max(self.not_before_ns).min(self.now));
+        let not_before_ns = if dry { self.not_before_ns } else { 0 };
+        let told = stamp.map(|stamp| self.clock.at_stamp(stamp).max(not_before_ns).min(self.now));
         self.of_run(told.unwrap_or(self.now))
     }
 

@@ -31,6 +31,10 @@ pub(super) struct Connection {
     /// How many of these are written.
     written: usize,
     reader: MessageReader,
+    /// Whether everything that had come was read when it was read last.
+    pub(super) is_dry: bool,
+    /// When the last bytes arrived, by the run.
+    pub(super) arrived_ns: u64,
     /// Whether the poll tells when it can be written to.
     pub(super) watches_out: bool,
     /// Whether something is left to be written to it.
@@ -120,6 +124,8 @@ impl Connection {
             exchanges: VecDeque::new(),
             written: 0,
             reader: MessageReader::new(Kind::Response),
+            is_dry: true,
+            arrived_ns: 0,
             watches_out: false,
             unwritten: false,
             looked_at_ns: 0,

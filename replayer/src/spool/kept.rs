@@ -24,7 +24,7 @@ const PAGES: &str = "pages";
 const DUE: &str = "due";
 const FACTS: &str = "spool.json";
 /// What a folder's name begins with until everything is in it.
-const UNFINISHED: &str = ".reenact-spool-unfinished-";
+const UNFINISHED: &str = ".reenact-spool-making-";
 /// Bytes that are copied in one go where a file without a name cannot get one.
 const COPY_BYTES: usize = 1 << 20;
 

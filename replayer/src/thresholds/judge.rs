@@ -206,7 +206,7 @@ impl Rule {
                 let completed = row.map_or(tally.completed, |row| row.completed);
                 let over_ns = match in_steady {
                     true => counted.steady_ns.1.saturating_sub(counted.steady_ns.0),
-                    false => counted.last.done.max(counted.last.placed),
+                    false => counted.last.done.max(counted.last.placed_ns()),
                 };
                 // Thousandths of seconds: a run of less has no rate.
                 let over_ms = over_ns / 1_000_000;
