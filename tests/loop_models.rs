@@ -77,6 +77,20 @@ fn closed_loop_follows_a_target_that_is_faster_than_the_recorded_one() {
 }
 
 #[test]
+fn requests_that_left_before_they_were_due_are_compared() {
+    let folder = folder();
+    let session = slowly_answered(folder.path(), "s", |_| 1);
+    let runs = ["before", "after"].map(|name| {
+        let out = inside(&folder, name);
+        assert_eq!(replay(&session, &out, &["--loop-model", "closed"]).code, 0);
+        text(&out)
+    });
+    let said = reenact_says(["compare", &runs[0], &runs[1], "--fail-on", "none"]);
+    let all: Vec<&str> = said.out.lines().filter(|line| line.contains(", 20 requests")).collect();
+    assert_eq!(all.len(), 2, "{said:?}");
+}
+
+#[test]
 fn pauses_shrink_with_time() {
     let folder = folder();
     let session = slowly_answered(folder.path(), "s", |_| 1);
