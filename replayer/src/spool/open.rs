@@ -7,8 +7,8 @@ use super::summary::SECONDS_MAX;
 
 /// Most instants at which the connections that are surely open are counted: 2 MiB.
 const INSTANTS_MAX: usize = 1 << 18;
-/// Between two of these, as long as they are enough for the run.
-const DISTANCE_NS: u64 = 1_000_000;
+/// Between two of these, as long as they are enough for the run: about a millisecond, as a power of two.
+const DISTANCE_BITS: u32 = 20;
 
 /// The request before another one on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,8 @@ impl Open {
     /// out.
     pub(super) fn surely(&mut self, with_pools: bool) -> u64 {
         let (users, pools) = (&mut self.sure_users, &mut self.sure_pools);
-        let distance_ns = users.distance_ns.max(pools.distance_ns);
-        let [users, pools] = [users, pools].map(|instants| instants.open(distance_ns));
+        let bits = users.distance_bits.max(pools.distance_bits);
+        let [users, pools] = [users, pools].map(|instants| instants.open(bits));
         let pools = if with_pools { pools } else { Vec::new() };
         (0..users.len().max(pools.len())).map(|instant| at(&users, instant) + at(&pools, instant)).max().unwrap_or(0)
     }
@@ -150,13 +150,13 @@ impl Spans {
 /// Counts of what begins and ends, from which follows what is there at instants of equal distance. What is there only between
 /// two of them is not counted, so that no count is above what is there. The longer the run, the fewer they are in a second.
 struct Instants {
-    distance_ns: u64,
+    distance_bits: u32,
     changes: Vec<i64>,
 }
 
 impl Default for Instants {
     fn default() -> Self {
-        Self { distance_ns: DISTANCE_NS, changes: Vec::new() }
+        Self { distance_bits: DISTANCE_BITS, changes: Vec::new() }
     }
 }
 
@@ -170,7 +170,7 @@ impl Instants {
                 self.change(before_at.saturating_add(1), due_at.saturating_add(1));
             }
             // For no time so far, which is there if that is one of the instants.
-            None if due_ns.is_multiple_of(self.distance_ns) => self.change(due_at, due_at.saturating_add(1)),
+            None if due_ns.trailing_zeros() >= self.distance_bits => self.change(due_at, due_at.saturating_add(1)),
             None => {}
         }
     }
@@ -178,7 +178,7 @@ impl Instants {
     /// The last instant that is no later.
     fn place(&mut self, at_ns: u64) -> usize {
         loop {
-            match usize::try_from(at_ns / self.distance_ns) {
+            match usize::try_from(at_ns >> self.distance_bits) {
                 // There is one more, at which it is over.
                 Ok(at) if at < INSTANTS_MAX - 1 => return at,
                 _ => self.halve(),
@@ -203,14 +203,14 @@ impl Instants {
 
     /// Leaves every other instant: what begins or ends at one that is left out does so at the one behind it.
     fn halve(&mut self) {
-        self.distance_ns = self.distance_ns.saturating_mul(2);
+        self.distance_bits += 1;
         let rest = self.changes.get(1..).unwrap_or_default().chunks(2).map(|pair| pair.iter().sum());
         self.changes = self.changes.first().copied().into_iter().chain(rest).collect();
     }
 
     /// What is there at each instant, at this distance or a larger one that they have.
-    fn open(&mut self, distance_ns: u64) -> Vec<u64> {
-        while self.distance_ns < distance_ns {
+    fn open(&mut self, distance_bits: u32) -> Vec<u64> {
+        while self.distance_bits < distance_bits {
             self.halve();
         }
         sums(self.changes.iter())
@@ -275,10 +275,12 @@ mod tests {
         let mut open = Open::default();
         open.user(None, 0, S);
         open.user(Some(Before { due_ns: 0, end_ns: S }), 50 * S, 51 * S);
-        open.user(None, 20 * S, 21 * S);
-        open.pooled(None, 20 * S, None);
+        // One of the instants that are looked at.
+        let at_ns = 20 << 30;
+        open.user(None, at_ns, at_ns + S);
+        open.pooled(None, at_ns, None);
         let estimate = open.estimate(0);
-        assert_eq!((open.surely(false), open.surely(true), estimate[20], estimate[52]), (2, 3, 3, 0));
+        assert_eq!((open.surely(false), open.surely(true), estimate[21], estimate[52]), (2, 3, 3, 0));
     }
 
     #[test]
@@ -313,7 +315,7 @@ mod tests {
         open.pooled(None, 4, None);
         open.pooled(Some(Before { due_ns: 6 * S, end_ns: 6 * S }), 6 * S + 4, None);
         assert_eq!((open.surely(false), open.surely(true)), (2, 2));
-        assert!(open.sure_users.changes.len() <= INSTANTS_MAX && open.sure_users.distance_ns < 40 * S);
+        assert!(open.sure_users.changes.len() <= INSTANTS_MAX && 1 << open.sure_users.distance_bits < 40 * S);
         open.user(None, u64::MAX, u64::MAX);
         assert!(open.surely(true) <= 2 && open.sure_users.changes.len() <= INSTANTS_MAX);
     }
