@@ -74,6 +74,15 @@ fn figures_of_a_shard_are_called_so() {
 }
 
 #[test]
+fn bytes_are_those_of_requests_whatever_the_method() {
+    let folder = folder();
+    let session = users(folder.path(), "s", 100);
+    let bytes = |method: &str| json(&session, &["--rate", "2x", "--method", method])["bytes"].as_u64().unwrap();
+    assert!(bytes("clone") > 0);
+    assert_eq!(bytes("warp"), bytes("clone"));
+}
+
+#[test]
 fn methods_that_know_no_clients_say_so_and_speak_of_no_pools() {
     let folder = folder();
     let session = users(folder.path(), "s", 100);

@@ -182,6 +182,13 @@ impl Secrets {
 }
 
 impl Template {
+    /// Bytes of head and body before anything is filled in.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
     /// Appends the head for this copy to `head_out`, notes in `opened` where opened values stand, and returns the body for
     /// it. Without marks this is one copy of the head's bytes and a reference to the body's.
     pub fn render(&self, facts: &CopyFacts, secrets: &Secrets, head_out: &mut Vec<u8>, opened: &mut Opened) -> Bytes {

@@ -248,7 +248,18 @@ impl<'a> Builder<'a> {
                 let (page_len, ordinal, response_ns) = (page.len, record.number, record.response_ns());
                 let target = record.template.target;
                 self.warped
-                    .push(&Warped { at_ns, before, page_at, page_len, client, ordinal, endpoint, target, response_ns })
+                    .push(&Warped {
+                        at_ns,
+                        before,
+                        page_at,
+                        page_len,
+                        sent_len: u32::try_from(record.template.len()).unwrap_or(u32::MAX),
+                        client,
+                        ordinal,
+                        endpoint,
+                        target,
+                        response_ns,
+                    })
                     .map_err(|error| self.failed(error))?;
             }
         } else {
@@ -261,7 +272,7 @@ impl<'a> Builder<'a> {
     fn plan_copies(&mut self, client: u32, record: &Record, before: Option<&Last>) {
         let Record { at_ns, endpoint, .. } = *record;
         let response_ns = record.response_ns();
-        let bytes = (record.template.head.len() + record.template.body.len()) as u64;
+        let bytes = record.template.len() as u64;
         let ended_ns = record.after.map(|(_, _, end_ns)| end_ns);
         if let Some(ended_ns) = ended_ns {
             self.summary.thinks_recorded.add(at_ns.saturating_sub(ended_ns));
@@ -395,7 +406,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             self.summary.plan(endpoint, one.target, due_ns, response_ns);
-            self.summary.bytes += u64::from(page_len);
+            self.summary.bytes += u64::from(one.sent_len);
             // Of a connection a shard has only some of the requests.
             if self.options.shard == Shard::WHOLE && self.plan.is_in_place(copy, one.at_ns, due_ns) {
                 self.open.pooled(one.before, due_ns, response_ns);

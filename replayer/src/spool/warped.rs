@@ -10,7 +10,7 @@ use super::open::Before;
 use super::store::Store;
 
 /// Bytes of one.
-const BYTES: u32 = 58;
+const BYTES: u32 = 62;
 /// Read at once.
 const READ: u32 = 1_024;
 /// No response time, no request before it.
@@ -25,6 +25,8 @@ pub(super) struct Warped {
     pub(super) before: Option<Before>,
     pub(super) page_at: u64,
     pub(super) page_len: u32,
+    /// Of the request, as it was made ready.
+    pub(super) sent_len: u32,
     pub(super) client: u32,
     pub(super) ordinal: u32,
     pub(super) endpoint: u32,
@@ -51,7 +53,7 @@ impl WarpedList {
         line.put_u64_le(one.response_ns.unwrap_or(NONE));
         line.put_u64_le(one.before.map_or(NONE, |before| before.due_ns));
         line.put_u64_le(one.before.map_or(NONE, |before| before.end_ns));
-        for word in [one.page_len, one.client, one.ordinal, one.endpoint] {
+        for word in [one.page_len, one.sent_len, one.client, one.ordinal, one.endpoint] {
             line.put_u32_le(word);
         }
         line.put_u16_le(one.target);
@@ -85,6 +87,7 @@ fn read(from: &mut impl Buf) -> Result<Warped, TryGetError> {
             due_ns.zip(end_ns).map(|(due_ns, end_ns)| Before { due_ns, end_ns })
         },
         page_len: from.try_get_u32_le()?,
+        sent_len: from.try_get_u32_le()?,
         client: from.try_get_u32_le()?,
         ordinal: from.try_get_u32_le()?,
         endpoint: from.try_get_u32_le()?,
