@@ -34,11 +34,9 @@ pub(super) fn key(args: &LoadArgs, preparation: &Preparation) -> Result<SpoolKey
 }
 
 /// The files of a session, in order.
-pub(super) fn segments(session: &Path) -> Vec<PathBuf> {
+fn segments(session: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(session) else { return vec![session.to_owned()] };
-    let is_segment =
-        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "reenact") && path.is_file();
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_segment).collect();
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     files
 }

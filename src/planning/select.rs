@@ -9,7 +9,7 @@ use formats::head;
 use formats::session::{Event, Session};
 use replayer::survey::{Beyond, Selection, Survey};
 
-use super::{Planned, kept, seconds};
+use super::{Planned, seconds};
 use crate::cli::LoadArgs;
 use crate::outcome::Failure;
 use crate::plan_file;
@@ -18,18 +18,18 @@ use crate::units;
 
 /// The sessions of a plan; what is given twice would be sent twice.
 pub(super) fn sessions(args: &LoadArgs) -> Result<Vec<Session>, Failure> {
+    let sessions = read::open(&args.sessions, args.identity.as_ref())?;
     let mut seen = BTreeSet::new();
-    for session in &args.sessions {
-        for file in kept::segments(session) {
-            if !seen.insert(file.canonicalize().unwrap_or(file)) {
-                let twice = Failure::new(format!("{} is given twice, and would be sent twice", session.display()));
-                return Err(
-                    twice.hint("a larger --rate sends more, with the recorded shape; --repeat N sends it again")
-                );
+    for session in &sessions {
+        for file in session.segments() {
+            if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                let session = session.path().display();
+                return Err(Failure::new(format!("{session} is given twice, and would be sent twice"))
+                    .hint("a larger --rate sends more, with the recorded shape; --repeat N sends it again"));
             }
         }
     }
-    read::open(&args.sessions, args.identity.as_ref())
+    Ok(sessions)
 }
 
 /// `--from`, `--to` and `--filter`, with the names that the filter may ask for.
