@@ -184,8 +184,7 @@ impl Secrets {
 impl Template {
     /// Bytes of head and body before anything is filled in.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.head.len() + self.body.len()
     }
 

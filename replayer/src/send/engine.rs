@@ -106,7 +106,7 @@ pub struct Engine {
     pub(super) stamped: u32,
     /// When all sockets were looked at last.
     pub(super) looked_ns: u64,
-    /// And the time before: what is ready now was not ready then.
+    /// And the time before: a socket that had been read dry had nothing then.
     pub(super) not_before_ns: u64,
     /// More of an answer is to come, or more sockets are ready than were looked at.
     pub(super) goes_on: bool,

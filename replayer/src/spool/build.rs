@@ -253,7 +253,7 @@ impl<'a> Builder<'a> {
                         before,
                         page_at,
                         page_len,
-                        sent_len: u32::try_from(record.template.len()).unwrap_or(u32::MAX),
+                        sent_len: u32::try_from(record.template.bytes()).unwrap_or(u32::MAX),
                         client,
                         ordinal,
                         endpoint,
@@ -272,7 +272,7 @@ impl<'a> Builder<'a> {
     fn plan_copies(&mut self, client: u32, record: &Record, before: Option<&Last>) {
         let Record { at_ns, endpoint, .. } = *record;
         let response_ns = record.response_ns();
-        let bytes = record.template.len() as u64;
+        let bytes = record.template.bytes() as u64;
         let ended_ns = record.after.map(|(_, _, end_ns)| end_ns);
         if let Some(ended_ns) = ended_ns {
             self.summary.thinks_recorded.add(at_ns.saturating_sub(ended_ns));

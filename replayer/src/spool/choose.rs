@@ -60,7 +60,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Bytes that it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.template.head.len() + self.template.body.len() + size_of::<Self>()
+        self.template.bytes() + size_of::<Self>()
     }
 }
 

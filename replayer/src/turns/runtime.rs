@@ -126,9 +126,18 @@ mod tests {
 
     #[test]
     fn the_threads_own_time_is_counted() {
-        let before = thread_cpu_ns();
-        while thread_cpu_ns() < before + MS {
+        let mut runtime = Runtime::new(950_000, 1_000_000, thread_cpu_ns()).unwrap();
+        let until = thread_cpu_ns() + MS;
+        while thread_cpu_ns() < until {
             std::hint::spin_loop();
         }
+        runtime.note(0, false);
+        assert_eq!(runtime.used_ns, [0; SLOTS]);
+        let until = thread_cpu_ns() + MS;
+        while thread_cpu_ns() < until {
+            std::hint::spin_loop();
+        }
+        runtime.note(0, true);
+        assert!(runtime.used_ns[0] >= MS, "{:?}", runtime.used_ns);
     }
 }
