@@ -80,18 +80,26 @@ impl CommonModes {
         self.felt = (0..self.counts.len()).map(|endpoint| self.sensitivity(endpoint)).collect();
     }
 
-    /// The mean of an endpoint in a run beyond what the others share; `None` where it was not asked for.
+    /// How far each endpoint's mean in a run lies from the typical one's: from the median of the rest, since a mean is moved
+    /// by the one that moved, and all others would seem to have moved away from it. What the rest shares is taken out by
+    /// window before, as an endpoint may be asked for where load is high. `None` where it was not asked for.
     #[must_use]
-    pub fn beyond(&self, run: usize, endpoint: usize) -> Option<f64> {
-        let own = self.runs.get(run)?.cells.get(endpoint)?;
-        let others = self.others(run, endpoint);
-        let beyond = |((sum, count), mode): (&(f64, u32), f64)| (sum - mode * f64::from(*count), u64::from(*count));
-        let parts = own.iter().zip(others).map(beyond);
-        let (sum, count) = parts.fold((0.0, 0), |(sum, count), part| (sum + part.0, count + part.1));
-        (count > 0).then(|| sum / count as f64)
+    pub fn beyond(&self, run: usize) -> Vec<Option<f64>> {
+        let Some(Sums { cells, rest }) = self.runs.get(run) else { return Vec::new() };
+        let shared: Vec<f64> = rest.iter().map(|(sum, count)| sum / f64::from((*count).max(1))).collect();
+        let mean = |own: &Vec<(f64, u32)>| {
+            let parts = own.iter().zip(&shared);
+            let parts = parts.map(|((sum, count), mode)| (sum - mode * f64::from(*count), u64::from(*count)));
+            let (sum, count) = parts.fold((0.0, 0), |(sum, count), part| (sum + part.0, count + part.1));
+            (count > 0).then(|| sum / count as f64)
+        };
+        let means: Vec<Option<f64>> = cells.iter().map(mean).collect();
+        let of_rest = means.iter().zip(&self.counts).filter(|(_, counts)| **counts);
+        let typical = quantile(&mut of_rest.filter_map(|(mean, _)| *mean).collect::<Vec<f64>>(), 0.5).unwrap_or(0.0);
+        means.into_iter().map(|mean| Some(mean? - typical)).collect()
     }
 
-    /// The same with what the others share.
+    /// The mean of an endpoint in a run with all that it shares; `None` where it was not asked for.
     #[must_use]
     pub fn mean(&self, run: usize, endpoint: usize) -> Option<f64> {
         let own = self.runs.get(run)?.cells.get(endpoint)?;
