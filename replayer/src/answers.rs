@@ -28,7 +28,7 @@ use crate::send::KeepAnswers;
 /// The session's name in the run directory.
 pub const DIRECTORY: &str = "answers";
 /// Answers that may wait to be written.
-const QUEUE_ANSWERS_MAX: usize = 16_384;
+const QUEUE_ANSWERS_MAX: usize = 65_536;
 /// Headers that are redacted because sealed values were opened in them; in requests each value is masked in any case.
 const OPENED_NAMES_MAX: usize = 1_000;
 /// How often a writer that has nothing to do looks again.
@@ -139,7 +139,7 @@ impl AnswerSink {
     }
 
     /// The share of the queue, in percent, that is not written yet.
-    pub(crate) fn behind_percent(&self) -> usize {
+    pub(crate) fn behind_percent(&self) -> u64 {
         self.queue.as_ref().map_or(0, crate::turns::full_percent)
     }
 

@@ -15,8 +15,19 @@ use runtime::Runtime;
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest of the real-time priorities: above all that have none, below everything that somebody placed there on purpose.
 const PRIORITY: u32 = 1;
-/// For each percent of its results that nobody has taken yet, a sending thread with real-time turns sleeps at least so long.
-const ROOM_NS: u64 = 5_000;
+/// For each percent of its results that nobody has taken yet, a sending thread with real-time turns sleeps at least so long …
+const ROOM_NS: u64 = 20_000;
+/// … up to this: what has not waited for long is still in a cache, and takes less time to be taken …
+const ROOM_NS_MAX: u64 = 120_000;
+/// … and from so many percent on longer …
+const ROOM_PERCENT: u64 = 25;
+const MORE_ROOM_NS: u64 = 20_000;
+/// … up to this.
+const MORE_ROOM_NS_MAX: u64 = 880_000;
+/// When its own queue is so full, in percent, it gives way.
+const OWN_PERCENT_MAX: u64 = 75;
+/// … until it is as empty as this.
+const OWN_PERCENT_MIN: u64 = 5;
 /// How often a sending thread looks whether the others keep up, in its own turns, and after how long at the latest.
 const LOOK_EVERY: u32 = 64;
 const LOOK_NS: u64 = 20_000_000;
@@ -26,8 +37,10 @@ const LOOK_NS: u64 = 20_000_000;
 /// A short turn only goes first while the thread has had less than its share of the processor, which the kernel looks at when
 /// it wakes up and then not for milliseconds. A thread with a real-time priority goes first whatever it has had. Where that
 /// leaves too little of the processor to those who take its results, waking up is the largest part of what it takes: it
-/// wakes up less often then, for several requests at once. When that is not enough, it gives way until they have caught up.
-/// It also gives way before it has had as much as the kernel leaves to real-time threads.
+/// wakes up less often then, for several requests at once. When that is not enough, spans and answers are lost, and that is
+/// counted: it would be late by seconds otherwise, as it needs the larger part of the processor and would have an equal one.
+/// Only for its own queue it gives way until that has been emptied, so that everything that was sent is measured. It also
+/// gives way before it has had as much as the kernel leaves to real-time threads.
 pub(crate) struct Turns {
     kind: Kind,
     until_look: u32,
@@ -65,10 +78,9 @@ impl Turns {
         self.least_sleep_ns
     }
 
-    /// Gives way at `now_ns`, or goes first again. `full` tells the share of its results, in percent, that nobody has taken yet. True
-    /// when it gave way.
+    /// Gives way at `now_ns`, or goes first again. `full` tells how full queues are. True when it gave way.
     #[inline]
-    pub(crate) fn keep(&mut self, now_ns: u64, full: impl FnOnce() -> usize) -> bool {
+    pub(crate) fn keep(&mut self, now_ns: u64, full: impl FnOnce() -> Full) -> bool {
         if self.kind == Kind::Short {
             return false;
         }
@@ -78,19 +90,15 @@ impl Turns {
         }
         (self.until_look, self.looked_ns) = (LOOK_EVERY, now_ns);
         let full = full();
-        self.least_sleep_ns = match self.kind {
-            // As long as they keep up there is next to nothing to be taken.
-            Kind::RealTime if full > 1 => ROOM_NS * u64::try_from(full).unwrap_or(100),
-            _ => 0,
-        };
+        self.least_sleep_ns = if self.kind == Kind::RealTime { full.room_ns() } else { 0 };
         if let Some(runtime) = &mut self.runtime {
             runtime.note(now_ns, self.kind == Kind::RealTime);
         }
         let (is_spent, is_rested) =
             self.runtime.as_ref().map_or((false, true), |one| (one.is_spent(), one.is_rested()));
         let (kind, policy) = match self.kind {
-            Kind::RealTime if full >= 25 || is_spent => (Kind::GaveWay, Policy::ShortTurns),
-            Kind::GaveWay if full < 5 && is_rested => (Kind::RealTime, Policy::RealTime),
+            Kind::RealTime if full.own >= OWN_PERCENT_MAX || is_spent => (Kind::GaveWay, Policy::ShortTurns),
+            Kind::GaveWay if full.own < OWN_PERCENT_MIN && is_rested => (Kind::RealTime, Policy::RealTime),
             _ => return false,
         };
         if ask_for(policy).is_ok() {
@@ -100,13 +108,35 @@ impl Turns {
     }
 }
 
+/// How much of the queues of results nobody has taken yet, in percent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Full {
+    /// That of the sending thread itself, to those who count.
+    pub(crate) own: u64,
+    /// The fullest of those behind it, to the files and the backend.
+    pub(crate) further: u64,
+}
+
+impl Full {
+    /// How long a sending thread sleeps for that, at least. As long as everybody keeps up there is next to nothing to be taken.
+    fn room_ns(self) -> u64 {
+        match self.own.max(self.further) {
+            0..=1 => 0,
+            full => {
+                let more_ns = MORE_ROOM_NS * full.saturating_sub(ROOM_PERCENT);
+                (ROOM_NS * full).min(ROOM_NS_MAX) + more_ns.min(MORE_ROOM_NS_MAX)
+            }
+        }
+    }
+}
+
 /// How much of a ring nobody has taken yet, in percent; 0 where nobody ever will.
-pub(crate) fn full_percent<T>(ring: &rtrb::Producer<T>) -> usize {
+pub(crate) fn full_percent<T>(ring: &rtrb::Producer<T>) -> u64 {
     if ring.is_abandoned() {
         return 0;
     }
     let room = ring.buffer().capacity();
-    room.saturating_sub(ring.slots()) * 100 / room.max(1)
+    (room.saturating_sub(ring.slots()) * 100 / room.max(1)) as u64
 }
 
 /// For a thread that looks at what has been sent. A little behind, no more: at 50,000/s on one processor the requests' p99 of
@@ -162,8 +192,16 @@ mod tests {
     }
 
     /// Calls until it is looked at the queues once.
-    fn keep(turns: &mut Turns, full: usize) -> bool {
-        (0..LOOK_EVERY).filter(|_| turns.keep(0, || full)).count() == 1
+    fn keep(turns: &mut Turns, own: u64) -> bool {
+        (0..LOOK_EVERY).filter(|_| turns.keep(0, || Full { own, further: 100 })).count() == 1
+    }
+
+    #[test]
+    fn the_fuller_a_queue_is_the_longer_is_the_sleep_up_to_a_millisecond() {
+        let room_us = |own, further| Full { own, further }.room_ns() / 1_000;
+        let sleeps = [(0, 0), (1, 1), (2, 0), (0, 2), (6, 3), (3, 25), (26, 0), (50, 0), (69, 9), (0, 70), (100, 100)];
+        let expected = [0, 0, 40, 40, 120, 120, 140, 620, 1_000, 1_000, 1_000];
+        assert_eq!(sleeps.map(|(own, further)| room_us(own, further)), expected);
     }
 
     #[test]
@@ -174,12 +212,12 @@ mod tests {
             assert_eq!(turns.is_real_time(), is_allowed);
             let real_time = if is_allowed { "1" } else { "0" };
             let mut seen = Vec::new();
-            for full in [0, 24, 25, 100, 24, 5, 4, 0, 80] {
+            for full in [0, 74, 75, 100, 74, 5, 4, 0, 80] {
                 seen.push((full, keep(&mut turns, full), policy()));
             }
             let gave_way = [false, false, is_allowed, false, false, false, false, false, is_allowed];
             let policies = [real_time, real_time, "0", "0", "0", "0", real_time, real_time, "0"];
-            let expected: Vec<_> = [0, 24, 25, 100, 24, 5, 4, 0, 80]
+            let expected: Vec<_> = [0, 74, 75, 100, 74, 5, 4, 0, 80]
                 .into_iter()
                 .zip(gave_way)
                 .zip(policies)

@@ -142,9 +142,9 @@ impl Viewer {
     }
 
     /// Tells the sending threads how full the queues behind the outcomes are, in percent.
-    pub(super) fn note_behind(&self, answers: usize, spans: usize) {
-        self.counters.answers_percent.store(answers as u64, Relaxed);
-        self.counters.behind_percent.store(answers.max(spans) as u64, Relaxed);
+    pub(super) fn note_behind(&self, answers: u64, spans: u64) {
+        self.counters.answers_percent.store(answers, Relaxed);
+        self.counters.behind_percent.store(answers.max(spans), Relaxed);
     }
 
     /// A snapshot.

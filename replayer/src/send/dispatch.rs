@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::capture::Capture;
 use super::connection::{Exchange, Written, error_of};
 use super::engine::Engine;
-use super::slots::Route;
+use super::slots::{Moment, Route};
 use super::{LoopModel, Pace};
 use crate::dial::Failure;
 use crate::job::{Job, Progress, Shed};
@@ -137,8 +137,7 @@ impl Engine {
 
     fn next_in_slot(&self, job: &Job) -> Option<u64> {
         // In a pause nobody knows; a connection that is made too early idles.
-        let in_run = |due| self.view.run_ns_at_best(due, self.of_run(self.now));
-        job.next_in_slot_ns.map(|due| self.start_ns.saturating_add(in_run(due)))
+        job.next_in_slot_ns.map(|due_ns| self.start_ns.saturating_add(self.in_run(due_ns)))
     }
 
     /// Sends a request that may leave, or finds out what it waits for; false when it was put back. `fresh`: it comes
@@ -149,7 +148,8 @@ impl Engine {
             self.listen();
         }
         let behind = job.pipelined && self.takes_behind(job.slot);
-        let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind);
+        let moment = self.moment(self.in_run(job.progress.released_ns));
+        let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind, moment);
         if route == Route::NotNow {
             self.lives.put_back(job);
             return false;
@@ -163,6 +163,10 @@ impl Engine {
         job.room = None;
         self.leave_plan(&mut job);
         match route {
+            Route::Patient => {
+                self.slots.wait(job, route);
+                return true;
+            }
             Route::Queue => {
                 job.progress.was_busy = true;
                 self.slots.wait(job, route);
@@ -211,9 +215,19 @@ impl Engine {
         if self.view.is_plain() {
             return;
         }
-        let in_run = |plan_ns| self.view.run_ns_at_best(plan_ns, self.of_run(self.now));
-        job.due_ns = in_run(job.due_ns);
-        job.progress.released_ns = in_run(job.progress.released_ns);
+        job.due_ns = self.in_run(job.due_ns);
+        job.progress.released_ns = self.in_run(job.progress.released_ns);
+    }
+
+    /// An instant of the plan as one of the run.
+    #[inline]
+    fn in_run(&self, plan_ns: u64) -> u64 {
+        self.view.run_ns_at_best(plan_ns, self.of_run(self.now))
+    }
+
+    /// Now, for a request that is to leave at an instant of the run.
+    pub(super) fn moment(&self, due_ns: u64) -> Moment {
+        Moment { due_ns, now_ns: self.of_run(self.now) }
     }
 
     /// The clock as the plan's time goes: what stands still with it waits in `lives`.

@@ -21,7 +21,7 @@ use crate::error::ReplayError;
 use crate::job::{Job, Shed};
 use crate::secret::LiveSecret;
 use crate::tempo::{Tempo, View};
-use crate::turns::{self, Turns};
+use crate::turns::{self, Full, Turns};
 
 /// Requests sent in one go before sockets are looked at: when requests come faster than they can be sent, answers are
 /// still read in between, and their connections become free.
@@ -195,7 +195,7 @@ impl Engine {
         let mut events = Events::new();
         loop {
             self.tick();
-            if turns.keep(self.now, || self.behind_percent()) {
+            if turns.keep(self.now, || self.full()) {
                 self.counters.gave_way.fetch_add(1, Ordering::Relaxed);
             }
             self.view.follow(&self.tempo);
@@ -232,10 +232,9 @@ impl Engine {
         turns
     }
 
-    /// How far those who take the outcomes are behind: the fullest of the queues up to the files and the backend.
-    fn behind_percent(&self) -> usize {
-        let further = self.counters.behind_percent.load(Ordering::Relaxed);
-        turns::full_percent(&self.outcomes).max(usize::try_from(further).unwrap_or(100))
+    /// How far those who take the outcomes are behind.
+    fn full(&self) -> Full {
+        Full { own: turns::full_percent(&self.outcomes), further: self.counters.behind_percent.load(Ordering::Relaxed) }
     }
 
     /// Reads the clock.
@@ -297,6 +296,7 @@ impl Engine {
             let Some((at_ns, token)) = self.deadlines.due(self.now) else { break };
             self.look_at(token, at_ns);
         }
+        self.lose_patience();
         for _ in 0..self.undialed.len().min(CARE_BATCH) {
             if let Some((slot, target)) = self.undialed.pop_front() {
                 self.ask(slot, target);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::WhenBusy;
 use super::connection::Connection;
 use super::engine::Engine;
 use super::slots::{Freed, Settled, Waiting};
@@ -10,6 +11,8 @@ use crate::job::{ErrorKind, Job, Shed};
 
 /// Finished connections that are taken over in one go.
 const DIALED_BATCH: usize = 16;
+/// Requests that stop being patient in one go.
+const PATIENCE_BATCH: usize = 16;
 
 /// When a connection was in the making, on the run's clock: from when it was taken up to when it was there, or given up.
 #[derive(Debug, Clone, Copy)]
@@ -91,11 +94,12 @@ impl Engine {
                 }
                 Freed::For(waiting) => {
                     let mut any = false;
-                    for Waiting { mut job, queued, .. } in waiting {
-                        if queued && let Err(reason) = self.leave_queue(&mut job) {
+                    for Waiting { mut job, queued, patient, .. } in waiting {
+                        if queued && let Err(reason) = self.leave_queue(&mut job, patient) {
                             self.shed(job, reason);
                             continue;
                         }
+                        self.slots.left_after_waiting(slot, patient, self.moment(job.progress.released_ns));
                         job.progress.connected(made.begun_ns, made.over_ns);
                         self.lives.unblock(&job, self.plan_now());
                         self.put(at, job);
@@ -111,9 +115,13 @@ impl Engine {
         }
     }
 
-    /// A queued request may leave now: its connection is free.
-    fn leave_queue(&mut self, job: &mut Job) -> Result<(), Shed> {
+    /// A queued request may leave now: its connection is free. What a patient one has waited is lag, and no wait for the
+    /// target.
+    fn leave_queue(&mut self, job: &mut Job, patient: bool) -> Result<(), Shed> {
         self.bounds.enter(self.now)?;
+        if patient {
+            return Ok(());
+        }
         let released_ns = self.of_run(self.now).max(job.progress.released_ns);
         job.progress.busy_ns = released_ns - job.progress.released_ns;
         job.progress.released_ns = released_ns;
@@ -129,29 +137,51 @@ impl Engine {
                     self.remove(at, false);
                 }
                 Settled::Promote(waiting) => {
-                    let mut promoted = Vec::with_capacity(waiting.len());
-                    for Waiting { mut job, .. } in waiting {
-                        let left = self.leave_queue(&mut job);
-                        job.progress.connecting_ns = Some(job.progress.released_ns);
-                        match left {
-                            Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
-                            Ok(()) => {
-                                self.bounds.leave(0);
-                                self.shed(job, Shed::MaxConnections);
-                            }
-                            Err(reason) => self.shed(job, reason),
-                        }
-                    }
-                    if let Some(target) = promoted.first().map(|job| job.target) {
-                        self.slots.wait_first(slot, target, promoted);
-                        self.count_need(false);
-                        self.slots.dialing(slot);
-                        self.ask(slot, target);
+                    if self.promote(waiting, false) {
                         return;
                     }
                 }
             }
         }
+    }
+
+    /// Requests whose connection is busy, although the one before them could have been answered by now.
+    pub(super) fn lose_patience(&mut self) {
+        for _ in 0..PATIENCE_BATCH {
+            let Some(mut waiting) = self.slots.next_impatient(self.of_run(self.now)) else { return };
+            let Some(slot) = waiting.first().map(|first| first.job.slot) else { continue };
+            waiting.iter_mut().for_each(|one| one.job.progress.was_busy = true);
+            if self.options.when_busy == WhenBusy::Shed {
+                waiting.into_iter().for_each(|one| self.shed(one.job, Shed::Busy));
+            } else {
+                self.promote(waiting, true);
+            }
+            self.settle(slot, false);
+        }
+    }
+
+    /// Makes a connection for requests that waited for another one; false if nothing of them is left. `extra`: the other one
+    /// is busy, and not gone.
+    fn promote(&mut self, waiting: Vec<Waiting>, extra: bool) -> bool {
+        let mut promoted = Vec::with_capacity(waiting.len());
+        for Waiting { mut job, patient, .. } in waiting {
+            let left = self.leave_queue(&mut job, patient);
+            job.progress.connecting_ns = Some(self.of_run(self.now).max(job.progress.released_ns));
+            match left {
+                Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
+                Ok(()) => {
+                    self.bounds.leave(0);
+                    self.shed(job, Shed::MaxConnections);
+                }
+                Err(reason) => self.shed(job, reason),
+            }
+        }
+        let Some((slot, target)) = promoted.first().map(|job| (job.slot, job.target)) else { return false };
+        self.slots.wait_first(slot, target, promoted);
+        self.count_need(extra);
+        self.slots.dialing(slot);
+        self.ask(slot, target);
+        true
     }
 }
 

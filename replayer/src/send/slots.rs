@@ -3,11 +3,15 @@
 //! A slot is one (client, copy, recorded connection, target): its requests share connections with nobody else. It is
 //! remembered only while something of it is open, under way or to come. Nothing here connects or writes.
 
+mod patience;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use foldhash::{HashMap, HashMapExt};
 
+use self::patience::Left;
+pub(super) use self::patience::Moment;
 use super::WhenBusy;
 use crate::job::Job;
 
@@ -19,6 +23,9 @@ pub(super) struct Slots {
     slots: HashMap<u64, Slot>,
     /// Slots that were left without a connection, by the instant at which the next one is to be asked for.
     reopens: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Slots whose first waiting request is patient, by the instant of the run at which it no longer is; one of these may be
+    /// over.
+    patient: BinaryHeap<Reverse<(u64, u64)>>,
     policy: Policy,
     /// Requests that wait for a connection.
     waiting: usize,
@@ -59,6 +66,8 @@ struct Slot {
     more: bool,
     next_due_ns: Option<u64>,
     is_ahead: bool,
+    /// The last request that left.
+    left: Option<Left>,
 }
 
 /// A request that waits for a connection.
@@ -66,6 +75,8 @@ pub(super) struct Waiting {
     pub(super) job: Box<Job>,
     /// It waits for a busy connection and counts as parked; otherwise one is being made for it and it is under way.
     pub(super) queued: bool,
+    /// It is queued only because the one before it left late: `patience.rs`.
+    pub(super) patient: bool,
     /// It goes onto the connection of the one before it.
     behind: bool,
 }
@@ -88,6 +99,8 @@ pub(super) enum Route {
     },
     /// It waits until its connection is free.
     Queue,
+    /// It waits for its connection for as long as that may be busy only because the request before left late.
+    Patient,
     /// It is shed.
     Shed,
     /// Not yet: it is to be put back.
@@ -106,7 +119,8 @@ pub(super) enum Freed {
 
 impl Slots {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { slots: HashMap::new(), reopens: BinaryHeap::new(), policy, waiting: 0, queued: 0, idle: 0, ahead: 0 }
+        let (slots, reopens, patient) = (HashMap::new(), BinaryHeap::new(), BinaryHeap::new());
+        Self { slots, reopens, patient, policy, waiting: 0, queued: 0, idle: 0, ahead: 0 }
     }
 
     /// Requests that wait for a connection.
@@ -156,7 +170,14 @@ impl Slots {
 
     /// Finds a way for a released request. `fresh`: it just came, and the slot's next one will at `next_due_ns` (on the
     /// clock); otherwise it was held. `behind`: it may be written behind what its connection is busy with.
-    pub(super) fn route(&mut self, job: &Job, fresh: bool, next_due_ns: Option<u64>, behind: bool) -> Route {
+    pub(super) fn route(
+        &mut self,
+        job: &Job,
+        fresh: bool,
+        next_due_ns: Option<u64>,
+        behind: bool,
+        moment: Moment,
+    ) -> Route {
         let slot = self.slots.entry(job.slot).or_insert_with(|| Slot::new(job.target));
         debug_assert_eq!(slot.target, job.target, "a connection leads to one target");
         if fresh {
@@ -169,6 +190,7 @@ impl Slots {
         {
             self.idle -= 1;
             slot.current = Some(at);
+            slot.left = Some(moment.left());
             return Route::Idle(at);
         }
         if job.pipelined && self.policy.when_busy != WhenBusy::Shed {
@@ -176,6 +198,7 @@ impl Slots {
                 return Route::Join;
             }
             if let Some(at) = slot.current.filter(|_| behind) {
+                slot.left = Some(moment.left());
                 return Route::Behind(at);
             }
         }
@@ -189,6 +212,10 @@ impl Slots {
             slot.held += 1;
             return Route::NotNow;
         }
+        if self.policy.timed && self.policy.when_busy != WhenBusy::Queue && slot.is_patient(moment) {
+            return Route::Patient;
+        }
+        slot.left = Some(moment.in_time());
         match self.policy.when_busy {
             WhenBusy::Extra => Route::Dial { extra: true },
             WhenBusy::Queue => Route::Queue,
@@ -218,18 +245,24 @@ impl Slots {
         self.slots.get(&id).and_then(|slot| slot.current)
     }
 
-    /// A request waits by its route: [`Route::Queue`], [`Route::Join`], [`Route::Await`] or [`Route::Dial`].
+    /// A request waits by its route: [`Route::Queue`], [`Route::Patient`], [`Route::Join`], [`Route::Await`] or [`Route::Dial`].
     pub(super) fn wait(&mut self, job: Box<Job>, route: Route) {
-        let Some(slot) = self.slots.get_mut(&job.slot) else { return };
-        let behind = route == Route::Join;
-        let queued = route == Route::Queue || (behind && slot.waiting.back().is_some_and(|last| last.queued));
+        let id = job.slot;
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let (behind, patient) = (route == Route::Join, route == Route::Patient);
+        let queued =
+            patient || route == Route::Queue || (behind && slot.waiting.back().is_some_and(|last| last.queued));
         if queued {
             self.queued += 1;
         } else if !behind {
             slot.claimed += 1;
         }
-        slot.waiting.push_back(Waiting { job, queued, behind });
+        let is_first = slot.waiting.is_empty();
+        slot.waiting.push_back(Waiting { job, queued, patient, behind });
         self.waiting += 1;
+        if is_first {
+            self.watch_patience(id);
+        }
     }
 
     /// Whether a request that joins the last one that waits would be parked, and not under way.
@@ -250,7 +283,7 @@ impl Slots {
         let last = promoted.len().saturating_sub(1);
         self.waiting += promoted.len();
         for (number, job) in promoted.rev().enumerate() {
-            slot.waiting.push_front(Waiting { job, queued: false, behind: number < last });
+            slot.waiting.push_front(Waiting { job, queued: false, patient: false, behind: number < last });
         }
     }
 
@@ -384,6 +417,7 @@ impl Slots {
     /// more will come.
     pub(super) fn drain(&mut self, under_way: bool) -> Vec<Waiting> {
         self.reopens.clear();
+        self.patient.clear();
         self.queued = 0;
         let all = self.slots.values_mut().flat_map(|slot| {
             slot.more = false;
@@ -431,6 +465,7 @@ impl Slot {
             more: false,
             next_due_ns: None,
             is_ahead: false,
+            left: None,
         }
     }
 

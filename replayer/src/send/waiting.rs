@@ -137,6 +137,7 @@ impl Engine {
         sooner(self.deadlines.next_ns());
         if self.closing.is_none() {
             sooner(self.slots.next_reopen_ns());
+            sooner(self.slots.next_impatient_ns().map(|at| self.start_ns.saturating_add(at)));
             if self.options.pace == Pace::Recorded {
                 sooner(self.news.peek().ok().and_then(|news| self.opens_at_ns(news)));
             }

@@ -198,7 +198,7 @@ impl SpanSink {
     }
 
     /// The share of the queue, in percent, that the exporter has not come to yet; 0 where it waits for the backend.
-    pub(crate) fn behind_percent(&self) -> usize {
+    pub(crate) fn behind_percent(&self) -> u64 {
         let is_slow = self.sums.backend_is_slow.load(std::sync::atomic::Ordering::Relaxed);
         self.queue.as_ref().filter(|_| !is_slow).map_or(0, crate::turns::full_percent)
     }

@@ -150,3 +150,52 @@ fn pipelined_requests_wait_together_for_a_connection_that_is_not_there_yet() {
     let (outcomes, counters) = rig.run();
     assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (1, 0, 1)));
 }
+
+/// Runs an engine that begins when everything is due already.
+fn send_late(options: SendOptions, address: SocketAddr, all: &[(u64, u64, &str)]) -> (Vec<Box<Job>>, Arc<Counters>) {
+    let (rig, mut ring, _news) = rig(options, address);
+    feed(requests(all), &mut ring, None);
+    drop(ring);
+    Clock::start().sleep_until(250 * MS);
+    rig.run()
+}
+
+#[test]
+fn a_connection_that_is_busy_since_the_sender_was_late_gets_no_company() {
+    for when_busy in [WhenBusy::Extra, WhenBusy::Shed] {
+        let address = target(|_, socket| ok(socket));
+        let all: Vec<(u64, u64, &str)> = (0..15).map(|number| (number * 10, 0, "/x")).collect();
+        let (outcomes, counters) = send_late(SendOptions { when_busy, ..options() }, address, &all);
+        assert_eq!((errors(&outcomes), sheds(&outcomes)), (vec![None; 15], vec![None; 15]));
+        assert_eq!(opened(&counters), (1, 0, 1));
+        assert!(outcomes.windows(2).all(|two| dispatched(&two[1]) >= two[0].progress.done_ns), "one after the other");
+        for outcome in &outcomes {
+            let Progress { was_busy, busy_ns, .. } = outcome.progress;
+            assert!(!was_busy && busy_ns == 0, "{outcome:?}");
+            // All of it is lag, but for the connection.
+            let late = dispatched(outcome) - outcome.due_ns - outcome.progress.connect_ns;
+            assert_eq!(outcome.progress.lag_ns(), Some(late));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_hangs_gets_company_also_when_the_sender_was_late() {
+    let hangs_once = |mut socket: TcpStream| {
+        if read_head(&mut socket).contains("/hang") {
+            read_head(&mut socket); // until the sender gives up
+        } else {
+            socket.write_all(OK).unwrap();
+            ok(socket);
+        }
+    };
+    let slow = SendOptions { timeout_ns: 600 * MS, ..options() };
+    let all = [(0, 0, "/hang"), (5, 0, "/b"), (10, 0, "/c"), (15, 0, "/d")];
+    let address = target(move |_, socket| hangs_once(socket));
+    let (outcomes, counters) = send_late(slow, address, &all);
+    assert_eq!(errors(&outcomes), [Some(ErrorKind::Timeout), None, None, None]);
+    assert!(counters.extra.load(Relaxed) >= 1);
+    let (hanging, others) = outcomes.split_first().unwrap();
+    assert!(others.iter().all(|one| one.progress.done_ns < hanging.progress.done_ns), "{outcomes:?}");
+    assert!(others[0].progress.was_busy);
+}
