@@ -380,7 +380,7 @@ fn mask_query(head: &mut Bytes, keys: &[Vec<u8>]) {
 
 /// A request taken apart again. It was read back when it was made ready, so that it can be read; if not, its head tells.
 fn request(head: &[u8], body: &[u8], body_max: usize) -> Message {
-    let mut message = Message { head: Bytes::copy_from_slice(head), ..Message::default() };
+    let mut message = Message::default();
     let mut kept = BytesMut::new();
     let mut reader = MessageReader::new(Kind::Request);
     'parts: for mut part in [head, body] {
@@ -398,6 +398,9 @@ fn request(head: &[u8], body: &[u8], body_max: usize) -> Message {
                 Ok(Step::End | Step::Opaque(_)) | Err(_) => break 'parts,
             }
         }
+    }
+    if message.head.is_empty() {
+        message.head = Bytes::copy_from_slice(head);
     }
     message.body.bytes = kept.freeze();
     message
