@@ -163,8 +163,8 @@ fn rigs(
     handles.into_iter().enumerate().map(one).collect()
 }
 
-/// Hands requests over as a feed does: with their positions, the slots' next requests, and, `ahead`, their news.
-fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, news: Option<&mut Producer<SlotNews>>) {
+/// Requests as a feed has them: with their positions and the slots' next requests.
+fn placed(mut jobs: Vec<Box<Job>>) -> Vec<Box<Job>> {
     let due: Vec<(u64, u64, u64)> = jobs.iter().map(|job| (job.slot, job.due_ns, job.life)).collect();
     for (position, job) in jobs.iter_mut().enumerate() {
         job.facts.position = position as u64;
@@ -172,9 +172,15 @@ fn feed(mut jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, news: Option<&mu
         job.next_in_slot_ns = due[position + 1..].iter().find(|later| later.0 == job.slot).map(|later| later.1);
         job.life_ends_ns = due.iter().filter(|one| one.2 == job.life).map(|one| one.1).max().unwrap();
     }
+    jobs
+}
+
+/// Hands requests over as a feed does, and, `ahead`, their news.
+fn feed(jobs: Vec<Box<Job>>, ring: &mut Producer<Box<Job>>, news: Option<&mut Producer<SlotNews>>) {
+    let jobs = placed(jobs);
     if let Some(news) = news {
         for (position, job) in jobs.iter().enumerate() {
-            if due[..position].iter().all(|earlier| earlier.0 != job.slot) {
+            if jobs[..position].iter().all(|earlier| earlier.slot != job.slot) {
                 news.push(SlotNews::Begins { slot: job.slot, target: job.target, due_ns: job.due_ns }).unwrap();
             }
         }

@@ -151,51 +151,63 @@ fn pipelined_requests_wait_together_for_a_connection_that_is_not_there_yet() {
     assert_eq!((errors(&outcomes), opened(&counters)), (vec![None; 3], (1, 0, 1)));
 }
 
-/// Runs an engine that begins when everything is due already.
+/// Sends the first request on time, and hands over the others when all of them have been due for long.
 fn send_late(options: SendOptions, address: SocketAddr, all: &[(u64, u64, &str)]) -> (Vec<Box<Job>>, Arc<Counters>) {
-    let (rig, mut ring, _news) = rig(options, address);
-    feed(requests(all), &mut ring, None);
+    let (Rig { engine, mut outcomes, counters, .. }, mut ring, _news) = rig(options, address);
+    let mut jobs = placed(requests(all)).into_iter();
+    let clock = engine.clock;
+    let running = std::thread::spawn(move || engine.run());
+    ring.push(jobs.next().unwrap()).unwrap();
+    while outcomes.is_empty() {
+        std::thread::yield_now();
+    }
+    clock.sleep_until(clock.now_ns().max(50 * MS + all.last().unwrap().0 * MS) + 50 * MS);
+    jobs.for_each(|job| ring.push(job).unwrap());
     drop(ring);
-    Clock::start().sleep_until(250 * MS);
-    rig.run()
+    running.join().unwrap().unwrap();
+    let mut out: Vec<Box<Job>> = std::iter::from_fn(|| outcomes.pop().ok()).collect();
+    out.sort_by_key(|outcome| outcome.facts.position);
+    (out, counters)
 }
 
 #[test]
 fn a_connection_that_is_busy_since_the_sender_was_late_gets_no_company() {
     for when_busy in [WhenBusy::Extra, WhenBusy::Shed] {
         let address = target(|_, socket| ok(socket));
-        let all: Vec<(u64, u64, &str)> = (0..15).map(|number| (number * 10, 0, "/x")).collect();
+        // Each answer has a quarter of a second.
+        let all: Vec<(u64, u64, &str)> = (0..6).map(|number| (number * 250, 0, "/x")).collect();
         let (outcomes, counters) = send_late(SendOptions { when_busy, ..options() }, address, &all);
-        assert_eq!((errors(&outcomes), sheds(&outcomes)), (vec![None; 15], vec![None; 15]));
+        assert_eq!((errors(&outcomes), sheds(&outcomes)), (vec![None; 6], vec![None; 6]));
         assert_eq!(opened(&counters), (1, 0, 1));
         assert!(outcomes.windows(2).all(|two| dispatched(&two[1]) >= two[0].progress.done_ns), "one after the other");
         for outcome in &outcomes {
-            let Progress { was_busy, busy_ns, .. } = outcome.progress;
-            assert!(!was_busy && busy_ns == 0, "{outcome:?}");
+            let progress = &outcome.progress;
+            assert!(!progress.was_busy && progress.busy_ns == 0, "{outcome:?}");
             // All of it is lag, but for the connection.
-            let late = dispatched(outcome) - outcome.due_ns - outcome.progress.connect_ns;
-            assert_eq!(outcome.progress.lag_ns(), Some(late));
+            let late = dispatched(outcome) - outcome.due_ns - progress.connect_ns;
+            assert_eq!(progress.lag_ns(), Some(late));
         }
     }
 }
 
 #[test]
 fn a_connection_that_hangs_gets_company_also_when_the_sender_was_late() {
-    let hangs_once = |mut socket: TcpStream| {
-        if read_head(&mut socket).contains("/hang") {
-            read_head(&mut socket); // until the sender gives up
-        } else {
-            socket.write_all(OK).unwrap();
-            ok(socket);
+    let hangs = |mut socket: TcpStream| {
+        loop {
+            match path(&read_head(&mut socket)) {
+                "" => return,
+                "/hang" => drop(read_head(&mut socket)), // until the sender gives up
+                _ => socket.write_all(OK).unwrap(),
+            }
         }
     };
     let slow = SendOptions { timeout_ns: 600 * MS, ..options() };
-    let all = [(0, 0, "/hang"), (5, 0, "/b"), (10, 0, "/c"), (15, 0, "/d")];
-    let address = target(move |_, socket| hangs_once(socket));
+    let all = [(0, 0, "/a"), (5, 0, "/hang"), (10, 0, "/b"), (15, 0, "/c")];
+    let address = target(move |_, socket| hangs(socket));
     let (outcomes, counters) = send_late(slow, address, &all);
-    assert_eq!(errors(&outcomes), [Some(ErrorKind::Timeout), None, None, None]);
+    assert_eq!(errors(&outcomes), [None, Some(ErrorKind::Timeout), None, None]);
     assert!(counters.extra.load(Relaxed) >= 1);
-    let (hanging, others) = outcomes.split_first().unwrap();
-    assert!(others.iter().all(|one| one.progress.done_ns < hanging.progress.done_ns), "{outcomes:?}");
-    assert!(others[0].progress.was_busy);
+    let (hanging, behind) = (&outcomes[1], &outcomes[2]);
+    assert!(behind.progress.was_busy && behind.progress.done_ns < hanging.progress.done_ns, "{outcomes:?}");
+    assert!(dispatched(behind) >= dispatched(hanging) + 5 * MS, "as long as the plan has between the two");
 }
