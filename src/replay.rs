@@ -256,7 +256,7 @@ impl Replay {
             LoopModel::Closed => measure::LoopModel::Closed,
         };
         let mut run_options = RunOptions {
-            send: send_options(args),
+            send: send_options(args, self.preflight.connections_max),
             dial: self.dial,
             export: self.export,
             export_metrics: self.export_metrics,
@@ -375,13 +375,21 @@ fn demand(args: &ReplayArgs, surely: u64, about: u64, ways: u64) -> Demand {
     let capped = |open: u64| args.max_connections.map_or(open, |most| open.min(most as u64));
     // In closed loop lives may be over before others begin that overlapped them in the recording.
     let surely = if args.loop_model == LoopModel::Closed { 0 } else { surely };
-    let (least, most) = (capped(surely), capped(about));
-    // At the highest pace the plan's seconds say nothing: what is open is under way, or waits for a later request.
-    let least = if args.is_at_once() { least.min(in_flight_max(args) as u64) } else { least };
+    // At the highest pace the plan's seconds say nothing: what is not under way gives way.
+    let (least, most) = if args.is_at_once() {
+        let under_way = capped(surely).min(in_flight_max(args) as u64);
+        (under_way, under_way)
+    } else {
+        (capped(surely), capped(about))
+    };
     Demand { connections_least: least, connections_most: most, ways }
 }
 
-fn send_options(args: &ReplayArgs) -> SendOptions {
+/// `room`: connections that this machine has room for. At the highest pace a connection that only waits for a later request gives way
+/// to one that is needed now, so that none is refused.
+fn send_options(args: &ReplayArgs, room: Option<u64>) -> SendOptions {
+    // Each thread has one at least.
+    let room = room.filter(|_| args.is_at_once()).map(|room| room.max(u64::from(args.threads)));
     SendOptions {
         threads: NonZeroUsize::new(args.threads.into()).unwrap_or(NonZeroUsize::MIN),
         pace: if args.is_at_once() { Pace::Max } else { Pace::Recorded },
@@ -399,7 +407,7 @@ fn send_options(args: &ReplayArgs) -> SendOptions {
         spin_ns: units::nanos(args.spin),
         real_time: !args.no_real_time,
         in_flight_max: in_flight_max(args),
-        connections_max: args.max_connections.map(|most| most as u64),
+        connections_max: args.max_connections.map(|most| most as u64).or(room),
         rate_max: args.max_rate,
         budget: Budget {
             requests: args.budget_requests,

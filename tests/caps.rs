@@ -167,6 +167,11 @@ fn the_machine_is_asked_only_for_what_may_be_open() {
     assert!([0, 3].contains(&said.code), "{said:?}");
     let said = run(&in_turn, "max", &["--rate", "max"]);
     assert_eq!((said.code, &run_json(&inside(&folder, "max"))["completed"]), (0, &300.into()), "{said:?}");
+    // At the highest pace those that only wait for a later request give way.
+    let said = run(&at_once, "all-max", &["--rate", "max"]);
+    let result = run_json(&inside(&folder, "all-max"));
+    assert_eq!((said.code, &result["completed"]), (0, &600.into()), "{said:?}");
+    assert!(of(&result["connections"], "peak") <= 136, "{}", result["connections"]);
     // That they may meet is said and refused by nobody.
     let said = run(&in_turn, "in-turn-run", &[]);
     let result = run_json(&inside(&folder, "in-turn-run"));

@@ -164,7 +164,7 @@ impl Engine {
         self.leave_plan(&mut job);
         match route {
             Route::Patient => {
-                self.slots.wait(job, route);
+                self.slots.wait_patiently(job, self.of_run(self.now));
                 return true;
             }
             Route::Queue => {

@@ -68,6 +68,8 @@ struct Slot {
     is_ahead: bool,
     /// The last request that left.
     left: Option<Left>,
+    /// Until when the first one that waits is patient, if it is.
+    patient_until_ns: Option<u64>,
 }
 
 /// A request that waits for a connection.
@@ -245,24 +247,18 @@ impl Slots {
         self.slots.get(&id).and_then(|slot| slot.current)
     }
 
-    /// A request waits by its route: [`Route::Queue`], [`Route::Patient`], [`Route::Join`], [`Route::Await`] or [`Route::Dial`].
+    /// A request waits by its route: [`Route::Queue`], [`Route::Join`], [`Route::Await`] or [`Route::Dial`].
     pub(super) fn wait(&mut self, job: Box<Job>, route: Route) {
-        let id = job.slot;
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let (behind, patient) = (route == Route::Join, route == Route::Patient);
-        let queued =
-            patient || route == Route::Queue || (behind && slot.waiting.back().is_some_and(|last| last.queued));
+        let Some(slot) = self.slots.get_mut(&job.slot) else { return };
+        let behind = route == Route::Join;
+        let queued = route == Route::Queue || (behind && slot.waiting.back().is_some_and(|last| last.queued));
         if queued {
             self.queued += 1;
         } else if !behind {
             slot.claimed += 1;
         }
-        let is_first = slot.waiting.is_empty();
-        slot.waiting.push_back(Waiting { job, queued, patient, behind });
+        slot.waiting.push_back(Waiting { job, queued, patient: false, behind });
         self.waiting += 1;
-        if is_first {
-            self.watch_patience(id);
-        }
     }
 
     /// Whether a request that joins the last one that waits would be parked, and not under way.
@@ -332,6 +328,7 @@ impl Slots {
     /// The first one that waits, with those behind it.
     fn take_first(&mut self, id: u64) -> Vec<Waiting> {
         let Some(slot) = self.slots.get_mut(&id) else { return Vec::new() };
+        slot.patient_until_ns = None;
         let mut taken = Vec::new();
         while slot.waiting.front().is_some_and(|next| taken.is_empty() || next.behind) {
             let Some(next) = slot.waiting.pop_front() else { break };
@@ -466,6 +463,7 @@ impl Slot {
             next_due_ns: None,
             is_ahead: false,
             left: None,
+            patient_until_ns: None,
         }
     }
 

@@ -127,8 +127,10 @@ fn route_at(slots: &mut Slots, due_ms: u64, now_ms: u64) -> Route {
     let mut job = job(due_ms * MS, 5, b"");
     job.progress.released_ns = due_ms * MS;
     let route = slots.route(&job, true, Some(u64::MAX), false, Moment { due_ns: due_ms * MS, now_ns: now_ms * MS });
-    if !matches!(route, Route::Idle(_) | Route::Shed) {
-        slots.wait(job, route);
+    match route {
+        Route::Idle(_) | Route::Shed => {}
+        Route::Patient => slots.wait_patiently(job, now_ms * MS),
+        _ => slots.wait(job, route),
     }
     route
 }
@@ -185,7 +187,7 @@ fn the_patient_are_taken_up_when_their_connection_is_gone() {
     let mut slots = slots(WhenBusy::Extra);
     open(&mut slots, 1);
     assert_eq!(route_at(&mut slots, 10, 30), Route::Idle(1));
-    assert_eq!([route_at(&mut slots, 15, 31), route_at(&mut slots, 50, 31)], [Route::Patient; 2]);
+    assert_eq!([route_at(&mut slots, 15, 31), route_at(&mut slots, 29, 31)], [Route::Patient; 2]);
     slots.closed(5, 1);
     let Settled::Promote(first) = slots.settle(5, true) else { panic!("it needs another connection") };
     assert_eq!(due_ms(&first), [15]);
@@ -195,8 +197,20 @@ fn the_patient_are_taken_up_when_their_connection_is_gone() {
     assert!(due_ms(&taken) == [15] && !taken[0].patient);
     slots.left_after_waiting(5, false, Moment { due_ns: 15 * MS, now_ns: 40 * MS });
     // The wait for a connection is nobody's lateness.
-    assert!(slots.next_impatient(49 * MS).is_none());
-    assert_eq!(due_ms(&slots.next_impatient(50 * MS).unwrap()), [50]);
+    assert_eq!(due_ms(&slots.next_impatient(40 * MS).unwrap()), [29]);
     assert!(matches!(route_at(&mut slots, 60, 60), Route::Dial { extra: true }));
     assert_eq!(slots.drain(true).len(), 1);
+}
+
+#[test]
+fn nobody_waits_much_longer_for_the_lateness_of_another() {
+    for (due_ms, now_ms, until_ms) in
+        [(1_030, 1_030, 1_035), (1_030, 1_032, 1_037), (1_030, 1_040, 1_050), (30, 1_001, 1_020)]
+    {
+        let mut slots = slots(WhenBusy::Extra);
+        open(&mut slots, 1);
+        assert_eq!(route_at(&mut slots, 10, 1_000), Route::Idle(1));
+        assert_eq!(route_at(&mut slots, due_ms, now_ms), Route::Patient);
+        assert_eq!(slots.next_impatient_ns(), Some(until_ms * MS), "{due_ms} {now_ms}");
+    }
 }
