@@ -56,7 +56,7 @@ pub struct Preflight {
     pub noise: TimerNoise,
     /// What a reader must know, in sentences.
     pub notices: Vec<String>,
-    /// Connections that there are descriptors and ports for; `None` where the system does not tell.
+    /// Connections that there are descriptors for; `None` where the system does not tell.
     pub connections_max: Option<u64>,
 }
 
@@ -138,14 +138,8 @@ pub fn preflight(machine: &Machine, clock: &Clock, length_ns: u64, demand: &Dema
             ));
         }
     }
-    Ok(Preflight { noise, notices, connections_max: room(machine, demand.ways) })
-}
-
-/// Connections that there are descriptors and ports for.
-fn room(machine: &Machine, ways: u64) -> Option<u64> {
-    let descriptors = machine.descriptor_limits().map(|(_, limit)| limit.saturating_sub(DESCRIPTORS_MARGIN));
-    let ports = machine.ports().map(|ports| ports.saturating_mul(ways.max(1)));
-    [descriptors, ports].into_iter().flatten().min()
+    let connections_max = machine.descriptor_limits().map(|(_, limit)| limit.saturating_sub(DESCRIPTORS_MARGIN));
+    Ok(Preflight { noise, notices, connections_max })
 }
 
 /// Steal from which on it is said.

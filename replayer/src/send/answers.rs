@@ -274,7 +274,7 @@ impl Engine {
         let under_way = reason != Shed::Budget;
         self.short.clear();
         let parked = self.lives.drain();
-        for mut job in parked {
+        for mut job in parked.into_iter().chain(self.slots.drain_patient()) {
             self.leave_plan(&mut job);
             self.shed(job, reason);
         }

@@ -7,13 +7,15 @@ use rustix::io::Errno;
 use super::capture::Capture;
 use super::connection::{Exchange, Written, error_of};
 use super::engine::Engine;
-use super::slots::{Moment, Route};
+use super::slots::{Moment, Route, Visit};
 use super::{LoopModel, Pace};
 use crate::dial::Failure;
 use crate::job::{Job, Progress, Shed};
 
 /// A request that came so long after it could have left is said to have come late.
 const LATE_NS: u64 = 10_000_000;
+/// Who is so late looks at sockets before it believes that a connection is busy: the answer may have come meanwhile.
+const STALLED_NS: u64 = 1_000_000;
 /// A request that is not longer than one record of TLS is taken whole or not at all.
 const RECORD_BYTES_MAX: usize = 16_000;
 
@@ -43,12 +45,12 @@ impl Engine {
             match (due, held) {
                 (Some(due), held) if held.is_none_or(|held| due <= held) => {
                     if let Some(job) = self.take() {
-                        self.go(job, true);
+                        self.go(job, Visit::Fresh);
                     }
                 }
                 (_, Some(_)) => {
                     if let Some(job) = self.lives.next(self.plan_now()) {
-                        self.go(job, false);
+                        self.go(job, Visit::Held);
                     }
                 }
                 _ => return,
@@ -60,7 +62,7 @@ impl Engine {
     fn take_ahead(&mut self) {
         while !self.jobs.is_empty() && !self.must_stall() {
             if let Some(job) = self.take() {
-                self.go(job, true);
+                self.go(job, Visit::Fresh);
             }
         }
     }
@@ -78,14 +80,14 @@ impl Engine {
             if self.lives.next_ns().is_some_and(|at| at <= plan_now) {
                 if let Some(job) = self.lives.next(plan_now) {
                     let life = job.life;
-                    if self.go(job, false) {
+                    if self.go(job, Visit::Held) {
                         self.lives.poke(life, plan_now);
                     }
                 }
             } else if self.jobs.is_empty() || self.must_stall() {
                 return;
             } else if let Some(job) = self.take() {
-                self.go(job, true);
+                self.go(job, Visit::Fresh);
             }
         }
     }
@@ -140,19 +142,26 @@ impl Engine {
         job.next_in_slot_ns.map(|due_ns| self.start_ns.saturating_add(self.in_run(due_ns)))
     }
 
-    /// Sends a request that may leave, or finds out what it waits for; false when it was put back. `fresh`: it comes
-    /// straight from the ring.
-    fn go(&mut self, mut job: Box<Job>, fresh: bool) -> bool {
-        if self.rested && !(self.slots.has_idle(job.slot) && self.bounds.is_below_max()) {
+    /// Sends a request that may leave, or finds out what it waits for; false when it was put back.
+    pub(super) fn go(&mut self, mut job: Box<Job>, visit: Visit) -> bool {
+        let moment = self.moment(self.in_run(job.progress.released_ns));
+        let is_timed = self.options.pace == Pace::Recorded && self.options.loop_model != LoopModel::Closed;
+        let is_late = is_timed && moment.now_ns.saturating_sub(moment.due_ns) > STALLED_NS;
+        let may_listen = visit != Visit::Patient && (self.rested || is_late);
+        if may_listen && !(self.slots.has_idle(job.slot) && self.bounds.is_below_max()) {
             // An answer may have freed what it needs.
             self.listen();
         }
         let behind = job.pipelined && self.takes_behind(job.slot);
-        let moment = self.moment(self.in_run(job.progress.released_ns));
-        let route = self.slots.route(&job, fresh, self.next_in_slot(&job), behind, moment);
+        let moment = self.moment(moment.due_ns);
+        let route = self.slots.route(&job, visit, self.next_in_slot(&job), behind, moment);
         if route == Route::NotNow {
             self.lives.put_back(job);
             return false;
+        }
+        if route == Route::Patient {
+            self.slots.wait_patiently(job, moment);
+            return true;
         }
         if matches!(route, Route::Dial { .. }) {
             match self.waits_for_room(job) {
@@ -163,10 +172,6 @@ impl Engine {
         job.room = None;
         self.leave_plan(&mut job);
         match route {
-            Route::Patient => {
-                self.slots.wait_patiently(job, self.of_run(self.now));
-                return true;
-            }
             Route::Queue => {
                 job.progress.was_busy = true;
                 self.slots.wait(job, route);
@@ -183,11 +188,11 @@ impl Engine {
                 return true;
             }
             Route::Behind(_) | Route::Join | Route::Dial { extra: true } => job.progress.was_busy = true,
-            Route::Idle(_) | Route::Await | Route::Dial { extra: false } | Route::NotNow => {}
+            Route::Idle(_) | Route::Await | Route::Dial { extra: false } | Route::NotNow | Route::Patient => {}
         }
         if let Err(reason) = self.bounds.enter(self.now) {
             if let Route::Idle(at) = route {
-                self.free(job.slot, at);
+                self.keep(job.slot, at);
             }
             self.shed_one(job, reason);
             return true;

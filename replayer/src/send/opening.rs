@@ -2,10 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::WhenBusy;
 use super::connection::Connection;
 use super::engine::Engine;
-use super::slots::{Freed, Settled, Waiting};
+use super::slots::{Freed, Settled, Visit, Waiting};
 use crate::dial::{Dial, DialErrorKind, Dialed, Peer};
 use crate::job::{ErrorKind, Job, Shed};
 
@@ -84,22 +83,32 @@ impl Engine {
         self.hand_on(slot, at, freed, Made { begun_ns: 0, over_ns: self.of_run(self.now) });
     }
 
+    /// A connection was not used after all. Whoever is patient is told of it by nobody here: this may be one of them.
+    pub(super) fn keep(&mut self, slot: u64, at: u32) {
+        match self.slots.freed(slot, at) {
+            Freed::Kept => {}
+            freed => self.hand_on(slot, at, freed, Made { begun_ns: 0, over_ns: self.of_run(self.now) }),
+        }
+    }
+
     fn hand_on(&mut self, slot: u64, at: u32, mut freed: Freed, made: Made) {
         loop {
             match freed {
-                Freed::Kept => return,
+                Freed::Kept => {
+                    self.serve_patient(slot);
+                    return;
+                }
                 Freed::Useless => {
                     self.close(at, false);
                     return;
                 }
                 Freed::For(waiting) => {
                     let mut any = false;
-                    for Waiting { mut job, queued, patient, .. } in waiting {
-                        if queued && let Err(reason) = self.leave_queue(&mut job, patient) {
+                    for Waiting { mut job, queued, .. } in waiting {
+                        if queued && let Err(reason) = self.leave_queue(&mut job) {
                             self.shed(job, reason);
                             continue;
                         }
-                        self.slots.left_after_waiting(slot, patient, self.moment(job.progress.released_ns));
                         job.progress.connected(made.begun_ns, made.over_ns);
                         self.lives.unblock(&job, self.plan_now());
                         self.put(at, job);
@@ -115,13 +124,9 @@ impl Engine {
         }
     }
 
-    /// A queued request may leave now: its connection is free. What a patient one has waited is lag, and no wait for the
-    /// target.
-    fn leave_queue(&mut self, job: &mut Job, patient: bool) -> Result<(), Shed> {
+    /// A queued request may leave now: its connection is free.
+    fn leave_queue(&mut self, job: &mut Job) -> Result<(), Shed> {
         self.bounds.enter(self.now)?;
-        if patient {
-            return Ok(());
-        }
         let released_ns = self.of_run(self.now).max(job.progress.released_ns);
         job.progress.busy_ns = released_ns - job.progress.released_ns;
         job.progress.released_ns = released_ns;
@@ -137,7 +142,24 @@ impl Engine {
                     self.remove(at, false);
                 }
                 Settled::Promote(waiting) => {
-                    if self.promote(waiting, false) {
+                    let mut promoted = Vec::with_capacity(waiting.len());
+                    for Waiting { mut job, .. } in waiting {
+                        let left = self.leave_queue(&mut job);
+                        job.progress.connecting_ns = Some(job.progress.released_ns);
+                        match left {
+                            Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
+                            Ok(()) => {
+                                self.bounds.leave(0);
+                                self.shed(job, Shed::MaxConnections);
+                            }
+                            Err(reason) => self.shed(job, reason),
+                        }
+                    }
+                    if let Some(target) = promoted.first().map(|job| job.target) {
+                        self.slots.wait_first(slot, target, promoted);
+                        self.count_need(false);
+                        self.slots.dialing(slot);
+                        self.ask(slot, target);
                         return;
                     }
                 }
@@ -145,43 +167,29 @@ impl Engine {
         }
     }
 
-    /// Requests whose connection is busy, although the one before them could have been answered by now.
-    pub(super) fn lose_patience(&mut self) {
-        for _ in 0..PATIENCE_BATCH {
-            let Some(mut waiting) = self.slots.next_impatient(self.of_run(self.now)) else { return };
-            let Some(slot) = waiting.first().map(|first| first.job.slot) else { continue };
-            waiting.iter_mut().for_each(|one| one.job.progress.was_busy = true);
-            if self.options.when_busy == WhenBusy::Shed {
-                waiting.into_iter().for_each(|one| self.shed(one.job, Shed::Busy));
-            } else {
-                self.promote(waiting, true);
-            }
-            self.settle(slot, false);
+    /// A connection of a slot is free: who was patient gets it.
+    fn serve_patient(&mut self, slot: u64) {
+        while let Some(job) = self.slots.next_patient(slot) {
+            self.go(job, Visit::Patient);
+            self.slots.watch_patience(slot, self.of_run(self.now));
         }
     }
 
-    /// Makes a connection for requests that waited for another one; false if nothing of them is left. `extra`: the other one
-    /// is busy, and not gone.
-    fn promote(&mut self, waiting: Vec<Waiting>, extra: bool) -> bool {
-        let mut promoted = Vec::with_capacity(waiting.len());
-        for Waiting { mut job, patient, .. } in waiting {
-            let left = self.leave_queue(&mut job, patient);
-            job.progress.connecting_ns = Some(self.of_run(self.now).max(job.progress.released_ns));
-            match left {
-                Ok(()) if !promoted.is_empty() || self.bounds.take_connection() => promoted.push(job),
-                Ok(()) => {
-                    self.bounds.leave(0);
-                    self.shed(job, Shed::MaxConnections);
-                }
-                Err(reason) => self.shed(job, reason),
-            }
+    /// Who was patient for long enough believes that its connection is busy.
+    pub(super) fn lose_patience(&mut self) {
+        let is_over =
+            |engine: &Self| engine.slots.next_impatient_ns().is_some_and(|at| at <= engine.of_run(engine.now));
+        if !is_over(self) {
+            return;
         }
-        let Some((slot, target)) = promoted.first().map(|job| (job.slot, job.target)) else { return false };
-        self.slots.wait_first(slot, target, promoted);
-        self.count_need(extra);
-        self.slots.dialing(slot);
-        self.ask(slot, target);
-        true
+        // Unless its answer came while nobody looked.
+        self.listen();
+        for _ in 0..PATIENCE_BATCH {
+            let Some(job) = self.slots.next_impatient(self.of_run(self.now)) else { return };
+            let slot = job.slot;
+            self.go(job, Visit::Patient);
+            self.slots.watch_patience(slot, self.of_run(self.now));
+        }
     }
 }
 

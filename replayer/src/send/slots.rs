@@ -10,8 +10,8 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use foldhash::{HashMap, HashMapExt};
 
-use self::patience::Left;
-pub(super) use self::patience::Moment;
+use self::patience::{Left, Patient};
+pub(super) use self::patience::{Moment, Visit};
 use super::WhenBusy;
 use crate::job::Job;
 
@@ -23,9 +23,10 @@ pub(super) struct Slots {
     slots: HashMap<u64, Slot>,
     /// Slots that were left without a connection, by the instant at which the next one is to be asked for.
     reopens: BinaryHeap<Reverse<(u64, u64)>>,
-    /// Slots whose first waiting request is patient, by the instant of the run at which it no longer is; one of these may be
-    /// over.
-    patient: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Slots with patient requests, by the instant of the run at which the first of them no longer is; entries may be over.
+    patience: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Requests that are patient.
+    patient: usize,
     policy: Policy,
     /// Requests that wait for a connection.
     waiting: usize,
@@ -68,7 +69,9 @@ struct Slot {
     is_ahead: bool,
     /// The last request that left.
     left: Option<Left>,
-    /// Until when the first one that waits is patient, if it is.
+    /// Requests that wait for a connection that is busy only because its last request left late, in order: `patience.rs`.
+    patient: VecDeque<Patient>,
+    /// Until when the first of them does.
     patient_until_ns: Option<u64>,
 }
 
@@ -77,8 +80,6 @@ pub(super) struct Waiting {
     pub(super) job: Box<Job>,
     /// It waits for a busy connection and counts as parked; otherwise one is being made for it and it is under way.
     pub(super) queued: bool,
-    /// It is queued only because the one before it left late: `patience.rs`.
-    pub(super) patient: bool,
     /// It goes onto the connection of the one before it.
     behind: bool,
 }
@@ -101,7 +102,8 @@ pub(super) enum Route {
     },
     /// It waits until its connection is free.
     Queue,
-    /// It waits for its connection for as long as that may be busy only because the request before left late.
+    /// It waits for its connection for as long as that may be busy only because the request before left late, and is then
+    /// routed again.
     Patient,
     /// It is shed.
     Shed,
@@ -121,8 +123,8 @@ pub(super) enum Freed {
 
 impl Slots {
     pub(super) fn new(policy: Policy) -> Self {
-        let (slots, reopens, patient) = (HashMap::new(), BinaryHeap::new(), BinaryHeap::new());
-        Self { slots, reopens, patient, policy, waiting: 0, queued: 0, idle: 0, ahead: 0 }
+        let (slots, reopens, patience) = (HashMap::new(), BinaryHeap::new(), BinaryHeap::new());
+        Self { slots, reopens, patience, patient: 0, policy, waiting: 0, queued: 0, idle: 0, ahead: 0 }
     }
 
     /// Requests that wait for a connection.
@@ -137,7 +139,7 @@ impl Slots {
 
     /// Requests that wait for a busy connection.
     pub(super) fn queued(&self) -> usize {
-        self.queued
+        self.queued + self.patient
     }
 
     /// Slots whose connection was asked for and whose first request has not come yet.
@@ -170,22 +172,25 @@ impl Slots {
         slot.come(next_due_ns, &mut self.ahead);
     }
 
-    /// Finds a way for a released request. `fresh`: it just came, and the slot's next one will at `next_due_ns` (on the
-    /// clock); otherwise it was held. `behind`: it may be written behind what its connection is busy with.
+    /// Finds a way for a released request. The slot's next one will come at `next_due_ns` (on the clock). `behind`: it may be
+    /// written behind what its connection is busy with.
     pub(super) fn route(
         &mut self,
         job: &Job,
-        fresh: bool,
+        visit: Visit,
         next_due_ns: Option<u64>,
         behind: bool,
         moment: Moment,
     ) -> Route {
         let slot = self.slots.entry(job.slot).or_insert_with(|| Slot::new(job.target));
         debug_assert_eq!(slot.target, job.target, "a connection leads to one target");
-        if fresh {
-            slot.come(next_due_ns, &mut self.ahead);
-        } else {
-            slot.held = slot.held.saturating_sub(1);
+        match visit {
+            Visit::Fresh => slot.come(next_due_ns, &mut self.ahead),
+            Visit::Held => slot.held = slot.held.saturating_sub(1),
+            Visit::Patient => {}
+        }
+        if visit != Visit::Patient && !slot.patient.is_empty() {
+            return Route::Patient;
         }
         if slot.waiting.is_empty()
             && let Some(at) = slot.idle.pop()
@@ -214,7 +219,8 @@ impl Slots {
             slot.held += 1;
             return Route::NotNow;
         }
-        if self.policy.timed && self.policy.when_busy != WhenBusy::Queue && slot.is_patient(moment) {
+        let may_wait = self.policy.timed && self.policy.when_busy != WhenBusy::Queue && visit != Visit::Patient;
+        if may_wait && slot.is_patient(moment) {
             return Route::Patient;
         }
         slot.left = Some(moment.in_time());
@@ -257,7 +263,7 @@ impl Slots {
         } else if !behind {
             slot.claimed += 1;
         }
-        slot.waiting.push_back(Waiting { job, queued, patient: false, behind });
+        slot.waiting.push_back(Waiting { job, queued, behind });
         self.waiting += 1;
     }
 
@@ -279,7 +285,7 @@ impl Slots {
         let last = promoted.len().saturating_sub(1);
         self.waiting += promoted.len();
         for (number, job) in promoted.rev().enumerate() {
-            slot.waiting.push_front(Waiting { job, queued: false, patient: false, behind: number < last });
+            slot.waiting.push_front(Waiting { job, queued: false, behind: number < last });
         }
     }
 
@@ -328,7 +334,6 @@ impl Slots {
     /// The first one that waits, with those behind it.
     fn take_first(&mut self, id: u64) -> Vec<Waiting> {
         let Some(slot) = self.slots.get_mut(&id) else { return Vec::new() };
-        slot.patient_until_ns = None;
         let mut taken = Vec::new();
         while slot.waiting.front().is_some_and(|next| taken.is_empty() || next.behind) {
             let Some(next) = slot.waiting.pop_front() else { break };
@@ -367,6 +372,11 @@ impl Slots {
             return Settled::Close(at);
         }
         if slot.open > 0 || slot.dialing > 0 {
+            return Settled::Fine;
+        }
+        if !slot.patient.is_empty() {
+            // There is nothing left to wait for.
+            self.lose_patience(id);
             return Settled::Fine;
         }
         if slot.waiting.front().is_some_and(|first| first.queued) {
@@ -414,7 +424,6 @@ impl Slots {
     /// more will come.
     pub(super) fn drain(&mut self, under_way: bool) -> Vec<Waiting> {
         self.reopens.clear();
-        self.patient.clear();
         self.queued = 0;
         let all = self.slots.values_mut().flat_map(|slot| {
             slot.more = false;
@@ -463,6 +472,7 @@ impl Slot {
             next_due_ns: None,
             is_ahead: false,
             left: None,
+            patient: VecDeque::new(),
             patient_until_ns: None,
         }
     }
@@ -475,7 +485,7 @@ impl Slot {
     }
 
     fn is_needed(&self) -> bool {
-        self.more || self.held > 0 || !self.waiting.is_empty()
+        self.more || self.held > 0 || !self.waiting.is_empty() || !self.patient.is_empty()
     }
 }
 

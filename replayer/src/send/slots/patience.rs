@@ -4,15 +4,29 @@
 //! connection free. So the next one believes in a busy connection when as much time has passed since that departure as the
 //! plan has between the two. A sending thread that was held up for some milliseconds would else find all connections busy,
 //! and open another one for each request: connections that the recording does not have, and work that makes it later still.
-//! What a request waits like this is its lag, so there is a limit: a request waits no longer than it is late already, or some
-//! milliseconds. When a connection turns out to be busy, lateness is not handed on.
+//! What a request waits like this is its lag, so there is a limit: the first in line waits no longer than it is late already, or
+//! some milliseconds. When a connection turns out to be busy, lateness is not handed on.
+//!
+//! Who is patient is neither under way nor parked for a connection: it stands in a line of its own, and is routed again when
+//! the connection is free, gone, or believed to be busy.
 //!
 //! Instants are those of the run.
 
 use std::cmp::Reverse;
 
-use super::{Slot, Slots, Waiting};
+use super::{Slot, Slots};
 use crate::job::Job;
+
+/// How a request comes to be routed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::send) enum Visit {
+    /// It just came.
+    Fresh,
+    /// It was held elsewhere.
+    Held,
+    /// It was patient, and is so no longer.
+    Patient,
+}
 
 /// How long a request waits that is not late itself.
 const PATIENCE_NS: u64 = 5_000_000;
@@ -52,67 +66,88 @@ impl Left {
     }
 }
 
+/// A request that is patient; it has instants of the plan.
+pub(super) struct Patient {
+    job: Box<Job>,
+    /// When it is to leave.
+    due_ns: u64,
+}
+
 impl Slot {
     /// Whether a request that finds no free connection waits for that.
     pub(super) fn is_patient(&self, moment: Moment) -> bool {
-        match self.waiting.back() {
-            Some(last) => last.patient,
-            None => self.left.is_some_and(|left| left.patient_until_ns(moment) > moment.now_ns),
-        }
+        self.left.is_some_and(|left| left.patient_until_ns(moment) > moment.now_ns)
     }
 }
 
 impl Slots {
     /// A request waits by [`super::Route::Patient`].
-    pub(in crate::send) fn wait_patiently(&mut self, job: Box<Job>, now_ns: u64) {
+    pub(in crate::send) fn wait_patiently(&mut self, job: Box<Job>, moment: Moment) {
         let id = job.slot;
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let is_first = slot.waiting.is_empty();
-        slot.waiting.push_back(Waiting { job, queued: true, patient: true, behind: false });
-        self.waiting += 1;
-        self.queued += 1;
-        if is_first {
-            self.watch_patience(id, now_ns);
+        slot.patient.push_back(Patient { job, due_ns: moment.due_ns });
+        self.patient += 1;
+        if slot.patient.len() == 1 {
+            self.watch_patience(id, moment.now_ns);
         }
     }
 
-    /// A request that had waited left now: on a connection that was free again if it was `patient`, else on a new one.
-    pub(in crate::send) fn left_after_waiting(&mut self, id: u64, patient: bool, moment: Moment) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        slot.left = Some(if patient { moment.left() } else { moment.in_time() });
-        self.watch_patience(id, moment.now_ns);
-    }
-
-    /// The first one that waits in a slot may have become another one.
-    fn watch_patience(&mut self, id: u64, now_ns: u64) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let first = slot.waiting.front().filter(|first| first.patient);
-        let moment = first.map(|first| Moment { due_ns: first.job.progress.released_ns, now_ns });
-        slot.patient_until_ns = slot.left.zip(moment).map(|(left, moment)| left.patient_until_ns(moment));
-        if let Some(until_ns) = slot.patient_until_ns {
-            self.patient.push(Reverse((until_ns, id)));
-        }
+    /// The first patient one of a slot, if a connection of it is free and nobody else's.
+    pub(in crate::send) fn next_patient(&mut self, id: u64) -> Option<Box<Job>> {
+        let slot = self.slots.get(&id).filter(|slot| !slot.idle.is_empty() && slot.waiting.is_empty())?;
+        if slot.patient.is_empty() { None } else { self.take_patient(id) }
     }
 
     /// When somebody's patience is over.
     pub(in crate::send) fn next_impatient_ns(&self) -> Option<u64> {
-        self.patient.peek().map(|first| first.0.0)
+        self.patience.peek().map(|first| first.0.0)
     }
 
-    /// A request whose patience is over, as its connection is busy indeed, with those that go behind it.
-    pub(in crate::send) fn next_impatient(&mut self, now_ns: u64) -> Option<Vec<Waiting>> {
+    /// A request whose patience is over.
+    pub(in crate::send) fn next_impatient(&mut self, now_ns: u64) -> Option<Box<Job>> {
         while self.next_impatient_ns()? <= now_ns {
-            let Reverse((until_ns, id)) = self.patient.pop()?;
-            if self.slots.get(&id).and_then(|slot| slot.patient_until_ns) != Some(until_ns) {
-                continue;
+            let Reverse((until_ns, id)) = self.patience.pop()?;
+            if self.slots.get(&id).is_some_and(|slot| slot.patient_until_ns == Some(until_ns)) {
+                return self.take_patient(id);
             }
-            let taken = self.take_first(id);
-            if let (Some(slot), Some(first)) = (self.slots.get_mut(&id), taken.first()) {
-                slot.left = Some(Moment { due_ns: first.job.progress.released_ns, now_ns }.in_time());
-            }
-            self.watch_patience(id, now_ns);
-            return Some(taken);
         }
         None
+    }
+
+    /// Another one may be the first patient one of a slot.
+    pub(in crate::send) fn watch_patience(&mut self, id: u64, now_ns: u64) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(first) = slot.patient.front() else { return };
+        let moment = Moment { due_ns: first.due_ns, now_ns };
+        let until_ns = slot.left.map_or(now_ns, |left| left.patient_until_ns(moment));
+        slot.patient_until_ns = Some(until_ns);
+        self.patience.push(Reverse((until_ns, id)));
+    }
+
+    /// The patient ones of a slot have nothing left to wait for.
+    pub(super) fn lose_patience(&mut self, id: u64) {
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| !slot.patient.is_empty()) {
+            slot.patient_until_ns = Some(0);
+            self.patience.push(Reverse((0, id)));
+        }
+    }
+
+    /// Takes out all who are patient; no more will come.
+    pub(in crate::send) fn drain_patient(&mut self) -> impl Iterator<Item = Box<Job>> + use<> {
+        self.patience.clear();
+        self.patient = 0;
+        let lines = self.slots.values_mut().flat_map(|slot| {
+            slot.patient_until_ns = None;
+            std::mem::take(&mut slot.patient)
+        });
+        lines.collect::<Vec<Patient>>().into_iter().map(|one| one.job)
+    }
+
+    fn take_patient(&mut self, id: u64) -> Option<Box<Job>> {
+        let slot = self.slots.get_mut(&id)?;
+        slot.patient_until_ns = None;
+        let one = slot.patient.pop_front()?;
+        self.patient -= 1;
+        Some(one.job)
     }
 }

@@ -8,7 +8,7 @@ fn slots(when_busy: WhenBusy) -> Slots {
 }
 
 fn route(slots: &mut Slots, next_ms: Option<u64>) -> Route {
-    slots.route(&job(0, 5, b""), true, next_ms.map(|at| at * MS), false, Moment { due_ns: 0, now_ns: 0 })
+    slots.route(&job(0, 5, b""), Visit::Fresh, next_ms.map(|at| at * MS), false, Moment { due_ns: 0, now_ns: 0 })
 }
 
 /// A connection that was asked for ahead and is there.
@@ -122,84 +122,104 @@ fn a_failed_connection_fails_one_request_and_leaves_the_others_theirs() {
     assert!(matches!(slots.freed(5, 1), Freed::Useless));
 }
 
-/// A request that is to leave at `due_ms`, routed at `now_ms`; it waits if it has to.
-fn route_at(slots: &mut Slots, due_ms: u64, now_ms: u64) -> Route {
+fn due_at(due_ms: u64) -> Box<Job> {
     let mut job = job(due_ms * MS, 5, b"");
     job.progress.released_ns = due_ms * MS;
-    let route = slots.route(&job, true, Some(u64::MAX), false, Moment { due_ns: due_ms * MS, now_ns: now_ms * MS });
+    job
+}
+
+fn moment(due_ms: u64, now_ms: u64) -> Moment {
+    Moment { due_ns: due_ms * MS, now_ns: now_ms * MS }
+}
+
+/// A request that is to leave at `due_ms`, routed at `now_ms`; it waits if it has to.
+fn route_at(slots: &mut Slots, due_ms: u64, now_ms: u64) -> Route {
+    let job = due_at(due_ms);
+    let route = slots.route(&job, Visit::Fresh, Some(u64::MAX), false, moment(due_ms, now_ms));
     match route {
         Route::Idle(_) | Route::Shed => {}
-        Route::Patient => slots.wait_patiently(job, now_ms * MS),
+        Route::Patient => slots.wait_patiently(job, moment(due_ms, now_ms)),
         _ => slots.wait(job, route),
     }
     route
 }
 
-fn due_ms(waiting: &[Waiting]) -> Vec<u64> {
-    waiting.iter().map(|one| one.job.progress.released_ns / MS).collect()
+/// Routes one again that was patient.
+fn again(slots: &mut Slots, job: &Job, now_ms: u64) -> (u64, Route) {
+    let due_ms = job.progress.released_ns / MS;
+    let route = slots.route(job, Visit::Patient, None, false, moment(due_ms, now_ms));
+    slots.watch_patience(5, now_ms * MS);
+    (due_ms, route)
 }
 
 #[test]
 fn who_is_behind_one_that_left_late_waits_for_as_long_as_the_plan_has_between_them() {
-    for when_busy in [WhenBusy::Extra, WhenBusy::Shed] {
+    for (when_busy, busy) in [(WhenBusy::Extra, Route::Dial { extra: true }), (WhenBusy::Shed, Route::Shed)] {
         let mut slots = slots(when_busy);
         open(&mut slots, 1);
         assert_eq!(route_at(&mut slots, 10, 30), Route::Idle(1));
-        assert_eq!([route_at(&mut slots, 15, 31), route_at(&mut slots, 17, 31)], [Route::Patient; 2]);
-        assert_eq!((slots.queued(), slots.next_impatient_ns()), (2, Some(35 * MS)));
-        assert!(slots.next_impatient(34 * MS).is_none());
+        let waits = [(15, 31), (17, 31), (18, 31)].map(|(due, now)| route_at(&mut slots, due, now));
+        assert_eq!(waits, [Route::Patient; 3]);
+        assert_eq!((slots.queued(), slots.waiting(), slots.next_impatient_ns()), (3, 0, Some(35 * MS)));
+        assert!(slots.next_impatient(34 * MS).is_none() && slots.next_patient(5).is_none());
         // It is answered in time, and the next one has as long as the plan has behind that.
-        let Freed::For(taken) = slots.freed(5, 1) else { panic!("somebody waits") };
-        assert!(due_ms(&taken) == [15] && taken[0].patient && taken[0].queued);
-        slots.left_after_waiting(5, true, Moment { due_ns: 15 * MS, now_ns: 33 * MS });
-        assert!(slots.next_impatient(34 * MS).is_none());
-        assert_eq!(due_ms(&slots.next_impatient(35 * MS).unwrap()), [17], "the connection is busy");
-        assert!(slots.next_impatient(40 * MS).is_none() && slots.next_impatient_ns().is_none());
-        assert_eq!((slots.queued(), slots.waiting()), (0, 0));
+        assert!(matches!(slots.freed(5, 1), Freed::Kept));
+        let first = slots.next_patient(5).unwrap();
+        assert_eq!(again(&mut slots, &first, 33), (15, Route::Idle(1)));
+        assert!(slots.next_impatient(34 * MS).is_none() && slots.next_patient(5).is_none());
+        let second = slots.next_impatient(35 * MS).unwrap();
+        assert_eq!(again(&mut slots, &second, 35), (17, busy), "the connection is busy");
         // Lateness is not handed on.
-        let busy = if when_busy == WhenBusy::Shed { Route::Shed } else { Route::Dial { extra: true } };
-        assert_eq!(route_at(&mut slots, 40, 40), busy);
+        let third = slots.next_impatient(35 * MS).unwrap();
+        assert_eq!(again(&mut slots, &third, 35), (18, busy));
+        assert!(slots.next_impatient(u64::MAX).is_none() && slots.next_impatient_ns().is_none());
+        assert_eq!((slots.queued(), route_at(&mut slots, 40, 40)), (0, busy));
     }
 }
 
 #[test]
 fn nobody_is_patient_with_one_that_left_in_time_nor_where_requests_have_no_instants() {
-    let mut slots = slots(WhenBusy::Extra);
-    open(&mut slots, 1);
-    assert_eq!(
-        [route_at(&mut slots, 10, 10), route_at(&mut slots, 15, 15)],
-        [Route::Idle(1), Route::Dial { extra: true }]
-    );
-    let mut slots = Slots::new(Policy { when_busy: WhenBusy::Extra, in_order: false, timed: false });
-    open(&mut slots, 1);
-    assert_eq!(
-        [route_at(&mut slots, 10, 30), route_at(&mut slots, 15, 31)],
-        [Route::Idle(1), Route::Dial { extra: true }]
-    );
+    let check = |when_busy, timed, now_ms: [u64; 2], expected| {
+        let mut slots = Slots::new(Policy { when_busy, in_order: false, timed });
+        open(&mut slots, 1);
+        assert_eq!(route_at(&mut slots, 10, now_ms[0]), Route::Idle(1));
+        assert_eq!(route_at(&mut slots, 15, now_ms[1]), expected);
+    };
+    check(WhenBusy::Extra, true, [10, 15], Route::Dial { extra: true });
+    check(WhenBusy::Extra, false, [30, 31], Route::Dial { extra: true });
     // A queue waits in any case, and its wait is the target's.
-    let mut slots = Slots::new(Policy { when_busy: WhenBusy::Queue, in_order: false, timed: true });
-    open(&mut slots, 1);
-    assert_eq!([route_at(&mut slots, 10, 30), route_at(&mut slots, 15, 31)], [Route::Idle(1), Route::Queue]);
+    check(WhenBusy::Queue, true, [30, 31], Route::Queue);
 }
 
 #[test]
-fn the_patient_are_taken_up_when_their_connection_is_gone() {
+fn the_patient_are_taken_up_when_their_connection_is_gone_and_when_another_cannot_be_made() {
     let mut slots = slots(WhenBusy::Extra);
     open(&mut slots, 1);
     assert_eq!(route_at(&mut slots, 10, 30), Route::Idle(1));
     assert_eq!([route_at(&mut slots, 15, 31), route_at(&mut slots, 29, 31)], [Route::Patient; 2]);
     slots.closed(5, 1);
-    let Settled::Promote(first) = slots.settle(5, true) else { panic!("it needs another connection") };
-    assert_eq!(due_ms(&first), [15]);
-    slots.wait_first(5, 0, first.into_iter().map(|one| one.job));
+    assert!(matches!(slots.settle(5, true), Settled::Fine));
+    let first = slots.next_impatient(31 * MS).unwrap();
+    assert_eq!(again(&mut slots, &first, 31), (15, Route::Dial { extra: false }));
+    slots.wait(first, Route::Dial { extra: false });
     slots.dialing(5);
-    let Freed::For(taken) = slots.opened(5, 2) else { panic!("it is for who waits") };
-    assert!(due_ms(&taken) == [15] && !taken[0].patient);
-    slots.left_after_waiting(5, false, Moment { due_ns: 15 * MS, now_ns: 40 * MS });
-    // The wait for a connection is nobody's lateness.
-    assert_eq!(due_ms(&slots.next_impatient(40 * MS).unwrap()), [29]);
-    assert!(matches!(route_at(&mut slots, 60, 60), Route::Dial { extra: true }));
-    assert_eq!(slots.drain(true).len(), 1);
+    assert_eq!(slots.not_opened(5).len(), 1);
+    assert!(matches!(slots.settle(5, false), Settled::Fine));
+    let second = slots.next_impatient(31 * MS).unwrap();
+    assert_eq!(again(&mut slots, &second, 31), (29, Route::Dial { extra: false }));
+    assert_eq!((slots.queued(), slots.next_impatient(u64::MAX).is_none()), (0, true));
+}
+
+#[test]
+fn who_is_patient_keeps_its_slot_and_is_drained() {
+    let mut slots = slots(WhenBusy::Extra);
+    open(&mut slots, 1);
+    assert_eq!(route_at(&mut slots, 10, 30), Route::Idle(1));
+    assert_eq!([route_at(&mut slots, 15, 31), route_at(&mut slots, 16, 32)], [Route::Patient; 2]);
+    slots.end(5);
+    assert!(matches!(slots.freed(5, 1), Freed::Kept));
+    assert_eq!((slots.drain_patient().count(), slots.queued(), slots.next_impatient_ns()), (2, 0, None));
+    assert!(matches!(slots.settle(5, false), Settled::Close(1)));
 }
 
 #[test]
