@@ -116,6 +116,7 @@ impl Engine {
                     }
                     if any {
                         self.write(at);
+                        self.serve_patient(slot);
                         return;
                     }
                     freed = self.slots.freed(slot, at);

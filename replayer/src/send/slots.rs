@@ -210,9 +210,11 @@ impl Slots {
             }
         }
         if slot.dialing > slot.claimed && slot.waiting.iter().all(|waiting| !waiting.queued) {
+            slot.left = Some(moment.in_time());
             return Route::Await;
         }
         if slot.open == 0 && slot.waiting.is_empty() {
+            slot.left = Some(moment.in_time());
             return Route::Dial { extra: false };
         }
         if self.policy.in_order {

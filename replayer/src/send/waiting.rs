@@ -77,8 +77,12 @@ impl Engine {
     pub(super) fn listen(&mut self) {
         self.rested = false;
         let mut events = Events::new();
+        let (not_before_ns, goes_on) = (self.not_before_ns, self.goes_on);
         // A kernel that refuses to wait says so when it is asked in earnest.
         let count = self.poll_sockets(&mut events, 0).unwrap_or(0);
+        // What was found ready before may not have been read yet, and had its bytes then.
+        self.not_before_ns = not_before_ns;
+        self.goes_on |= goes_on;
         for event in (0..count).filter_map(|at| events.get(at)) {
             self.ready(event);
         }

@@ -119,7 +119,8 @@ impl Slots {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some(first) = slot.patient.front() else { return };
         let moment = Moment { due_ns: first.due_ns, now_ns };
-        let until_ns = slot.left.map_or(now_ns, |left| left.patient_until_ns(moment));
+        let has_some = slot.open > 0 || slot.dialing > 0;
+        let until_ns = slot.left.filter(|_| has_some).map_or(0, |left| left.patient_until_ns(moment));
         slot.patient_until_ns = Some(until_ns);
         self.patience.push(Reverse((until_ns, id)));
     }
