@@ -101,7 +101,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "REENACT_MAX_IN_FLIGHT", value_name = "N", help_heading = "Safety")]
     pub(crate) max_in_flight: Option<usize>,
     /// Connections that may be open; requests that need one more are not sent, and counted; with --rate max they wait, and
-    /// idle connections are closed for them
+    /// idle connections are closed for them [default: no bound; with --rate max as many as there are descriptors for]
     #[arg(long, env = "REENACT_MAX_CONNECTIONS", value_name = "N", help_heading = "Safety")]
     pub(crate) max_connections: Option<usize>,
     /// Requests a second that are sent at most, of which those of a tenth of a second may leave at once; those due beyond

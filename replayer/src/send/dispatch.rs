@@ -234,7 +234,7 @@ impl Engine {
     }
 
     /// Now, for a request that is to leave at an instant of the run.
-    pub(super) fn moment(&self, due_ns: u64) -> Moment {
+    fn moment(&self, due_ns: u64) -> Moment {
         Moment { due_ns, now_ns: self.of_run(self.now) }
     }
 

@@ -125,7 +125,7 @@ pub struct Counters {
     pub spans_lost: AtomicU64,
     /// Sending threads that have real-time turns.
     pub real_time_threads: AtomicU64,
-    /// How often one of them gave way since results piled up.
+    /// How often one of them gave way since those who count were behind, or it had been busy for too long.
     pub gave_way: AtomicU64,
     /// Requests that left later than they could, so that there is time for results.
     pub made_room: AtomicU64,

@@ -377,8 +377,8 @@ impl Slots {
             return Settled::Fine;
         }
         if !slot.patient.is_empty() {
-            // There is nothing left to wait for.
-            self.lose_patience(id);
+            // Nothing is left to wait for, whatever the time is.
+            self.watch_patience(id, 0);
             return Settled::Fine;
         }
         if slot.waiting.front().is_some_and(|first| first.queued) {

@@ -62,7 +62,8 @@ impl Engine {
     }
 
     /// Whether nothing but the next due instant is waited for: no request waits for an answer or a connection, no answer is
-    /// in the middle, nothing is left to be written, and the kernel tells when answers arrived.
+    /// in the middle, nothing is left to be written, and the kernel tells when answers arrived. Who is patient is late, as
+    /// many others then are, and gets its connection after the rest.
     fn may_rest(&self) -> bool {
         self.options.pace == Pace::Recorded
             && self.options.loop_model == LoopModel::Open

@@ -114,7 +114,7 @@ impl Slots {
         None
     }
 
-    /// Another one may be the first patient one of a slot.
+    /// Another one may be the first patient one of a slot, or its connection may be gone: without one it waits no longer.
     pub(in crate::send) fn watch_patience(&mut self, id: u64, now_ns: u64) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some(first) = slot.patient.front() else { return };
@@ -123,14 +123,6 @@ impl Slots {
         let until_ns = slot.left.filter(|_| has_some).map_or(0, |left| left.patient_until_ns(moment));
         slot.patient_until_ns = Some(until_ns);
         self.patience.push(Reverse((until_ns, id)));
-    }
-
-    /// The patient ones of a slot have nothing left to wait for.
-    pub(super) fn lose_patience(&mut self, id: u64) {
-        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| !slot.patient.is_empty()) {
-            slot.patient_until_ns = Some(0);
-            self.patience.push(Reverse((0, id)));
-        }
     }
 
     /// Takes out all who are patient; no more will come.
