@@ -1,5 +1,5 @@
 //! What reading a plain small exchange costs. Run with
-//! `cargo test -p formats --release --test parse_cost -- --ignored --nocapture`.
+//! `cargo test -p formats --profile checked --test parse_cost -- --ignored --nocapture`.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement, not the product")]
 

@@ -1,5 +1,5 @@
 //! What counting an exchange for its segment's summary costs. Run with
-//! `cargo test -p formats --release --test summary_cost -- --ignored --nocapture`.
+//! `cargo test -p formats --profile checked --test summary_cost -- --ignored --nocapture`.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement, not the product")]
 

@@ -138,9 +138,9 @@ impl AnswerSink {
         Ok(Self { keep: options.keep, queue: Some(queue), thread: Some(thread), lost })
     }
 
-    /// The share of the queue, in percent, that is not written yet.
-    pub(crate) fn behind_percent(&self) -> u64 {
-        self.queue.as_ref().map_or(0, crate::turns::full_percent)
+    /// The share of the queue, in thousandths, that is not written yet.
+    pub(crate) fn behind_permille(&self) -> u64 {
+        self.queue.as_ref().map_or(0, crate::turns::full_permille)
     }
 
     /// Takes what is to be kept out of an outcome; never waits.

@@ -15,19 +15,26 @@ use runtime::Runtime;
 const TURN: Duration = Duration::from_micros(100);
 /// The lowest of the real-time priorities: above all that have none, below everything that somebody placed there on purpose.
 const PRIORITY: u32 = 1;
-/// For each percent of its results that nobody has taken yet, a sending thread with real-time turns sleeps at least so long …
-const ROOM_NS: u64 = 20_000;
+/// From so many thousandths of its results on that nobody has taken yet, a sending thread with real-time turns sleeps for at
+/// least so long for each more …
+const ROOM_PERMILLE: u64 = 10;
+const ROOM_NS: u64 = 1_000;
 /// … up to this: what has not waited for long is still in a cache, and takes less time to be taken …
 const ROOM_NS_MAX: u64 = 120_000;
-/// … and from so many percent on longer …
-const ROOM_PERCENT: u64 = 25;
-const MORE_ROOM_NS: u64 = 20_000;
+/// … and from so many on longer …
+const MORE_ROOM_PERMILLE: u64 = 250;
+const MORE_ROOM_NS: u64 = 2_000;
 /// … up to this.
 const MORE_ROOM_NS_MAX: u64 = 880_000;
-/// When its own queue is so full, in percent, it gives way.
-const OWN_PERCENT_MAX: u64 = 75;
+/// It follows them by an eighth each time: where work comes to as much as there is time, some sleep that is just long enough
+/// lets all of it be done, and requests are later by the longest one.
+const ROOM_SHARE: u64 = 8;
+/// A shorter sleep is none.
+const ROOM_NS_MIN: u64 = 1_000;
+/// When its own queue is so full, in thousandths, it gives way.
+const OWN_PERMILLE_MAX: u64 = 750;
 /// … until it is as empty as this.
-const OWN_PERCENT_MIN: u64 = 5;
+const OWN_PERMILLE_MIN: u64 = 50;
 /// How often a sending thread looks whether the others keep up, in its own turns, and after how long at the latest.
 const LOOK_EVERY: u32 = 64;
 const LOOK_NS: u64 = 20_000_000;
@@ -90,15 +97,15 @@ impl Turns {
         }
         (self.until_look, self.looked_ns) = (LOOK_EVERY, now_ns);
         let full = full();
-        self.least_sleep_ns = if self.kind == Kind::RealTime { full.room_ns() } else { 0 };
+        self.least_sleep_ns = if self.kind == Kind::RealTime { follow(self.least_sleep_ns, full.room_ns()) } else { 0 };
         if let Some(runtime) = &mut self.runtime {
             runtime.note(now_ns, self.kind == Kind::RealTime);
         }
         let (is_spent, is_rested) =
             self.runtime.as_ref().map_or((false, true), |one| (one.is_spent(), one.is_rested()));
         let (kind, policy) = match self.kind {
-            Kind::RealTime if full.own >= OWN_PERCENT_MAX || is_spent => (Kind::GaveWay, Policy::ShortTurns),
-            Kind::GaveWay if full.own < OWN_PERCENT_MIN && is_rested => (Kind::RealTime, Policy::RealTime),
+            Kind::RealTime if full.own >= OWN_PERMILLE_MAX || is_spent => (Kind::GaveWay, Policy::ShortTurns),
+            Kind::GaveWay if full.own < OWN_PERMILLE_MIN && is_rested => (Kind::RealTime, Policy::RealTime),
             _ => return false,
         };
         if ask_for(policy).is_ok() {
@@ -108,7 +115,7 @@ impl Turns {
     }
 }
 
-/// How much of the queues of results nobody has taken yet, in percent.
+/// How much of the queues of results nobody has taken yet, in thousandths.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Full {
     /// That of the sending thread itself, to those who count.
@@ -120,23 +127,26 @@ pub(crate) struct Full {
 impl Full {
     /// How long a sending thread sleeps for that, at least. As long as everybody keeps up there is next to nothing to be taken.
     fn room_ns(self) -> u64 {
-        match self.own.max(self.further) {
-            0..=1 => 0,
-            full => {
-                let more_ns = MORE_ROOM_NS * full.saturating_sub(ROOM_PERCENT);
-                (ROOM_NS * full).min(ROOM_NS_MAX) + more_ns.min(MORE_ROOM_NS_MAX)
-            }
-        }
+        let full = self.own.max(self.further);
+        let room_ns = ROOM_NS * full.saturating_sub(ROOM_PERMILLE);
+        let more_ns = MORE_ROOM_NS * full.saturating_sub(MORE_ROOM_PERMILLE);
+        room_ns.min(ROOM_NS_MAX) + more_ns.min(MORE_ROOM_NS_MAX)
     }
 }
 
-/// How much of a ring nobody has taken yet, in percent; 0 where nobody ever will.
-pub(crate) fn full_percent<T>(ring: &rtrb::Producer<T>) -> u64 {
+/// A sleep that was so long so far, and is to be as long as `room_ns`.
+fn follow(so_far_ns: u64, room_ns: u64) -> u64 {
+    let next_ns = (so_far_ns * (ROOM_SHARE - 1) + room_ns) / ROOM_SHARE;
+    if next_ns < ROOM_NS_MIN { 0 } else { next_ns }
+}
+
+/// How much of a ring nobody has taken yet, in thousandths; 0 where nobody ever will.
+pub(crate) fn full_permille<T>(ring: &rtrb::Producer<T>) -> u64 {
     if ring.is_abandoned() {
         return 0;
     }
     let room = ring.buffer().capacity();
-    (room.saturating_sub(ring.slots()) * 100 / room.max(1)) as u64
+    (room.saturating_sub(ring.slots()) * 1_000 / room.max(1)) as u64
 }
 
 /// For a thread that looks at what has been sent. A little behind, no more: at 50,000/s on one processor the requests' p99 of
@@ -193,15 +203,31 @@ mod tests {
 
     /// Calls until it is looked at the queues once.
     fn keep(turns: &mut Turns, own: u64) -> bool {
-        (0..LOOK_EVERY).filter(|_| turns.keep(0, || Full { own, further: 100 })).count() == 1
+        (0..LOOK_EVERY).filter(|_| turns.keep(0, || Full { own, further: 1_000 })).count() == 1
     }
 
     #[test]
     fn the_fuller_a_queue_is_the_longer_is_the_sleep_up_to_a_millisecond() {
         let room_us = |own, further| Full { own, further }.room_ns() / 1_000;
-        let sleeps = [(0, 0), (1, 1), (2, 0), (0, 2), (6, 3), (3, 25), (26, 0), (50, 0), (69, 9), (0, 70), (100, 100)];
-        let expected = [0, 0, 40, 40, 120, 120, 140, 620, 1_000, 1_000, 1_000];
+        let sleeps = [(0, 0), (10, 10), (11, 0), (0, 50), (130, 0), (250, 9), (260, 3), (500, 0), (690, 0), (0, 999)];
+        let expected = [0, 0, 1, 40, 120, 120, 140, 620, 1_000, 1_000];
         assert_eq!(sleeps.map(|(own, further)| room_us(own, further)), expected);
+    }
+
+    #[test]
+    fn a_sleep_follows_what_it_is_to_be_and_ends() {
+        let mut sleep_ns = 0;
+        let follow_until = |sleep_ns: &mut u64, room_ns| {
+            (0..100).find(|_| {
+                *sleep_ns = follow(*sleep_ns, room_ns);
+                sleep_ns.abs_diff(room_ns) < 2_000 && (room_ns > 0 || *sleep_ns == 0)
+            })
+        };
+        assert_eq!(follow(sleep_ns, 40_000), 5_000);
+        // A few are no reason to sleep, nor is one moment of many.
+        assert_eq!((follow(0, 7_000), follow(0, 1_000_000)), (0, 125_000));
+        assert!(follow_until(&mut sleep_ns, 40_000).is_some_and(|looks| (15..30).contains(&looks)));
+        assert!(follow_until(&mut sleep_ns, 0).is_some_and(|looks| (15..40).contains(&looks)));
     }
 
     #[test]
@@ -212,12 +238,12 @@ mod tests {
             assert_eq!(turns.is_real_time(), is_allowed);
             let real_time = if is_allowed { "1" } else { "0" };
             let mut seen = Vec::new();
-            for full in [0, 74, 75, 100, 74, 5, 4, 0, 80] {
+            for full in [0, 749, 750, 1_000, 749, 50, 49, 0, 800] {
                 seen.push((full, keep(&mut turns, full), policy()));
             }
             let gave_way = [false, false, is_allowed, false, false, false, false, false, is_allowed];
             let policies = [real_time, real_time, "0", "0", "0", "0", real_time, real_time, "0"];
-            let expected: Vec<_> = [0, 74, 75, 100, 74, 5, 4, 0, 80]
+            let expected: Vec<_> = [0, 749, 750, 1_000, 749, 50, 49, 0, 800]
                 .into_iter()
                 .zip(gave_way)
                 .zip(policies)
@@ -231,7 +257,7 @@ mod tests {
     fn who_does_not_want_real_time_turns_has_short_ones() {
         in_a_thread(|| {
             let mut turns = Turns::first(false);
-            assert!(!turns.is_real_time() && !keep(&mut turns, 100));
+            assert!(!turns.is_real_time() && !keep(&mut turns, 1_000));
             assert_eq!(policy(), "0");
             ask_for(Policy::ShortTurns).unwrap();
         });
@@ -240,12 +266,12 @@ mod tests {
     #[test]
     fn a_ring_is_as_full_as_nobody_took() {
         let (mut ring, mut taken) = rtrb::RingBuffer::new(8);
-        assert_eq!(full_percent(&ring), 0);
+        assert_eq!(full_permille(&ring), 0);
         (0..6).for_each(|n| ring.push(n).unwrap());
-        assert_eq!(full_percent(&ring), 75);
+        assert_eq!(full_permille(&ring), 750);
         taken.pop().unwrap();
-        assert_eq!(full_percent(&ring), 62);
+        assert_eq!(full_permille(&ring), 625);
         drop(taken);
-        assert_eq!(full_percent(&ring), 0);
+        assert_eq!(full_permille(&ring), 0);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Twenty endpoints by Zipf, 200 requests/s, repeats of 60 s a side in pairs. A latency is a base of its endpoint, times
 //! the run's mood, times load that wanders, times noise; one in a hundred takes ten times as long. Harder worlds differ in
-//! what is said at [`World`]. Seeds are fixed. `cargo test --release -p replayer worlds -- --ignored --nocapture` prints
+//! what is said at [`World`]. Seeds are fixed. `cargo test --profile checked -p replayer worlds -- --ignored --nocapture` prints
 //! the tables of docs/comparing.md.
 
 use super::judge::{Answer, Asked, Judged, QUANTILES, judge};

@@ -11,7 +11,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, cmsg_space, recvmsg};
 use nix::sys::time::TimeSpec;
 
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use rustls::ClientConnection;
 
 use super::error::Failure;
@@ -229,7 +229,12 @@ impl Write for Outgoing<'_> {
 /// A peer that is gone must be an error and not a signal.
 pub(super) fn write(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
     loop {
-        match sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+        let sent = match parts {
+            // One part needs no message around it, which the kernel would copy and check.
+            [part] => send(socket, part, SendFlags::NOSIGNAL),
+            _ => sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL),
+        };
+        match sent {
             Err(Errno::INTR) => {}
             other => return other,
         }

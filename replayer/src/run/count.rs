@@ -121,11 +121,11 @@ impl Count {
                     spans.take(job);
                     taken = taken.wrapping_add(1);
                     if taken.is_multiple_of(LOOK_EVERY) {
-                        self.viewer.note_behind(answers.behind_percent(), spans.behind_percent());
+                        self.viewer.note_behind(answers.behind_permille(), spans.behind_permille());
                     }
                 }
             }
-            self.viewer.note_behind(answers.behind_percent(), spans.behind_percent());
+            self.viewer.note_behind(answers.behind_permille(), spans.behind_permille());
             spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
             let now = self.clock.now_ns();
             if now >= second_at {

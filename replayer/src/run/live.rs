@@ -141,10 +141,10 @@ impl Viewer {
         next_ns(self.start_ns, now_ns)
     }
 
-    /// Tells the sending threads how full the queues behind the outcomes are, in percent.
+    /// Tells the sending threads how full the queues behind the outcomes are, in thousandths.
     pub(super) fn note_behind(&self, answers: u64, spans: u64) {
-        self.counters.answers_percent.store(answers, Relaxed);
-        self.counters.behind_percent.store(answers.max(spans), Relaxed);
+        self.counters.answers_permille.store(answers, Relaxed);
+        self.counters.behind_permille.store(answers.max(spans), Relaxed);
     }
 
     /// A snapshot.

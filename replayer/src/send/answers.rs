@@ -213,6 +213,10 @@ impl Engine {
 
     /// A connection's deadline that was set for `at_ns` is over; it may have a later one by now.
     pub(super) fn look_at(&mut self, token: u64, at_ns: u64) {
+        if self.rested {
+            // The answer may be there.
+            self.listen();
+        }
         let Some(at) = self.table.find(token) else { return };
         let (now, start_ns, timeout_ns) = (self.now, self.start_ns, self.options.timeout_ns);
         let Some(connection) = self.table.get_mut(at) else { return };

@@ -14,10 +14,8 @@ use crate::job::{Job, Progress, Shed};
 
 /// A request that came so long after it could have left is said to have come late.
 const LATE_NS: u64 = 10_000_000;
-/// Who is so late looks at sockets before it believes that a connection is busy: the answer may have come meanwhile …
+/// Who is so late looks at sockets before it believes that a connection is busy: the answer may have come meanwhile.
 const STALLED_NS: u64 = 1_000_000;
-/// … unless somebody looked just now.
-const LOOKED_NS: u64 = 100_000;
 /// A request that is not longer than one record of TLS is taken whole or not at all.
 const RECORD_BYTES_MAX: usize = 16_000;
 
@@ -149,7 +147,7 @@ impl Engine {
         let moment = self.moment(self.in_run(job.progress.released_ns));
         let is_timed = self.options.pace == Pace::Recorded && self.options.loop_model != LoopModel::Closed;
         let is_late = is_timed && moment.now_ns.saturating_sub(moment.due_ns) > STALLED_NS;
-        let listens_late = is_late && self.now.saturating_sub(self.looked_ns) > LOOKED_NS;
+        let listens_late = is_late && !self.looked_just_now();
         let may_listen = visit != Visit::Patient && (self.rested || listens_late);
         if may_listen && !(self.slots.has_idle(job.slot) && self.bounds.is_below_max()) {
             // An answer may have freed what it needs.

@@ -35,7 +35,7 @@ const ABORT_WAIT_NS: u64 = 1_000_000_000;
 /// Room in the ring of outcomes that is left at the highest pace.
 const OUTCOMES_RESERVE: usize = 16;
 /// How full the queue of answers may get there.
-const ANSWERS_PERCENT_MAX: u64 = 50;
+const ANSWERS_PERMILLE_MAX: u64 = 500;
 /// Most that is read in one go, so that a long answer delays no due request.
 pub(super) const READ_BYTES_MAX: usize = 64 * 1024;
 /// What the poll calls the dialer.
@@ -234,7 +234,10 @@ impl Engine {
 
     /// How far those who take the outcomes are behind.
     fn full(&self) -> Full {
-        Full { own: turns::full_percent(&self.outcomes), further: self.counters.behind_percent.load(Ordering::Relaxed) }
+        Full {
+            own: turns::full_permille(&self.outcomes),
+            further: self.counters.behind_permille.load(Ordering::Relaxed),
+        }
     }
 
     /// Reads the clock.
@@ -266,7 +269,7 @@ impl Engine {
     /// never does. It waits for no spans at all: a backend changes no load.
     pub(super) fn counting_is_behind(&self) -> bool {
         self.outcomes.slots() < self.bounds.share() + OUTCOMES_RESERVE
-            || self.counters.answers_percent.load(Ordering::Relaxed) >= ANSWERS_PERCENT_MAX
+            || self.counters.answers_permille.load(Ordering::Relaxed) >= ANSWERS_PERMILLE_MAX
     }
 
     /// Stops sending when the run was stopped or a budget is used up.

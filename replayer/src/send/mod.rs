@@ -129,10 +129,10 @@ pub struct Counters {
     pub gave_way: AtomicU64,
     /// Requests that left later than they could, so that there is time for results.
     pub made_room: AtomicU64,
-    /// The fullest of the queues behind the outcomes, in percent.
-    pub behind_percent: AtomicU64,
+    /// The fullest of the queues behind the outcomes, in thousandths.
+    pub behind_permille: AtomicU64,
     /// That of the answers.
-    pub answers_percent: AtomicU64,
+    pub answers_permille: AtomicU64,
     /// Kept answers whose body was left out because `kept_bytes_max` were held.
     pub bodies_left_out: AtomicU64,
     /// Bytes of kept bodies that are in memory now, wherever their requests are.

@@ -17,6 +17,9 @@ const COUNTING_WAIT_NS: u64 = 200_000;
 /// (`docs/adr/0005`).
 const REST_MAX_NS: u64 = 250_000;
 
+/// Who looked at sockets within so long does not do so after a rest: each time reads the more answers, with what it takes in a
+/// cache.
+const LOOKED_NS: u64 = 100_000;
 /// Reads in a row for which the kernel must have told when the bytes arrived: it does so for TCP, not for Unix sockets.
 const STAMPED_MIN: u32 = 64;
 
@@ -37,6 +40,9 @@ impl Engine {
             self.send_due(DISPATCH_BATCH);
             if least_ns > wait {
                 self.made_room += self.dispatched - before;
+            }
+            if self.looked_just_now() {
+                return Ok(0);
             }
             wait = 0;
         }
@@ -72,6 +78,11 @@ impl Engine {
             && !self.goes_on
             && self.unwritten == 0
             && self.slots.waiting() == 0
+    }
+
+    /// Whether so little time has passed since sockets were looked at that it is not worth while to look again.
+    pub(super) fn looked_just_now(&self) -> bool {
+        self.now.saturating_sub(self.looked_ns) <= LOOKED_NS
     }
 
     /// Reads what has arrived since the engine rests, for a request to which it matters now.

@@ -24,6 +24,7 @@ mod grpc;
 mod headers;
 mod http;
 mod options;
+mod pieces;
 mod transport;
 mod wire;
 
@@ -197,10 +198,10 @@ impl SpanSink {
         });
     }
 
-    /// The share of the queue, in percent, that the exporter has not come to yet; 0 where it waits for the backend.
-    pub(crate) fn behind_percent(&self) -> u64 {
+    /// The share of the queue, in thousandths, that the exporter has not come to yet; 0 where it waits for the backend.
+    pub(crate) fn behind_permille(&self) -> u64 {
         let is_slow = self.sums.backend_is_slow.load(std::sync::atomic::Ordering::Relaxed);
-        self.queue.as_ref().filter(|_| !is_slow).map_or(0, crate::turns::full_percent)
+        self.queue.as_ref().filter(|_| !is_slow).map_or(0, crate::turns::full_permille)
     }
 
     /// Places in the plan of the requests that were kept at their end since this was asked last.

@@ -202,7 +202,7 @@ fn events_and_lists_are_the_ones_of_opentelemetry_too() {
 }
 
 /// What a span costs here, and in opentelemetry-otlp, which clones a batch for each attempt, groups it and encodes it:
-/// `cargo test --release --workspace --exclude formats --exclude recorder --lib -- --ignored --nocapture cost_of_a_span`.
+/// `cargo test --profile checked --workspace --exclude formats --exclude recorder --lib -- --ignored --nocapture cost_of_a_span`.
 #[test]
 #[ignore = "measures"]
 fn cost_of_a_span() {

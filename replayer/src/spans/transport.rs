@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use super::answer::{ANSWER_BYTES_MAX, Answer, Lost, said};
 use super::batch::Message;
 use super::options::{Compression, OtlpOptions, Protocol};
+use super::pieces::InPieces;
 use super::{grpc, http};
 use crate::clock::Clock;
 use crate::error::ReplayError;
@@ -27,7 +28,7 @@ const GRPC_TIMEOUT_MS_MAX: u128 = 99_999_999;
 
 /// The way to one collector.
 pub(super) struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<InPieces>, Full<Bytes>>,
     options: OtlpOptions,
     /// Of every export, besides the given ones.
     own: HeaderMap,
@@ -45,8 +46,17 @@ impl Transport {
         };
         // The connector offers the protocol that it is made for.
         tls.alpn_protocols = Vec::new();
+        let mut plain = HttpConnector::new();
+        // The other connector tells one scheme from the other.
+        plain.enforce_http(false);
+        // A piece must not wait until what is before it was acknowledged, which a collector that has not got it all puts off.
+        plain.set_nodelay(true);
+        let plain = InPieces(plain);
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        let connector = if is_grpc { connector.enable_http2().build() } else { connector.enable_http1().build() };
+        let connector = match is_grpc {
+            true => connector.enable_http2().wrap_connector(plain),
+            false => connector.enable_http1().wrap_connector(plain),
+        };
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).http2_only(is_grpc);
         client.http2_keep_alive_interval(KEEP_ALIVE).http2_keep_alive_timeout(KEEP_ALIVE);

@@ -1,4 +1,4 @@
-//! What redaction costs on the capture thread: `cargo test -p formats --release -- --ignored --nocapture speed`.
+//! What redaction costs on the capture thread: `cargo test -p formats --profile checked -- --ignored --nocapture speed`.
 
 use std::hint::black_box;
 use std::time::Instant;

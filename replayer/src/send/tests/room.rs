@@ -52,14 +52,14 @@ fn at_the_highest_pace_sending_waits_for_those_who_write_answers() {
     feed(requests(&[(0, 0, "/a"), (1, 1, "/b"), (2, 0, "/c")]), &mut ring, Some(&mut news));
     drop((ring, news));
     let (clock, counters) = (rig.engine.clock, Arc::clone(&rig.counters));
-    counters.answers_percent.store(50, Ordering::Relaxed);
+    counters.answers_permille.store(500, Ordering::Relaxed);
     let running = std::thread::spawn(move || rig.run());
     // Connections are made meanwhile, and then there is nothing else to wait for.
     while counters.open.load(Ordering::Relaxed) < 2 {
         clock.sleep_until(clock.now_ns() + MS);
     }
     let caught_up_ns = clock.now_ns();
-    counters.answers_percent.store(49, Ordering::Relaxed);
+    counters.answers_permille.store(499, Ordering::Relaxed);
     let (outcomes, _) = running.join().unwrap();
     assert_eq!(sheds(&outcomes), [None; 3]);
     assert!(outcomes.iter().all(|one| dispatched(one) >= caught_up_ns.saturating_sub(50 * MS)), "{outcomes:?}");
