@@ -3,7 +3,7 @@
 
 demo:
 	tools/setup build
-	cargo run --release -- demo
+	cargo run --profile checked -- demo
 
 test:
 	tools/setup test
