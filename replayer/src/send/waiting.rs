@@ -16,7 +16,6 @@ const COUNTING_WAIT_NS: u64 = 200_000;
 /// the kernel got them. Waking up for each answer took a third of the processor time of a request at 20,000/s
 /// (`docs/adr/0005`).
 const REST_MAX_NS: u64 = 250_000;
-
 /// Who looked at sockets within so long does not do so after a rest: each time reads the more answers, with what it takes in a
 /// cache.
 const LOOKED_NS: u64 = 100_000;

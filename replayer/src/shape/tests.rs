@@ -299,7 +299,7 @@ fn nameless_clients_that_live_long_and_carry_much_are_pools() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "16 million bins: a second with --release, 15 s without")]
+#[cfg_attr(debug_assertions, ignore = "16 million bins: a second when optimised, 15 s without")]
 fn long_recordings_have_wider_bins_and_say_so() {
     let longest_s = counts::BINS_MAX / 100;
     let words = |duration_s: u64| {

@@ -8,8 +8,7 @@ use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_proto::tonic::trace::v1::SpanFlags;
 use opentelemetry_sdk::trace::SpanData;
-use prost::encoding::{WireType, encoded_len_varint};
-use std::num::NonZeroU64;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Fields of `Span`.
@@ -172,21 +171,6 @@ fn flags(number: u32, is_remote: bool, of: &SpanContext, out: &mut Vec<u8>) {
 
 fn nanos(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// As prost's, which asks a buffer of any kind for room for each byte; most numbers here have one.
-#[inline]
-fn encode_varint(mut value: u64, out: &mut Vec<u8>) {
-    while let Some(rest) = NonZeroU64::new(value >> 7) {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value = rest.get();
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-#[inline]
-fn encode_key(field: u32, wire: WireType, out: &mut Vec<u8>) {
-    encode_varint(u64::from(field << 3 | wire as u32), out);
 }
 
 fn number(field: u32, value: u64, out: &mut Vec<u8>) {

@@ -5,7 +5,7 @@
 use super::WARPED_IDLE_NS;
 use super::summary::SECONDS_MAX;
 
-/// Most instants at which the connections that are surely open are counted: 1 MiB.
+/// Most instants at which the connections that are surely open are counted: 2 MiB.
 const INSTANTS_MAX: usize = 1 << 18;
 /// Between two of these, as long as they are enough for the run: about a millisecond, as a power of two.
 const DISTANCE_BITS: u32 = 20;
@@ -143,7 +143,7 @@ impl Spans {
 
     /// What is there in each of so many seconds, and for as long as there is something.
     fn open(&self, seconds: usize) -> Vec<u64> {
-        sums(self.changes.iter().copied().chain(std::iter::repeat(0)).take(seconds.max(self.changes.len())))
+        sums(self.changes.iter().chain(std::iter::repeat(&0)).take(seconds.max(self.changes.len())))
     }
 }
 
@@ -151,7 +151,7 @@ impl Spans {
 /// two of them is not counted, so that no count is above what is there. The longer the run, the fewer they are in a second.
 struct Instants {
     distance_bits: u32,
-    changes: Vec<i32>,
+    changes: Vec<i64>,
 }
 
 impl Default for Instants {
@@ -196,8 +196,7 @@ impl Instants {
         }
         for (at, by) in [(from, 1), (to, -1)] {
             if let Some(change) = self.changes.get_mut(at) {
-                // Two billion at one instant are no more than that.
-                *change = change.saturating_add(by);
+                *change += by;
             }
         }
     }
@@ -205,12 +204,7 @@ impl Instants {
     /// Leaves every other instant: what begins or ends at one that is left out does so at the one behind it.
     fn halve(&mut self) {
         self.distance_bits += 1;
-        let rest = self
-            .changes
-            .get(1..)
-            .unwrap_or_default()
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |sum: i32, by| sum.saturating_add(*by)));
+        let rest = self.changes.get(1..).unwrap_or_default().chunks(2).map(|pair| pair.iter().sum());
         self.changes = self.changes.first().copied().into_iter().chain(rest).collect();
     }
 
@@ -219,11 +213,11 @@ impl Instants {
         while self.distance_bits < distance_bits {
             self.halve();
         }
-        sums(self.changes.iter().copied().map(i64::from))
+        sums(self.changes.iter())
     }
 }
 
-fn sums(changes: impl Iterator<Item = i64>) -> Vec<u64> {
+fn sums<'a>(changes: impl Iterator<Item = &'a i64>) -> Vec<u64> {
     let mut now = 0_i64;
     let each = changes.map(|change| {
         now += change;

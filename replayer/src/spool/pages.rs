@@ -15,11 +15,6 @@ use super::store::Store;
 const PAGE_BYTES: usize = 16 * 1024;
 /// … or when this much time of the recording has passed since its first request.
 const PAGE_SPAN_NS: u64 = 2_000_000_000;
-/// While no more pages than these are open, those that are closed leave their memory to the next, some 80 MiB at most: no page
-/// has to grow bit by bit.
-const REUSED_MAX: usize = 2_048;
-/// Memory of a page that is longer than this is given back.
-const REUSED_BYTES_MAX: usize = 2 * PAGE_BYTES;
 
 /// A page that was put into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +42,8 @@ pub(super) struct Pages {
     /// Open pages by age: first instant, client, number.
     ages: VecDeque<(u64, u32, u64)>,
     next: u64,
-    /// Of pages that were closed, empty.
-    spare: Vec<Open>,
 }
 
-#[derive(Default)]
 struct Open {
     number: u64,
     bytes: Vec<u8>,
@@ -71,7 +63,7 @@ pub(super) struct Closed<'a> {
 
 impl Pages {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, open: HashMap::default(), ages: VecDeque::new(), next: 0, spare: Vec::new() }
+        Self { store, open: HashMap::default(), ages: VecDeque::new(), next: 0 }
     }
 
     /// Adds a request to its client's page, which stays open unless the request is to be `alone`.
@@ -90,12 +82,16 @@ impl Pages {
                 self.close(old, closed)?;
             }
         }
-        let (spare, next, ages) = (&mut self.spare, &mut self.next, &mut self.ages);
         let open = self.open.entry(client).or_insert_with(|| {
-            *next += 1;
-            ages.push_back((record.at_ns, client, *next));
-            let open = spare.pop().unwrap_or_else(|| Open { bytes: Vec::with_capacity(1_024), ..Open::default() });
-            Open { number: *next, first_ns: record.at_ns, last_ns: record.at_ns, ..open }
+            self.next += 1;
+            self.ages.push_back((record.at_ns, client, self.next));
+            Open {
+                number: self.next,
+                bytes: Vec::with_capacity(1_024),
+                first_ns: record.at_ns,
+                last_ns: record.at_ns,
+                connections: Vec::new(),
+            }
         });
         let offset = open.bytes.len();
         let place = Place::Open(open.number, offset);
@@ -137,17 +133,13 @@ impl Pages {
 
     /// Says where the page is now.
     fn close(&mut self, client: u32, closed: &mut Closed<'_>) -> Result<Option<u64>, SpillError> {
-        let Some(mut open) = self.open.remove(&client) else { return Ok(None) };
+        let Some(open) = self.open.remove(&client) else { return Ok(None) };
         let at = self.store.append(&open.bytes)?;
         let len = u32::try_from(open.bytes.len()).map_err(|_| io::Error::other("a page of 4 GiB"))?;
-        for (key, offset) in open.connections.drain(..) {
+        for (key, offset) in open.connections {
             closed.connections.stored(key, Place::Open(open.number, offset), at + offset as u64);
         }
         closed.pages.push(Page { client, at, len, first_ns: open.first_ns, last_ns: open.last_ns });
-        if self.open.len() + self.spare.len() < REUSED_MAX && open.bytes.capacity() <= REUSED_BYTES_MAX {
-            open.bytes.clear();
-            self.spare.push(open);
-        }
         Ok(Some(at))
     }
 }

@@ -175,7 +175,7 @@ fn scales(checks: &[ShapeCheck], name: &str) -> usize {
 macro_rules! honest {
     ($($world:ident: at least $kept:literal kept;)*) => {$(
         #[test]
-        #[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds with --release, minutes without")]
+        #[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds when optimised, minutes without")]
         fn $world() {
             assert!(scales(&check(stringify!($world), Key::User), "kept") >= $kept);
         }
@@ -194,7 +194,7 @@ honest! {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds with --release, minutes without")]
+#[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds when optimised, minutes without")]
 fn a_connection_taken_for_a_client_is_seen() {
     let checks = check("users", Key::Connection);
     assert!(checks.iter().all(|check| check.verdict() == Verdict::NotKept));
@@ -202,7 +202,7 @@ fn a_connection_taken_for_a_client_is_seen() {
 
 /// Each carries 3 %, too little to be called a pool by itself.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds with --release, minutes without")]
+#[cfg_attr(debug_assertions, ignore = "32 plans and 96 worlds: seconds when optimised, minutes without")]
 fn pooled_connections_are_unknown() {
     assert_eq!(scales(&check("users", Key::Pool), "unknown"), 160);
 }
