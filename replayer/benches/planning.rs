@@ -1,10 +1,11 @@
 //! How long a large plan and its spool take, and in how much memory.
 //!
 //! ```sh
-//! cargo bench -p replayer --bench planning -- [EXCHANGES] [CLIENTS] [FACTOR] [METHOD] [pages|mixed]
+//! cargo bench -p replayer --bench planning -- [EXCHANGES] [CLIENTS] [FACTOR] [METHOD] [pages|browsers|mixed]
 //! ```
 //!
-//! Makes a session of synthetic browsers' requests in a temporary folder (`pages`: all are GETs of one size; `mixed`: also
+//! Makes a session of synthetic browsers' requests in a temporary folder (`pages`: all are GETs with a few fields;
+//! `browsers`: with the fields and cookies that a browser sends to a shop; `mixed`: also
 //! uploads of other sizes and framings, other authorities, and requests that cannot be sent; unless `REENACT_BENCH_SESSION` names one that is
 //! there), and prints one line for each step. Peak memory is that of the process so far. The digest is of the whole spool in
 //! the order in which it is sent, so that two builds can be told to make the same one.
@@ -74,6 +75,25 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
     }
 }
 
+/// The same exchange with the fields that a browser of today adds to a request, and the cookies of a shop with a basket and some
+/// statistics: 1.2 kB.
+fn browsers(mut exchange: Exchange, number: u64) -> Exchange {
+    let page = String::from_utf8(exchange.request.head.to_vec()).unwrap();
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let fields = format!(
+        "sec-ch-ua: \"Chromium\";v=\"142\", \"Not=A?Brand\";v=\"24\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\n\
+         Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\n\
+         Sec-Fetch-Dest: document\r\nReferer: https://shop.example.com/items?page={}&sort=price\r\nPriority: u=0, i\r\n\
+         Cookie: session={mixed:016x}{mixed:016x}{mixed:016x}{mixed:016x}; basket=eyJpdGVtcyI6W3siaWQiOj{number},n0seyJpZCI6{mixed}fV19; \
+         _stat=v1.2.{}.{}; _stat_shop=v2.1.{mixed}.{number}.1.{number}.0.0.0; consent=necessary+statistics; currency=EUR; locale=en\r\n\r\n",
+        number % 50,
+        mixed % 1_000_000_007,
+        number / 1_000,
+    );
+    exchange.request.head = format!("{}\r\n{fields}", page.trim_end()).into();
+    exchange
+}
+
 /// The same exchange with another request, of a kind that follows from its number.
 fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
     let request = &mut exchange.request;
@@ -128,12 +148,18 @@ fn mixed(mut exchange: Exchange, number: u64) -> Exchange {
     exchange
 }
 
-fn record(path: &Path, exchanges: u64, clients: u64, are_mixed: bool) {
+fn record(path: &Path, exchanges: u64, clients: u64, kind: &str) {
     let options = WriterOptions { sync: false, ..WriterOptions::default() };
     let mut writer = SessionWriter::create(path, SessionHeader::default(), options).unwrap();
     for number in 0..exchanges {
         let page = exchange(number, exchanges, clients);
-        writer.append(&mut if are_mixed { mixed(page, number) } else { page }).unwrap();
+        let mut exchange = match kind {
+            "pages" => page,
+            "browsers" => browsers(page, number),
+            "mixed" => mixed(page, number),
+            _ => panic!("pages, browsers or mixed, not {kind}"),
+        };
+        writer.append(&mut exchange).unwrap();
     }
     writer.finish().unwrap();
 }
@@ -158,7 +184,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let path = std::env::var_os("REENACT_BENCH_SESSION").map_or_else(|| folder.path().join("session"), PathBuf::from);
     if !path.exists() {
-        record(&path, exchanges, clients, argument(4, "pages") == "mixed");
+        record(&path, exchanges, clients, &argument(4, "pages"));
     }
     let sessions = [Session::open(&path).unwrap()];
     let mut since = Instant::now();

@@ -4,13 +4,16 @@
 //! exchanges are, by the same rules, so that both ways give the same clients. All recorded exchanges count here, also
 //! those that cannot be sent: what is left out is told later, and moves nobody else's copies.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use formats::endpoint::Templates;
 use formats::filter::{Context, Filter};
 use formats::model::{ClientKey, Exchange, KeySource};
 use formats::session::{ClientEntry, Event, Index, Session, SessionHeader, Wanted};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::error::ReplayError;
 use crate::plan::Client;
@@ -110,8 +113,9 @@ impl Survey {
         let mut order: Vec<(u64, u32)> = shifts_ns.iter().copied().zip(0..).collect();
         order.sort_unstable();
         let by_index = selection.is_whole() && can_be_sent.is_none();
-        let numbers = HashMap::default();
-        let mut gather = Gather { selection, can_be_sent, numbers, clients: Vec::new(), sendable: 0, recorded: None };
+        let (places, state) = Default::default();
+        let mut gather =
+            Gather { selection, can_be_sent, places, state, clients: Vec::new(), sendable: 0, recorded: None };
         for (shift_ns, number) in order {
             let Some(session) = sessions.get(number as usize) else { continue };
             let clients = if by_index { indexed_clients(session)? } else { None };
@@ -176,7 +180,9 @@ fn scoped(session: u32, key: ClientKey) -> Scoped {
 struct Gather<'a, 'b> {
     selection: &'a Selection,
     can_be_sent: Option<&'a mut CanBeSent<'b>>,
-    numbers: HashMap<Scoped, usize>,
+    /// Where the clients stand, by their keys, which stand there, too.
+    places: HashTable<u32>,
+    state: RandomState,
     clients: Vec<(Scoped, ClientEntry)>,
     sendable: u64,
     /// First and last request of what is chosen from, as far as anybody has to know.
@@ -234,18 +240,26 @@ impl Gather<'_, '_> {
                 ..*entry
             };
             let scoped = scoped(number, *key);
-            let next = self.clients.len();
-            let at = *self.numbers.entry(scoped).or_insert(next);
-            match self.clients.get_mut(at) {
-                Some((_, known)) => known.merge(&entry),
-                None => self.clients.push((scoped, entry)),
+            let Self { places, state, clients, .. } = self;
+            let of = |at: u32| clients.get(at as usize).map(|client| client.0);
+            let hash_of = |at: &u32| state.hash_one(of(*at));
+            match places.entry(state.hash_one(Some(scoped)), |at| of(*at) == Some(scoped), hash_of) {
+                Entry::Occupied(at) => {
+                    let at = *at.get() as usize;
+                    clients.get_mut(at).into_iter().for_each(|(_, known)| known.merge(&entry));
+                }
+                Entry::Vacant(place) => {
+                    // Numbers of clients have 32 bits everywhere.
+                    place.insert(u32::try_from(clients.len()).unwrap_or(u32::MAX));
+                    clients.push((scoped, entry));
+                }
             }
         }
     }
 
     fn finish(self, shifts_ns: Vec<u64>) -> Survey {
-        let Self { selection, can_be_sent, numbers, clients: mut entries, sendable, recorded } = self;
-        drop(numbers);
+        let Self { selection, can_be_sent, places, clients: mut entries, sendable, recorded, .. } = self;
+        drop(places);
         let first_ns = entries.iter().map(|(_, entry)| entry.first_ns).min().unwrap_or(0);
         let last_ns = entries.iter().map(|(_, entry)| entry.last_ns).max().unwrap_or(0);
         let recorded = recorded.unwrap_or((first_ns, last_ns));

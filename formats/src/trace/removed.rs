@@ -89,9 +89,11 @@ pub fn is_trace_header(name: &[u8]) -> bool {
     if FIRST_LETTERS >> (letter - b'a') & 1 == 0 {
         return false;
     }
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    let begins = |known: &&&str| known.as_bytes().first() == Some(&letter);
+    NAMES.iter().filter(begins).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
         || PREFIXES
             .iter()
+            .filter(begins)
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
 }
 

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashSet;
 use formats::session::{Session, Wanted};
 
+use super::alive::Clients;
 use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
 use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
@@ -91,7 +92,7 @@ pub struct Builder<'a> {
     warped: WarpedList,
     waiting: BinaryHeap<Reverse<Waiting>>,
     waiting_bytes: usize,
-    alive: HashMap<u32, Alive>,
+    clients: Clients,
     traces: HashSet<[u8; 8]>,
     trace_generation: u32,
     open: Open,
@@ -104,17 +105,6 @@ struct Waiting {
     at_ns: u64,
     number: u64,
     chosen: Box<Chosen>,
-}
-
-/// A client between its first request and its last.
-#[derive(Default)]
-struct Alive {
-    requests: u32,
-    left_out: u64,
-    /// The latest-ended of the answers that had ended before the latest request: number, sequence number, end.
-    best: Option<(u32, u64, u64)>,
-    /// Answers that had not: end, number, sequence number.
-    under_way: Vec<(u64, u32, u64)>,
 }
 
 impl<'a> Builder<'a> {
@@ -139,7 +129,7 @@ impl<'a> Builder<'a> {
             warped: WarpedList::new(&limit),
             waiting: BinaryHeap::new(),
             waiting_bytes: 0,
-            alive: HashMap::default(),
+            clients: Clients::default(),
             traces: HashSet::default(),
             trace_generation: 0,
             open: Open::default(),
@@ -167,12 +157,15 @@ impl<'a> Builder<'a> {
         let wanted: Vec<(&Session, Wanted)> =
             sessions.iter().zip(shifts_ns.map(|shift_ns| self.selection.wanted(*shift_ns))).collect();
         let (taken, found) = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || ahead::read(wanted, &read));
-            let choosing = scope.spawn(move || chooser.run(sessions, batches, prepare));
+            let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+            let reading = named("spool-read").spawn_scoped(scope, move || ahead::read(wanted, &read))?;
+            let choosing =
+                named("spool-choose").spawn_scoped(scope, move || chooser.run(sessions, batches, prepare))?;
             // On an error the channel is dropped here, which ends the choosing, and that the reading.
             let taken = self.take_all(choices, progress);
-            (taken, reading.join().and(choosing.join()))
-        });
+            Ok((taken, reading.join().and(choosing.join())))
+        })
+        .map_err(|source: io::Error| ReplayError::System { doing: "start a thread", source })?;
         taken?;
         let panicked =
             || ReplayError::System { doing: "read the sessions", source: io::Error::other("a thread panicked") };
@@ -189,7 +182,10 @@ impl<'a> Builder<'a> {
                         self.waiting_bytes += chosen.bytes();
                         self.waiting.push(Reverse(Waiting { at_ns: chosen.at_ns, number: chosen.number, chosen }));
                     }
-                    Choice::LeftOut(client) => self.alive.entry(client).or_default().left_out += 1,
+                    Choice::LeftOut(client) => {
+                        self.clients.left_out(client);
+                        self.end_client(client);
+                    }
                 }
                 while self.waiting.len() > REORDER_MAX || self.waiting_bytes > REORDER_BYTES_MAX {
                     self.emit_first()?;
@@ -233,6 +229,10 @@ impl<'a> Builder<'a> {
         let added = self.pages.add(client, &record, is_warped, &mut closed);
         let place = added.map_err(|error| self.failed(error))?;
         self.connections.set(key, Last { place, at_ns, end_ns, is_first: before.is_none() });
+        if before.is_none() {
+            self.clients.connected(key);
+        }
+        self.end_client(client);
 
         if is_warped {
             self.plan.pooled(at_ns);
@@ -328,17 +328,7 @@ impl<'a> Builder<'a> {
 
     fn record(&mut self, chosen: Chosen, before: Option<&Last>) -> Record {
         let at_ns = chosen.at_ns;
-        let alive = self.alive.entry(chosen.client).or_default();
-        let number = alive.requests;
-        alive.requests = alive.requests.saturating_add(1);
-        let after = alive.answer_before(at_ns);
-        if let Some(end_ns) = chosen.end_ns {
-            alive.under_way.push((end_ns, number, chosen.seq));
-        }
-        let over = u64::from(alive.requests) + alive.left_out;
-        if self.survey.clients.get(chosen.client as usize).is_some_and(|client| client.exchanges <= over) {
-            self.alive.remove(&chosen.client);
-        }
+        let (number, after) = self.clients.request(chosen.client, at_ns, chosen.end_ns, chosen.seq);
         let first_in_trace = chosen.trace.is_some_and(|trace| self.remember(trace.group()));
         Record {
             at_ns,
@@ -359,6 +349,13 @@ impl<'a> Builder<'a> {
             pipelined: before.is_some_and(|before| before.end_ns > at_ns),
             to: chosen.to,
             template: chosen.template,
+        }
+    }
+
+    /// Forgets a client that has had its last exchange.
+    fn end_client(&mut self, client: u32) {
+        if let Some(known) = self.survey.clients.get(client as usize) {
+            self.clients.end_after(client, known.exchanges, &mut self.connections);
         }
     }
 
@@ -433,24 +430,6 @@ impl<'a> Builder<'a> {
                 of: self.survey.exchanges,
             },
         }
-    }
-}
-
-impl Alive {
-    /// The latest-ended answer that had ended by `at_ns`.
-    fn answer_before(&mut self, at_ns: u64) -> Option<(u32, u64, u64)> {
-        let mut at = 0;
-        while let Some((end_ns, number, seq)) = self.under_way.get(at).copied() {
-            if end_ns > at_ns {
-                at += 1;
-                continue;
-            }
-            self.under_way.swap_remove(at);
-            if self.best.is_none_or(|best| (best.2, best.0) < (end_ns, number)) {
-                self.best = Some((number, seq, end_ns));
-            }
-        }
-        self.best
     }
 }
 

@@ -7,6 +7,8 @@ use super::pages::Place;
 
 /// Connections that are remembered: 180 MB at most.
 const CONNECTIONS_MAX: usize = 1_000_000;
+/// Recorded connections that are remembered, to count each once.
+const RECORDED_MAX: usize = 1_750_000;
 /// When there are more, those without a request for so long are forgotten first.
 const IDLE_NS: u64 = 600_000_000_000;
 
@@ -55,8 +57,15 @@ impl Connections {
             self.seen += u64::from(self.recorded.insert((key.session, key.connection)));
             if self.last.len() > CONNECTIONS_MAX {
                 self.forget(last.at_ns);
+            } else if self.recorded.len() > RECORDED_MAX {
+                self.forget_recorded();
             }
         }
+    }
+
+    /// Nothing more will come on a connection of this client.
+    pub(super) fn end(&mut self, key: ConnectionKey) {
+        self.last.remove(&key);
     }
 
     /// A record was moved into the store.
@@ -73,6 +82,10 @@ impl Connections {
             self.last.clear();
         }
         self.forgotten += (before - self.last.len()) as u64;
+        self.forget_recorded();
+    }
+
+    fn forget_recorded(&mut self) {
         self.recorded = self.last.keys().map(|key| (key.session, key.connection)).collect();
     }
 }

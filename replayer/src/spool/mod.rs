@@ -7,6 +7,7 @@
 //! without a name, which the system removes whatever happens to this process.
 
 mod ahead;
+mod alive;
 mod build;
 mod choose;
 mod connections;
