@@ -1,6 +1,7 @@
 //! A request's head while it is changed: the start line and the field lines, each with its own bytes around what changes.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use formats::{head, trace};
 
@@ -8,13 +9,15 @@ use super::LeftOut;
 use super::text::Text;
 
 /// Lines that most heads have no more of.
-const LINES: usize = 16;
+const LINES: usize = 24;
 /// What ends a head that is sent.
 pub(super) const END: &[u8] = b"\r\n";
 
 /// A head without the empty line that ends it.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
+    /// As it was read.
+    recorded: &'a [u8],
     /// `GET `
     before_target: &'a [u8],
     pub(super) target: Text<'a>,
@@ -32,12 +35,20 @@ pub(super) struct Line<'a> {
     pub(super) value: Text<'a>,
     /// White space and the line's end.
     after: &'a [u8],
+    /// Where it stood.
+    at: Range<usize>,
 }
 
 impl<'a> Line<'a> {
     /// Its name, and its value to be changed.
     pub(super) fn parts_mut(&mut self) -> (&[u8], &mut Text<'a>) {
         (&self.name, &mut self.value)
+    }
+
+    /// Whether it is still what stood in the head that it was read from.
+    fn stays_in(&self, recorded: &[u8]) -> bool {
+        let value_at = self.at.start + self.before.len()..self.at.end.saturating_sub(self.after.len());
+        recorded.get(value_at).is_some_and(|value| self.value.is_part(value))
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
@@ -77,6 +88,7 @@ impl<'a> Head<'a> {
                 before: Cow::Borrowed(part(field.line.start, field.value_at.start)),
                 value: Text::from(field.value),
                 after: part(field.value_at.end, field.line.end),
+                at: field.line,
             });
         }
         if !matches!(part(end, recorded.len()), b"" | b"\n" | b"\r" | b"\r\n") {
@@ -84,6 +96,7 @@ impl<'a> Head<'a> {
         }
         let target_at = line.method.len() + 1;
         Ok(Self {
+            recorded,
             before_target: part(0, target_at),
             target: Text::from(line.target),
             after_target: part(target_at + line.target.len(), start),
@@ -100,8 +113,14 @@ impl<'a> Head<'a> {
         self.lines.iter_mut().filter(move |line| line.is(name))
     }
 
-    pub(super) fn all_lines_mut(&mut self) -> impl Iterator<Item = &mut Line<'a>> {
-        self.lines.iter_mut()
+    /// The lines that are not what was recorded, and where that has something to look at, all of them.
+    pub(super) fn lines_to_look_at(
+        &mut self,
+        has_some: impl FnOnce(&[u8]) -> bool,
+    ) -> impl Iterator<Item = &mut Line<'a>> {
+        let recorded = self.recorded;
+        let all = has_some(recorded);
+        self.lines.iter_mut().filter(move |line| all || !line.stays_in(recorded))
     }
 
     pub(super) fn lines<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b Line<'a>> {
@@ -129,6 +148,7 @@ impl<'a> Head<'a> {
                 before: Cow::Owned(before),
                 value,
                 after: b"\r\n",
+                at: 0..0,
             });
         }
     }
@@ -157,11 +177,23 @@ impl<'a> Head<'a> {
         out.push(self.before_target);
         out.push_text(&self.target);
         out.push(self.after_target);
+        // What stays as it was goes with what stays beside it.
+        let mut same = 0..0;
         for line in &self.lines {
-            out.push(&line.before);
-            out.push_text(&line.value);
-            out.push(line.after);
+            let stays = line.stays_in(self.recorded);
+            if stays && line.at.start == same.end {
+                same.end = line.at.end;
+                continue;
+            }
+            out.push(self.recorded.get(same).unwrap_or_default());
+            same = if stays { line.at.clone() } else { 0..0 };
+            if !stays {
+                out.push(&line.before);
+                out.push_text(&line.value);
+                out.push(line.after);
+            }
         }
+        out.push(self.recorded.get(same).unwrap_or_default());
         out.push(END);
         out
     }

@@ -187,7 +187,8 @@ impl Hosts {
                 }
             }
         }
-        for line in head.lines_mut("cookie") {
+        // The name of the attribute has a dollar sign, and next to no cookie has one.
+        for line in head.lines_mut("cookie").filter(|line| memchr::memchr(b'$', line.value.bytes()).is_some()) {
             let domains = cookies(line.value.bytes()).filter(Cookie::is_domain).map(|cookie| cookie.value);
             // From the end, so that places before stay right.
             for place in domains.collect::<Vec<_>>().into_iter().rev() {

@@ -46,7 +46,7 @@ pub(super) fn mark(head: &mut Head<'_>, body: &mut Text<'_>, seals: Option<(&Sea
     let in_target = |byte: &u8| *byte > b' ' && *byte != 0x7f;
     let in_field = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
     let mut any = part(&mut head.target, seals, place_in_target, in_target)?;
-    for line in head.all_lines_mut() {
+    for line in head.lines_to_look_at(|recorded| find(recorded).next().is_some()) {
         let (name, value) = line.parts_mut();
         let place = |value: &[u8], at: usize| match name.eq_ignore_ascii_case(b"cookie") {
             true => place_in_cookies(value, at),

@@ -38,6 +38,11 @@ impl Text<'_> {
         &self.marks
     }
 
+    /// Whether it is these very bytes, where they stand, and nothing is filled in.
+    pub(super) fn is_part(&self, bytes: &[u8]) -> bool {
+        matches!(self.bytes, Cow::Borrowed(own) if std::ptr::eq(own, bytes)) && self.marks.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.marks.is_empty()
     }
