@@ -1,7 +1,9 @@
 /* An independent judge of pacing: answers every HTTP/1.1 request without a body with 200 and notes when its head was
  * complete. Usage: sink PORT FILE [heads]; on SIGTERM it writes one line for each request: nanoseconds of CLOCK_REALTIME, as
  * the kernel stamped the packet that completed it, so that this process may be late without anybody being blamed; with
- * `heads` also the number of its connection, its target and its trace id (- where there is none). */
+ * `heads` also the number of its connection, its target and its trace id (- where there is none).
+ * It does not sleep between requests that come close together: the packet that wakes it would cost its sender 2 to 8 µs of
+ * processor time on a virtual machine, as no target on another machine does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +22,8 @@
 #define DESCRIPTORS_MAX 65536
 #define HEAD_BYTES_MAX 1024
 #define TARGET_BYTES_MAX 24
+#define AWAKE_NS 100000
+#define WAIT_MS 100
 
 struct head { uint32_t connection; char target[TARGET_BYTES_MAX], trace[33]; };
 
@@ -35,6 +39,12 @@ static uint32_t connection_of[DESCRIPTORS_MAX], connections;
 static void on_signal(int signal) { (void)signal; stop = 1; }
 
 static uint64_t nanoseconds(struct timespec t) { return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec; }
+
+static uint64_t monotonic(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return nanoseconds(t);
+}
 
 /* Reads what is there; *at becomes the instant at which the kernel got the last of it. */
 static ssize_t receive(int fd, void *bytes, size_t size, uint64_t *at) {
@@ -104,8 +114,9 @@ int main(int argc, char **argv) {
     int poll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[256];
     epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
-    while (!stop) {
-        int ready = epoll_wait(poll, events, 256, 100);
+    for (uint64_t latest = 0; !stop;) {
+        int ready = epoll_wait(poll, events, 256, monotonic() - latest < AWAKE_NS ? 0 : WAIT_MS);
+        if (ready > 0) latest = monotonic();
         for (int i = 0; i < ready; i++) {
             if (events[i].data.fd != listener) { serve(events[i].data.fd); continue; }
             int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
