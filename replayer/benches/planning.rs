@@ -10,6 +10,7 @@
 //! there), and prints one line for each step. Peak memory is that of the process so far. The digest is of the whole spool in
 //! the order in which it is sent, so that two builds can be told to make the same one.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a bench reads the clock and stops at the first error"
@@ -76,7 +77,7 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
 }
 
 /// The same exchange with the fields that a browser of today adds to a request, and the cookies of a shop with a basket and some
-/// statistics: 1.2 kB.
+/// statistics: 1 kB.
 fn browsers(mut exchange: Exchange, number: u64) -> Exchange {
     let page = String::from_utf8(exchange.request.head.to_vec()).unwrap();
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -90,6 +90,8 @@ pub struct Survey {
     pub cut: bool,
     /// The first and the last recorded request beyond which a part was chosen, from the recording's start.
     pub beyond: Beyond,
+    /// Somebody was still recording: there may be more by now.
+    pub is_growing: bool,
     /// Everything recorded.
     pub exchanges: u64,
     /// Of these, those that `can_be_sent` said yes to; `None` where nobody asked.
@@ -114,8 +116,16 @@ impl Survey {
         order.sort_unstable();
         let by_index = selection.is_whole() && can_be_sent.is_none();
         let (places, state) = Default::default();
-        let mut gather =
-            Gather { selection, can_be_sent, places, state, clients: Vec::new(), sendable: 0, recorded: None };
+        let mut gather = Gather {
+            selection,
+            can_be_sent,
+            places,
+            state,
+            clients: Vec::new(),
+            sendable: 0,
+            is_growing: false,
+            recorded: None,
+        };
         for (shift_ns, number) in order {
             let Some(session) = sessions.get(number as usize) else { continue };
             let clients = if by_index { indexed_clients(session)? } else { None };
@@ -185,6 +195,7 @@ struct Gather<'a, 'b> {
     state: RandomState,
     clients: Vec<(Scoped, ClientEntry)>,
     sendable: u64,
+    is_growing: bool,
     /// First and last request of what is chosen from, as far as anybody has to know.
     recorded: Option<(u64, u64)>,
 }
@@ -214,7 +225,8 @@ impl Gather<'_, '_> {
                     }
                     self.merge(&std::mem::take(&mut segment), number, shift_ns);
                 }
-                Event::Unfinished { .. } => {
+                Event::Unfinished { writing, .. } => {
+                    self.is_growing |= writing;
                     // Without an index only the latest instant of all is known of what was not read.
                     let last_ns = shift_ns.saturating_add(events.last_ns());
                     self.saw(self.selection.from_ns.map_or(last_ns, |from| from.min(last_ns)), last_ns);
@@ -258,7 +270,7 @@ impl Gather<'_, '_> {
     }
 
     fn finish(self, shifts_ns: Vec<u64>) -> Survey {
-        let Self { selection, can_be_sent, places, clients: mut entries, sendable, recorded, .. } = self;
+        let Self { selection, can_be_sent, places, clients: mut entries, sendable, is_growing, recorded, .. } = self;
         drop(places);
         let first_ns = entries.iter().map(|(_, entry)| entry.first_ns).min().unwrap_or(0);
         let last_ns = entries.iter().map(|(_, entry)| entry.last_ns).max().unwrap_or(0);
@@ -292,8 +304,31 @@ impl Gather<'_, '_> {
             recording_ns: end_ns.saturating_sub(origin_ns),
             cut: selection.to_ns.is_some_and(|to| to.saturating_sub(1) < recorded.1),
             beyond,
+            is_growing,
             exchanges,
             sendable: can_be_sent.is_some().then_some(sendable),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use formats::session::{SessionWriter, WriterOptions};
+
+    use super::*;
+
+    #[test]
+    fn what_is_still_recorded_is_known_to_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session");
+        let options = WriterOptions { sync: false, ..WriterOptions::default() };
+        let mut writer = SessionWriter::create(&path, SessionHeader::default(), options).unwrap();
+        writer.append(&mut Exchange::default()).unwrap();
+        writer.flush().unwrap();
+        let survey = || Survey::of(&[Session::open(&path).unwrap()], &Selection::default(), None).unwrap();
+        let before = survey();
+        writer.finish().unwrap();
+        assert_eq!((before.is_growing, before.exchanges), (true, 1));
+        assert!(!survey().is_growing);
     }
 }

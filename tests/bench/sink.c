@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -117,6 +118,7 @@ int main(int argc, char **argv) {
     for (uint64_t latest = 0; !stop;) {
         int ready = epoll_wait(poll, events, 256, monotonic() - latest < AWAKE_NS ? 0 : WAIT_MS);
         if (ready > 0) latest = monotonic();
+        else sched_yield(); /* who receives spans is on this processor, too */
         for (int i = 0; i < ready; i++) {
             if (events[i].data.fd != listener) { serve(events[i].data.fd); continue; }
             int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);

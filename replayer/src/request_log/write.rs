@@ -13,9 +13,6 @@ use crate::run_directory::{REQUESTS, REQUESTS_SAMPLED, RunDirectory};
 /// Level of compression: it is done while the run goes on.
 const LOG_LEVEL: i32 = 1;
 
-/// How far back what repeats is looked for, as a power of two: lines are so alike that more of them make the file no smaller.
-const LOG_WINDOW_BITS: u32 = 15;
-
 /// One request in so many is in a sampled log.
 const SAMPLED_ONE_IN: u64 = 100;
 
@@ -70,10 +67,7 @@ impl RequestLog {
             KeepRequests::None => return Ok(None),
         };
         let file = directory.file(name)?;
-        let out = zstd::stream::Encoder::new(file, LOG_LEVEL).and_then(|mut out| {
-            out.window_log(LOG_WINDOW_BITS)?;
-            Ok(out)
-        });
+        let out = zstd::stream::Encoder::new(file, LOG_LEVEL);
         let out = out.map_err(|source| directory.failed(name, source))?;
         let json = |text: &String| serde_json::Value::from(text.as_str()).to_string();
         Ok(Some(Self { out, endpoints: endpoints.iter().map(json).collect(), line: Vec::new(), keep, name }))

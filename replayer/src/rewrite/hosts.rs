@@ -187,7 +187,7 @@ impl Hosts {
                 }
             }
         }
-        // The name of the attribute has a dollar sign, and next to no cookie has one.
+        // The name of the attribute begins with a dollar sign, which most headers have none of.
         for line in head.lines_mut("cookie").filter(|line| memchr::memchr(b'$', line.value.bytes()).is_some()) {
             let domains = cookies(line.value.bytes()).filter(Cookie::is_domain).map(|cookie| cookie.value);
             // From the end, so that places before stay right.

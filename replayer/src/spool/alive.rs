@@ -4,8 +4,9 @@ use foldhash::HashMap;
 
 use super::connections::{ConnectionKey, Connections};
 
-/// Connections of a client that are forgotten when it is over; what it has more waits until too many are remembered.
+/// Connections of a client, and of all, that are forgotten when it is over: 24 MB at most. Others wait until too many are remembered.
 const CONNECTIONS_MAX: usize = 64;
+const ALL_CONNECTIONS_MAX: usize = 1_000_000;
 
 /// An answer that a request may have to wait for: number and sequence number of its request, and its end.
 pub(super) type After = (u32, u64, u64);
@@ -14,6 +15,8 @@ pub(super) type After = (u32, u64, u64);
 #[derive(Default)]
 pub(super) struct Clients {
     alive: HashMap<u32, Alive>,
+    /// Of all of them.
+    connections: usize,
 }
 
 #[derive(Default)]
@@ -42,10 +45,16 @@ impl Clients {
 
     /// A client has a connection that it had not before.
     pub(super) fn connected(&mut self, key: ConnectionKey) {
-        if let Some(alive) = self.alive.get_mut(&key.client)
-            && alive.connections.len() < CONNECTIONS_MAX
+        if let Some(Alive { connections, .. }) = self.alive.get_mut(&key.client)
+            && connections.len() < CONNECTIONS_MAX
+            && self.connections < ALL_CONNECTIONS_MAX
         {
-            alive.connections.push(key);
+            if connections.len() == connections.capacity() {
+                // Most clients have one or a few.
+                connections.reserve_exact(connections.len().max(1));
+            }
+            connections.push(key);
+            self.connections += 1;
         }
     }
 
@@ -60,6 +69,7 @@ impl Clients {
         if self.alive.get(&client).is_some_and(is_over)
             && let Some(alive) = self.alive.remove(&client)
         {
+            self.connections -= alive.connections.len();
             alive.connections.into_iter().for_each(|key| connections.end(key));
         }
     }
@@ -126,8 +136,10 @@ mod tests {
             clients.request(7, 0, None, 0);
             clients.connected(key(7, connection));
         }
-        assert_eq!(clients.alive[&7].connections.len(), CONNECTIONS_MAX);
+        assert_eq!((clients.alive[&7].connections.len(), clients.connections), (CONNECTIONS_MAX, CONNECTIONS_MAX));
         clients.end_after(7, 1_001, &mut connections);
         assert_eq!(clients.alive.len(), 1);
+        clients.end_after(7, 1_000, &mut connections);
+        assert_eq!((clients.alive.len(), clients.connections), (0, 0));
     }
 }

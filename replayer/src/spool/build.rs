@@ -354,7 +354,9 @@ impl<'a> Builder<'a> {
 
     /// Forgets a client that has had its last exchange.
     fn end_client(&mut self, client: u32) {
-        if let Some(known) = self.survey.clients.get(client as usize) {
+        let known = self.survey.clients.get(client as usize);
+        // What is still recorded may have more of it than was surveyed.
+        if let Some(known) = known.filter(|_| !self.survey.is_growing) {
             self.clients.end_after(client, known.exchanges, &mut self.connections);
         }
     }

@@ -7,7 +7,7 @@ use super::pages::Place;
 
 /// Connections that are remembered: 180 MB at most.
 const CONNECTIONS_MAX: usize = 1_000_000;
-/// Recorded connections that are remembered, to count each once.
+/// Recorded connections that are remembered, to count each once: of more, those that are over count again if they come again.
 const RECORDED_MAX: usize = 1_750_000;
 /// When there are more, those without a request for so long are forgotten first.
 const IDLE_NS: u64 = 600_000_000_000;
