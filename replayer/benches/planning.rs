@@ -81,17 +81,17 @@ fn exchange(number: u64, exchanges: u64, clients: u64) -> Exchange {
 fn browsers(mut exchange: Exchange, number: u64) -> Exchange {
     let page = String::from_utf8(exchange.request.head.to_vec()).unwrap();
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let fields = format!(
+    let up_to_cookies = format!(
         "sec-ch-ua: \"Chromium\";v=\"142\", \"Not=A?Brand\";v=\"24\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\n\
          Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\n\
          Sec-Fetch-Dest: document\r\nReferer: https://shop.example.com/items?page={}&sort=price\r\nPriority: u=0, i\r\n\
-         Cookie: session={mixed:016x}{mixed:016x}{mixed:016x}{mixed:016x}; basket=eyJpdGVtcyI6W3siaWQiOj{number},n0seyJpZCI6{mixed}fV19; \
-         _stat=v1.2.{}.{}; _stat_shop=v2.1.{mixed}.{number}.1.{number}.0.0.0; consent=necessary+statistics; currency=EUR; locale=en\r\n\r\n",
+         Cookie: session={mixed:016x}{mixed:016x}{mixed:016x}{mixed:016x}; basket=eyJpdGVtcyI6W3siaWQiOj{number}.n0seyJpZCI6{mixed}fV19; \
+         _stat=v1.2.{}.{}; _stat_shop=v2.1.{mixed}.{number}.1.{number}.0.0.0; consent=necessary+statistics; currency=EUR; locale=en; ",
         number % 50,
         mixed % 1_000_000_007,
         number / 1_000,
     );
-    exchange.request.head = format!("{}\r\n{fields}", page.trim_end()).into();
+    exchange.request.head = page.replacen("Cookie: ", &up_to_cookies, 1).into();
     exchange
 }
 
