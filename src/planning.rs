@@ -5,6 +5,7 @@ mod endpoints;
 mod framing;
 mod gaps;
 mod kept;
+mod picture;
 mod pools;
 mod rate;
 mod sealed;
@@ -14,7 +15,8 @@ mod traces;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use formats::endpoint::Templates;
 use formats::model::{Exchange, KeySource};
@@ -34,6 +36,7 @@ use serde_json::Value;
 
 use asked::Asked;
 use log::Level;
+pub(crate) use picture::{RATE_COLUMNS, Rates};
 pub(crate) use traces::Propagation;
 
 use crate::cli::{LoadArgs, UnsafeMethods};
@@ -43,9 +46,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::plan_file::{self, ProfileText};
 use crate::read;
 use crate::units;
-
-/// Columns of the rate's picture: a recording is cut into so many spans of time.
-pub(crate) const RATE_COLUMNS: usize = 240;
 
 /// A recording and what is to be sent of it.
 pub(crate) struct Planned {
@@ -141,38 +141,6 @@ impl Preparation {
     }
 }
 
-/// Requests over time.
-pub(crate) struct Rates {
-    pub(crate) recording: Vec<u64>,
-    pub(crate) plan: Vec<u64>,
-    recording_ns: u64,
-    plan_ns: u64,
-}
-
-impl Rates {
-    fn new(recording_ns: u64, plan_ns: u64) -> Self {
-        let empty = vec![0; RATE_COLUMNS];
-        Self { recording: empty.clone(), plan: empty, recording_ns, plan_ns }
-    }
-
-    /// Of the recording.
-    fn silence_ns(&self) -> u64 {
-        let longest = self.recording.split(|requests| *requests > 0).map(<[u64]>::len).max().unwrap_or(0);
-        self.recording_ns / RATE_COLUMNS as u64 * longest as u64
-    }
-
-    fn see(&mut self, seen: Seen) {
-        let (counts, at_ns, length_ns) = match seen {
-            Seen::Recorded { at_ns, .. } => (&mut self.recording, at_ns, self.recording_ns),
-            Seen::Planned { due_ns, .. } => (&mut self.plan, due_ns, self.plan_ns),
-        };
-        let column = at_ns.checked_div(length_ns / RATE_COLUMNS as u64 + 1).unwrap_or(0);
-        if let Some(count) = counts.get_mut(usize::try_from(column).unwrap_or(usize::MAX).min(RATE_COLUMNS - 1)) {
-            *count += 1;
-        }
-    }
-}
-
 impl Planned {
     /// The same as [`Self::make`], from a spool that was kept, if there is one; otherwise it is kept.
     pub(crate) fn find_or_make(args: &LoadArgs, preparation: Preparation) -> Result<Self, Failure> {
@@ -237,20 +205,20 @@ impl Planned {
         let selection = select::selection(args, &sessions, templates)?;
         sealed::open_with(&mut rewriter, identities.as_ref(), &sessions)?;
         rewriter.name_by(Arc::clone(&selection.templates));
-        let (mut undecided, mut one_chunk, mut unmapped) = (BTreeMap::new(), 0, select::Unmapped::default());
-        let mut prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
+        // Several threads prepare.
+        let (undecided, one_chunk) = (Mutex::new(BTreeMap::new()), AtomicU64::new(0));
+        let prepare = |session: u32, exchange: &Exchange, endpoint: &str| {
             let line = formats::head::request_line(&exchange.request.head).ok_or(LeftOut::IncompleteRequest)?;
             let decision = policy.decide(line.method, endpoint);
             if decision == Decision::Skip {
                 return Err(LeftOut::UnsafeMethod.into());
             }
-            let template = rewriter.template(session, exchange).inspect_err(|why| {
-                if matches!(why, NotSent::LeftOut(LeftOut::NoTarget)) {
-                    unmapped.add(session, exchange.seq);
-                }
-            })?;
-            one_chunk += u64::from(framing::is_one_chunk(&exchange.request));
+            let template = rewriter.template(session, exchange)?;
+            if framing::is_one_chunk(&exchange.request) {
+                one_chunk.fetch_add(1, Relaxed);
+            }
             if decision == Decision::Fail {
+                let mut undecided = undecided.lock().unwrap_or_else(PoisonError::into_inner);
                 *undecided.entry(String::from_utf8_lossy(line.method).into_owned()).or_default() += 1;
             }
             Ok::<Template, NotSent>(template)
@@ -278,6 +246,7 @@ impl Planned {
             shape.is_user(number);
         }
         let (mut endpoints_recorded, mut endpoints_planned) = (Vec::new(), Vec::new());
+        let mut unmapped = select::Unmapped::default();
         let mut watch = |seen: Seen| {
             rates.see(seen);
             match seen {
@@ -289,13 +258,14 @@ impl Planned {
                     shape.planned(due_ns);
                     count(&mut endpoints_planned, endpoint);
                 }
-                Seen::Recorded { .. } | Seen::Planned { .. } => {}
+                Seen::LeftOut { session, seq, reason: LeftOut::NoTarget } => unmapped.add(session, seq),
+                Seen::Recorded { .. } | Seen::Planned { .. } | Seen::LeftOut { .. } => {}
             }
         };
         let mut progress = Progress::new(survey.exchanges);
         let spool = Builder::new(&survey, &mut plan, &selection, spool_options, &mut watch).build(
             &sessions,
-            &mut prepare,
+            &prepare,
             &mut |done| progress.show(done),
         );
         progress.end();
@@ -316,9 +286,9 @@ impl Planned {
             hash,
             exchanges,
             unused,
-            undecided,
+            undecided: undecided.into_inner().unwrap_or_else(PoisonError::into_inner),
             failing: policy.failing(),
-            one_chunk,
+            one_chunk: one_chunk.into_inner(),
             silence_ns: rates.silence_ns(),
             shape_passes: shape.verdict().passes(),
             shape_words: shape.words(),

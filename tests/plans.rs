@@ -84,6 +84,44 @@ fn the_hash_knows_what_is_left_out_since_no_map_is_for_it() {
 }
 
 #[test]
+fn a_plan_is_the_same_on_one_processor_as_on_several() {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let folder = folder();
+    // Many batches of exchanges, of more endpoints than one batch has, and left out for several reasons.
+    let of = |i: u64| {
+        let method = if i.is_multiple_of(11) { "POST" } else { "GET" };
+        let host = if i.is_multiple_of(5) { "b.test" } else { "a.test" };
+        line(i * 2, i % 97, method, &format!("/part{}/at{}", i / 40, i % 7)).replace("recorded.invalid", host)
+    };
+    let session = session(folder.path(), "s", &(0..4_000).map(of).collect::<Vec<_>>());
+    let says = |more: &[&str]| {
+        let session = text(&session);
+        let options =
+            ["plan", &session, "--map", "a.test=http://127.0.0.1:1", "--unsafe-methods", "skip", "--rate", "2x"];
+        let said = reenact_says(options.iter().chain(more));
+        assert_eq!(said.code, 0, "{said:?}");
+        said.out
+    };
+    // Trace contexts are new each time.
+    let is_fresh =
+        |line: &&str| ["traceparent: ", "tracestate: ", "baggage: "].iter().any(|name| line.starts_with(name));
+    let both = || {
+        ["--json", "--show=500"]
+            .map(|option| says(&[option]).lines().filter(|line| !is_fresh(line)).collect::<String>())
+    };
+    let several = both();
+    let all = sched_getaffinity(None).unwrap();
+    let mut one = CpuSet::new();
+    one.set((0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
+    // Programs that this thread starts have its processors.
+    sched_setaffinity(None, &one).unwrap();
+    assert!(both() == several);
+    let json: Value = serde_json::from_str(&several[0]).unwrap();
+    assert!(json["requests"].as_u64().unwrap() > 5_000, "{json}");
+    assert!(json["left_out"].as_object().is_some_and(|reasons| reasons.len() == 2), "{json}");
+}
+
+#[test]
 fn a_rate_that_a_plan_does_not_come_to_is_told() {
     let folder = folder();
     // One client has half of the requests: with it there are too many, and without it too few.

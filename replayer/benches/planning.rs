@@ -209,7 +209,7 @@ fn main() {
     let rewriter = Rewriter::new(RewriteOptions { target, ..RewriteOptions::default() }).unwrap();
     let started = Instant::now();
     let spool = Builder::new(&survey, &mut plan, &selection, options, &mut |_| ())
-        .build(&sessions, &mut |session, exchange, _| rewriter.template(session, exchange), &mut |_| {})
+        .build(&sessions, &|session, exchange, _| rewriter.template(session, exchange), &mut |_| {})
         .unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = spool.bytes() as f64 / 1e6 / started.elapsed().as_secs_f64();

@@ -76,25 +76,33 @@ const PREFIXES: &[&str] = &[
     "x-cat-root-",
 ];
 
-/// The first letters of all of them.
-const FIRST_LETTERS: u32 = head::letters(NAMES) | head::letters(PREFIXES);
+/// By first letter, how long the names are that begin with it, a bit for each length.
+#[expect(clippy::indexing_slicing, reason = "when it is compiled")]
+const LENGTHS: [u32; 26] = {
+    let (mut lengths, mut names) = ([0; 26], NAMES);
+    while let [name, rest @ ..] = names {
+        if let [first, ..] = name.as_bytes() {
+            lengths[(*first - b'a') as usize] |= 1 << name.len();
+        }
+        names = rest;
+    }
+    lengths
+};
+/// The first letters of the families.
+const PREFIX_LETTERS: u32 = head::letters(PREFIXES);
 
 /// Whether `name` is a header, of any vendor, that carries a trace context and so must never be re-sent.
 #[must_use]
 pub fn is_trace_header(name: &[u8]) -> bool {
-    // Most names are told by their first letter.
-    let Some(letter) = name.first().map(|first| first.to_ascii_lowercase()).filter(u8::is_ascii_lowercase) else {
-        return false;
-    };
-    if FIRST_LETTERS >> (letter - b'a') & 1 == 0 {
-        return false;
-    }
-    let begins = |known: &&&str| known.as_bytes().first() == Some(&letter);
-    NAMES.iter().filter(begins).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-        || PREFIXES
-            .iter()
-            .filter(begins)
-            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())))
+    // Most names are told from these by their first letter and their length.
+    let Some(letter) = name.first().map(|first| first.to_ascii_lowercase().wrapping_sub(b'a')) else { return false };
+    let Some(lengths) = LENGTHS.get(usize::from(letter)) else { return false };
+    let is_name = name.len() < 32
+        && lengths >> name.len() & 1 == 1
+        && NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+    let begins =
+        |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    is_name || (PREFIX_LETTERS >> letter & 1 == 1 && PREFIXES.iter().any(begins))
 }
 
 /// Whether a field carries a trace context: by its name, or, of `Request-Id`, by its value. Applications have that header,

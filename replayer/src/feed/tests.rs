@@ -88,12 +88,12 @@ fn fed_without(
     let target = Some("http://127.0.0.1:1".parse().unwrap());
     let maps = ["h1=http://127.0.0.1:2", "h2=https://127.0.0.1:3"].map(|map| map.parse().unwrap()).into();
     let rewriter = Rewriter::new(RewriteOptions { target, maps, ..RewriteOptions::default() }).unwrap();
-    let mut prepare = |session, exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
+    let prepare = |session, exchange: &Exchange, _: &str| match is_refused(path(&exchange.request.head)) {
         true => Err(LeftOut::UnsafeMethod.into()),
         false => rewriter.template(session, exchange),
     };
     let spool = Builder::new(&survey, &mut plan, &selection, spool_options, &mut watch)
-        .build(&sessions, &mut prepare, &mut |_| {})
+        .build(&sessions, &prepare, &mut |_| {})
         .unwrap();
     let facts = RunFacts {
         contexts: Contexts::random().unwrap(),

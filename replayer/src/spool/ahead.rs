@@ -7,7 +7,7 @@ use std::sync::mpsc::SyncSender;
 use formats::model::{Exchange, Message};
 use formats::session::{Event, Session, SessionError, Wanted};
 
-/// Batches on their way.
+/// Batches on their way to those who choose.
 pub(super) const BATCHES_MAX: usize = 4;
 /// Events of one session that are handed over at once.
 const EVENTS_MAX: usize = 128;
@@ -18,30 +18,38 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Events of the session with this number; each session has at least one batch.
 pub(super) struct Batch {
     pub(super) session: u32,
+    /// Exchanges that were read before.
+    pub(super) before: u64,
     pub(super) events: Vec<Result<Event, SessionError>>,
 }
 
-/// Reads what is wanted of each session up to the first error, unless nobody listens any more.
-pub(super) fn read<'a>(sessions: impl IntoIterator<Item = (&'a Session, Wanted)>, out: &SyncSender<Batch>) {
+/// Reads what is wanted of each session up to the first error, and hands one batch to each of `out` in turn, unless one of
+/// them does not listen any more.
+pub(super) fn read<'a>(sessions: impl IntoIterator<Item = (&'a Session, Wanted)>, out: &[SyncSender<Batch>]) {
+    let (mut turns, mut before) = (out.iter().cycle(), 0);
+    let mut hand_over = |batch| turns.next().is_some_and(|out| out.send(batch).is_ok());
     for (session, (from, wanted)) in (0..).zip(sessions) {
-        let (mut events, mut bytes) = (Vec::with_capacity(EVENTS_MAX), 0);
+        let (mut events, mut bytes, mut exchanges) = (Vec::with_capacity(EVENTS_MAX), 0, 0);
         for event in from.wanted(wanted) {
             let is_last = event.is_err();
             if let Ok(Event::Exchange(exchange)) = &event {
                 bytes += exchange_bytes(exchange);
+                exchanges += 1;
             }
             events.push(event);
             if is_last || events.len() >= EVENTS_MAX || bytes >= BATCH_BYTES_MAX {
                 let events = std::mem::replace(&mut events, Vec::with_capacity(EVENTS_MAX));
-                if out.send(Batch { session, events }).is_err() || is_last {
+                if !hand_over(Batch { session, before, events }) || is_last {
                     return;
                 }
-                bytes = 0;
+                before += exchanges;
+                (bytes, exchanges) = (0, 0);
             }
         }
-        if out.send(Batch { session, events }).is_err() {
+        if !hand_over(Batch { session, before, events }) {
             return;
         }
+        before += exchanges;
     }
 }
 
@@ -69,7 +77,8 @@ mod tests {
         }
     }
 
-    /// How many exchanges are in each batch of a session with bodies of these lengths, and the number of the session.
+    /// How many exchanges are in each batch of a session with bodies of these lengths, read twice, and the number of the
+    /// session; in turn from two that listen.
     fn batches(bodies: &[usize]) -> Vec<(u32, usize)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("session");
@@ -80,13 +89,18 @@ mod tests {
         }
         writer.finish().unwrap();
         let session = Session::open(&path).unwrap();
-        let (out, all) = sync_channel(100);
+        let (out, listening): (Vec<_>, Vec<_>) = (0..2).map(|_| sync_channel(100)).unzip();
         read([(&session, Wanted::default()), (&session, Wanted::default())], &out);
         drop(out);
         let is_exchange = |event: &Result<Event, SessionError>| matches!(event, Ok(Event::Exchange(_)));
-        all.iter()
-            .map(|batch| (batch.session, batch.events.iter().filter(|event| is_exchange(event)).count()))
-            .collect()
+        let (mut all, mut before) = (Vec::new(), 0);
+        for batch in listening.iter().cycle().map_while(|one| one.recv().ok()) {
+            let exchanges = batch.events.iter().filter(|event| is_exchange(event)).count();
+            assert_eq!(batch.before, before);
+            before += exchanges as u64;
+            all.push((batch.session, exchanges));
+        }
+        all
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Making the spool: one pass over the sessions, in the order of their files, nearly that of time.
 //!
-//! `ahead.rs` reads and `choose.rs` rewrites, each on a thread of its own; here requests are put into the order of their starts, into pages,
-//! and into the list of what is due when.
+//! `ahead.rs` reads and `choose.rs` rewrites, on threads of their own; here requests are put into the order of their starts,
+//! into pages, and into the list of what is due when.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -14,11 +13,13 @@ use foldhash::HashSet;
 use formats::session::{Session, Wanted};
 
 use super::alive::Clients;
-use super::choose::{Choice, Chooser, Chosen, Found, Prepare};
+use super::choose::{Choice, Choices, Chooser, Chosen, Found, Prepare};
 use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
 use super::limit::{Limit, SpillError};
+use super::names::Names;
 use super::open::{Before, Open};
+use super::order::Starts;
 use super::pages::{Closed, Page, Pages, Place};
 use super::record::{NEXT_AT, Record};
 use super::store::Store;
@@ -27,17 +28,16 @@ use super::warped::{Warped, WarpedList};
 use super::{Spool, ahead};
 use crate::error::ReplayError;
 use crate::plan::{Factor, Life, Plan, Shard};
+use crate::rewrite::LeftOut;
 use crate::survey::{Selection, Survey};
 
-/// Exchanges stand in a session in the order in which they ended; so many of them are put into the order of their starts.
-const REORDER_MAX: usize = 4_096;
-/// … or so many bytes.
-const REORDER_BYTES_MAX: usize = 32 << 20;
 /// Recorded traces that are remembered, to know the first request of each. When there are more, all are forgotten and a
 /// new generation begins: a trace that goes on over such a change has a second first request.
 const TRACES_MAX: usize = 1 << 20;
-/// Batches of exchanges on their way from the choosing thread.
+/// Batches of exchanges on their way from those who choose.
 const BATCHES_MAX: usize = 8;
+/// Threads that choose, where there are so many processors: with more, what follows them takes longest.
+const CHOOSERS_MAX: usize = 4;
 
 /// Where and how large a spool may be.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ pub struct SpoolOptions {
     pub shard: Shard,
 }
 
-/// Sees every request of the plan: that of the recording (client, instant), or a planned one (due instant).
+/// Sees what becomes of every exchange and every request of the plan, exchanges that are left out in the order of the files.
 pub type Watch<'a> = dyn FnMut(Seen) + 'a;
 
 /// What a [`Watch`] sees.
@@ -74,6 +74,15 @@ pub enum Seen {
         /// Run time.
         due_ns: u64,
     },
+    /// An exchange of the recording that is not sent.
+    LeftOut {
+        /// Number of its session.
+        session: u32,
+        /// Its number there.
+        seq: u64,
+        /// Why.
+        reason: LeftOut,
+    },
 }
 
 /// Makes a spool.
@@ -90,21 +99,14 @@ pub struct Builder<'a> {
     due: DueSorter,
     /// Requests of clients that are warped, whose copies are drawn when all of them are known.
     warped: WarpedList,
-    waiting: BinaryHeap<Reverse<Waiting>>,
-    waiting_bytes: usize,
+    starts: Starts,
     clients: Clients,
     traces: HashSet<[u8; 8]>,
     trace_generation: u32,
     open: Open,
+    endpoints: Names,
     exchanges: u64,
     summary: Summary,
-}
-
-/// An exchange on its way into the order of starts, which stands here, too: what is compared is not looked for elsewhere.
-struct Waiting {
-    at_ns: u64,
-    number: u64,
-    chosen: Box<Chosen>,
 }
 
 impl<'a> Builder<'a> {
@@ -127,12 +129,12 @@ impl<'a> Builder<'a> {
             closed: Vec::new(),
             connections: Connections::default(),
             warped: WarpedList::new(&limit),
-            waiting: BinaryHeap::new(),
-            waiting_bytes: 0,
+            starts: Starts::default(),
             clients: Clients::default(),
             traces: HashSet::default(),
             trace_generation: 0,
             open: Open::default(),
+            endpoints: Names::default(),
             exchanges: 0,
             summary: Summary::default(),
             limit,
@@ -147,63 +149,86 @@ impl<'a> Builder<'a> {
     pub fn build(
         mut self,
         sessions: &[Session],
-        prepare: &mut Prepare<'_>,
+        prepare: &Prepare<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Spool, ReplayError> {
-        let (read, batches) = sync_channel(ahead::BATCHES_MAX);
-        let (out, choices) = sync_channel(BATCHES_MAX);
-        let chooser = Chooser::new(self.survey, self.selection, out);
-        let shifts_ns = self.survey.shifts_ns.iter();
+        let choosers = std::thread::available_parallelism().map_or(1, NonZero::get).min(CHOOSERS_MAX);
+        let (survey, selection) = (self.survey, self.selection);
+        let shifts_ns = survey.shifts_ns.iter();
         let wanted: Vec<(&Session, Wanted)> =
-            sessions.iter().zip(shifts_ns.map(|shift_ns| self.selection.wanted(*shift_ns))).collect();
+            sessions.iter().zip(shifts_ns.map(|shift_ns| selection.wanted(*shift_ns))).collect();
         let (taken, found) = std::thread::scope(|scope| {
             let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+            let (mut read, mut choosing, mut choices) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..choosers {
+                let (to, batches) = sync_channel(ahead::BATCHES_MAX.div_ceil(choosers));
+                let (out, from) = sync_channel(BATCHES_MAX.div_ceil(choosers));
+                let chooser = Chooser::new(sessions, survey, selection, prepare);
+                choosing.push(named("spool-choose").spawn_scoped(scope, move || chooser.run(batches, &out))?);
+                read.push(to);
+                choices.push(from);
+            }
             let reading = named("spool-read").spawn_scoped(scope, move || ahead::read(wanted, &read))?;
-            let choosing =
-                named("spool-choose").spawn_scoped(scope, move || chooser.run(sessions, batches, prepare))?;
-            // On an error the channel is dropped here, which ends the choosing, and that the reading.
+            // On an error the channels are dropped here, which ends the choosing, and that the reading.
             let taken = self.take_all(choices, progress);
-            Ok((taken, reading.join().and(choosing.join())))
+            let found = choosing.into_iter().try_fold(Found::default(), |mut all, one| {
+                all.add(one.join()?);
+                Ok(all)
+            });
+            Ok((taken, reading.join().and(found)))
         })
         .map_err(|source: io::Error| ReplayError::System { doing: "start a thread", source })?;
         taken?;
         let panicked =
-            || ReplayError::System { doing: "read the sessions", source: io::Error::other("a thread panicked") };
-        let found = found.map_err(|_| panicked())??;
-        self.finish(found)
+            |_| ReplayError::System { doing: "read the sessions", source: io::Error::other("a thread panicked") };
+        self.finish(found.map_err(panicked)?)
     }
 
-    fn take_all(&mut self, choices: Receiver<Vec<Choice>>, progress: &mut dyn FnMut(u64)) -> Result<(), ReplayError> {
-        for batch in choices {
-            self.exchanges += batch.len() as u64;
-            for choice in batch {
-                match choice {
-                    Choice::Sent(chosen) => {
-                        self.waiting_bytes += chosen.bytes();
-                        self.waiting.push(Reverse(Waiting { at_ns: chosen.at_ns, number: chosen.number, chosen }));
-                    }
-                    Choice::LeftOut(client) => {
-                        self.clients.left_out(client);
-                        self.end_client(client);
-                    }
-                }
-                while self.waiting.len() > REORDER_MAX || self.waiting_bytes > REORDER_BYTES_MAX {
-                    self.emit_first()?;
-                }
-            }
+    /// Takes one batch from each in turn, which is the order of the files.
+    fn take_all(
+        &mut self,
+        choices: Vec<Receiver<Result<Choices, ReplayError>>>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ReplayError> {
+        for batch in choices.iter().cycle().map_while(|one| one.recv().ok()) {
+            self.take(batch?)?;
             progress(self.exchanges);
         }
-        while !self.waiting.is_empty() {
-            self.emit_first()?;
+        while let Some(first) = self.starts.pop() {
+            self.emit(*first)?;
         }
         Ok(())
     }
 
-    /// Takes the earliest exchange that waits into its client's page, and plans its copies.
-    fn emit_first(&mut self) -> Result<(), ReplayError> {
-        let Some(Reverse(Waiting { chosen, .. })) = self.waiting.pop() else { return Ok(()) };
+    fn take(&mut self, Choices { session, all, endpoints }: Choices) -> Result<(), ReplayError> {
+        let endpoints: Vec<u32> = endpoints.into_iter().map(|name| self.endpoints.number(name)).collect();
+        for choice in all {
+            self.exchanges += u64::from(!matches!(choice, Choice::Other(_)));
+            match choice {
+                Choice::Sent(mut chosen) => {
+                    chosen.endpoint = endpoints.get(chosen.endpoint as usize).copied().unwrap_or_default();
+                    self.starts.push(chosen);
+                }
+                Choice::LeftOut { client, seq, reason } => {
+                    *self.summary.left_out.entry(reason).or_default() += 1;
+                    (self.watch)(Seen::LeftOut { session, seq, reason });
+                    if let Some(client) = client {
+                        self.clients.left_out(client);
+                        self.end_client(client);
+                    }
+                }
+                Choice::Other(event) => self.summary.event(*event),
+            }
+            while let Some(first) = self.starts.pop_if_full() {
+                self.emit(*first)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next exchange in the order of starts into its client's page, and plans its copies.
+    fn emit(&mut self, chosen: Chosen) -> Result<(), ReplayError> {
         let at_ns = chosen.at_ns;
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(chosen.bytes());
         let (client, endpoint) = (chosen.client, chosen.endpoint);
         let key = ConnectionKey {
             client,
@@ -218,7 +243,7 @@ impl<'a> Builder<'a> {
         (self.watch)(Seen::Recorded { client, endpoint, at_ns });
 
         let before = self.connections.get(key).copied();
-        let record = self.record(*chosen, before.as_ref());
+        let record = self.record(chosen, before.as_ref());
         let is_warped = self.plan.is_warped(client);
         if let Some(before) = &before {
             self.pages
@@ -384,7 +409,10 @@ impl<'a> Builder<'a> {
         if self.options.kept {
             self.limit.check(store.len() + due.bytes()).map_err(|error| self.failed(error))?;
         }
-        self.summary.found(found);
+        for (index, name) in (0..).zip(self.endpoints.into_names()) {
+            self.summary.endpoint(index).name = name;
+        }
+        (self.summary.origins, self.summary.traces) = (found.origins, found.traces);
         self.summary.open = self.open.estimate(self.summary.seconds.len());
         // Where the rate is lower than the recorded one, some of a connection's requests are left out.
         let is_whole = self.plan.profile().as_constant().is_some_and(|factor| factor >= Factor::ONE);
@@ -432,25 +460,5 @@ impl<'a> Builder<'a> {
                 of: self.survey.exchanges,
             },
         }
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_ns, self.number).cmp(&(other.at_ns, other.number))
     }
 }

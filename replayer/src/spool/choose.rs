@@ -1,27 +1,24 @@
-//! Which exchanges are sent, made ready by the rules of the run, in the order of the files.
+//! Which exchanges are sent, made ready by the rules of the run.
 //!
-//! This is the middle one of three threads that make a spool, since rewriting costs as much as what comes before it
-//! (`ahead.rs`) and after it (`build.rs`).
+//! This takes longer than what comes before it (`ahead.rs`) and after it (`build.rs`) to make a spool. Therefore several
+//! threads do it, which take batches in turn: nothing here depends on what was in another batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use foldhash::HashMap;
 use formats::head;
-use formats::model::{ClientKey, Exchange, Gap, Protocol};
-use formats::session::{Damage, Event, Session};
+use formats::model::{ClientKey, Exchange, Protocol};
+use formats::session::{Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 
 use super::Traces;
 use super::ahead::Batch;
-use crate::endpoints::{ENDPOINTS_MAX, OTHER_METHOD, ROWS_MAX, others, parts};
 use crate::error::ReplayError;
 use crate::rewrite::{LeftOut, NotSent, SealedFault, Template, any_authority_at};
 use crate::survey::{Selection, Survey};
 
-/// Exchanges that are handed over at once.
-const BATCH: usize = 128;
 /// Clients whose numbers are remembered.
 const NUMBERS_MAX: usize = 1 << 14;
 /// Recorded authorities that are remembered for the origin check.
@@ -29,14 +26,26 @@ const AUTHORITIES_MAX: usize = 1_000;
 
 /// Makes a request of an exchange ready to be sent, or says why it is not; the session's number and the exchange's
 /// endpoint are given.
-pub type Prepare<'a> = dyn FnMut(u32, &Exchange, &str) -> Result<Template, NotSent> + Send + 'a;
+pub type Prepare<'a> = dyn Fn(u32, &Exchange, &str) -> Result<Template, NotSent> + Sync + 'a;
 
-/// What became of one exchange.
+/// What became of a batch.
+#[derive(Default)]
+pub(super) struct Choices {
+    pub(super) session: u32,
+    /// In the order of the files.
+    pub(super) all: Vec<Choice>,
+    /// Endpoints, by the numbers that they have in this batch.
+    pub(super) endpoints: Vec<String>,
+}
+
+/// What became of one event.
 pub(super) enum Choice {
-    /// It can be sent.
+    /// An exchange that can be sent.
     Sent(Box<Chosen>),
-    /// An exchange of this client is left out.
-    LeftOut(u32),
+    /// One that is left out, of a client of the survey or none.
+    LeftOut { client: Option<u32>, seq: u64, reason: LeftOut },
+    /// No exchange.
+    Other(Box<Event>),
 }
 
 /// An exchange that can be sent. Instants are recording time.
@@ -48,6 +57,7 @@ pub(super) struct Chosen {
     pub(super) session: u32,
     pub(super) seq: u64,
     pub(super) connection: u64,
+    /// In its batch.
     pub(super) endpoint: u32,
     pub(super) status: u16,
     pub(super) end_ns: Option<u64>,
@@ -64,20 +74,19 @@ impl Chosen {
     }
 }
 
-/// What was found besides.
+/// What was found besides, in whatever order.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) origins: BTreeSet<String>,
-    pub(super) left_out: BTreeMap<LeftOut, u64>,
-    pub(super) gaps: Vec<Gap>,
-    pub(super) damage: Vec<Damage>,
-    pub(super) unfinished: u64,
     pub(super) traces: Traces,
-    /// Names by index.
-    pub(super) endpoints: Vec<String>,
 }
 
 impl Found {
+    pub(super) fn add(&mut self, other: Self) {
+        self.origins.extend(other.origins);
+        self.traces.add(other.traces);
+    }
+
     /// Whom a request was for: its Host, and whom its target names, be it the whole of it (CONNECT, RFC 9112 §3.2.3) or
     /// a part.
     fn note_authorities(&mut self, exchange: &Exchange) {
@@ -106,95 +115,97 @@ impl Found {
     }
 }
 
-/// Reads and chooses.
+/// Chooses.
 pub(super) struct Chooser<'a> {
+    sessions: &'a [Session],
     survey: &'a Survey,
     selection: &'a Selection,
-    out: SyncSender<Vec<Choice>>,
-    batch: Vec<Choice>,
-    endpoints: HashMap<String, u32>,
+    prepare: &'a Prepare<'a>,
     /// Of clients that were met lately, by session: looking in the survey is a walk through memory that nobody else touches.
     numbers: HashMap<(u32, ClientKey), Option<u32>>,
-    exchanges: u64,
     found: Found,
+    choices: Choices,
+    /// The numbers of the batch's endpoints.
+    endpoints: HashMap<String, u32>,
 }
 
 impl<'a> Chooser<'a> {
-    pub(super) fn new(survey: &'a Survey, selection: &'a Selection, out: SyncSender<Vec<Choice>>) -> Self {
-        let (endpoints, numbers) = (HashMap::default(), HashMap::default());
-        Self { survey, selection, out, batch: Vec::new(), endpoints, numbers, exchanges: 0, found: Found::default() }
+    pub(super) fn new(
+        sessions: &'a [Session],
+        survey: &'a Survey,
+        selection: &'a Selection,
+        prepare: &'a Prepare<'a>,
+    ) -> Self {
+        let (numbers, endpoints) = (HashMap::default(), HashMap::default());
+        let (found, choices) = Default::default();
+        Self { sessions, survey, selection, prepare, numbers, found, choices, endpoints }
     }
 
-    /// Takes everything that was read of `sessions`, unless nobody listens any more.
-    pub(super) fn run(
-        mut self,
-        sessions: &[Session],
-        read: Receiver<Batch>,
-        prepare: &mut Prepare<'_>,
-    ) -> Result<Found, ReplayError> {
-        for Batch { session: number, events } in read {
-            let Some(session) = sessions.get(number as usize) else { continue };
-            let header = session.header();
-            // A recorder with several listeners names them all.
-            let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
-            self.found.origins.extend(places.map(str::to_owned));
-            let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
-            for event in events {
-                match event? {
-                    Event::Exchange(exchange) => {
-                        let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
-                        if self.selection.has(header, shift_ns, &exchange) {
-                            let chosen = self.choose(number, at_ns, &exchange, prepare);
-                            chosen.map_err(|fault| ReplayError::Sealed {
-                                session: session.path().to_owned(),
-                                seq: exchange.seq,
-                                place: fault.place,
-                                source: fault.error,
-                            })?;
-                        }
-                        self.exchanges += 1;
-                        if self.batch.len() >= BATCH && self.out.send(std::mem::take(&mut self.batch)).is_err() {
-                            return Ok(self.found);
-                        }
-                    }
-                    Event::Gap(gap) => self.found.gaps.push(gap),
-                    Event::Damage(damage) => self.found.damage.push(damage),
-                    Event::Unfinished { writing, missing, .. } => {
-                        self.found.unfinished += u64::from(!writing);
-                        self.found.gaps.extend(missing);
-                    }
-                    Event::Index(_) | Event::Ended { .. } => {}
-                }
+    /// Takes all batches, and hands over what became of each, until one fails or nobody listens any more.
+    pub(super) fn run(mut self, read: Receiver<Batch>, out: &SyncSender<Result<Choices, ReplayError>>) -> Found {
+        for batch in read {
+            let choices = self.take(batch);
+            let is_last = choices.is_err();
+            if out.send(choices).is_err() || is_last {
+                break;
             }
         }
-        // Nobody listening is told by the end of the channel, not here.
-        let _ = self.out.send(std::mem::take(&mut self.batch));
-        Ok(self.found)
+        self.found
     }
 
-    /// Makes an exchange ready, or counts why it is left out.
-    fn choose(
-        &mut self,
-        session: u32,
-        at_ns: u64,
-        exchange: &Exchange,
-        prepare: &mut Prepare<'_>,
-    ) -> Result<(), SealedFault> {
+    fn take(&mut self, batch: Batch) -> Result<Choices, ReplayError> {
+        let Batch { session: number, before, events } = batch;
+        let Some(session) = self.sessions.get(number as usize) else { return Ok(Choices::default()) };
+        self.choices = Choices { session: number, all: Vec::with_capacity(events.len()), endpoints: Vec::new() };
+        self.endpoints.clear();
+        let header = session.header();
+        // A recorder with several listeners names them all.
+        let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
+        self.found.origins.extend(places.map(str::to_owned));
+        let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
+        let mut exchanges = before;
+        for event in events {
+            let exchange = match event? {
+                Event::Exchange(exchange) => exchange,
+                other => {
+                    self.choices.all.push(Choice::Other(Box::new(other)));
+                    continue;
+                }
+            };
+            if self.selection.has(header, shift_ns, &exchange) {
+                let at_ns = shift_ns.saturating_add(exchange.instants.request_start);
+                let chosen = self.choose((number, exchanges), at_ns, &exchange);
+                chosen.map_err(|fault| ReplayError::Sealed {
+                    session: session.path().to_owned(),
+                    seq: exchange.seq,
+                    place: fault.place,
+                    source: fault.error,
+                })?;
+            }
+            exchanges += 1;
+        }
+        Ok(std::mem::take(&mut self.choices))
+    }
+
+    /// Makes an exchange ready, or says why it is left out.
+    fn choose(&mut self, (session, number): (u32, u64), at_ns: u64, exchange: &Exchange) -> Result<(), SealedFault> {
         let request_head = &exchange.request.head;
         self.found.note_authorities(exchange);
-        let Some(client) = self.client(session, exchange.client) else {
-            *self.found.left_out.entry(LeftOut::NotInIndex).or_default() += 1;
+        let client = self.client(session, exchange.client);
+        let mut leave_out = |reason| self.choices.all.push(Choice::LeftOut { client, seq: exchange.seq, reason });
+        let Some(client) = client else {
+            leave_out(LeftOut::NotInIndex);
             return Ok(());
         };
         let Some(line) = head::request_line(request_head) else {
-            self.leave_out(client, LeftOut::IncompleteRequest);
+            leave_out(LeftOut::IncompleteRequest);
             return Ok(());
         };
         let name = self.selection.templates.endpoint(line.method, line.target);
-        let template = match prepare(session, exchange, &name) {
+        let template = match (self.prepare)(session, exchange, &name) {
             Ok(template) => template,
             Err(NotSent::LeftOut(reason)) => {
-                self.leave_out(client, reason);
+                leave_out(reason);
                 return Ok(());
             }
             Err(NotSent::Sealed(fault)) => return Err(fault),
@@ -206,7 +217,7 @@ impl<'a> Chooser<'a> {
         self.found.traces.count(&recorded);
         let chosen = Chosen {
             at_ns,
-            number: self.exchanges,
+            number,
             client,
             session,
             seq: exchange.seq,
@@ -219,7 +230,7 @@ impl<'a> Chooser<'a> {
             to: ResponseTo::method(line.method),
             template,
         };
-        self.batch.push(Choice::Sent(Box::new(chosen)));
+        self.choices.all.push(Choice::Sent(Box::new(chosen)));
         Ok(())
     }
 
@@ -231,29 +242,14 @@ impl<'a> Chooser<'a> {
         *self.numbers.entry((session, key)).or_insert_with(|| self.survey.number(session, key))
     }
 
-    fn leave_out(&mut self, client: u32, reason: LeftOut) {
-        *self.found.left_out.entry(reason).or_default() += 1;
-        self.batch.push(Choice::LeftOut(client));
-    }
-
+    /// The number of an endpoint in the batch.
     fn endpoint(&mut self, name: String) -> u32 {
         if let Some(index) = self.endpoints.get(&name) {
             return *index;
         }
-        let name = match self.endpoints.len() {
-            0..ENDPOINTS_MAX => name,
-            rows => {
-                let name = others(parts(&name).0);
-                // The last row is for those of all other methods.
-                let has_room = rows < ROWS_MAX - 1 || self.endpoints.contains_key(&name);
-                if has_room { name } else { others(OTHER_METHOD) }
-            }
-        };
-        let next = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX);
-        let index = *self.endpoints.entry(name.clone()).or_insert(next);
-        if index == next {
-            self.found.endpoints.push(name);
-        }
+        let index = u32::try_from(self.choices.endpoints.len()).unwrap_or(u32::MAX);
+        self.choices.endpoints.push(name.clone());
+        self.endpoints.insert(name, index);
         index
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::model::Gap;
-use formats::session::Damage;
+use formats::session::{Damage, Event};
 use formats::trace::Recorded;
 use serde::{Deserialize, Serialize};
 
-use super::choose::Found;
 use crate::measure::Distribution;
 use crate::rewrite::LeftOut;
 
@@ -89,6 +88,14 @@ impl Traces {
         self.differing += u64::from(recorded.differs);
         self.deferred += u64::from(recorded.is_deferred());
     }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (format, count) in other.contexts {
+            *self.contexts.entry(format).or_default() += count;
+        }
+        self.differing += other.differing;
+        self.deferred += other.deferred;
+    }
 }
 
 /// One endpoint of a plan.
@@ -143,14 +150,17 @@ impl Summary {
         &mut self.endpoints[at]
     }
 
-    /// Adds what was found while reading.
-    pub(super) fn found(&mut self, found: Found) {
-        for (index, name) in (0..).zip(found.endpoints) {
-            self.endpoint(index).name = name;
+    /// Adds what is no exchange.
+    pub(super) fn event(&mut self, event: Event) {
+        match event {
+            Event::Gap(gap) => self.gaps.push(gap),
+            Event::Damage(damage) => self.damage.push(damage),
+            Event::Unfinished { writing, missing, .. } => {
+                self.unfinished += u64::from(!writing);
+                self.gaps.extend(missing);
+            }
+            Event::Exchange(_) | Event::Index(_) | Event::Ended { .. } => {}
         }
-        (self.origins, self.left_out) = (found.origins, found.left_out);
-        (self.gaps, self.damage, self.unfinished) = (found.gaps, found.damage, found.unfinished);
-        self.traces = found.traces;
     }
 
     /// Counts one planned request of this shard.
