@@ -20,15 +20,17 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::clock::Clock;
 use crate::error::ReplayError;
-use crate::job::{Answer, ErrorKind, Facts, Job};
+use crate::job::{Answer, ErrorKind, Facts, Held, Job};
 use crate::result;
 use crate::rewrite::{Opened, Secrets};
 use crate::send::KeepAnswers;
 
 /// The session's name in the run directory.
 pub const DIRECTORY: &str = "answers";
-/// Answers that may wait to be written.
+/// Answers that may wait to be written …
 const QUEUE_ANSWERS_MAX: usize = 65_536;
+/// … and bytes of their requests' bodies; those of answers are bounded where they are read.
+const QUEUE_BODY_BYTES_MAX: u64 = 256 << 20;
 /// Headers that are redacted because sealed values were opened in them; in requests each value is masked in any case.
 const OPENED_NAMES_MAX: usize = 1_000;
 /// How often a writer that has nothing to do looks again.
@@ -51,6 +53,8 @@ pub struct AnswerSink {
     keep: KeepAnswers,
     queue: Option<Producer<Box<Answered>>>,
     thread: Option<JoinHandle<Written>>,
+    /// Bytes of requests' bodies in the queue.
+    body_bytes: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
 }
 
@@ -61,6 +65,8 @@ struct Answered {
     head: Vec<u8>,
     /// With its framing.
     body: Bytes,
+    /// The body's room in the queue.
+    _room: Option<Held>,
     opened: Option<Box<Opened>>,
     answer: Option<Box<Answer>>,
     error: Option<ErrorKind>,
@@ -83,7 +89,8 @@ impl AnswerSink {
     /// Keeps nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { keep: KeepAnswers::None, queue: None, thread: None, lost: Arc::default() }
+        let (body_bytes, lost) = Default::default();
+        Self { keep: KeepAnswers::None, queue: None, thread: None, body_bytes, lost }
     }
 
     /// Makes the session in the run directory `run`, and the thread that writes it. `target` and the wall-clock time of
@@ -135,22 +142,32 @@ impl AnswerSink {
             worker.run()
         });
         let thread = spawned.map_err(|source| ReplayError::System { doing: "start a thread", source })?;
-        Ok(Self { keep: options.keep, queue: Some(queue), thread: Some(thread), lost })
+        Ok(Self { keep: options.keep, queue: Some(queue), thread: Some(thread), body_bytes: Arc::default(), lost })
     }
 
     /// The share of the queue, in thousandths, that is not written yet.
     pub(crate) fn behind_permille(&self) -> u64 {
-        self.queue.as_ref().map_or(0, crate::turns::full_permille)
+        let of_bytes = self.body_bytes.load(Ordering::Relaxed) * 1_000 / QUEUE_BODY_BYTES_MAX;
+        self.queue.as_ref().map_or(0, crate::turns::full_permille).max(of_bytes)
     }
 
     /// Takes what is to be kept out of an outcome; never waits.
     pub fn take(&mut self, job: &mut Job) {
         let (Some(queue), Some(dispatched_ns)) = (&mut self.queue, job.progress.dispatched_ns) else { return };
+        let mut room = None;
+        if !job.body.is_empty() {
+            let held = room.insert(Held::of(Arc::clone(&self.body_bytes)));
+            if !held.grow(job.body.len() as u64, QUEUE_BODY_BYTES_MAX) {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
         let answered = Answered {
             facts: job.facts,
             connection: job.slot,
             head: job.head.clone(),
             body: job.body.clone(),
+            _room: room,
             opened: job.opened.clone(),
             answer: job.progress.answer.take(),
             error: job.progress.error,

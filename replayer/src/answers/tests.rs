@@ -117,6 +117,27 @@ fn without_room_the_rest_is_lost_and_counted() {
 }
 
 #[test]
+fn bodies_that_wait_to_be_written_are_bounded_in_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, answers) = RingBuffer::new(10);
+    let worker = Worker { answers, ..worker(folder.path()) };
+    let mut sink = AnswerSink { queue: Some(queue), lost: Arc::clone(&worker.lost), ..AnswerSink::none() };
+    let mut upload = answered(b"PUT / HTTP/1.1\r\nContent-Length: 67108864\r\n\r\n", b"", ok(b"", 0));
+    upload.body = vec![0; 64 << 20].into();
+    for (lost, behind) in [(0, 250), (0, 500), (0, 750), (0, 1_000), (1, 1_000)] {
+        sink.take(&mut upload);
+        assert_eq!((sink.lost.load(Ordering::Relaxed), sink.behind_permille()), (lost, behind));
+    }
+    // What has no body needs no such room.
+    sink.take(&mut answered(b"GET / HTTP/1.1\r\n\r\n", b"", ok(b"", 0)));
+    assert_eq!(sink.lost.load(Ordering::Relaxed), 1);
+    let body_bytes = Arc::clone(&sink.body_bytes);
+    sink.thread = Some(std::thread::spawn(move || worker.run()));
+    assert!(sink.finish().is_some());
+    assert_eq!(body_bytes.load(Ordering::Relaxed), 0, "given back when they are written");
+}
+
+#[test]
 fn what_was_opened_for_a_request_is_not_kept_and_its_headers_are_redacted_in_answers_too() {
     let head = b"POST /secret1?a=1 HTTP/1.1\r\nX-Shop-User: my secret2\r\nX-Plain: yes\r\nContent-Length: 7\r\n\r\n";
     let at = |what: &[u8]| {
