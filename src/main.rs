@@ -58,12 +58,19 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     match run() {
-        Ok(outcome) => ExitCode::from(outcome as u8),
+        Ok(outcome) => ExitCode::from(printed(outcome) as u8),
         Err(failure) => {
             logging::say(log::Level::Error, &failure.to_string());
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// How a command ended that is not done if its output could not be written.
+fn printed(outcome: Outcome) -> Outcome {
+    let Some(why) = outcome::not_printed() else { return outcome };
+    logging::say(log::Level::Error, &format!("error: cannot write the output: {why}"));
+    if outcome == Outcome::Done { Outcome::Loss } else { outcome }
 }
 
 fn run() -> Result<Outcome, Failure> {

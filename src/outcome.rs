@@ -4,6 +4,7 @@ use std::fmt;
 #[cfg(feature = "replay")]
 use std::io::IsTerminal as _;
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use formats::visible;
 
@@ -142,5 +143,17 @@ pub(crate) fn print_traffic(bytes: &[u8]) {
 
 fn print_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = NOT_PRINTED.set(error.to_string());
+    }
+}
+
+/// Why some of what was to be printed was not.
+static NOT_PRINTED: OnceLock<String> = OnceLock::new();
+
+/// Why standard output lacks something, unless its reader went away.
+pub(crate) fn not_printed() -> Option<&'static str> {
+    NOT_PRINTED.get().map(String::as_str)
 }

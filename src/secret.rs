@@ -7,15 +7,22 @@ mod aws;
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use formats::redact::RedactionKey;
+use log::Level;
 #[cfg(feature = "replay")]
 use replayer::secret::{LiveSecret, Secret};
 
+use crate::logging::say;
 use crate::outcome::Failure;
 
 /// Longest secret of a file or a command: room for thousands of identities, and `file:/dev/zero` ends.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
+
+/// After so long somebody must be told what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// Where a secret is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +107,7 @@ impl Reference {
                 let read = std::fs::File::open(path).and_then(bounded);
                 read.map_err(|error| failed(error.to_string()).hint("name a file that this user may read"))?
             }
-            Self::Exec(command) => run(command).map_err(|why| {
+            Self::Exec(command) => self.told_while(|| run(command)).map_err(|why| {
                 failed(why).hint("the command is run by `sh -c`, prints the secret and nothing else, and ends with 0")
             })?,
             Self::Aws(id) => aws::fetch(id).map_err(|refused| failed(refused.why).hint(refused.hint))?,
@@ -112,6 +119,23 @@ impl Reference {
             return Err(failed("it is empty".to_owned()));
         }
         Ok(bytes)
+    }
+
+    /// Does what may take long, and says so when it does.
+    fn told_while<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (done, waits) = mpsc::sync_channel::<()>(1);
+        std::thread::scope(|scope| {
+            let tells = std::thread::Builder::new().name("tell".to_owned());
+            // Without it nothing is said.
+            let _ = tells.spawn_scoped(scope, move || {
+                if waits.recv_timeout(TELL_AFTER) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    say(Level::Warn, &format!("note: still waiting for the secret {self}"));
+                }
+            });
+            let found = work();
+            drop(done);
+            found
+        })
     }
 
     /// The value of a header, which is looked at again while it is in use; `what` names it in errors. `scheme` stands

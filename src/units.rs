@@ -1,5 +1,7 @@
 //! Sizes, durations and counts as people write and read them.
 
+#[cfg(feature = "replay")]
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `64MiB`, `1GiB`, `500kB`, `4096`.
@@ -83,10 +85,12 @@ pub(crate) fn percent(text: &str) -> Result<u32, String> {
     number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("`{text}` is no share from 1% to 100%"))
 }
 
-/// A time as in `2026-11-25T15:00:00Z`.
+/// A time as in `2026-11-25T15:00:00Z` (RFC 3339).
 pub(crate) fn time(text: &str) -> Result<std::time::SystemTime, String> {
-    humantime::parse_rfc3339_weak(text)
-        .map_err(|error| format!("`{text}` is no time ({error}); write it as in 2026-11-25T15:00:00Z"))
+    let bad = || format!("`{text}` is no time; write it as in 2026-11-25T15:00:00Z or 2026-11-25T16:00:00+01:00");
+    let time = formats::jsonl::parse_time(text).map(|unix_ns| std::time::UNIX_EPOCH + Duration::from_nanos(unix_ns));
+    // Beyond all recordings, which is a way to say: whatever there is.
+    time.or_else(|| humantime::parse_rfc3339(text).ok()).ok_or_else(bad)
 }
 
 /// A place in a recording.
@@ -136,6 +140,18 @@ pub(crate) fn count(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// `busy 2, timeout 1,000`
+#[cfg(feature = "replay")]
+pub(crate) fn each(counts: &BTreeMap<String, u64>) -> String {
+    counts.iter().map(|(name, number)| format!("{name} {}", count(*number))).collect::<Vec<_>>().join(", ")
+}
+
+/// `1,002: busy 2, timeout 1,000`
+#[cfg(feature = "replay")]
+pub(crate) fn by_name(counts: &BTreeMap<String, u64>) -> String {
+    format!("{}: {}", count(counts.values().sum()), each(counts))
 }
 
 /// `1.5 MiB`
@@ -213,6 +229,16 @@ pub(crate) fn sparkline(values: &[u64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_a_zone() {
+        let at = |text: &str| time(text).ok();
+        assert_eq!(at("2026-11-25T16:30:00.5+01:30"), at("2026-11-25T15:00:00.5Z"));
+        assert!(at("2026-11-25T15:00:00Z").is_some() && at("2999-01-01T00:00:00Z").is_some());
+        for bad in ["2026-11-25T15:00:00", "2026-11-25 15:00", "2026-11-25T25:00:00Z", "15:00", ":"] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_and_durations() {

@@ -180,4 +180,11 @@ fn an_interrupted_replay_keeps_its_results() {
     assert!(number("sent") > 0 && number("sent") < number("planned"), "{} of {}", number("sent"), number("planned"));
     assert_eq!(number("completed"), number("sent"));
     assert!(out.join("report.html").exists());
+    // Everything else was not sent for one reason, and is no part of what it took.
+    assert_eq!(result["shed"]["stopped"].as_u64(), Some(number("planned") - number("sent")), "{result}");
+    assert_eq!((number("settled"), &result["steady"]["settled"]), (number("planned"), &result["settled"]), "{result}");
+    let last = |name: &str| result["last_ns"][name].as_u64().unwrap();
+    assert!(last("placed") <= last("done") && last("done") < last("due"), "{result}");
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    assert!((result["duration_s"].as_f64().unwrap() - seconds(last("done"))).abs() < 1e-6, "{result}");
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 use peers::venv;
 use scripted::{line, ok, session, target};
 use serde_json::Value;
-use support::{folder, inside, reenact_says, run, run_json, text};
+use support::{folder, inside, reenact, reenact_says, run, run_json, text};
 
 /// As Python reads the files of a run.
 fn python_reads(directory: &Path) -> Value {
@@ -19,6 +19,28 @@ fn python_reads(directory: &Path) -> Value {
     let said = run(Command::new(venv("python")).arg(script).arg(directory));
     assert_eq!(said.code, 0, "{said:?}");
     serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn output_that_cannot_be_written_is_not_taken_for_written() {
+    let folder = folder();
+    let lines: Vec<String> = (0..3).map(|number| line(number * 5, 1, "GET", "/")).collect();
+    let (session, out) = (text(&session(folder.path(), "s", &lines)), text(&inside(&folder, "run")));
+    let to = format!("http://{}", target(ok));
+    for arguments in [
+        &["plan", &session][..],
+        &["plan", &session, "--json"],
+        &["plan", &session, "--show", "2"],
+        &["inspect", &session],
+        &["replay", &session, "--target", &to, "--out", &out],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let said = run(reenact(arguments).stdout(full));
+        let is_told = said.err.contains("error: cannot write the output: No space left");
+        assert!(said.code == 3 && is_told, "{arguments:?}: {said:?}");
+    }
+    // What the run was for is there.
+    assert_eq!(run_json(Path::new(&out))["completed"], 3);
 }
 
 #[test]

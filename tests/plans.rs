@@ -327,6 +327,12 @@ fn a_part_that_goes_beyond_the_recording_ends_with_it_and_that_is_said() {
         }
         assert_eq!(text.matches(" lies ").count(), says.len(), "{more:?}: {text}");
     }
+    // A time says its zone.
+    let refused = reenact_says(["plan", &session, "--from", "1970-01-01T00:00:00"]);
+    assert!(
+        refused.code == 2 && refused.err.contains("is no time; write it as in 2026-11-25T15:00:00Z"),
+        "{refused:?}"
+    );
     // Inside of it the part is as long as it was asked for, with the silence at its ends.
     let (part, text) = plan(&["--from", "2050ms", "--to", "6050ms"]);
     assert!(!text.contains(" lies ") && (part["recording_s"].as_f64().unwrap() - 4.0).abs() < 1e-6, "{part}");

@@ -49,6 +49,21 @@ fn a_spool_takes_no_more_than_it_may_however_little_that_is() {
 }
 
 #[test]
+fn a_spool_holds_only_what_is_sent() {
+    let folder = folder();
+    // Two seconds of requests, 400 bytes and more each.
+    let path = format!("/{}", "x".repeat(400));
+    let of = |i: u64| line(i * 10, i % 7 + 1, "GET", &path).replace("peer-", "named-");
+    let session = session(folder.path(), "s", &(0..200).map(of).collect::<Vec<_>>());
+    for (number, more) in [&["--duration", "500ms"][..], &["--rate", "0.2x"], &["--shard", "1/5"]].iter().enumerate() {
+        let bounded = [*more, &["--spool-max", "60KiB"]].concat();
+        let said = replayed(&session, &inside(&folder, &format!("run{number}")), &bounded);
+        assert!(said.out.contains(" sent"), "{more:?}: {said:?}");
+    }
+    refused(&session, &["--spool-max", "60KiB"], "takes more than 61440 bytes");
+}
+
+#[test]
 fn a_plan_that_is_only_looked_at_writes_no_list_of_what_is_due() {
     let folder = folder();
     let session = text(&gets(folder.path(), "s", 200));

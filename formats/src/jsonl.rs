@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::model::{Exchange, Gap};
 
+pub use time::parse as parse_time;
 pub use write::{gap_to_line, session_to_line, to_line};
 
 /// What a line says.

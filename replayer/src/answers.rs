@@ -157,7 +157,9 @@ impl AnswerSink {
         let mut room = None;
         if !job.body.is_empty() {
             let held = room.insert(Held::of(Arc::clone(&self.body_bytes)));
-            if !held.grow(job.body.len() as u64, QUEUE_BODY_BYTES_MAX) {
+            let bytes = job.body.len() as u64;
+            // One that is larger has its turn when nothing else waits.
+            if !held.grow(bytes, QUEUE_BODY_BYTES_MAX.max(bytes)) {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 return;
             }

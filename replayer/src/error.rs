@@ -118,12 +118,19 @@ pub enum ReplayError {
         of: u64,
     },
     /// The disk does not hold the spool.
-    #[error("the disk of {} has {free_bytes} bytes left, too few for the spool", directory.display())]
+    #[error(
+        "the disk of {} has {free_bytes} bytes left, too few for the spool: it needs {more_bytes} more, and leaves {reserve_bytes} to others",
+        directory.display()
+    )]
     SpoolDisk {
         /// Where the spool is made.
         directory: PathBuf,
         /// What is left.
         free_bytes: u64,
+        /// What is to be written next.
+        more_bytes: u64,
+        /// What stays free.
+        reserve_bytes: u64,
     },
     /// The spool cannot be written or read.
     #[error("cannot {doing} the spool in {}", directory.display())]

@@ -366,6 +366,14 @@ pub enum Shed {
     Stopped,
 }
 
+impl Shed {
+    /// Whether the run was over before it came to the request.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Budget | Self::Stopped)
+    }
+}
+
 words!(Shed {
     MaxInFlight = "max_in_flight",
     Busy = "busy",

@@ -221,7 +221,7 @@ pub struct Part {
 pub struct LastInstants {
     /// Of the plan.
     pub due: u64,
-    /// The same but where answers let requests of a closed loop leave before they were due.
+    /// Of the last request that the run came to, as far as answers did not let it leave before it was due (closed loop).
     #[serde(default)]
     pub placed: u64,
     /// Latest dispatch.

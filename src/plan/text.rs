@@ -38,7 +38,7 @@ impl Planned {
         for notice in self.part_notices() {
             line("", notice);
         }
-        line("bytes", format!("{}{of_shard}", units::bytes(summary.bytes)));
+        line("bytes", format!("{} without trace headers{of_shard}", units::bytes(summary.bytes)));
         let split = &plan.clients;
         line(
             "clients",

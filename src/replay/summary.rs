@@ -17,9 +17,6 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
     }
     let mut line = |name: &str, value: String| text += &format!("  {name:<11}{value}\n");
     let total = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
-    let each = |counts: &BTreeMap<String, u64>| {
-        counts.iter().map(|(name, count)| format!("{name} {}", units::count(*count))).collect::<Vec<_>>().join(", ")
-    };
     line(
         "requests",
         format!(
@@ -29,19 +26,18 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
             units::count(result.completed)
         ),
     );
-    if !result.errors.is_empty() {
-        line("errors", format!("{}: {}", units::count(total(&result.errors)), each(&result.errors)));
-    }
-    if !result.shed.is_empty() {
-        line("not sent", format!("{}: {}", units::count(total(&result.shed)), each(&result.shed)));
+    for (name, counts) in [("errors", &result.errors), ("not sent", &result.shed)] {
+        if !counts.is_empty() {
+            line(name, units::by_name(counts));
+        }
     }
     if !result.left_out.is_empty() {
         line(
             "left out",
-            format!("{} recorded exchanges: {}", units::count(total(&result.left_out)), each(&result.left_out)),
+            format!("{} recorded exchanges: {}", units::count(total(&result.left_out)), units::each(&result.left_out)),
         );
     }
-    line("status", if result.status.is_empty() { "–".into() } else { each(&result.status) });
+    line("status", if result.status.is_empty() { "–".into() } else { units::each(&result.status) });
     line(
         "rate",
         format!(
@@ -77,7 +73,7 @@ pub(super) fn summary(result: &RunResult, out: &Path) -> String {
     }
     let some = |what: &str, counts: &BTreeMap<String, u64>| match total(counts) {
         0 => String::new(),
-        some => format!(", {} {what} ({})", units::count(some), each(counts)),
+        some => format!(", {} {what} ({})", units::count(some), units::each(counts)),
     };
     let spans = &result.spans;
     let lost = some("rejected", &spans.rejected) + &some("dropped", &spans.dropped);

@@ -35,6 +35,11 @@ fn summary(result: &RunResult, page: &Path, files: &[PathBuf]) -> String {
         [("planned", result.planned), ("sent", result.sent), ("completed", result.completed)]
             .map(|(field, count)| known(field, units::count(count)));
     line("requests", &format!("{planned} planned, {sent} sent, {answered} answered"));
+    for (name, counts) in [("errors", &result.errors), ("not sent", &result.shed)] {
+        if !counts.is_empty() {
+            line(name, &units::by_name(counts));
+        }
+    }
     let [planned, achieved] = [("rate.planned", result.rate.planned), ("rate.achieved", result.rate.achieved)]
         .map(|(field, per_s)| known(field, format!("{per_s:.1}/s")));
     line("rate", &format!("{planned} planned, {achieved} achieved"));

@@ -25,8 +25,8 @@ pub(crate) fn write(unix_ns: u64, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
-/// Reads what [`write()`] wrote, and anything else that RFC 3339 §5.6 allows from 1970 to 2554.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+/// Nanoseconds since 1970 of what RFC 3339 §5.6 allows from 1970 to 2554.
+pub fn parse(text: &str) -> Option<u64> {
     let mut rest = text.as_bytes();
     let year = number(&mut rest, 4)?;
     let month = (literal(&mut rest, b"-")?, number(&mut rest, 2)?).1;

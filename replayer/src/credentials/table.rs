@@ -4,6 +4,7 @@
 //! Copies of one client therefore have different rows as long as there are at least as many rows as copies; different
 //! clients may share one.
 
+use std::io::Read;
 use std::path::Path;
 
 use formats::model::ClientKey;
@@ -50,7 +51,13 @@ impl Credentials {
             let limit = std::io::Error::other(format!("it is longer than {FILE_BYTES_MAX} bytes"));
             return Err(failed(limit));
         }
-        let text = std::io::read_to_string(file).map_err(failed)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(failed)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
+            CredentialsError::Line { path: path.to_owned(), line, what: "not UTF-8".to_owned() }
+        })?;
         Self::parse(&text, path)
     }
 
@@ -160,6 +167,9 @@ fn cell(column: &Column, value: &str) -> Result<Secret, String> {
     let bad = |what: &str| Err(format!("the value of {} {what}", describe(column)));
     if value.is_empty() {
         return bad("is empty");
+    }
+    if value.contains(['\n', '\r']) {
+        return bad("goes over several lines; is a quote before it not closed?");
     }
     match column {
         Column::Header(_) if !is_header_value(value.as_bytes()) => {

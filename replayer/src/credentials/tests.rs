@@ -38,6 +38,10 @@ fn bad_tables_say_where_and_show_no_value() {
         assert!(!error.to_string().contains("hunter2") && !format!("{error:?}").contains("hunter2"));
         assert!(!error.hint().is_empty());
     };
+    check(
+        "query:k\nhunter2\n\"hunter2\nhunter2\n",
+        "users.csv:3: the value of `query:k` goes over several lines; is a quote before it not closed?",
+    );
     check("A,B\nhunter2,x\nhunter2\n", "users.csv:3: 1 values, but the header row names 2 columns");
     check("A\n", "users.csv: no credentials after the header row");
     check("A,a\n1,2\n", "users.csv:1: the column `a` is there twice");
@@ -55,7 +59,7 @@ fn bad_tables_say_where_and_show_no_value() {
     check("A\nx\n\"\"\n", "users.csv:3: the value of `A` is empty");
     check(
         "A\nx\n\"hunter2\nX: 1\"\n",
-        "users.csv:3: the value of `A` has control characters in it or white space around it",
+        "users.csv:3: the value of `A` goes over several lines; is a quote before it not closed?",
     );
     check(
         "cookie:a\nhunter2; b=c\n",

@@ -33,7 +33,7 @@ pub use timeline::{ROWS_MAX, Timeline};
 
 use executed::{Gaps, MoveCount};
 
-use crate::job::{Job, Progress};
+use crate::job::{Job, Progress, Shed};
 use crate::result::{Bytes, LastInstants, add_to};
 use crate::verdict::LagLimit;
 
@@ -165,6 +165,8 @@ pub struct Measure {
     recorded_2xx: u64,
     turned_away: u64,
     last: LastInstants,
+    /// The run was over before its plan.
+    is_cut: bool,
     late: Late,
     moves: MoveCount,
     gaps: Gaps,
@@ -189,6 +191,7 @@ impl Measure {
             recorded_2xx: 0,
             turned_away: 0,
             last: LastInstants::default(),
+            is_cut: false,
             late: Late::default(),
             moves: MoveCount::default(),
             gaps: Gaps::new(open_ns),
@@ -215,6 +218,11 @@ impl Measure {
         self.planned_until_ns = self.planned_until_ns.max(due_ns);
     }
 
+    /// The run ends before its plan does.
+    pub fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
     /// Counts an outcome.
     pub fn take(&mut self, job: &Job) {
         let (end, due_ns) = (&job.progress, self.options.loop_model.place_ns(job));
@@ -222,8 +230,13 @@ impl Measure {
         let tally = if (window.from_ns..window.to_ns).contains(&due_ns) { &mut self.steady } else { &mut self.outside };
         tally.settled += 1;
         self.last.due = self.last.due.max(job.due_ns);
-        self.last.placed = self.last.placed.max(due_ns);
-        self.last.done = self.last.done.max(end.done_ns);
+        // What was not sent since the run was over is no part of it.
+        if end.shed.is_some_and(Shed::is_end) {
+            self.is_cut = true;
+        } else {
+            self.last.placed = self.last.placed.max(due_ns);
+            self.last.done = self.last.done.max(end.done_ns);
+        }
         if let Some(reason) = end.shed {
             *tally.shed.entry(reason.name().into()).or_default() += 1;
             return;
@@ -304,9 +317,11 @@ impl Measure {
     pub fn finish(self) -> Counted {
         let Self { options, mut steady, mut outside, mut last, .. } = self;
         last.due = last.due.max(self.planned_until_ns);
-        if options.loop_model != LoopModel::Closed {
+        if options.loop_model != LoopModel::Closed && !self.is_cut {
             last.placed = last.due;
         }
+        // 0 would say that nobody knows.
+        last.placed = last.placed.max(1);
         steady.share();
         outside.add(&steady);
         let end_ns = options.steady.to_ns.min(last.placed.saturating_add(1));

@@ -53,7 +53,8 @@ pub(super) fn complete(
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { counted, spans, services, answers, mut generator, seen, aborted, unwritten, .. } = ended;
+    let Ended { mut counted, spans, services, answers, mut generator, seen, aborted, unwritten, is_all_steady, .. } =
+        ended;
     let mut notices = known.notices.clone();
     notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
@@ -145,6 +146,9 @@ pub(super) fn complete(
         ..known
     };
     unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
+    if stop.is_draining() {
+        counted.stopped(lost, is_all_steady);
+    }
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
     result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));

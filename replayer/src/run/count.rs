@@ -33,6 +33,8 @@ const LOOK_EVERY: u32 = 64;
 /// Everything that counting leaves.
 pub(super) struct Ended {
     pub(super) counted: Counted,
+    /// Whether the steady window is the whole plan.
+    pub(super) is_all_steady: bool,
     /// To be finished when the verdict is known.
     pub(super) spans: SpanSink,
     pub(super) services: Option<Services>,
@@ -152,6 +154,10 @@ impl Count {
         spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
         let answers = answers.finish();
         let services = collector.finish();
+        if self.viewer.is_stopped() {
+            measure.cut();
+        }
+        let is_all_steady = measure.is_all_steady();
         let counted = measure.finish();
         let mut unwritten = intervals.finish(&counted);
         if let Some(log) = log {
@@ -159,6 +165,7 @@ impl Count {
         }
         Ended {
             counted,
+            is_all_steady,
             spans,
             services,
             answers,

@@ -188,6 +188,11 @@ impl Viewer {
         live
     }
 
+    /// Whether the run ends before its plan does, by somebody's decision.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_draining()
+    }
+
     fn state<'a>(&self, live: &'a Live) -> State<'a> {
         State {
             planned: live.planned,

@@ -182,7 +182,11 @@ impl Engine {
 
     /// A connection's first request has failed, and with it the connection.
     pub(super) fn fail(&mut self, at: u32, kind: ErrorKind, by_target: bool) {
-        let first = self.table.get_mut(at).and_then(|connection| connection.take_first());
+        let first = self.table.get_mut(at).and_then(|connection| {
+            let first = connection.take_first();
+            connection.served |= first.is_some();
+            first
+        });
         if let Some(Exchange { job, capture, .. }) = first {
             self.finish(job, capture, Some(kind));
         }

@@ -43,7 +43,7 @@ pub(super) struct Connection {
     pub(super) looked_at_ns: u64,
     /// Writing failed: only what was answered before that may still be read.
     pub(super) broken: Option<ErrorKind>,
-    /// It carried a request to its end.
+    /// It carried a request to its end, be that a failure.
     pub(super) served: bool,
 }
 

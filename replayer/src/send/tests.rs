@@ -374,6 +374,22 @@ fn a_target_that_closes_after_each_answer_gets_a_new_connection_ahead_of_the_nex
 }
 
 #[test]
+fn a_connection_that_breaks_under_a_request_is_made_again_ahead_of_the_next_one() {
+    for (answer, error) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"[..], ErrorKind::Truncated),
+        (b"no HTTP at all\r\n\r\n", ErrorKind::Protocol),
+        (b"", ErrorKind::Closed),
+    ] {
+        let address = target(move |_, mut socket| {
+            read_head(&mut socket);
+            socket.write_all(answer).unwrap();
+        });
+        let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (100, 0, "/"), (200, 0, "/")]);
+        assert_eq!((errors(&outcomes), opened(&counters)), (vec![Some(error); 3], (3, 0, 0)));
+    }
+}
+
+#[test]
 fn an_idle_connection_that_the_target_closed_is_replaced() {
     let (closed, is_closed): (_, Receiver<()>) = sync_channel(1);
     let address = target(move |number, mut socket| {
@@ -394,10 +410,16 @@ fn an_idle_connection_that_the_target_closed_is_replaced() {
 
 #[test]
 fn a_target_that_hangs_up_on_everybody_is_not_called_in_a_circle() {
-    let address = target(|_, socket| drop(socket));
-    let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (300, 0, "/")]);
-    assert_eq!(errors(&outcomes).iter().filter(|error| error.is_some()).count(), 2);
-    assert!(opened(&counters).0 <= 6, "{counters:?}");
+    for resets in [false, true] {
+        let address = target(move |_, socket| {
+            if resets {
+                rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO)).unwrap();
+            }
+        });
+        let (outcomes, counters) = send(options(), address, &[(0, 0, "/"), (300, 0, "/")]);
+        assert_eq!(errors(&outcomes).iter().filter(|error| error.is_some()).count(), 2);
+        assert!(opened(&counters).0 <= 6, "{counters:?}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::alive::Clients;
 use super::choose::{Choice, Choices, Chooser, Chosen, Found, Prepare};
 use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
-use super::limit::{Limit, SpillError};
+use super::limit::{DISK_RESERVE_BYTES, Limit, SpillError};
 use super::names::Names;
 use super::open::{Before, Open};
 use super::order::Starts;
@@ -250,9 +250,13 @@ impl<'a> Builder<'a> {
                 .patch(client, before.place, NEXT_AT, &at_ns.to_le_bytes())
                 .map_err(|source| self.failed(source.into()))?;
         }
-        let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
-        let added = self.pages.add(client, &record, is_warped, &mut closed);
-        let place = added.map_err(|error| self.failed(error))?;
+        let place = if is_warped || self.is_sent(client, at_ns) {
+            let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
+            let added = self.pages.add(client, &record, is_warped, &mut closed);
+            added.map_err(|error| self.failed(error))?
+        } else {
+            Place::Nowhere
+        };
         self.connections.set(key, Last { place, at_ns, end_ns, is_first: before.is_none() });
         if before.is_none() {
             self.clients.connected(key);
@@ -291,6 +295,14 @@ impl<'a> Builder<'a> {
             self.plan_copies(client, &record, before.as_ref());
         }
         self.list_closed()
+    }
+
+    /// Whether a life of this shard sends what a client sent at `at_ns`.
+    fn is_sent(&self, client: u32, at_ns: u64) -> bool {
+        let plan = &self.plan;
+        plan.lives(client).any(|life| {
+            plan.is_in(self.options.shard, client, life.copy, 0) && plan.due_ns(client, life, at_ns).is_some()
+        })
     }
 
     /// Counts what the lives of a client send of one exchange, and the pause before it, as recorded and as each life keeps it.
@@ -453,7 +465,9 @@ impl<'a> Builder<'a> {
         let directory = self.options.directory.clone();
         match error {
             SpillError::Io(source) => ReplayError::Spool { doing: "write", directory, source },
-            SpillError::Disk { free_bytes } => ReplayError::SpoolDisk { directory, free_bytes },
+            SpillError::Disk { free_bytes, more_bytes } => {
+                ReplayError::SpoolDisk { directory, free_bytes, more_bytes, reserve_bytes: DISK_RESERVE_BYTES }
+            }
             SpillError::TooLarge => ReplayError::SpoolTooLarge {
                 limit_bytes: self.options.bytes_max,
                 done: self.exchanges,

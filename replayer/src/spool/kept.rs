@@ -69,7 +69,10 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             facts => facts?,
         };
-        let facts: Facts<Summary, T> = serde_json::from_reader(BufReader::new(facts))?;
+        let facts: Facts<Summary, T> = serde_json::from_reader(BufReader::new(facts)).map_err(|error| {
+            let why = format!("{}: {error}: remove {}", directory.join(FACTS).display(), directory.display());
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        })?;
         let (pages, due) = (File::open(directory.join(PAGES))?, File::open(directory.join(DUE))?);
         let runs: Vec<Run> = facts.runs.iter().map(|(at, entries)| Run { at: *at, entries: *entries }).collect();
         let due_bytes =
@@ -204,10 +207,12 @@ mod tests {
             assert!(Spool::find::<u32>(folder.path(), &other).unwrap().is_none());
             // Only the spool is left behind, and nothing of one that was killed while it kept one.
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-            let file = OpenOptions::new().write(true).open(at.join(PAGES)).unwrap();
-            file.set_len(7).unwrap();
-            let error = Spool::find::<u32>(folder.path(), &key).err().unwrap();
-            assert!(error.to_string().contains("not as long"), "{error}");
+            for (name, says) in [(PAGES, "not as long"), (FACTS, "remove ")] {
+                OpenOptions::new().write(true).open(at.join(name)).unwrap().set_len(7).unwrap();
+                let error = Spool::find::<u32>(folder.path(), &key).err().unwrap().to_string();
+                let names = error.contains(&at.display().to_string());
+                assert!(names && error.contains(says), "{error}");
+            }
         }
     }
 }

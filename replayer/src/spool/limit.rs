@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Space that is left to others.
-const DISK_RESERVE_BYTES: u64 = 256 << 20;
+pub(super) const DISK_RESERVE_BYTES: u64 = 256 << 20;
 
 /// The bounds of everything that is written for one spool.
 #[derive(Debug)]
@@ -22,9 +22,10 @@ pub(super) enum SpillError {
     Io(io::Error),
     /// It is more than the spool may take.
     TooLarge,
-    /// The disk has only so many bytes left.
+    /// The disk has only so many bytes left, and so many more are needed.
     Disk {
         free_bytes: u64,
+        more_bytes: u64,
     },
 }
 
@@ -47,7 +48,7 @@ impl Limit {
         let space = rustix::fs::statvfs(&self.directory).map_err(io::Error::from)?;
         let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
         if free_bytes < DISK_RESERVE_BYTES.saturating_add(bytes) {
-            return Err(SpillError::Disk { free_bytes });
+            return Err(SpillError::Disk { free_bytes, more_bytes: bytes });
         }
         Ok(())
     }

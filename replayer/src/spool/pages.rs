@@ -33,6 +33,8 @@ pub(super) enum Place {
     Open(u64, usize),
     /// In the store.
     Stored(u64),
+    /// In no page: no life sends it.
+    Nowhere,
 }
 
 /// Gathers pages and closes them.
@@ -117,6 +119,7 @@ impl Pages {
                 Ok(())
             }
             Place::Stored(stored) => self.store.patch(stored + at as u64, bytes),
+            Place::Nowhere => Ok(()),
         }
     }
 
