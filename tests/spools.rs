@@ -53,7 +53,7 @@ fn a_spool_holds_only_what_is_sent() {
     let folder = folder();
     // Two seconds of requests, 400 bytes and more each.
     let path = format!("/{}", "x".repeat(400));
-    let of = |i: u64| line(i * 10, i % 7 + 1, "GET", &path).replace("peer-", "named-");
+    let of = |i: u64| line(i * 10, i % 50 + 1, "GET", &path).replace("peer-", "named-");
     let session = session(folder.path(), "s", &(0..200).map(of).collect::<Vec<_>>());
     for (number, more) in [&["--duration", "500ms"][..], &["--rate", "0.2x"], &["--shard", "1/5"]].iter().enumerate() {
         let bounded = [*more, &["--spool-max", "60KiB"]].concat();
