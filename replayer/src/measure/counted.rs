@@ -11,7 +11,6 @@ use super::executed::Moved;
 use super::heat::Heat;
 use super::samples::Samples;
 use super::timeline::Timeline;
-use crate::job::Shed;
 use crate::result::drawn::Curves;
 use crate::result::{
     Bytes, Class, Endpoint, EndpointSteady, Fidelity, LastInstants, Rate, RunResult, Steady, add_to, total,
@@ -216,19 +215,6 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Of a run that was stopped: what of the plan it did not come to was not sent for that reason, but for what was `lost`.
-    /// When that was due nobody knows here: it is in the steady window where everything is.
-    pub fn stopped(&mut self, lost: u64, is_all_steady: bool) {
-        let planned = total(self.planned.iter().map(|row| &row.planned));
-        let left = planned.saturating_sub(self.whole.settled).saturating_sub(lost);
-        for tally in [Some(&mut self.whole), is_all_steady.then_some(&mut self.steady)].into_iter().flatten() {
-            if left > 0 {
-                tally.settled += left;
-                *tally.shed.entry(Shed::Stopped.name().into()).or_default() += left;
-            }
-        }
-    }
-
     /// Writes everything that was counted into a result; `names` are those of the endpoints.
     pub fn fill(&self, names: &[String], result: &mut RunResult) {
         let whole = &self.whole;

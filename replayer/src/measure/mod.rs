@@ -218,9 +218,19 @@ impl Measure {
         self.planned_until_ns = self.planned_until_ns.max(due_ns);
     }
 
-    /// The run ends before its plan does.
-    pub fn cut(&mut self) {
+    /// The run was stopped and is over: what of the plan it did not come to was not sent for that reason, but for outcomes that
+    /// were `lost`. When that was due is not known here: it is in the steady window where everything is.
+    pub fn stopped(&mut self, lost: u64) {
         self.is_cut = true;
+        let planned: u64 = self.planned.iter().map(|row| row.planned).sum();
+        let settled = self.steady.settled + self.outside.settled;
+        let left = planned.saturating_sub(settled).saturating_sub(lost);
+        let is_all_steady = (self.planned_steady.from_ns, self.planned_steady.to_ns) == (0, u64::MAX);
+        let tally = if is_all_steady { &mut self.steady } else { &mut self.outside };
+        if left > 0 {
+            tally.settled += left;
+            *tally.shed.entry(Shed::Stopped.name().into()).or_default() += left;
+        }
     }
 
     /// Counts an outcome.

@@ -45,12 +45,6 @@ impl Measure {
         self.options.steady
     }
 
-    /// Whether all of the plan is in it.
-    #[must_use]
-    pub fn is_all_steady(&self) -> bool {
-        (self.planned_steady.from_ns, self.planned_steady.to_ns) == (0, u64::MAX)
-    }
-
     /// The plan's time goes like this; instants before the latest change stay as they were.
     pub fn retime(&mut self, view: &View, planned: &PlannedSeconds) {
         let in_run = |plan_ns: u64| if plan_ns == u64::MAX { None } else { view.run_ns(plan_ns) };

@@ -53,8 +53,7 @@ pub(super) fn complete(
 ) -> (RunResult, SpanSink) {
     use std::sync::atomic::Ordering::Relaxed;
     let Known { result: known, facts, loop_model, preflight, watched, thresholds } = known;
-    let Ended { mut counted, spans, services, answers, mut generator, seen, aborted, unwritten, is_all_steady, .. } =
-        ended;
+    let Ended { counted, spans, services, answers, mut generator, seen, aborted, unwritten, .. } = ended;
     let mut notices = known.notices.clone();
     notices.extend(said_of(&changes));
     notices.extend(aborted.iter().cloned());
@@ -146,9 +145,6 @@ pub(super) fn complete(
         ..known
     };
     unwritten.into_iter().for_each(|(file, why)| result.lacks(file, why));
-    if stop.is_draining() {
-        counted.stopped(lost, is_all_steady);
-    }
     counted.fill(&facts.endpoints, &mut result);
     result.verdict = verdict::judge(&result);
     result.thresholds = thresholds::judge(&thresholds, &counted, Some(&seen));

@@ -33,8 +33,6 @@ const LOOK_EVERY: u32 = 64;
 /// Everything that counting leaves.
 pub(super) struct Ended {
     pub(super) counted: Counted,
-    /// Whether the steady window is the whole plan.
-    pub(super) is_all_steady: bool,
     /// To be finished when the verdict is known.
     pub(super) spans: SpanSink,
     pub(super) services: Option<Services>,
@@ -129,6 +127,9 @@ impl Count {
             }
             self.viewer.note_behind(answers.behind_permille(), spans.behind_permille());
             spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
+            if over && let Some(lost) = self.viewer.lost_by_stop() {
+                measure.stopped(lost);
+            }
             let now = self.clock.now_ns();
             if now >= second_at {
                 second_at = now + SECOND_NS;
@@ -154,10 +155,6 @@ impl Count {
         spans.kept_at_end().for_each(|position| measure.kept_at_end(position));
         let answers = answers.finish();
         let services = collector.finish();
-        if self.viewer.is_stopped() {
-            measure.cut();
-        }
-        let is_all_steady = measure.is_all_steady();
         let counted = measure.finish();
         let mut unwritten = intervals.finish(&counted);
         if let Some(log) = log {
@@ -165,7 +162,6 @@ impl Count {
         }
         Ended {
             counted,
-            is_all_steady,
             spans,
             services,
             answers,

@@ -188,9 +188,9 @@ impl Viewer {
         live
     }
 
-    /// Whether the run ends before its plan does, by somebody's decision.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.is_draining()
+    /// Of a run that ends before its plan does by somebody's decision: how many outcomes were lost.
+    pub(super) fn lost_by_stop(&self) -> Option<u64> {
+        self.stop.is_draining().then(|| self.counters.outcomes_lost.load(Relaxed))
     }
 
     fn state<'a>(&self, live: &'a Live) -> State<'a> {

@@ -13,7 +13,8 @@ use foldhash::HashSet;
 use formats::session::{Session, Wanted};
 
 use super::alive::Clients;
-use super::choose::{Choice, Choices, Chooser, Chosen, Found, Prepare};
+use super::authorities::AUTHORITIES_MAX;
+use super::choose::{Choice, Choices, Chooser, Chosen, Prepare};
 use super::connections::{ConnectionKey, Connections, Last};
 use super::due::{DueEntry, DueSorter};
 use super::limit::{DISK_RESERVE_BYTES, Limit, SpillError};
@@ -152,12 +153,17 @@ impl<'a> Builder<'a> {
         prepare: &Prepare<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Spool, ReplayError> {
+        for header in sessions.iter().map(Session::header) {
+            // A recorder with several listeners names them all.
+            let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
+            self.summary.origins.extend(places.map(str::to_owned));
+        }
         let choosers = std::thread::available_parallelism().map_or(1, NonZero::get).min(CHOOSERS_MAX);
         let (survey, selection) = (self.survey, self.selection);
         let shifts_ns = survey.shifts_ns.iter();
         let wanted: Vec<(&Session, Wanted)> =
             sessions.iter().zip(shifts_ns.map(|shift_ns| selection.wanted(*shift_ns))).collect();
-        let (taken, found) = std::thread::scope(|scope| {
+        let (taken, is_whole) = std::thread::scope(|scope| {
             let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
             let (mut read, mut choosing, mut choices) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..choosers {
@@ -171,17 +177,17 @@ impl<'a> Builder<'a> {
             let reading = named("spool-read").spawn_scoped(scope, move || ahead::read(wanted, &read))?;
             // On an error the channels are dropped here, which ends the choosing, and that the reading.
             let taken = self.take_all(choices, progress);
-            let found = choosing.into_iter().try_fold(Found::default(), |mut all, one| {
-                all.add(one.join()?);
-                Ok(all)
-            });
-            Ok((taken, reading.join().and(found)))
+            // All of them: a scope panics of one that is not joined.
+            let joined = choosing.into_iter().chain([reading]).map(|thread| thread.join());
+            Ok((taken, joined.collect::<Vec<_>>().into_iter().all(|one| one.is_ok())))
         })
         .map_err(|source: io::Error| ReplayError::System { doing: "start a thread", source })?;
         taken?;
-        let panicked =
-            |_| ReplayError::System { doing: "read the sessions", source: io::Error::other("a thread panicked") };
-        self.finish(found.map_err(panicked)?)
+        if !is_whole {
+            let source = io::Error::other("a thread panicked");
+            return Err(ReplayError::System { doing: "read the sessions", source });
+        }
+        self.finish()
     }
 
     /// Takes one batch from each in turn, which is the order of the files.
@@ -200,7 +206,14 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn take(&mut self, Choices { session, all, endpoints }: Choices) -> Result<(), ReplayError> {
+    fn take(&mut self, choices: Choices) -> Result<(), ReplayError> {
+        let Choices { session, all, endpoints, authorities, traces } = choices;
+        self.summary.traces.add(traces);
+        for authority in authorities {
+            if self.summary.origins.len() < AUTHORITIES_MAX {
+                self.summary.origins.insert(authority);
+            }
+        }
         let endpoints: Vec<u32> = endpoints.into_iter().map(|name| self.endpoints.number(name)).collect();
         for choice in all {
             self.exchanges += u64::from(!matches!(choice, Choice::Other(_)));
@@ -250,7 +263,7 @@ impl<'a> Builder<'a> {
                 .patch(client, before.place, NEXT_AT, &at_ns.to_le_bytes())
                 .map_err(|source| self.failed(source.into()))?;
         }
-        let place = if is_warped || self.is_sent(client, at_ns) {
+        let place = if is_warped || self.plan_copies(client, &record, before.as_ref()) {
             let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
             let added = self.pages.add(client, &record, is_warped, &mut closed);
             added.map_err(|error| self.failed(error))?
@@ -291,22 +304,14 @@ impl<'a> Builder<'a> {
                     })
                     .map_err(|error| self.failed(error))?;
             }
-        } else {
-            self.plan_copies(client, &record, before.as_ref());
         }
         self.list_closed()
     }
 
-    /// Whether a life of this shard sends what a client sent at `at_ns`.
-    fn is_sent(&self, client: u32, at_ns: u64) -> bool {
-        let plan = &self.plan;
-        plan.lives(client).any(|life| {
-            plan.is_in(self.options.shard, client, life.copy, 0) && plan.due_ns(client, life, at_ns).is_some()
-        })
-    }
-
     /// Counts what the lives of a client send of one exchange, and the pause before it, as recorded and as each life keeps it.
-    fn plan_copies(&mut self, client: u32, record: &Record, before: Option<&Last>) {
+    /// Whether one of this shard sends it.
+    fn plan_copies(&mut self, client: u32, record: &Record, before: Option<&Last>) -> bool {
+        let mut is_sent = false;
         let Record { at_ns, endpoint, .. } = *record;
         let response_ns = record.response_ns();
         let bytes = record.template.bytes() as u64;
@@ -324,6 +329,7 @@ impl<'a> Builder<'a> {
             if !self.plan.is_in(self.options.shard, client, life.copy, 0) {
                 continue;
             }
+            is_sent = true;
             self.summary.plan(endpoint, record.template.target, due_ns, response_ns);
             self.summary.bytes += bytes;
             let end_ns = due_ns.saturating_add(response_ns.unwrap_or(0));
@@ -333,6 +339,7 @@ impl<'a> Builder<'a> {
             });
             self.open.user(before, due_ns, end_ns);
         }
+        is_sent
     }
 
     /// Lists the pages that were closed, once for each life that needs them.
@@ -408,7 +415,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Draws the copies of what is warped, and sorts the list.
-    fn finish(mut self, found: Found) -> Result<Spool, ReplayError> {
+    fn finish(mut self) -> Result<Spool, ReplayError> {
         let mut closed = Closed { pages: &mut self.closed, connections: &mut self.connections };
         let pages = std::mem::replace(&mut self.pages, Pages::new(Store::new(&self.limit, false)));
         let store = pages.finish(&mut closed).map_err(|error| self.failed(error))?;
@@ -424,7 +431,6 @@ impl<'a> Builder<'a> {
         for (index, name) in (0..).zip(self.endpoints.into_names()) {
             self.summary.endpoint(index).name = name;
         }
-        (self.summary.origins, self.summary.traces) = (found.origins, found.traces);
         self.summary.open = self.open.estimate(self.summary.seconds.len());
         // Where the rate is lower than the recorded one, some of a connection's requests are left out.
         let is_whole = self.plan.profile().as_constant().is_some_and(|factor| factor >= Factor::ONE);

@@ -3,26 +3,24 @@
 //! This takes longer than what comes before it (`ahead.rs`) and after it (`build.rs`) to make a spool. Therefore several
 //! threads do it, which take batches in turn: nothing here depends on what was in another batch.
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use foldhash::HashMap;
 use formats::head;
-use formats::model::{ClientKey, Exchange, Protocol};
+use formats::model::{ClientKey, Exchange};
 use formats::session::{Event, Session};
 use formats::trace::{self, TraceContext};
 use formats::wire::ResponseTo;
 
 use super::Traces;
 use super::ahead::Batch;
+use super::authorities::Authorities;
 use crate::error::ReplayError;
-use crate::rewrite::{LeftOut, NotSent, SealedFault, Template, any_authority_at};
+use crate::rewrite::{LeftOut, NotSent, SealedFault, Template};
 use crate::survey::{Selection, Survey};
 
 /// Clients whose numbers are remembered.
 const NUMBERS_MAX: usize = 1 << 14;
-/// Recorded authorities that are remembered for the origin check.
-const AUTHORITIES_MAX: usize = 1_000;
 
 /// Makes a request of an exchange ready to be sent, or says why it is not; the session's number and the exchange's
 /// endpoint are given.
@@ -36,6 +34,9 @@ pub(super) struct Choices {
     pub(super) all: Vec<Choice>,
     /// Endpoints, by the numbers that they have in this batch.
     pub(super) endpoints: Vec<String>,
+    /// Recorded authorities that were not among those of earlier batches of the same thread.
+    pub(super) authorities: Vec<String>,
+    pub(super) traces: Traces,
 }
 
 /// What became of one event.
@@ -57,7 +58,7 @@ pub(super) struct Chosen {
     pub(super) session: u32,
     pub(super) seq: u64,
     pub(super) connection: u64,
-    /// In its batch.
+    /// Its number in the batch, and once it is out of that, in the spool.
     pub(super) endpoint: u32,
     pub(super) status: u16,
     pub(super) end_ns: Option<u64>,
@@ -74,47 +75,6 @@ impl Chosen {
     }
 }
 
-/// What was found besides, in whatever order.
-#[derive(Default)]
-pub(super) struct Found {
-    pub(super) origins: BTreeSet<String>,
-    pub(super) traces: Traces,
-}
-
-impl Found {
-    pub(super) fn add(&mut self, other: Self) {
-        self.origins.extend(other.origins);
-        self.traces.add(other.traces);
-    }
-
-    /// Whom a request was for: its Host, and whom its target names, be it the whole of it (CONNECT, RFC 9112 §3.2.3) or
-    /// a part.
-    fn note_authorities(&mut self, exchange: &Exchange) {
-        let request = &exchange.request.head;
-        head::values(request, "host").for_each(|host| self.note_authority(host));
-        if matches!(exchange.protocol, Protocol::Http2 | Protocol::Http3) {
-            head::values(request, ":authority").for_each(|authority| self.note_authority(authority));
-        } else if let Some(line) = head::request_line(request) {
-            let named =
-                if line.method == b"CONNECT" { Some(0..line.target.len()) } else { any_authority_at(line.target) };
-            if let Some(authority) = named.and_then(|at| line.target.get(at)) {
-                // Credentials before the host are none of it, and are shown nowhere.
-                self.note_authority(authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default());
-            }
-        }
-    }
-
-    fn note_authority(&mut self, authority: &[u8]) {
-        if self.origins.len() < AUTHORITIES_MAX
-            && let Ok(authority) = std::str::from_utf8(authority)
-            && !authority.is_empty()
-            && !self.origins.contains(authority)
-        {
-            self.origins.insert(authority.to_owned());
-        }
-    }
-}
-
 /// Chooses.
 pub(super) struct Chooser<'a> {
     sessions: &'a [Session],
@@ -123,7 +83,7 @@ pub(super) struct Chooser<'a> {
     prepare: &'a Prepare<'a>,
     /// Of clients that were met lately, by session: looking in the survey is a walk through memory that nobody else touches.
     numbers: HashMap<(u32, ClientKey), Option<u32>>,
-    found: Found,
+    authorities: Authorities,
     choices: Choices,
     /// The numbers of the batch's endpoints.
     endpoints: HashMap<String, u32>,
@@ -137,12 +97,12 @@ impl<'a> Chooser<'a> {
         prepare: &'a Prepare<'a>,
     ) -> Self {
         let (numbers, endpoints) = (HashMap::default(), HashMap::default());
-        let (found, choices) = Default::default();
-        Self { sessions, survey, selection, prepare, numbers, found, choices, endpoints }
+        let (authorities, choices) = Default::default();
+        Self { sessions, survey, selection, prepare, numbers, authorities, choices, endpoints }
     }
 
     /// Takes all batches, and hands over what became of each, until one fails or nobody listens any more.
-    pub(super) fn run(mut self, read: Receiver<Batch>, out: &SyncSender<Result<Choices, ReplayError>>) -> Found {
+    pub(super) fn run(mut self, read: Receiver<Batch>, out: &SyncSender<Result<Choices, ReplayError>>) {
         for batch in read {
             let choices = self.take(batch);
             let is_last = choices.is_err();
@@ -150,18 +110,14 @@ impl<'a> Chooser<'a> {
                 break;
             }
         }
-        self.found
     }
 
     fn take(&mut self, batch: Batch) -> Result<Choices, ReplayError> {
         let Batch { session: number, before, events } = batch;
         let Some(session) = self.sessions.get(number as usize) else { return Ok(Choices::default()) };
-        self.choices = Choices { session: number, all: Vec::with_capacity(events.len()), endpoints: Vec::new() };
+        self.choices = Choices { session: number, all: Vec::with_capacity(events.len()), ..Choices::default() };
         self.endpoints.clear();
         let header = session.header();
-        // A recorder with several listeners names them all.
-        let places = header.upstream.iter().chain(&header.listen).flat_map(|places| places.split(", "));
-        self.found.origins.extend(places.map(str::to_owned));
         let shift_ns = self.survey.shifts_ns.get(number as usize).copied().unwrap_or(0);
         let mut exchanges = before;
         for event in events {
@@ -184,13 +140,14 @@ impl<'a> Chooser<'a> {
             }
             exchanges += 1;
         }
+        self.choices.authorities = self.authorities.take_new();
         Ok(std::mem::take(&mut self.choices))
     }
 
     /// Makes an exchange ready, or says why it is left out.
     fn choose(&mut self, (session, number): (u32, u64), at_ns: u64, exchange: &Exchange) -> Result<(), SealedFault> {
         let request_head = &exchange.request.head;
-        self.found.note_authorities(exchange);
+        self.authorities.note(exchange);
         let client = self.client(session, exchange.client);
         let mut leave_out = |reason| self.choices.all.push(Choice::LeftOut { client, seq: exchange.seq, reason });
         let Some(client) = client else {
@@ -214,7 +171,7 @@ impl<'a> Chooser<'a> {
         let at_ns = at_ns.saturating_sub(self.survey.origin_ns);
         let after_start = |end: u64| at_ns.saturating_add(end.saturating_sub(exchange.instants.request_start));
         let recorded = trace::recorded(request_head);
-        self.found.traces.count(&recorded);
+        self.choices.traces.count(&recorded);
         let chosen = Chosen {
             at_ns,
             number,
@@ -251,28 +208,5 @@ impl<'a> Chooser<'a> {
         self.choices.endpoints.push(name.clone());
         self.endpoints.insert(name, index);
         index
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whom_a_request_was_for_is_noted_without_credentials() {
-        let check = |protocol, head: &'static str, expected: &[&str]| {
-            let mut exchange = Exchange { protocol, ..Exchange::default() };
-            exchange.request.head = head.into();
-            let mut found = Found::default();
-            found.note_authorities(&exchange);
-            assert_eq!(Vec::from_iter(&found.origins), expected, "{head}");
-        };
-        let http1 = |head, expected: &[&str]| check(Protocol::Http11, head, expected);
-        http1("GET / HTTP/1.1\r\nHost: a:1\r\nHost: b\r\n\r\n", &["a:1", "b"]);
-        http1("GET http://u:p@[::1]:8/x HTTP/1.1\r\nHost: a\r\n\r\n", &["[::1]:8", "a"]);
-        http1("GET FTP://b?c HTTP/1.0\r\n\r\n", &["b"]);
-        http1("CONNECT b:443 HTTP/1.1\r\nHost:\r\n\r\n", &["b:443"]);
-        http1("GET /http://b/ HTTP/1.1\r\n\r\n", &[]);
-        check(Protocol::Http2, ":method: GET\r\n:authority: b:8\r\nhost: a\r\n\r\n", &["a", "b:8"]);
     }
 }

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod alive;
+mod authorities;
 mod build;
 mod choose;
 mod connections;
